@@ -1,0 +1,34 @@
+"""The vaereg dashboard: `streamlit run app.py`."""
+
+
+def main() -> None:
+    """Name the pages and run the one that is open."""
+    from pathlib import Path
+
+    import streamlit as st
+
+    assets = Path(__file__).parent / "assets"
+    st.set_page_config(
+        page_title="vaereg: microstructure design",
+        page_icon="🧊",
+        layout="wide",
+        initial_sidebar_state="expanded",
+    )
+    st.logo(assets / "logo.svg", size="large")
+    st.html(assets / "style.css")
+    page = st.navigation(
+        [
+            st.Page("pages/design.py", title="Design", default=True),
+            st.Page("pages/predict.py", title="Predict"),
+        ],
+        position="top",
+    )
+    with st.spinner("Starting …"):  # the first import of the model's libraries takes seconds
+        from pages.shared import state
+    state.enter_app()
+    page.run()
+
+
+# The solver's worker processes import this file under another name (multiprocessing, spawn) and need no page.
+if __name__ == "__main__":
+    main()

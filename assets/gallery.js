@@ -1,0 +1,797 @@
+// The linked 3D gallery: one WebGL2 canvas behind which the page lays out one card per volume. Each panel is a
+// ray-marched 3D texture; all panels share one camera. Nothing is drawn unless something changed.
+//
+// Text from Python enters the page through textContent only.
+
+const HOME = { yaw: 0.6, pitch: 0.42, zoom: 1 };
+const SLOPE = 0.19; // half the image height at unit distance: a long lens, nearly parallel
+const DISTANCE = 4.5; // at which a unit cube fills the panel
+const HEADING = 132; // [px] a row's heading beside it
+const CARD = 216; // [px] the narrowest card, and the gap to the next
+const WIDE_CARD = 338; // [px] a card with its figures beside the volume, and the gap to the next
+const COARSE = 0.5;
+const FINE = 2;
+const BUDGET = 120; // [ms] of drawing between two frames: each frame costs a copy of the whole canvas
+const FRAME = 45; // [ms] that a frame may take while the camera moves
+
+// Camera, look and clip plane by view name: they outlive the component, so that a page change keeps them.
+const views = new Map();
+const galleries = new WeakMap();
+
+const VERTEX = `#version 300 es
+out vec2 point;
+void main() {
+  point = vec2(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0);
+  gl_Position = vec4(point, 0.0, 1.0);
+}`;
+
+// Positions are in voxels, from 0 to size, x y z; the texture's fastest axis is z, hence the zyx.
+const FRAGMENT = `#version 300 es
+precision highp float;
+precision highp int;
+precision highp sampler3D;
+uniform sampler3D volume;  // red: smoothed phase, green: phase
+uniform vec3 size, low, high, eye, stiff, cut, shade, line;
+uniform mat3 basis;  // columns: right, up, forward
+uniform vec2 slope;
+uniform float pixel;  // width of a pixel at unit distance
+uniform bool voxels;
+in vec2 point;
+out vec4 color;
+
+// At one half, faces on which stiff and soft voxels meet across the period would be neither.
+const float LEVEL = 0.506;
+
+float field(vec3 p) { return textureLod(volume, (p / size).zyx, 0.0).r; }
+
+vec2 slab(vec3 origin, vec3 inverse, vec3 a, vec3 b) {
+  vec3 t0 = (a - origin) * inverse, t1 = (b - origin) * inverse;
+  vec3 near = min(t0, t1), far = max(t0, t1);
+  return vec2(max(max(near.x, near.y), near.z), min(min(far.x, far.y), far.z));
+}
+
+vec3 faceNormal(vec3 p, vec3 ray) {
+  vec3 gap = min(abs(p - low), abs(p - high));
+  if (gap.x <= gap.y && gap.x <= gap.z) return vec3(-sign(ray.x), 0.0, 0.0);
+  return gap.y <= gap.z ? vec3(0.0, -sign(ray.y), 0.0) : vec3(0.0, 0.0, -sign(ray.z));
+}
+
+// How much of this pixel an edge of the cell covers: two coordinates lie within a line's width of the faces.
+float edge(vec3 p, float t) {
+  vec3 gap = min(abs(p), abs(size - p));
+  float middle = max(min(gap.x, gap.y), min(max(gap.x, gap.y), gap.z));
+  float width = pixel * t;
+  return 1.0 - smoothstep(0.6 * width, 1.5 * width, middle);
+}
+
+vec3 gradient(vec3 p) {
+  const vec2 k = vec2(1.0, -1.0);
+  const float h = 0.8;
+  return k.xyy * field(p + k.xyy * h) + k.yyx * field(p + k.yyx * h)
+       + k.yxy * field(p + k.yxy * h) + k.xxx * field(p + k.xxx * h);
+}
+
+void main() {
+  vec3 ray = normalize(basis * vec3(point * slope, 1.0));
+  vec3 inverse = 1.0 / (ray + step(abs(ray), vec3(1e-6)) * 1e-6);
+  vec2 cell = slab(eye, inverse, vec3(0.0), size);
+  if (cell.x >= cell.y) { color = vec4(0.0); return; }
+  vec2 span = slab(eye, inverse, low, high);
+  float t = max(span.x, 0.0), end = span.y;
+  vec3 normal = vec3(0.0);
+  bool hit = false, onCut = false;
+
+  if (t < end) {
+    vec3 entry = eye + ray * t;
+    if (voxels) {
+      vec3 start = entry + ray * 1e-3;
+      ivec3 index = ivec3(clamp(floor(start), low, high - 1e-3)), turn = ivec3(sign(ray));
+      vec3 delta = abs(inverse), next = t + (step(0.0, ray) + vec3(index) - entry) * inverse;
+      normal = faceNormal(entry, ray);
+      onCut = true;
+      for (int i = 0; i < 1600; i++) {
+        if (texelFetch(volume, index.zyx, 0).g > 0.5) { hit = true; break; }
+        onCut = false;
+        if (next.x < next.y && next.x < next.z) {
+          t = next.x; next.x += delta.x; index.x += turn.x; normal = vec3(-float(turn.x), 0.0, 0.0);
+        } else if (next.y < next.z) {
+          t = next.y; next.y += delta.y; index.y += turn.y; normal = vec3(0.0, -float(turn.y), 0.0);
+        } else {
+          t = next.z; next.z += delta.z; index.z += turn.z; normal = vec3(0.0, 0.0, -float(turn.z));
+        }
+        if (t >= end - 1e-4) break;
+      }
+    } else {
+      float value = field(entry);
+      if (value > LEVEL) {
+        hit = true; onCut = true; normal = faceNormal(entry, ray);
+      } else {
+        float before = t;
+        for (int i = 0; i < 1600 && t < end; i++) {
+          before = t;
+          t += value < 0.02 ? 1.0 : 0.35 + 0.5 * (0.5 - value);
+          value = field(eye + ray * min(t, end));
+          if (value > LEVEL) { hit = true; break; }
+        }
+        if (hit) {
+          t = min(t, end);
+          for (int i = 0; i < 4; i++) {
+            float middle = 0.5 * (before + t);
+            if (field(eye + ray * middle) > LEVEL) t = middle; else before = middle;
+          }
+          normal = -normalize(gradient(eye + ray * t) + 1e-6 * ray);
+        }
+      }
+    }
+  }
+
+  float frontLine = edge(eye + ray * cell.x, cell.x), backLine = edge(eye + ray * cell.y, cell.y);
+  if (!hit) {
+    float alpha = max(0.55 * frontLine, 0.3 * backLine);
+    color = vec4(line * alpha, alpha);
+    return;
+  }
+  vec3 p = eye + ray * t;
+  // Ambient occlusion from the volume's own mip levels: how much stiff phase lies ahead of the surface.
+  vec3 ahead = p + normal * 1.8, further = p + normal * 4.5;
+  float crowd = 0.6 * textureLod(volume, (ahead / size).zyx, 1.0).r + 0.4 * textureLod(volume, (further / size).zyx, 2.0).r;
+  bool inside = onCut || any(lessThan(ahead, low)) || any(greaterThan(ahead, high));
+  float open = inside ? 1.0 : clamp(1.2 - 1.15 * crowd, 0.0, 1.0);
+  float depth = clamp((t - cell.x) / (0.9 * max(size.x, max(size.y, size.z))), 0.0, 1.0);
+  open *= onCut ? 1.0 : 1.0 - 0.45 * depth;
+
+  vec3 key = basis * normalize(vec3(-0.5, 0.75, -0.65)), rim = basis * normalize(vec3(0.9, -0.1, -0.3));
+  float light = 0.56 + 0.44 * max(dot(normal, key), 0.0) + 0.16 * max(dot(normal, rim), 0.0) + 0.06 * normal.z;
+  float shine = pow(max(dot(normal, normalize(key - ray)), 0.0), 32.0) * (onCut ? 0.0 : 0.14);
+  vec3 base = onCut ? cut : stiff;
+  if (voxels) {  // a fine seam between voxels
+    vec3 gap = abs(fract(p) - 0.5) * (1.0 - abs(normal));
+    float seam = max(gap.x, max(gap.y, gap.z));
+    float width = min(pixel * t, 0.25);
+    base *= 1.0 - 0.16 * smoothstep(0.5 - 1.5 * width, 0.5 - 0.4 * width, seam) * (1.0 - smoothstep(0.1, 0.25, width));
+  }
+  vec3 lit = mix(shade * base, base, open) * light + shine * open;
+  lit = mix(lit, line, 0.5 * edge(eye + ray * cell.x, cell.x) * step(t, cell.x + 1.0));
+  color = vec4(min(lit, 1.0), 1.0);
+}`;
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component;
+  let gallery = galleries.get(parentElement);
+  if (!gallery) {
+    gallery = new Gallery(parentElement);
+    galleries.set(parentElement, gallery);
+  }
+  gallery.select = (index) => setStateValue("selected", { set: gallery.data.set, index });
+  gallery.update(data);
+  return () => {
+    gallery.dispose();
+    galleries.delete(parentElement);
+  };
+}
+
+class Gallery {
+  constructor(parent) {
+    this.panels = [];
+    this.cost = 60; // [ms] per million pixels, measured as it goes
+    this.dragScale = 0.5;
+    this.version = 0;
+    this.busy = false;
+    this.root = make("section", "gallery");
+    this.toolbar = make("div", "toolbar", this.root);
+    this.notice = make("div", "notice", this.root);
+    this.stage = make("div", "stage", this.root);
+    this.rows = make("div", "rows", this.stage);
+    this.canvas = make("canvas", "canvas", this.stage);
+    this.canvas.setAttribute("aria-hidden", "true");
+    parent.append(this.root);
+    this.renderer = Renderer.create(this.canvas);
+    this.visible = new IntersectionObserver((entries) => this.onVisible(entries), { rootMargin: "160px" });
+    this.resized = new ResizeObserver(() => this.resize());
+    this.resized.observe(this.stage);
+    this.listen();
+    this.density = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    this.density.onchange = () => this.resize();
+  }
+
+  dispose() {
+    this.version += 1;
+    this.visible.disconnect();
+    this.resized.disconnect();
+    this.density.onchange = null;
+    this.renderer?.dispose();
+    this.root.remove();
+  }
+
+  update(data) {
+    const former = this.data;
+    this.data = data;
+    this.view = views.get(data.view) ?? { ...HOME, voxels: false, axis: -1, cut: 0.5 };
+    views.set(data.view, this.view);
+    if (!former) this.buildToolbar();
+    this.notice.textContent = this.renderer
+      ? data.notice ?? ""
+      : "The 3D view needs WebGL 2, which this browser does not offer. All figures are in the table.";
+    this.notice.hidden = !this.notice.textContent;
+    this.root.classList.toggle("stale", Boolean(data.notice));
+    this.root.classList.toggle("single", !data.rows[0].title);
+    const layout = JSON.stringify([data.set, data.rows]);
+    if (layout !== this.layout) {
+      this.layout = layout;
+      this.buildPanels();
+    }
+    this.panels.forEach((panel, index) => this.caption(panel, data.panels[index]));
+    this.mark();
+    const colors = this.readColors();
+    const look = JSON.stringify(colors);
+    if (look !== this.look) {
+      this.look = look;
+      this.colors = colors;
+      this.invalidate();
+    }
+  }
+
+  // --- what the page shows beside the canvas -------------------------------------------------------------------
+
+  buildToolbar() {
+    const look = make("div", "group", this.toolbar);
+    look.setAttribute("role", "group");
+    look.setAttribute("aria-label", "Look");
+    this.looks = [false, true].map((voxels) => {
+      const button = makeButton(voxels ? "Voxels" : "Smooth", "", look);
+      button.onclick = () => this.setView({ voxels });
+      return button;
+    });
+    const camera = make("div", "group", this.toolbar);
+    camera.setAttribute("role", "group");
+    camera.setAttribute("aria-label", "Camera");
+    makeButton("−", "Zoom out", camera).onclick = () => this.setView({ zoom: this.view.zoom / 1.2 });
+    makeButton("+", "Zoom in", camera).onclick = () => this.setView({ zoom: this.view.zoom * 1.2 });
+    makeButton("Reset", "Reset the view (double click)", camera).onclick = () => this.setView(HOME);
+    const clip = make("div", "group", this.toolbar);
+    clip.setAttribute("role", "group");
+    clip.setAttribute("aria-label", "Clip plane");
+    make("span", "label", clip).textContent = "Clip";
+    this.axes = [-1, 0, 1, 2].map((axis) => {
+      const button = makeButton(axis < 0 ? "off" : "xyz"[axis], axis < 0 ? "No clip plane" : `Cut normal to ${"xyz"[axis]}`, clip);
+      button.onclick = () => this.setView({ axis });
+      return button;
+    });
+    this.slider = make("input", "slider", clip);
+    Object.assign(this.slider, { type: "range", min: 0.02, max: 1, step: 0.01 });
+    this.slider.setAttribute("aria-label", "Position of the clip plane");
+    this.slider.oninput = () => this.setView({ cut: Number(this.slider.value) }, true);
+    this.slider.onchange = () => this.invalidate();
+    make("span", "hint", this.toolbar).textContent = "drag to turn, Ctrl + scroll to zoom";
+    this.gizmo = makeGizmo(this.toolbar);
+    this.showView();
+  }
+
+  setView(change, interactive = false) {
+    Object.assign(this.view, change);
+    this.view.pitch = clamp(this.view.pitch, -1.5, 1.5);
+    this.view.zoom = clamp(this.view.zoom, 0.5, 8);
+    this.showView();
+    this.invalidate(interactive);
+  }
+
+  showView() {
+    this.looks.forEach((button, i) => button.setAttribute("aria-pressed", String(this.view.voxels === Boolean(i))));
+    this.axes.forEach((button, i) => button.setAttribute("aria-pressed", String(this.view.axis === i - 1)));
+    this.slider.hidden = this.view.axis < 0;
+    this.slider.value = this.view.cut;
+    const { basis } = cameraOf(this.view, [1, 1, 1]);
+    this.gizmo.forEach(({ line, text }, axis) => {
+      const x = 22 + 14 * basis[axis];
+      const y = 22 - 14 * basis[3 + axis];
+      line.setAttribute("x2", x);
+      line.setAttribute("y2", y);
+      text.setAttribute("x", 22 + 19 * basis[axis]);
+      text.setAttribute("y", 22 - 19 * basis[3 + axis] + 3);
+    });
+  }
+
+  buildPanels() {
+    this.visible.disconnect();
+    this.renderer?.forget();
+    this.rows.replaceChildren();
+    this.root.removeAttribute("data-drawn");
+    const volumes = decodeVolumes(this.data.volumes, this.data.panels.length);
+    this.panels = [];
+    for (const row of this.data.rows) {
+      const section = make("div", "row", this.rows);
+      if (row.title) {
+        const head = make("div", "head", section);
+        head.style.setProperty("--tint", row.color);
+        make("span", "dot", head);
+        make("span", "title", head).textContent = row.title;
+        const bar = make("span", "bar", head);
+        make("span", "fill", bar).style.width = `${100 * clamp(row.weight, 0, 1)}%`;
+        make("span", "note", head).textContent = row.note;
+      }
+      const cards = make("div", "cards", section);
+      for (const index of row.panels) {
+        const card = make("article", "card", cards);
+        card.tabIndex = 0;
+        card.setAttribute("role", "button");
+        card.dataset.index = index;
+        const panel = { index, card, view: make("div", "view", card), bits: volumes[index], color: row.color, quality: 0 };
+        const tag = make("div", "tag", card);
+        panel.title = make("span", "name", tag);
+        panel.badge = make("span", "badge", tag);
+        panel.figures = make("table", "figures", card);
+        this.panels[index] = panel;
+        this.visible.observe(panel.view);
+      }
+    }
+    this.resize();
+  }
+
+  caption(panel, text) {
+    const key = JSON.stringify(text);
+    if (key === panel.text) return;
+    panel.text = key;
+    panel.title.textContent = text.title;
+    panel.badge.textContent = text.badge;
+    panel.badge.hidden = !text.badge;
+    panel.card.setAttribute("aria-label", `${text.title} ${text.badge}`);
+    panel.figures.hidden = !text.lines.length;
+    panel.figures.replaceChildren();
+    if (!text.lines.length) return;
+    const head = make("tr", "", make("thead", "", panel.figures));
+    make("th", "", head).textContent = this.data.unit;
+    for (const column of text.columns) make("th", "", head).textContent = column;
+    const body = make("tbody", "", panel.figures);
+    for (const line of text.lines) {
+      const row = make("tr", line.kind, body);
+      make("th", "", row).textContent = line.label;
+      for (const value of line.values) make("td", "", row).textContent = value;
+    }
+  }
+
+  mark() {
+    for (const panel of this.panels) {
+      const chosen = panel.index === this.data.selected;
+      panel.card.classList.toggle("selected", chosen);
+      panel.card.setAttribute("aria-pressed", String(chosen));
+    }
+  }
+
+  readColors() {
+    const style = getComputedStyle(this.root);
+    const background = parseColor(style.getPropertyValue("--st-background-color"), [1, 1, 1]);
+    const dark = background[0] + background[1] + background[2] < 1.5;
+    this.root.classList.toggle("dark", dark);
+    return dark
+      ? { dark, stiff: [0.7, 0.75, 0.8], shade: [0.16, 0.2, 0.28], line: [0.62, 0.7, 0.78], mix: 0.62 }
+      : { dark, stiff: [0.8, 0.84, 0.88], shade: [0.26, 0.32, 0.43], line: [0.3, 0.37, 0.45], mix: 0.6 };
+  }
+
+  // --- pointer, wheel and keys ---------------------------------------------------------------------------------
+
+  listen() {
+    let drag = null;
+    this.rows.addEventListener("pointerdown", (event) => {
+      const card = event.target.closest(".card");
+      if (!card || event.button !== 0) return;
+      drag = { card, x: event.clientX, y: event.clientY, moved: false, id: event.pointerId };
+    });
+    this.rows.addEventListener("pointermove", (event) => {
+      if (!drag || event.pointerId !== drag.id) return;
+      const dx = event.clientX - drag.x;
+      const dy = event.clientY - drag.y;
+      if (!drag.moved) {
+        if (Math.hypot(dx, dy) < 4) return;
+        drag.moved = true;
+        this.rows.setPointerCapture(drag.id);
+        this.root.classList.add("turning");
+      }
+      Object.assign(drag, { x: event.clientX, y: event.clientY });
+      this.setView({ yaw: this.view.yaw - dx * 0.009, pitch: this.view.pitch + dy * 0.009 }, true);
+    });
+    const release = (event) => {
+      if (!drag || event.pointerId !== drag.id) return;
+      const { card, moved } = drag;
+      drag = null;
+      this.root.classList.remove("turning");
+      if (moved) this.invalidate();
+      else if (event.type === "pointerup") this.choose(Number(card.dataset.index));
+    };
+    this.rows.addEventListener("pointerup", release);
+    this.rows.addEventListener("pointercancel", release);
+    this.rows.addEventListener("dblclick", () => this.setView(HOME));
+    // A plain wheel scrolls the page: a gallery that fills the window must not swallow it.
+    this.rows.addEventListener(
+      "wheel",
+      (event) => {
+        if (!event.ctrlKey && !event.metaKey) return;
+        event.preventDefault();
+        this.setView({ zoom: this.view.zoom * Math.exp(-event.deltaY * 0.002) }, true);
+        clearTimeout(this.settle);
+        this.settle = setTimeout(() => this.invalidate(), 160);
+      },
+      { passive: false },
+    );
+    this.rows.addEventListener("keydown", (event) => {
+      const card = event.target.closest(".card");
+      const turn = { ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, 0.12], ArrowDown: [0, -0.12] }[event.key];
+      if (card && (event.key === "Enter" || event.key === " ")) this.choose(Number(card.dataset.index));
+      else if (turn) this.setView({ yaw: this.view.yaw + turn[0], pitch: this.view.pitch + turn[1] });
+      else if (event.key === "+" || event.key === "-") this.setView({ zoom: this.view.zoom * (event.key === "+" ? 1.2 : 1 / 1.2) });
+      else return;
+      event.preventDefault();
+    });
+    this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    this.canvas.addEventListener("webglcontextrestored", () => {
+      this.renderer = Renderer.create(this.canvas);
+      this.resize();
+    });
+  }
+
+  choose(index) {
+    if (this.data.panels.length < 2 || index === this.data.selected) return;
+    this.data.selected = index; // shown at once; Python answers with the details
+    this.mark();
+    this.select(index);
+  }
+
+  // --- drawing on demand ---------------------------------------------------------------------------------------
+
+  onVisible(entries) {
+    for (const entry of entries) {
+      const panel = this.panels.find(({ view }) => view === entry.target);
+      if (panel) panel.shown = entry.isIntersecting;
+    }
+    this.draw();
+  }
+
+  // As many cards beside each other as fill the lines evenly; where there is room, the figures stand beside the
+  // volumes and the headings beside the rows, so that more designs are seen at once.
+  arrange(width) {
+    const { rows } = this.data;
+    const longestRow = Math.max(...rows.map((row) => row.panels.length));
+    const lines = Math.ceil(longestRow / Math.max(1, Math.floor((width + 10) / CARD)));
+    const columns = Math.ceil(longestRow / lines);
+    const wide = Boolean(rows[0].title) && columns * WIDE_CARD <= width;
+    this.root.classList.toggle("wide", wide);
+    this.root.classList.toggle("aside", wide && columns * WIDE_CARD + HEADING <= width);
+    this.rows.style.setProperty("--columns", columns);
+    if (wide) this.rows.style.setProperty("--view-height", `${clamp(620 / (rows.length * lines), 164, 300)}px`);
+    else this.rows.style.removeProperty("--view-height");
+  }
+
+  resize() {
+    if (!this.renderer) return;
+    this.arrange(this.stage.clientWidth);
+    const stage = this.stage.getBoundingClientRect();
+    if (!stage.width || !stage.height) return;
+    const limit = Math.min(8192 / stage.width, 8192 / stage.height, Math.sqrt(1.6e7 / (stage.width * stage.height)));
+    const scale = Math.min(devicePixelRatio, limit);
+    this.renderer.resize(Math.round(stage.width * scale), Math.round(stage.height * scale));
+    for (const panel of this.panels) {
+      const box = panel.view.getBoundingClientRect();
+      panel.x = Math.round((box.left - stage.left) * scale);
+      panel.y = Math.round((box.top - stage.top) * scale);
+      panel.width = Math.round(box.width * scale);
+      panel.height = Math.round(box.height * scale);
+      panel.drawn = false;
+    }
+    this.invalidate();
+  }
+
+  invalidate(moving = false) {
+    this.moving = moving;
+    this.version += 1;
+    for (const panel of this.panels) panel.quality = 0;
+    this.root.dataset.state = "drawing";
+    this.draw();
+  }
+
+  async draw() {
+    if (this.busy || !this.renderer) return;
+    this.busy = true;
+    // Let every change of this turn of the event loop arrive before the first pixel is drawn.
+    await nextFrame();
+    while (this.renderer && !this.renderer.lost()) {
+      const batch = this.nextBatch();
+      if (!batch) break;
+      const { panels, scale } = batch;
+      const { version } = this;
+      const begin = performance.now();
+      for (const panel of panels) {
+        this.renderer.draw(panel, scale, this.view, this.data.shape, this.tint(panel));
+        panel.quality = scale;
+        panel.drawn = true;
+      }
+      await this.renderer.finished();
+      const elapsed = performance.now() - begin;
+      const pixels = panels.reduce((sum, { width, height }) => sum + width * height * scale * scale, 0) / 1e6;
+      this.cost = 0.5 * this.cost + 0.5 * (elapsed / Math.max(pixels, 1e-3));
+      if (this.moving) this.dragScale = clamp(this.dragScale * Math.sqrt(FRAME / elapsed), 0.3, 1);
+      if (version === this.version) this.announce();
+      else await nextFrame();
+    }
+    this.busy = false;
+  }
+
+  // The next panels to draw and at what resolution: coarse while the camera moves or where nothing is to be seen
+  // yet, then in full, then once more with four samples a pixel.
+  nextBatch() {
+    const shown = this.panels.filter((panel) => panel.shown && panel.width > 0);
+    if (this.moving) {
+      const panels = shown.filter(({ quality }) => quality === 0);
+      return panels.length ? { panels, scale: this.dragScale } : null;
+    }
+    const area = shown.reduce((sum, { width, height }) => sum + width * height, 0) / 1e6;
+    const slow = area * this.cost > 500;
+    for (const scale of slow ? [COARSE, 1, FINE] : [1, FINE]) {
+      const waiting = shown.filter(({ quality, drawn }) => quality < scale && !(scale === COARSE && drawn && quality > 0));
+      if (!waiting.length) continue;
+      const panels = [];
+      const least = scale > 1 ? 1 : Math.ceil(shown.length / 3);
+      let expected = 0;
+      for (const panel of waiting) {
+        expected += ((panel.width * panel.height * scale * scale) / 1e6) * this.cost;
+        if (panels.length >= least && expected > BUDGET) break;
+        panels.push(panel);
+      }
+      return { panels, scale };
+    }
+    return null;
+  }
+
+  announce() {
+    if (this.moving) return;
+    const shown = this.panels.filter((panel) => panel.shown);
+    if (!shown.length || shown.some(({ quality }) => quality < 1)) return;
+    this.root.dataset.drawn = this.data.set;
+    this.root.dataset.state = shown.every(({ quality }) => quality >= FINE) ? "refined" : "drawn";
+  }
+
+  tint(panel) {
+    const { stiff, mix } = this.colors;
+    const own = parseColor(panel.color, stiff);
+    return { ...this.colors, cut: stiff.map((value, i) => value + (own[i] - value) * mix) };
+  }
+}
+
+class Renderer {
+  static create(canvas) {
+    const gl = canvas.getContext("webgl2", { antialias: false, depth: false, preserveDrawingBuffer: true });
+    return gl ? new Renderer(canvas, gl) : null;
+  }
+
+  constructor(canvas, gl) {
+    Object.assign(this, { canvas, gl });
+    const program = gl.createProgram();
+    for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+      const shader = gl.createShader(type);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(program, shader);
+    }
+    gl.linkProgram(program);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
+      const logs = gl.getAttachedShaders(program).map((shader) => gl.getShaderInfoLog(shader));
+      throw new Error(`gallery shader: ${gl.getProgramInfoLog(program)} ${logs.join(" ")}`);
+    }
+    this.program = program;
+    this.uniform = new Proxy({}, { get: (known, name) => (known[name] ??= gl.getUniformLocation(program, name)) });
+    this.vertices = gl.createVertexArray();
+    this.target = gl.createTexture();
+    this.buffer = gl.createFramebuffer();
+    this.targetSize = [0, 0];
+    this.textures = new Map();
+  }
+
+  lost() {
+    return this.gl.isContextLost();
+  }
+
+  dispose() {
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  forget() {
+    for (const texture of this.textures.values()) this.gl.deleteTexture(texture);
+    this.textures.clear();
+  }
+
+  resize(width, height) {
+    if (this.canvas.width === width && this.canvas.height === height) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
+  }
+
+  // Draws a panel at `scale` times its size into a texture, and that, filtered, onto the canvas.
+  draw(panel, scale, view, shape, colors) {
+    const { gl, uniform } = this;
+    const width = Math.max(8, Math.round(panel.width * scale));
+    const height = Math.max(8, Math.round(panel.height * scale));
+    this.reserve(width + 1, height + 1); // the filter below reads one texel beyond the edge
+    const longest = Math.max(...shape);
+    const { basis, eye } = cameraOf(view, shape);
+    const wide = width / height;
+    const low = [0, 0, 0];
+    const high = [...shape];
+    if (view.axis >= 0) high[view.axis] = Math.max(1, view.cut * shape[view.axis]);
+    const slope = [SLOPE * Math.max(wide, 1), SLOPE * Math.max(1, 1 / wide)];
+
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.buffer);
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(0, 0, width + 1, height + 1);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.disable(gl.SCISSOR_TEST);
+    gl.viewport(0, 0, width, height);
+    gl.useProgram(this.program);
+    gl.bindVertexArray(this.vertices);
+    gl.bindTexture(gl.TEXTURE_3D, this.texture(panel, shape));
+    gl.uniform3fv(uniform.size, shape);
+    gl.uniform3fv(uniform.low, low);
+    gl.uniform3fv(uniform.high, high);
+    gl.uniform3fv(uniform.eye, eye.map((value, axis) => value * longest + 0.5 * shape[axis]));
+    gl.uniformMatrix3fv(uniform.basis, false, basis);
+    gl.uniform2fv(uniform.slope, slope);
+    gl.uniform1f(uniform.pixel, ((2 * slope[1]) / height) * Math.max(1, scale));
+    gl.uniform1i(uniform.voxels, view.voxels ? 1 : 0);
+    for (const name of ["stiff", "cut", "shade", "line"]) gl.uniform3fv(uniform[name], colors[name]);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.buffer);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    const bottom = this.canvas.height - panel.y - panel.height;
+    gl.blitFramebuffer(
+      0, 0, width, height, panel.x, bottom, panel.x + panel.width, bottom + panel.height, gl.COLOR_BUFFER_BIT, gl.LINEAR,
+    );
+  }
+
+  // Resolves when the graphics processor has done all that was asked of it.
+  finished() {
+    const { gl } = this;
+    const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    return new Promise((resolve) => {
+      const poll = () => {
+        const state = sync ? gl.clientWaitSync(sync, 0, 0) : gl.WAIT_FAILED;
+        if (state === gl.TIMEOUT_EXPIRED) setTimeout(poll, 3);
+        else {
+          gl.deleteSync(sync);
+          resolve();
+        }
+      };
+      poll();
+    });
+  }
+
+  reserve(width, height) {
+    if (width <= this.targetSize[0] && height <= this.targetSize[1]) return;
+    const { gl } = this;
+    this.targetSize = [Math.max(width, this.targetSize[0]), Math.max(height, this.targetSize[1])];
+    gl.bindTexture(gl.TEXTURE_2D, this.target);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, ...this.targetSize, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.buffer);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, this.target, 0);
+  }
+
+  // The panel's volume as a texture, made when it is first seen.
+  texture(panel, shape) {
+    const known = this.textures.get(panel.index);
+    if (known) return known;
+    const { gl } = this;
+    const texture = gl.createTexture();
+    this.textures.set(panel.index, texture);
+    gl.bindTexture(gl.TEXTURE_3D, texture);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.texImage3D(gl.TEXTURE_3D, 0, gl.RG8, shape[2], shape[1], shape[0], 0, gl.RG, gl.UNSIGNED_BYTE, smoothed(panel.bits, shape));
+    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_NEAREST);
+    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
+    for (const axis of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) gl.texParameteri(gl.TEXTURE_3D, axis, gl.REPEAT);
+    gl.generateMipmap(gl.TEXTURE_3D);
+    return texture;
+  }
+}
+
+// Base64 of numpy.packbits over (N, X, Y, Z), every volume starting at a byte.
+function decodeVolumes(text, count) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const each = bytes.length / count;
+  return Array.from({ length: count }, (_, i) => bytes.subarray(i * each, (i + 1) * each));
+}
+
+// Bits to two bytes a voxel: the phase, and the phase under a periodic 1-4-1 filter along each axis, whose level set
+// at one half is the smooth surface.
+function smoothed(bits, shape) {
+  const count = shape[0] * shape[1] * shape[2];
+  const phase = new Float32Array(count);
+  for (let i = 0; i < count; i++) phase[i] = (bits[i >> 3] >> (7 - (i & 7))) & 1;
+  let field = phase;
+  let stride = count;
+  for (const length of shape) {
+    const block = stride;
+    stride = block / length;
+    const next = new Float32Array(count);
+    for (let start = 0; start < count; start += block) {
+      for (let k = 0; k < length; k++) {
+        const here = start + k * stride;
+        const left = start + ((k + length - 1) % length) * stride;
+        const right = start + ((k + 1) % length) * stride;
+        for (let i = 0; i < stride; i++) next[here + i] = (field[left + i] + 4 * field[here + i] + field[right + i]) / 6;
+      }
+    }
+    field = next;
+  }
+  const texels = new Uint8Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    texels[2 * i] = Math.round(255 * field[i]);
+    texels[2 * i + 1] = 255 * phase[i];
+  }
+  return texels;
+}
+
+// Right, up and forward as the columns of a column-major matrix, seen from the side that `yaw` and `pitch` name;
+// the eye is measured from the middle of a cell whose longest edge is one.
+function cameraOf({ yaw, pitch, zoom }, shape) {
+  const out = [Math.cos(pitch) * Math.sin(yaw), -Math.cos(pitch) * Math.cos(yaw), Math.sin(pitch)];
+  const right = [Math.cos(yaw), Math.sin(yaw), 0];
+  const up = [-Math.sin(pitch) * Math.sin(yaw), Math.sin(pitch) * Math.cos(yaw), Math.cos(pitch)];
+  const longest = Math.max(...shape);
+  const radius = Math.hypot(...shape.map((edge) => edge / longest)) / Math.sqrt(3);
+  const distance = (DISTANCE * radius) / zoom;
+  return { basis: [...right, ...up, ...out.map((value) => -value)], eye: out.map((value) => value * distance) };
+}
+
+function make(name, className, parent) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  parent?.append(element);
+  return element;
+}
+
+function makeButton(label, title, parent) {
+  const button = make("button", "", parent);
+  button.type = "button";
+  button.textContent = label;
+  if (title) {
+    button.title = title;
+    button.setAttribute("aria-label", title);
+  }
+  return button;
+}
+
+function makeGizmo(parent) {
+  const space = "http://www.w3.org/2000/svg";
+  const image = document.createElementNS(space, "svg");
+  image.setAttribute("viewBox", "0 0 44 44");
+  image.setAttribute("class", "gizmo");
+  image.setAttribute("aria-hidden", "true");
+  parent.append(image);
+  return ["x", "y", "z"].map((name) => {
+    const line = document.createElementNS(space, "line");
+    line.setAttribute("x1", 22);
+    line.setAttribute("y1", 22);
+    line.setAttribute("class", name);
+    const text = document.createElementNS(space, "text");
+    text.setAttribute("class", name);
+    text.textContent = name;
+    image.append(line, text);
+    return { line, text };
+  });
+}
+
+function parseColor(text, fallback) {
+  const hex = /^#([0-9a-f]{6})/i.exec((text ?? "").trim());
+  if (hex) return [0, 2, 4].map((at) => parseInt(hex[1].slice(at, at + 2), 16) / 255);
+  const parts = /^rgba?\(([^)]*)\)/.exec((text ?? "").trim());
+  return parts ? parts[1].split(/[ ,/]+/).slice(0, 3).map((value) => Number(value) / 255) : fallback;
+}
+
+function nextFrame() {
+  // A hidden tab gets no animation frames: it draws when it is seen again.
+  return new Promise((resolve) => requestAnimationFrame(resolve));
+}
+
+function clamp(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}

@@ -1,0 +1,182 @@
+"""docs/solver.md from the JSON files in results/: no figure in it is typed by hand.
+
+Run `python benchmarks/solver_report.py [--out FILE]`.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from record import PRECISIONS, RESULTS
+
+TARGET = Path(__file__).parents[1] / "docs" / "solver.md"
+
+HEAD = """# The solver in figures
+
+Made by `python benchmarks/solver_report.py` from the files in `benchmarks/results/`; each section names the
+command that measured it. One solve is one volume under six load cases. Times are CPU seconds of one thread,
+the least of several calls; float32 goes with a tolerance of 1e-4 (labels), float64 with 1e-6 (verification).
+The contrast is 50 and cells are Gaussian fields, half stiff, unless it says otherwise.
+"""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def scaling(figures: list[dict[str, Any]]) -> str:
+    by_size: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in figures:
+        by_size.setdefault(row["size"], {})[row["precision"]] = row
+    rows = [
+        [
+            f"{size}³",
+            *(f"{found[name]['cpu_s']:.3g}" if name in found else "" for name in PRECISIONS),
+            *(str(found[name]["iterations"]) if name in found else "" for name in PRECISIONS),
+            *(f"{found[name]['peak_memory_gb']:.2f}" if name in found else "" for name in PRECISIONS),
+        ]
+        for size, found in sorted(by_size.items())
+    ]
+    header = ["size", "float32 [s]", "float64 [s]", "iterations", "iterations", "peak [GB]", "peak [GB]"]
+    imports = max(row["imports_memory_gb"] for row in figures)
+    return (
+        f"## Size\n\nPeak memory is that of the whole process; {imports:.2f} GB of it are Python and its "
+        "imports. Sizes need not suit an FFT: 31 is a prime, 51 is 3 x 17.\n\n" + table(header, rows)
+    )
+
+
+def contrast(figures: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            f"{row['contrast']:g}",
+            str(row["iterations_float32"]),
+            str(row["iterations_float64"]),
+            f"{row['float32_against_float64']:.0e}",
+        ]
+        for row in figures
+    ]
+    header = ["contrast", "iterations, float32", "iterations, float64", "difference of C, relative"]
+    return (
+        "## Contrast\n\nOf Young's moduli, 32³. The last row is a void at its floor "
+        "(`elasticity.VOID_RATIO`).\n\n" + table(header, rows)
+    )
+
+
+def alternatives(figures: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            f"{row['solver']} ({row['precision']})",
+            f"{row['cpu_s']:.3g}",
+            f"{row['cpu_ratio']:.1f}",
+            str(row["iterations"]),
+            f"{row['error']:.0e}",
+        ]
+        for row in figures
+    ]
+    header = ["solver", "CPU [s]", "times ours", "iterations", "error of C, relative"]
+    return (
+        "## Beside other solvers\n\nThe same volume, discrete equations and tolerance, in one run of one "
+        "process; set-up included. Each stops by its own norm of the residual.\n\n" + table(header, rows)
+    )
+
+
+def features(figures: dict[str, Any]) -> str:
+    cost = table(
+        ["precision", "solve [s]", "with sensitivities [s]", "added", "error of the gradient"],
+        [
+            [
+                row["precision"],
+                f"{row['without_s']:.3g}",
+                f"{row['with_s']:.3g}",
+                f"{100.0 * row['added']:.1f} %",
+                f"{row['relative_error']:.0e}",
+            ]
+            for row in figures["sensitivities"]
+        ],
+    )
+    warm = table(
+        ["phase field", "mean change of the phase", "float32, cold", "warm", "float64, cold", "warm"],
+        [
+            [row["kind"], f"{row['mean_phase_change']:.1e}"]
+            + [str(row[f"{kind}_{name}"]) for name in ("float32", "float64") for kind in ("cold", "warm")]
+            for row in figures["warm_starts"]
+        ],
+    )
+    transforms = table(
+        ["precision", "SciPy's FFT [s]", "torch's FFT [s]", "ratio"],
+        [
+            [row["precision"], f"{row['scipy_s']:.3g}", f"{row['torch_s']:.3g}", f"{row['ratio']:.2f}"]
+            for row in figures["fourier_transforms"]
+        ],
+    )
+    check = figures["mesh_check"]
+    change = ", ".join(f"{100.0 * each:.1f} %" for each in check["change"])
+    return "\n\n".join(
+        [
+            "## Sensitivities",
+            f"32³. dC/dphase against central differences on a graded cell: largest relative difference "
+            f"{figures['sensitivities_against_central_differences']:.0e}.",
+            cost,
+            "## Warm starts",
+            "Iterations from zero and from the displacements of a similar cell. In a graded field a small "
+            "change leaves little to do; a voxel that turns from soft to stiff leaves much.",
+            warm,
+            "## Fourier transforms",
+            "SciPy's serves, wherever torch's is faster too: it does not load torch into every process that "
+            "solves.",
+            transforms,
+            "## Grid",
+            f"The same cell with each voxel split into 2 x 2 x 2: C11, C22, ..., C66 change by {change}.",
+        ]
+    )
+
+
+def throughput(figures: dict[str, Any], settings: dict[str, Any]) -> str:
+    return (
+        f"## Labels\n\n{settings['count']} volumes of 32³ in the default mix by {settings['workers']} "
+        f"processes: {figures['volumes_per_hour']:,.0f} an hour with the start of the processes, "
+        f"{figures['volumes_per_hour_once_started']:,.0f} once they run."
+    )
+
+
+SECTIONS: dict[str, Callable[..., str]] = {
+    "solver_scaling": scaling,
+    "solver_alternatives": alternatives,
+    "solver_contrast": contrast,
+    "solver_features": features,
+    "label_throughput": throughput,
+}
+
+
+def provenance(record: dict[str, Any]) -> str:
+    machine, versions = record["hardware"], record["versions"]
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    load = ", ".join(f"{each:g}" for each in machine["load_average"])
+    return (
+        f"*`benchmarks/{record['benchmark']}.py`, {record['date']}; {machine['processor']}, "
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB, load average at the end {load}; {packages}.*"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=TARGET)
+    target = parser.parse_args().out
+    parts = [HEAD.strip()]
+    for name, section in SECTIONS.items():
+        path = RESULTS / f"{name}.json"
+        if not path.exists():
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        extra = (record["settings"],) if section is throughput else ()
+        parts += [section(record["figures"], *extra), provenance(record)]
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print(target)
+
+
+if __name__ == "__main__":
+    main()

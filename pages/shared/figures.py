@@ -1,0 +1,130 @@
+"""Arrays to Plotly figures, and the colours of the dashboard."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg.design import Target
+from vaereg.elasticity import PROPERTIES
+
+__all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure"]
+
+COMPONENT_COLORS = ("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c")
+"""One per mixture component, readable on light and dark grounds."""
+PREDICTED = "#3f7fd6"
+SOLVER = "#d9892b"
+TARGET = "#2f9e78"
+GREY = "rgba(128, 138, 150, 0.28)"
+
+_LAYOUT = {
+    "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    "hovermode": "closest",
+}
+
+
+def design_figure(
+    predicted: ArrayLike,
+    spread: ArrayLike,
+    solver: ArrayLike | None,
+    targets: Mapping[str, Target],
+    ranges: Mapping[str, tuple[float, float]],
+) -> go.Figure:
+    """One design against its target, a line per property.
+
+    Args:
+        predicted: Predicted properties [GPa], shape (6,).
+        spread: Their standard deviation [GPa], shape (6,).
+        solver: The solver's properties [GPa], shape (6,), or None.
+        targets: Value or range per fixed property [GPa].
+        ranges: Lowest and highest value of the training data per property [GPa].
+    """
+    mean, std = np.asarray(predicted), np.asarray(spread)
+    figure = _range_figure([ranges[name] for name in PROPERTIES], "training data")
+    ends = [(name, end) for name, wanted in targets.items() for end in np.atleast_1d(wanted)]
+    names, values = [name for name, _ in ends], [float(value) for _, value in ends]
+    _add_points(figure, "target", names, values, TARGET, "line-ns-open", size=24, line=3)
+    _add_points(figure, "predicted ± std", PROPERTIES, mean, PREDICTED, "circle", error=(std, std))
+    if solver is not None:
+        _add_points(figure, "solver", PROPERTIES, np.asarray(solver), SOLVER, "diamond")
+    return figure
+
+
+def prediction_figure(
+    mean: ArrayLike,
+    least: ArrayLike,
+    most: ArrayLike,
+    lower: ArrayLike,
+    upper: ArrayLike,
+    solver: ArrayLike | None,
+) -> go.Figure:
+    """The properties of a volume between its bounds.
+
+    Args:
+        mean: Predicted properties [GPa], shape (6,).
+        least: Lower end of the 90 % interval [GPa], shape (6,).
+        most: Upper end of the 90 % interval [GPa], shape (6,).
+        lower: Reuss bounds [GPa], shape (6,).
+        upper: Voigt bounds [GPa], shape (6,).
+        solver: The solver's properties [GPa], shape (6,), or None.
+    """
+    bounds = list(zip(np.asarray(lower), np.asarray(upper), strict=True))
+    figure = _range_figure(bounds, "Reuss to Voigt bound")
+    middle = np.asarray(mean)
+    error = (middle - np.asarray(least), np.asarray(most) - middle)
+    _add_points(figure, "predicted, 90 % interval", PROPERTIES, middle, PREDICTED, "circle", error=error)
+    figure.update_layout(height=460)
+    if solver is not None:
+        _add_points(figure, "solver", PROPERTIES, np.asarray(solver), SOLVER, "diamond")
+    return figure
+
+
+def _range_figure(ranges: Sequence[tuple[float, float]], name: str) -> go.Figure:
+    figure = go.Figure()
+    figure.add_bar(
+        y=list(PROPERTIES),
+        base=[low for low, _ in ranges],
+        x=[high - low for low, high in ranges],
+        orientation="h",
+        width=0.5,
+        name=name,
+        marker={"color": GREY, "line": {"width": 0}},
+        customdata=[[low, high] for low, high in ranges],
+        hovertemplate="%{y} " + name + ": %{customdata[0]:.1f} to %{customdata[1]:.1f} GPa<extra></extra>",
+    )
+    figure.update_layout(**_LAYOUT, height=320, bargap=0.4)
+    figure.update_xaxes(title="stiffness [GPa]", rangemode="tozero", zeroline=False)
+    figure.update_yaxes(autorange="reversed", ticks="", showgrid=False, categoryarray=list(PROPERTIES))
+    return figure
+
+
+def _add_points(
+    figure: go.Figure,
+    name: str,
+    properties: Sequence[str],
+    values: NDArray[np.float64] | Sequence[float],
+    color: str,
+    symbol: str,
+    *,
+    error: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    size: int = 10,
+    line: int = 1,
+) -> None:
+    bars = None
+    if error is not None:
+        below, above = error
+        bars = {"type": "data", "symmetric": False, "arrayminus": list(below), "array": list(above)}
+        bars |= {"thickness": 2, "width": 5, "color": color}
+    figure.add_scatter(
+        x=list(values),
+        y=list(properties),
+        mode="markers",
+        name=name,
+        marker={"color": color, "symbol": symbol, "size": size, "line": {"width": line, "color": color}},
+        error_x=bars,
+        hovertemplate="%{y} " + name + ": %{x:.1f} GPa<extra></extra>",
+    )

@@ -1,0 +1,233 @@
+"""What the pages remember and share: every key of the session state, cached models, background runs."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+from uuid import uuid4
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.shared.background import Outcome, SolverQueue, volume_hash
+from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from vaereg.design import Designs, UnreachableTargetError, design
+from vaereg.generators import FAMILIES, generate
+from vaereg.prediction import Prediction, predict
+from vaereg.readers import as_volumes, read_npy
+
+# Keys of the session state. Those of the targets are names in the URL too, so they are short.
+SEED = "seed"
+COUNT = "count"
+GALLERY = "design-gallery"
+VOLUME_VIEW = "volume-view"
+UPLOAD = "upload"
+SOLVE_LARGE = "solve-large"
+_ENTERED = "entered"
+_WANTED_PAGE = "wanted-page"
+_SESSION = "session-name"
+_DESIGNS = "designs"
+_VOLUME = "volume"
+_UPLOADED = "uploaded"
+_EXAMPLE = "example"
+
+MIN_EDGE = 8
+"""Edge of the smallest cube that the model takes [voxel]."""
+MAX_EDGE = 128
+"""Edge of the largest cube that the Predict page takes [voxel]: the command line takes more."""
+
+
+def value_key(name: str) -> str:
+    """Key of the slider of a property."""
+    return name
+
+
+def fixed_key(name: str) -> str:
+    """Key of the switch that fixes a property."""
+    return f"fix_{name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownDesigns:
+    """What the Design page shows."""
+
+    designs: Designs | None
+    """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
+    problem: str | None
+    """Why there are none for the target that is set."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownVolume:
+    """What the Predict page shows."""
+
+    name: str
+    """File name of the user, or what the volume is."""
+    volume: NDArray[np.uint8]
+    """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
+
+    @property
+    def hash(self) -> str:
+        """Hash of the volume."""
+        return volume_hash(self.volume)
+
+
+@st.cache_resource(show_spinner="Loading the model …")
+def _load_checkpoint() -> Checkpoint:
+    # Sessions and the solver share the processors: threads that wait for each other cost all of them more.
+    torch.set_num_threads(1)
+    return load_checkpoint()
+
+
+def enter_app() -> None:
+    """Note that the app runs its pages, and open the one that was asked for before it did."""
+    st.session_state[_ENTERED] = True
+    wanted = st.session_state.pop(_WANTED_PAGE, None)
+    if wanted is not None:
+        st.switch_page(wanted)
+
+
+def start_page(path: str) -> Checkpoint:
+    """The shipped checkpoint, shared and never changed; without it the page says so and ends.
+
+    Until the app has run once in a server, Streamlit runs the file of a page that is opened by its own
+    address instead of the app: then the app is run first.
+
+    Args:
+        path: File of the page, from the root of the app.
+    """
+    if not st.session_state.get(_ENTERED):
+        st.session_state[_WANTED_PAGE] = path
+        st.switch_page("app.py")
+    try:
+        return _load_checkpoint()
+    except (CheckpointError, OSError) as error:
+        st.error(f"The model could not be loaded. {sentence(str(error))}")
+        st.info(
+            "`python -m vaereg generate` and `python -m vaereg train` make one; then load this page again."
+        )
+        st.stop()
+
+
+@st.cache_resource(show_spinner=False)
+def solver() -> SolverQueue:
+    """The background solver of all sessions."""
+    return SolverQueue()
+
+
+def watch(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
+    """Have the solver work on the volumes that this session shows now; what is known of them so far."""
+    name = st.session_state.setdefault(_SESSION, uuid4().hex)
+    return solver().watch(name, volumes, checkpoint.model.materials)
+
+
+def show_designs(
+    checkpoint: Checkpoint, targets: Mapping[str, float], *, count: int, size: int, seed: int
+) -> ShownDesigns:
+    """Designs for a target [GPa]; the former ones, and why, where it is out of reach."""
+    try:
+        found = _design(checkpoint, checkpoint.hash, tuple(sorted(targets.items())), count, size, seed)
+    except UnreachableTargetError as error:
+        return ShownDesigns(designs=st.session_state.get(_DESIGNS), problem=str(error))
+    st.session_state[_DESIGNS] = found
+    return ShownDesigns(designs=found, problem=None)
+
+
+# Designs are shared between sessions and never changed; a link that two people open is computed once.
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _design(
+    _checkpoint: Checkpoint,
+    checkpoint_hash: str,
+    targets: tuple[tuple[str, float], ...],
+    count: int,
+    size: int,
+    seed: int,
+) -> Designs:
+    return design(_checkpoint, dict(targets), count, size, seed=seed)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _predict(
+    _checkpoint: Checkpoint, checkpoint_hash: str, name: str, _volume: NDArray[np.uint8]
+) -> Prediction:
+    return predict(_checkpoint, _volume[None])
+
+
+def predict_volume(checkpoint: Checkpoint, shown: ShownVolume) -> Prediction:
+    """Prediction for the one volume that is shown."""
+    return _predict(checkpoint, checkpoint.hash, shown.hash, shown.volume)
+
+
+def shown_volume() -> ShownVolume:
+    """The volume of the Predict page; an example until there is another."""
+    if _VOLUME not in st.session_state:
+        show_example()
+    return st.session_state[_VOLUME]
+
+
+def show_volume(name: str, volume: NDArray[np.uint8]) -> None:
+    """Show another volume on the Predict page."""
+    st.session_state[_VOLUME] = ShownVolume(name=name, volume=volume)
+
+
+def show_example(size: int = 32) -> None:
+    """Show the next generated volume on the Predict page."""
+    number = st.session_state.get(_EXAMPLE, -1) + 1
+    st.session_state[_EXAMPLE] = number
+    family = list(FAMILIES)[(3 * number + 1) % len(FAMILIES)]
+    sample = generate(family, size, generator=np.random.default_rng(number))
+    show_volume(f"example {number + 1}, {family}", sample.volume)
+
+
+def show_upload(file: UploadedFile) -> str | None:
+    """Show the volume of an uploaded file on the Predict page, once per upload.
+
+    A file that is refused leaves what was shown before.
+
+    Returns:
+        Why the file was refused, or None.
+    """
+    known, problem = st.session_state.get(_UPLOADED, (None, None))
+    if known != file.file_id:
+        problem = None
+        try:
+            volumes = read_upload(file, name=file.name)
+        except (ValueError, MemoryError) as error:
+            problem = str(error)
+        else:
+            more = f", volume 1 of {len(volumes)}" if len(volumes) > 1 else ""
+            show_volume(file.name + more, volumes[0])
+        st.session_state[_UPLOADED] = (file.file_id, problem)
+    return problem
+
+
+def read_upload(file: BinaryIO, *, name: str) -> NDArray[np.uint8]:
+    """Two-phase volumes of a file, shape (N, X, Y, Z).
+
+    Raises:
+        ValueError: The file holds no such volumes, or larger ones than the page takes.
+    """
+    array = read_npy(file, name=name)
+    if array.ndim > 2 and min(array.shape[-3:]) < MIN_EDGE:
+        raise ValueError(f"{name}: expected at least {MIN_EDGE} voxels per edge, got shape {array.shape}")
+    if math.prod(array.shape[-3:]) > MAX_EDGE**3:
+        raise ValueError(
+            f"{name}: expected at most {MAX_EDGE}³ voxels in this page, got shape {array.shape}; "
+            "`python -m vaereg predict` takes larger ones"
+        )
+    return as_volumes(array, name=name, both_phases=True)
+
+
+def plain(text: str) -> str:
+    """Text from outside, with every character that Markdown gives a meaning escaped."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def sentence(text: str) -> str:
+    """A message of the library, which is a clause, as a sentence of the page."""
+    text = text.strip().rstrip(".")
+    return plain(text[:1].upper() + text[1:]) + "."

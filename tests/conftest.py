@@ -1,0 +1,107 @@
+"""Options, fixtures and collection rules that all tests share."""
+
+import os
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vaereg.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from vaereg.config import PRESETS
+from vaereg.dataset import SOLVER_TOLERANCE, label_batch
+from vaereg.elasticity import TwoPhase
+from vaereg.fitting import fit
+from vaereg.generators import GENERATOR_VERSION, family_weights
+from vaereg.microstructure import pack_bits
+from vaereg.storage import Dataset, DatasetPlan, read_dataset, write_dataset
+from vaereg.training import train, training_card
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="device of the torch tests")
+
+
+def pytest_configure() -> None:
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without Chromium a developer's run leaves the browser tests out, and says so; CI fails instead."""
+    if os.environ.get("CI") or any(shutil.which(name) for name in CHROMIUM):
+        return
+    missing = pytest.mark.skip(reason="no Chromium on PATH: apt-get install chromium (issue 2)")
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Device given by --device."""
+    return torch.device(str(request.config.getoption("--device")))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """NumPy generator, seeded afresh for each test."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """Torch generator on the CPU, seeded afresh for each test."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data set of 112 labelled volumes of 16 voxels per edge, of Gaussian fields, made once per session."""
+    plan = DatasetPlan(
+        count=112,
+        seed=1,
+        size=16,
+        families=family_weights("gaussian"),
+        materials=asdict(TwoPhase()),
+        solver_tolerance=SOLVER_TOLERANCE,
+        solver_dtype="float32",
+        generator_version=GENERATOR_VERSION,
+    )
+    path = tmp_path_factory.mktemp("data") / "tiny.h5"
+    write_dataset(path, plan, label_batch(plan, range(plan.count)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_dataset_path: Path) -> Dataset:
+    """The tiny data set, read."""
+    return read_dataset(tiny_dataset_path)
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tiny_dataset: Dataset) -> Dataset:
+    """Every second voxel of the tiny data set, 8 per edge: its labels are rough, for tests of mechanics."""
+    volumes = tiny_dataset.volumes(slice(None))[:, ::2, ::2, ::2]
+    samples = replace(tiny_dataset.samples, microstructures=pack_bits(volumes))
+    return replace(tiny_dataset, plan=replace(tiny_dataset.plan, size=8), samples=samples)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint_path(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) -> Path:
+    """Checkpoint of the preset `tiny`, trained on the tiny data set: real in every part, and a poor model."""
+    out = tmp_path_factory.mktemp("run")
+    config = PRESETS["tiny"]
+    result = train(tiny_dataset, out, config)
+    card = training_card(tiny_dataset, config, result, "cpu")
+    save_checkpoint(out / "checkpoint.pt", result.model, config, fit(result.model, tiny_dataset), card)
+    return out / "checkpoint.pt"
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_checkpoint_path: Path) -> Checkpoint:
+    """The tiny checkpoint, loaded; shared by all tests, so never change it in place."""
+    return load_checkpoint(tiny_checkpoint_path)

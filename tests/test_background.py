@@ -1,0 +1,192 @@
+"""The background solver: shared results, fair turns, nothing done for designs that nobody shows."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pages.shared import background
+from pages.shared.background import SolverQueue, start_workers, volume_hash
+from vaereg.elasticity import TwoPhase
+from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
+
+
+class ManualExecutor(Executor):
+    """Runs a job when it is told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, object]]] = []
+        self.order: list[float] = []
+        self.broken = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
+        if self.broken:
+            raise BrokenProcessPool("a worker died")
+        future: Future[Any] = Future()
+        self.jobs.append((future, fn, args, kwargs))
+        return future
+
+    def step(self) -> None:
+        """Do the oldest job."""
+        future, fn, args, kwargs = self.jobs.pop(0)
+        self.order.append(float(np.mean(args[0])))
+        try:
+            result = fn(*args, **kwargs)
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def finish(self) -> None:
+        """Do all jobs, and those that they lead to."""
+        while self.jobs:
+            self.step()
+
+
+@pytest.fixture
+def executor() -> ManualExecutor:
+    return ManualExecutor()
+
+
+@pytest.fixture
+def queue(executor: ManualExecutor) -> SolverQueue:
+    return SolverQueue(2, start=lambda workers: executor)
+
+
+def volumes(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Different small volumes of increasing volume fraction."""
+    noise = np.random.default_rng(seed).permutation(512).reshape(8, 8, 8)
+    return [(noise < 40 * (i + 1) + seed).astype(np.uint8) for i in range(count)]
+
+
+def test_results_are_those_of_the_solver(queue: SolverQueue, executor: ManualExecutor) -> None:
+    shown = volumes(3)
+    assert queue.watch("a", shown) == [None, None, None]
+    executor.finish()
+    for volume, outcome in zip(shown, queue.watch("a", shown), strict=True):
+        assert isinstance(outcome, HomogenizationResult)
+        np.testing.assert_allclose(outcome.stiffness, homogenize(volume).stiffness, rtol=1e-4, atol=1e-3)
+
+
+def test_no_more_jobs_at_once_than_workers(queue: SolverQueue, executor: ManualExecutor) -> None:
+    queue.watch("a", volumes(6))
+    assert len(executor.jobs) == 2
+    assert queue.waiting() == 4
+    executor.step()
+    assert len(executor.jobs) == 2
+
+
+def test_what_is_no_longer_shown_is_not_begun(queue: SolverQueue, executor: ManualExecutor) -> None:
+    queue.watch("a", volumes(6))
+    fresh = volumes(1, seed=7)
+    queue.watch("a", fresh)
+    executor.finish()
+    assert len(executor.order) == 3  # the two that had begun, and the new one
+    assert isinstance(queue.known(fresh)[0], HomogenizationResult)
+
+
+def test_sessions_take_turns(queue: SolverQueue, executor: ManualExecutor) -> None:
+    first, second = volumes(6), volumes(2, seed=7)
+    queue.watch("a", first)
+    queue.watch("b", second)
+    executor.finish()
+    fractions = [float(volume.mean()) for volume in second]
+    assert max(executor.order.index(fraction) for fraction in fractions) < 6
+
+
+def test_a_volume_is_solved_once(queue: SolverQueue, executor: ManualExecutor) -> None:
+    queue.watch("a", volumes(2))
+    queue.watch("b", volumes(2))
+    executor.finish()
+    queue.watch("a", volumes(2))
+    assert len(executor.order) == 2
+    assert all(queue.known(volumes(2)))
+
+
+def test_other_materials_are_another_job(queue: SolverQueue, executor: ManualExecutor) -> None:
+    (volume,) = volumes(1)
+    soft = TwoPhase(e_stiff=12.0, e_soft=1.2)
+    queue.watch("a", [volume])
+    queue.watch("b", [volume], soft)
+    executor.finish()
+    reference, softer = queue.known([volume])[0], queue.known([volume], soft)[0]
+    assert isinstance(reference, HomogenizationResult) and isinstance(softer, HomogenizationResult)
+    assert softer.stiffness[0, 0] < 0.5 * reference.stiffness[0, 0]
+
+
+def test_a_session_that_is_gone_is_forgotten(executor: ManualExecutor) -> None:
+    now = [0.0]
+    queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
+    queue.watch("gone", volumes(6))
+    now[0] = background.FORGET_SESSION + 1.0
+    queue.watch("here", volumes(1, seed=7))
+    executor.finish()
+    assert len(executor.order) == 3
+
+
+def test_an_empty_look_ends_the_interest(queue: SolverQueue, executor: ManualExecutor) -> None:
+    queue.watch("a", volumes(6))
+    assert queue.watch("a", []) == []
+    executor.finish()
+    assert len(executor.order) == 2
+
+
+def test_a_failed_solve_is_told(
+    queue: SolverQueue, executor: ManualExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ConvergenceError("residual too large")
+
+    monkeypatch.setattr(background, "homogenize", fail)
+    queue.watch("a", volumes(1))
+    executor.finish()
+    assert isinstance(queue.known(volumes(1))[0], ConvergenceError)
+
+
+def test_a_dead_worker_is_replaced() -> None:
+    executors = [ManualExecutor(), ManualExecutor()]
+    started = iter(executors)
+    queue = SolverQueue(2, start=lambda workers: next(started))
+    queue.watch("a", volumes(1))
+    executors[0].jobs.pop(0)[0].set_exception(BrokenProcessPool("a worker died"))
+    executors[1].finish()
+    assert isinstance(queue.known(volumes(1))[0], HomogenizationResult)
+
+
+def test_a_volume_that_kills_workers_is_given_up() -> None:
+    executors: list[ManualExecutor] = []
+
+    def start(workers: int) -> Executor:
+        executors.append(ManualExecutor())
+        executors[-1].broken = True
+        return executors[-1]
+
+    queue = SolverQueue(2, start=start)
+    queue.watch("a", volumes(1))
+    assert isinstance(queue.known(volumes(1))[0], BrokenProcessPool)
+    assert len(executors) == 2
+
+
+def test_hash_tells_shapes_apart() -> None:
+    assert volume_hash(np.zeros((2, 4, 4), np.uint8)) != volume_hash(np.zeros((4, 4, 2), np.uint8))
+
+
+@pytest.fixture
+def processes() -> Iterator[SolverQueue]:
+    queue = SolverQueue(1, start=start_workers)
+    yield queue
+    queue.close()
+
+
+def test_worker_processes_solve(processes: SolverQueue) -> None:
+    shown = volumes(2)
+    done = threading.Event()
+    for _ in range(600):
+        if all(processes.watch("a", shown)):
+            break
+        done.wait(0.1)
+    assert all(isinstance(outcome, HomogenizationResult) for outcome in processes.known(shown))

@@ -1,0 +1,111 @@
+"""What is fitted to a trained model holds on the split it is fitted to, and never sees the test split."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from vaereg.checkpoint import Checkpoint
+from vaereg.elasticity import PROPERTIES
+from vaereg.fitting import encode_all, fit
+from vaereg.prediction import predict
+from vaereg.storage import Dataset
+
+
+def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
+    volumes = tiny_dataset.volumes(slice(0, 70))  # more than one part
+    mean, spread, features = encode_all(tiny_checkpoint.model, volumes)
+    with torch.no_grad():
+        found = tiny_checkpoint.model.encode(torch.from_numpy(volumes).float()[:, None])
+    for ours, whole in (
+        (mean, found.property_mean),
+        (spread, found.property_spread),
+        (features, found.features),
+    ):
+        np.testing.assert_allclose(ours, whole.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_intervals_hold_nine_in_ten(guided: bool, tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
+    """Of the validation volumes, in the logarithm, for each property: 1.6449 standard deviations wide."""
+    rows = tiny_dataset.indices("validation")
+    truth = np.diagonal(tiny_dataset.samples.stiffness[rows].astype(np.float64), axis1=1, axis2=2)
+    found = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
+    deviations = np.abs(np.log(found.mean / truth)) / (found.std / found.mean)
+    np.testing.assert_allclose(np.quantile(deviations, 0.9, axis=0), 1.6449, rtol=1e-4)
+
+
+def test_ranges_are_those_of_the_training_set(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
+    stiffness = tiny_dataset.samples.stiffness[tiny_dataset.indices("train")].astype(np.float64)
+    properties = np.diagonal(stiffness, axis1=1, axis2=2)
+    low, high = tiny_checkpoint.fitted.property_limits
+    np.testing.assert_array_equal(low, properties.min(0))
+    np.testing.assert_array_equal(high, properties.max(0))
+    assert ((properties < low) | (properties > high)).sum() == 0
+    outside = (properties < tiny_checkpoint.fitted.property_quantiles[0]).mean(0)
+    np.testing.assert_allclose(outside, 0.01, atol=1.0 / len(properties))
+
+
+def test_novelty_is_one_on_the_training_set(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
+    """In the root mean square, since whitened features have unit variance; the threshold is of validation."""
+    training = predict(tiny_checkpoint, tiny_dataset.volumes(tiny_dataset.indices("train")), guided=False)
+    assert np.sqrt(np.square(training.novelty).mean()) == pytest.approx(1.0, abs=0.02)
+    rows = tiny_dataset.indices("validation")
+    found = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=False)
+    assert found.in_distribution.sum() == len(rows) - 1, "99 % of a dozen are all but one"
+
+
+def test_the_test_split_is_never_seen(tiny_checkpoint: Checkpoint, small_dataset: Dataset) -> None:
+    """Its labels may be anything, and nothing that is fitted changes."""
+    stiffness = small_dataset.samples.stiffness.copy()
+    stiffness[small_dataset.indices("test")] *= 7.0
+    samples = dataclasses.replace(small_dataset.samples, stiffness=stiffness)
+    before, reports = torch.get_rng_state(), []
+    one, other = (
+        fit(tiny_checkpoint.model, data, on_progress=lambda *report: reports.append(report))
+        for data in (small_dataset, dataclasses.replace(small_dataset, samples=samples))
+    )
+    for item in dataclasses.fields(one):
+        first, second = getattr(one, item.name), getattr(other, item.name)
+        if isinstance(first, torch.nn.Module):
+            first, second = (torch.cat([p.flatten() for p in net.parameters()]) for net in (first, second))
+        if isinstance(first, np.ndarray | torch.Tensor | float):
+            np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(one.mixture.means, other.mixture.means)
+    assert torch.equal(torch.get_rng_state(), before)
+    count = len(small_dataset) - len(small_dataset.indices("test"))
+    assert reports[0] == (0, count)
+    assert (count, count) in reports
+
+
+def test_the_model_of_properties_fits_the_training_set(
+    tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
+) -> None:
+    """Moments of a Gaussian mixture fitted by maximum likelihood are those of the data."""
+    stiffness = tiny_dataset.samples.stiffness[tiny_dataset.indices("train")].astype(np.float64)
+    model = tiny_checkpoint.model
+    logs = np.log(np.diagonal(stiffness, axis1=1, axis2=2))
+    standardised = (logs - model.property_location.numpy()) / model.property_scale.numpy()
+    mixture = tiny_checkpoint.fitted.mixture
+    assert mixture.means.shape[1] == len(PROPERTIES)
+    np.testing.assert_allclose(mixture.weights @ mixture.means, standardised.mean(0), atol=1e-3)
+    second = np.einsum("m,mi,mj->ij", mixture.weights, mixture.means, mixture.means)
+    second += np.einsum("m,mij->ij", mixture.weights, mixture.covariances)
+    np.testing.assert_allclose(second, standardised.T @ standardised / len(standardised), atol=5e-3)
+
+
+def test_the_latent_regressor_knows_what_the_decoder_makes(tiny_checkpoint: Checkpoint) -> None:
+    """Its prediction of an unseen latent vector's mean properties is nearer than the mean of them all."""
+    model = tiny_checkpoint.model
+    generator = torch.Generator().manual_seed(11)
+    properties = torch.tensor([list(tiny_checkpoint.property_ranges.values())]).mean(2)
+    with torch.inference_mode():
+        targets = properties * torch.linspace(0.4, 1.8, 24)[:, None]
+        z, _ = model.prior(targets).sample(generator=generator)
+        expected = tiny_checkpoint.fitted.latent_regressor(z)
+        noise = model.noise(24 * 4, 16, generator=generator)
+        decoded = model.encode(model.decode(z.repeat_interleave(4, 0), noise)).property_mean
+        found = model.standardise(decoded).reshape(24, 4, -1).mean(1)
+    error = (expected - found).square().mean()
+    assert error < 0.5 * found.var(0).mean()

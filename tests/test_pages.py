@@ -1,0 +1,350 @@
+"""Each page, empty and filled, with a tiny checkpoint: inputs, messages, files; never a traceback."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import background, state, widgets
+from pages.shared.background import Outcome
+from pages.shared.figures import design_figure, prediction_figure
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import design
+from vaereg.elasticity import PROPERTIES
+from vaereg.generators import gaussian_field
+from vaereg.homogenization import HomogenizationResult
+from vaereg.storage import read_designs
+
+APP = Path(__file__).parents[1] / "app.py"
+STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
+
+
+@pytest.fixture
+def app(tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    """The app with the tiny checkpoint and a solver in this process that answers at once."""
+
+    def solve(*args: object, **kwargs: object) -> HomogenizationResult:
+        return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
+
+    executor = ThreadPoolExecutor(2)
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
+    monkeypatch.setattr(background, "homogenize", solve)
+    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
+    st.cache_resource.clear()
+    yield AppTest.from_file(str(APP), default_timeout=120)
+    executor.shutdown()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def targets(tiny_checkpoint: Checkpoint) -> dict[str, float]:
+    """What any model reaches: the middle of the training data."""
+    middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
+    return {"C11": round(float(middle[0]), 1)}
+
+
+def impossible(checkpoint: Checkpoint) -> dict[str, float]:
+    """As stiff as can be in tension and as soft as can be in shear: within every range, and out of reach."""
+    ends = {name: index < 3 for index, name in enumerate(PROPERTIES)}
+    return {
+        name: round(checkpoint.property_ranges[name][end] + (-0.1 if end else 0.1), 1)
+        for name, end in ends.items()
+    }
+
+
+def gallery(app: AppTest) -> dict[str, Any]:
+    """What the page gave to the 3D gallery."""
+    (element,) = app.get("bidi_component")
+    return json.loads(element.proto.json)  # type: ignore[attr-defined]
+
+
+def settled(app: AppTest) -> AppTest:
+    """The page after its background work; AppTest does not run fragments by the clock."""
+    for _ in range(100):
+        if "pending" not in json.dumps(gallery(app)["panels"]):
+            break
+        app.run()
+    return app
+
+
+def fix_only(app: AppTest, targets: dict[str, float]) -> AppTest:
+    """Set the target of the Design page."""
+    for name in PROPERTIES:
+        app.toggle(state.fixed_key(name)).set_value(name in targets)
+    if not targets:
+        return app.run()
+    app.run()
+    for name, value in targets.items():
+        app.slider(state.value_key(name)).set_value(value)
+    return app.run()
+
+
+def npy(array: np.ndarray, *, allow_pickle: bool = False) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=allow_pickle)
+    return buffer.getvalue()
+
+
+def cell(size: int = 16) -> np.ndarray:
+    return gaussian_field(size, (2.0, 2.0, 2.0), 0.5, generator=np.random.default_rng(1))
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.file_uploader[0].set_value((name, content, "application/octet-stream"))
+    return app.run()
+
+
+# --- Design
+
+
+def test_design_shows_designs_of_every_component(
+    app: AppTest, targets: dict[str, float], tiny_checkpoint: Checkpoint
+) -> None:
+    fix_only(app.run(), targets)
+    assert not app.exception
+    shown = gallery(app)
+    assert len(shown["panels"]) == 12
+    assert len(shown["rows"]) == tiny_checkpoint.components
+    assert sorted(sum((row["panels"] for row in shown["rows"]), [])) == list(range(12))
+    assert shown["notice"] == ""
+
+
+def test_sliders_have_the_ranges_of_the_training_data(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    app.run()
+    for name, (low, high) in tiny_checkpoint.property_ranges.items():
+        slider = app.slider(state.value_key(name))
+        assert slider.min == pytest.approx(low, abs=0.051)
+        assert slider.max == pytest.approx(high, abs=0.051)
+        assert "GPa" in slider.label
+    assert [app.toggle(state.fixed_key(name)).value for name in PROPERTIES] == [True] * 3 + [False] * 3
+
+
+def test_solver_values_stand_beside_the_predictions(app: AppTest, targets: dict[str, float]) -> None:
+    settled(fix_only(app.run(), targets))
+    for panel in gallery(app)["panels"]:
+        labels = [line["label"] for line in panel["lines"]]
+        assert labels == ["predicted", "± std", "solver"]
+        assert panel["lines"][2]["values"][:3] == ["60.0", "40.0", "40.0"]
+    (progress,) = [metric for metric in app.metric if metric.label == "Solver check"]
+    assert progress.value == "12/12"
+    headings = [table.value.columns for table in app.dataframe]
+    assert any("C11 solver [GPa]" in columns and "C11 predicted [GPa]" in columns for columns in headings)
+
+
+def test_another_seed_gives_other_designs_and_the_same_seed_the_same(
+    app: AppTest, targets: dict[str, float]
+) -> None:
+    fix_only(app.run(), targets)
+    first = gallery(app)["set"]
+    app.number_input(state.SEED).set_value(5).run()
+    assert gallery(app)["set"] != first
+    app.number_input(state.SEED).set_value(0).run()
+    assert gallery(app)["set"] == first
+
+
+def test_number_of_designs(app: AppTest, targets: dict[str, float]) -> None:
+    fix_only(app.run(), targets)
+    app.slider(state.COUNT).set_value(1).run()
+    assert len(gallery(app)["panels"]) == 1
+    assert not app.exception
+
+
+def test_nothing_fixed_says_what_to_do(app: AppTest) -> None:
+    fix_only(app.run(), {})
+    assert not app.exception
+    assert "Fix at least one property" in app.info[0].value
+    assert not app.get("bidi_component")
+
+
+def test_an_unreachable_target_keeps_the_former_designs_and_says_so(
+    app: AppTest, tiny_checkpoint: Checkpoint
+) -> None:
+    middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
+    fix_only(app.run(), dict(zip(PROPERTIES, middle.round(1).tolist(), strict=True)))
+    former = gallery(app)["set"]
+    fix_only(app, impossible(tiny_checkpoint))
+    assert not app.exception
+    assert "GPa" in app.warning[0].value
+    assert app.title[0].value.startswith("No designs")
+    shown = gallery(app)
+    assert shown["set"] == former
+    assert "former target: C11" in shown["notice"]
+
+
+def test_an_unreachable_target_at_first_sight(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    for name, value in impossible(tiny_checkpoint).items():
+        app.query_params[state.value_key(name)] = str(value)
+        app.query_params[state.fixed_key(name)] = "true"
+    app.run()
+    assert not app.exception
+    assert "GPa" in app.warning[0].value
+    assert "Move the target" in app.info[0].value
+
+
+def test_nonsense_in_a_link_is_ignored(app: AppTest) -> None:
+    app.query_params["C11"] = "nonsense"
+    app.query_params[state.SEED] = "7"
+    app.run()
+    assert not app.exception
+    assert app.number_input(state.SEED).value == 7
+
+
+def test_link_restores_target_seed_and_count(app: AppTest, targets: dict[str, float]) -> None:
+    app.query_params["C11"] = str(targets["C11"])
+    app.query_params["fix_C22"] = "false"
+    app.query_params["fix_C33"] = "false"
+    app.query_params[state.COUNT] = "4"
+    app.run()
+    assert app.slider(state.value_key("C11")).value == targets["C11"]
+    assert len(gallery(app)["panels"]) == 4
+
+
+def test_inputs_survive_a_page_change(app: AppTest, targets: dict[str, float]) -> None:
+    fix_only(app.run(), targets)
+    app.slider(state.COUNT).set_value(3).run()
+    app.switch_page("pages/predict.py").run()
+    app.switch_page("pages/design.py").run()
+    assert app.slider(state.COUNT).value == 3
+    assert app.slider(state.value_key("C11")).value == targets["C11"]
+    assert not app.toggle(state.fixed_key("C22")).value
+
+
+def test_downloads_read_back(tiny_checkpoint: Checkpoint, targets: dict[str, float], tmp_path: Path) -> None:
+    designs = design(tiny_checkpoint, targets, 3, 16)
+    solved = HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
+    partial: list[Outcome] = [solved, None, solved]
+    path = tmp_path / "designs.h5"
+    for outcomes, complete in ((partial, False), ([solved] * 3, True)):
+        path.write_bytes(widgets.designs_file(designs, outcomes))
+        stored = read_designs(path)
+        np.testing.assert_array_equal(stored.microstructures, designs.microstructures)
+        assert stored.target == targets
+        assert (stored.stiffness is not None) == complete
+    volume = np.load(BytesIO(widgets.volume_file(designs.microstructures[0])))
+    np.testing.assert_array_equal(volume, designs.microstructures[0])
+
+
+def test_a_design_opens_in_predict(app: AppTest, targets: dict[str, float]) -> None:
+    fix_only(app.run(), targets)
+    (button,) = [button for button in app.button if button.label == "Open in Predict"]
+    button.click().run()
+    assert not app.exception
+    assert app.title[0].value.startswith("Stiffness of design")
+
+
+def test_without_a_checkpoint_the_page_says_so(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", Path("/nowhere/default.pt"))
+    app.run()
+    assert not app.exception
+    assert "could not be loaded" in app.error[0].value
+
+
+def test_a_damaged_checkpoint_is_told(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "damaged.pt").write_bytes(b"no checkpoint")
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tmp_path / "damaged.pt")
+    app.run()
+    assert not app.exception
+    assert "could not be loaded" in app.error[0].value
+
+
+# --- Predict
+
+
+@pytest.fixture
+def predict_page(app: AppTest) -> AppTest:
+    return app.run().switch_page("pages/predict.py").run()
+
+
+def test_predict_begins_with_an_example(predict_page: AppTest) -> None:
+    assert not predict_page.exception
+    assert "example 1" in predict_page.title[0].value.replace("\\", "")
+    (table,) = predict_page.dataframe
+    assert list(table.value["Property"]) == list(PROPERTIES)
+    lower, upper = table.value["Reuss bound [GPa]"], table.value["Voigt bound [GPa]"]
+    for name in ("90 % from [GPa]", "Predicted [GPa]", "90 % to [GPa]"):
+        assert table.value[name].between(lower, upper).all()
+
+
+def test_the_next_example_is_another_one(predict_page: AppTest) -> None:
+    first = gallery(predict_page)["set"]
+    (button,) = [button for button in predict_page.button if button.label == "Show an example"]
+    button.click().run()
+    assert gallery(predict_page)["set"] != first
+
+
+def test_an_uploaded_volume_is_shown_and_solved(predict_page: AppTest) -> None:
+    upload(predict_page, "mine.npy", npy(cell()))
+    assert not predict_page.exception
+    assert "mine" in predict_page.title[0].value
+    assert gallery(predict_page)["shape"] == [16, 16, 16]
+    for _ in range(100):
+        (check,) = [metric for metric in predict_page.metric if metric.label == "Solver check"]
+        if check.value == "done":
+            break
+        predict_page.run()
+    (table,) = predict_page.dataframe
+    np.testing.assert_allclose(table.value["Solver [GPa]"], np.diag(STIFFNESS))
+
+
+def test_the_first_of_several_volumes(predict_page: AppTest) -> None:
+    upload(predict_page, "stack.npy", npy(np.stack([cell(), 1 - cell()])))
+    assert "volume 1 of 2" in predict_page.title[0].value.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        pytest.param(b"", "empty", id="empty"),
+        pytest.param(b"\x80\x04\x95K\x00.", "pickle", id="pickle"),
+        pytest.param(npy(np.array([{"a": 1}], dtype=object), allow_pickle=True), "pickled", id="objects"),
+        pytest.param(npy(cell())[:-100], "truncated", id="truncated"),
+        pytest.param(npy(np.full((16, 16, 16), np.nan)), "got", id="nan"),
+        pytest.param(npy(np.zeros((16, 16, 16), np.uint8)), "both phases", id="one phase"),
+        pytest.param(npy(5 * cell()), "0 and 1", id="wrong labels"),
+        pytest.param(npy(cell()[0]), "shape", id="flat"),
+        pytest.param(npy(cell()[:, :, :8]), "cubic", id="not cubic"),
+        pytest.param(npy(np.zeros((2, 2), "c16")), "numbers", id="complex"),
+        pytest.param(npy(cell(4)), "voxels", id="too small"),
+        pytest.param(npy(np.zeros((160, 160, 160), np.uint8)), "at most 128", id="too large"),
+        pytest.param(b"PK\x03\x04 no archive", "NumPy file", id="other"),
+    ],
+)
+def test_a_bad_upload_keeps_the_former_volume(predict_page: AppTest, content: bytes, complaint: str) -> None:
+    former = gallery(predict_page)["set"]
+    upload(predict_page, "bad.npy", content)
+    assert not predict_page.exception
+    assert complaint in predict_page.error[0].value.replace("\\", "")
+    assert gallery(predict_page)["set"] == former
+    assert "example 1" in predict_page.title[0].value.replace("\\", "")
+
+
+def test_a_hostile_name_is_shown_as_text(predict_page: AppTest) -> None:
+    name = "![x](http://example.com/a.png)<script>`$x$` :red[y].npy"
+    upload(predict_page, name, npy(cell()))
+    title = predict_page.title[0].value
+    assert "![" not in title and "<script>" not in title.replace("\\<script\\>", "")
+    upload(predict_page, name, b"")
+    assert "![" not in predict_page.error[0].value
+
+
+# --- figures
+
+
+def test_figures_have_units_and_every_property() -> None:
+    six = np.arange(1.0, 7.0)
+    ranges = {name: (0.5, 8.0) for name in PROPERTIES}
+    design_plot = design_figure(six, 0.1 * six, six, {"C11": 1.0, "C22": (1.0, 3.0)}, ranges)
+    predicted_plot = prediction_figure(six, 0.9 * six, 1.1 * six, 0.5 * six, 2.0 * six, None)
+    for figure in (design_plot, predicted_plot):
+        figure_json = figure.to_plotly_json()
+        assert "[GPa]" in figure_json["layout"]["xaxis"]["title"]["text"]
+        assert list(figure_json["data"][0]["y"]) == list(PROPERTIES)
+    assert [trace["name"] for trace in design_plot.to_plotly_json()["data"]][-1] == "solver"
+    assert len(predicted_plot.to_plotly_json()["data"]) == 2

@@ -1,0 +1,202 @@
+"""Released models: weights, configuration and what is fitted to them, in one file without pickled classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaereg.config import RunConfig
+from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.files import replace_file
+from vaereg.model import VaeReg
+from vaereg.networks import GuidedRegressor, LatentRegressor
+from vaereg.prior import PropertyMixture
+
+__all__ = [
+    "DEFAULT_CHECKPOINT",
+    "Checkpoint",
+    "CheckpointError",
+    "Fitted",
+    "load_checkpoint",
+    "save_checkpoint",
+    "save_state",
+]
+
+DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "default.pt"
+"""The checkpoint that ships with the repository."""
+
+FORMAT_VERSION = 1
+_MAX_BYTES = 200 * 2**20
+
+
+class CheckpointError(RuntimeError):
+    """A file is no checkpoint of this program."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """What is fitted to a trained model on the training and validation splits."""
+
+    property_limits: NDArray[np.float64]
+    """Smallest and largest property of the training set, shape (2, T) [GPa]."""
+    property_quantiles: NDArray[np.float64]
+    """1st and 99th percentile, shape (2, T) [GPa]."""
+    mixture: PropertyMixture
+    """p(c) over standardised logarithmic properties."""
+    spread_factor: NDArray[np.float64]
+    """Calibration of the predicted spread on the validation split, shape (T,)."""
+    guided: GuidedRegressor
+    """Correction of the solver's first iterations (`vaereg.guided`); runs on the CPU."""
+    guided_spread_factor: NDArray[np.float64]
+    """Calibration of its spread on the validation split, shape (T,)."""
+    latent_regressor: LatentRegressor
+    """Latent vector to the mean log c of its realisations, as the encoder's regressor sees them."""
+    novelty_mean: Tensor
+    """Mean of the encoder's features, shape (F,)."""
+    novelty_whitening: Tensor
+    """Maps centred features to unit covariance, shape (F, F')."""
+    novelty_threshold: float
+    """99th percentile of the novelty on the validation split."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A trained model, ready for use. Shared between users: never changed in place."""
+
+    model: VaeReg
+    """In evaluation mode."""
+    config: RunConfig
+    """What it was built and trained with."""
+    fitted: Fitted
+    """Ranges, calibration, novelty."""
+    card: dict[str, Any]
+    """Plain facts on data, training and hardware."""
+    hash: str
+    """First 16 hexadecimal digits of the SHA-256 of the file."""
+
+    @property
+    def components(self) -> int:
+        """Number K of mixture components."""
+        return self.config.model.components
+
+    @property
+    def property_ranges(self) -> dict[str, tuple[float, float]]:
+        """1st to 99th percentile of each property over the training set [GPa]."""
+        low, high = self.fitted.property_quantiles
+        return {name: (float(low[i]), float(high[i])) for i, name in enumerate(PROPERTIES)}
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values; a reader sees the former file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # given a name, torch would write it into the archive
+            torch.save(state, file)
+
+    replace_file(path, write)
+
+
+def save_checkpoint(
+    path: Path, model: VaeReg, config: RunConfig, fitted: Fitted, card: dict[str, Any]
+) -> None:
+    """Write a released model.
+
+    Args:
+        path: File to write.
+        model: Trained networks.
+        config: What they were built and trained with.
+        fitted: What was fitted to them.
+        card: Plain facts, JSON-serialisable.
+    """
+    mixture = fitted.mixture
+    materials = model.materials
+    state = {
+        "format_version": FORMAT_VERSION,
+        "config": config.to_json(),
+        "card": json.dumps(card),
+        "materials": {
+            name: getattr(materials, name) for name in ("e_stiff", "e_soft", "nu_stiff", "nu_soft")
+        },
+        "weights": model.state_dict(),
+        "property_limits": torch.from_numpy(fitted.property_limits),
+        "property_quantiles": torch.from_numpy(fitted.property_quantiles),
+        "mixture_weights": torch.from_numpy(mixture.weights),
+        "mixture_means": torch.from_numpy(mixture.means),
+        "mixture_covariances": torch.from_numpy(mixture.covariances),
+        "spread_factor": torch.from_numpy(fitted.spread_factor),
+        "guided": fitted.guided.state_dict(),
+        "guided_spread_factor": torch.from_numpy(fitted.guided_spread_factor),
+        "latent_regressor": fitted.latent_regressor.state_dict(),
+        "novelty_mean": fitted.novelty_mean,
+        "novelty_whitening": fitted.novelty_whitening,
+        "novelty_threshold": fitted.novelty_threshold,
+    }
+    save_state(path, state)
+
+
+def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint:
+    """Read a released model (`weights_only`: no code in the file is ever run).
+
+    Args:
+        path: File; the shipped checkpoint if left out.
+        device: "cpu" or "cuda".
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: The file is no checkpoint, or one of another format version.
+    """
+    path = DEFAULT_CHECKPOINT if path is None else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    if path.stat().st_size > _MAX_BYTES:
+        raise CheckpointError(f"expected a checkpoint of at most {_MAX_BYTES >> 20} MB, got {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # torch itself does not look at the checksums
+                raise zipfile.BadZipFile("a checksum is wrong")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        version = state["format_version"]
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise CheckpointError(f"{path} is no vaereg checkpoint") from error
+    if not isinstance(version, int) or version != FORMAT_VERSION:
+        raise CheckpointError(f"{path} has format version {version}, this program reads {FORMAT_VERSION}")
+    try:
+        config = RunConfig.from_json(state["config"])
+        model = VaeReg(config.model, TwoPhase(**state["materials"]))
+        model.load_state_dict(state["weights"])
+        latent_regressor = LatentRegressor(config.model.latent, len(PROPERTIES))
+        latent_regressor.load_state_dict(state["latent_regressor"])
+        guided = GuidedRegressor(len(PROPERTIES))
+        guided.load_state_dict(state["guided"])
+        fitted = Fitted(
+            property_limits=state["property_limits"].numpy(),
+            property_quantiles=state["property_quantiles"].numpy(),
+            mixture=PropertyMixture(
+                weights=state["mixture_weights"].numpy(),
+                means=state["mixture_means"].numpy(),
+                covariances=state["mixture_covariances"].numpy(),
+            ),
+            spread_factor=state["spread_factor"].numpy(),
+            guided=guided.eval().requires_grad_(False),
+            guided_spread_factor=state["guided_spread_factor"].numpy(),
+            latent_regressor=latent_regressor.to(device).eval().requires_grad_(False),
+            novelty_mean=state["novelty_mean"].to(device),
+            novelty_whitening=state["novelty_whitening"].to(device),
+            novelty_threshold=float(state["novelty_threshold"]),
+        )
+        card = json.loads(state["card"])
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged or belongs to another version: {error}") from error
+    model.to(device).eval().requires_grad_(False)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return Checkpoint(model=model, config=config, fitted=fitted, card=card, hash=digest)

@@ -1,0 +1,205 @@
+"""The commands of `python -m vaereg`.
+
+Flags, threads and exit codes; what a command does is in `vaereg.commands`. Exit code 2 says that the input is
+bad, 1 that a computation failed, each with one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from vaereg import commands
+from vaereg.workers import THREAD_VARIABLES
+
+__all__ = ["main"]
+
+_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+_VOLUMES_HELP = "volumes of 0 (soft) and 1 (stiff), .npy of shape (X, Y, Z) or (N, X, Y, Z), cubic"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"vaereg: error: {message} (see {self.prog} --help)\n")
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the default of a flag where it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process if left out.
+
+    Returns:
+        Exit code: 0, 1 for a failed computation, 2 for bad input.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        _set_threads(arguments.threads)
+        arguments.run(arguments)
+    except (ValueError, OSError) as error:
+        return _fail(error, 2)
+    except (RuntimeError, MemoryError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("vaereg: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="vaereg", description="Inverse design of two-phase microstructures.")
+    parsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_homogenize(parsers)
+    _add_predict(parsers)
+    _add_design(parsers)
+    _add_generate(parsers)
+    _add_train(parsers)
+    _add_evaluate(parsers)
+    return parser
+
+
+def _add_command(
+    parsers: _Commands, name: str, run: Callable[[argparse.Namespace], None], description: str
+) -> argparse.ArgumentParser:
+    parser = parsers.add_parser(
+        name,
+        help=description,
+        description=description,
+        formatter_class=_Help,
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of this process (default: the libraries' own)"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_homogenize(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers, "homogenize", commands.run_homogenize, "effective stiffness of each volume, solved"
+    )
+    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
+    parser.add_argument(
+        "--e-stiff", type=float, default=120.0, metavar="E", help="Young's modulus of phase 1 [GPa]"
+    )
+    parser.add_argument(
+        "--e-soft", type=float, default=2.4, metavar="E", help="Young's modulus of phase 0 [GPa]"
+    )
+    parser.add_argument("--nu", type=float, default=0.3, help="Poisson ratio of both phases [-]")
+    parser.add_argument("--rtol", type=float, default=1e-6, help="relative residual of the solver [-]")
+
+
+def _add_predict(parsers: _Commands) -> None:
+    parser = _add_command(parsers, "predict", commands.run_predict, "stiffness of each volume, predicted")
+    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
+    _add_model_flags(parser)
+
+
+def _add_design(parsers: _Commands) -> None:
+    parser = _add_command(parsers, "design", commands.run_design, "microstructures for target properties")
+    parser.add_argument(
+        "--target",
+        action="append",
+        required=True,
+        metavar="NAME=VALUE",
+        help="property and its value or range in GPa, as C11=60 or C22=30:40; may be repeated",
+    )
+    parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs")
+    parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge, a multiple of 8")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="the same seed gives the same designs"
+    )
+    parser.add_argument(
+        "--component", type=int, metavar="K", help="take all designs from this mixture component"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5)")
+    _add_model_flags(parser)
+
+
+def _add_generate(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers, "generate", commands.run_generate, "make volumes and their labels; goes on where it was"
+    )
+    parser.add_argument("--count", type=int, required=True, metavar="N", help="number of volumes")
+    parser.add_argument("--seed", type=int, required=True, metavar="S", help="base seed")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="data set to write (HDF5)")
+    parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge")
+    parser.add_argument(
+        "--families",
+        nargs="+",
+        metavar="NAME",
+        help="families that share equally, or the name of a mix: gaussian, default",
+    )
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
+
+
+def _add_train(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers, "train", commands.run_train, "train a model on a labelled data set; can be resumed"
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="data set made by generate")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    settings = parser.add_mutually_exclusive_group()
+    settings.add_argument("--preset", default="default", metavar="NAME", help="settings by name")
+    settings.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file")
+    parser.add_argument("--minutes", type=float, metavar="M", help="fit the schedule into this wall time")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    _add_device_flag(parser)
+
+
+def _add_evaluate(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers,
+        "evaluate",
+        commands.run_evaluate,
+        "test figures of a model, its designs checked by the solver",
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="data set made by generate")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="figures to write (JSON)")
+    parser.add_argument("--split", default="test", metavar="NAME", help="train, validation or test")
+    parser.add_argument("--targets", type=int, default=30, metavar="N", help="targets of inverse design")
+    parser.add_argument("--count", type=int, default=12, metavar="N", help="designs per target")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="model card to write (Markdown)")
+    _add_model_flags(parser)
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="trained model (default: the shipped one)"
+    )
+    _add_device_flag(parser)
+
+
+def _add_device_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
+
+
+def _set_threads(threads: int | None) -> None:
+    """Limit the threads of the libraries that are not imported yet."""
+    if threads is None:
+        return
+    if threads < 1:
+        raise ValueError(f"expected at least one thread, got {threads}")
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+
+
+def _fail(error: BaseException, code: int) -> int:
+    message = " ".join(str(error).split()) or type(error).__name__
+    print(f"vaereg: error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,240 @@
+"""What each command of `python -m vaereg` does, given its parsed flags.
+
+Heavy modules are imported by the command that needs them, after the number of threads is set. Results go to
+files, progress to stderr; bad input raises ValueError or OSError, a failed computation RuntimeError.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vaereg.checkpoint import Checkpoint
+
+__all__ = [
+    "progress",
+    "run_design",
+    "run_evaluate",
+    "run_generate",
+    "run_homogenize",
+    "run_predict",
+    "run_train",
+    "write_json",
+]
+
+
+def run_homogenize(arguments: argparse.Namespace) -> None:
+    from vaereg.elasticity import VOIGT_ORDER, TwoPhase
+    from vaereg.files import check_output
+    from vaereg.homogenization import ConvergenceError, homogenize
+    from vaereg.microstructure import volume_fraction
+    from vaereg.readers import read_volumes
+
+    materials = TwoPhase(
+        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
+    )
+    check_output(arguments.out)
+    volumes = read_volumes(arguments.volumes)
+    report = progress("homogenize", "volumes")
+    results: list[dict[str, object]] = []
+    for volume in volumes:
+        report(len(results), len(volumes))
+        result = homogenize(volume, materials, rtol=arguments.rtol, raise_on_failure=False)
+        results.append(
+            {
+                "stiffness": result.stiffness.tolist(),
+                "volume_fraction": volume_fraction(volume),
+                "iterations": result.iterations,
+                "residual": result.residual,
+                "converged": result.converged,
+            }
+        )
+    report(len(results), len(volumes))
+    write_json(arguments.out, {"units": "GPa", "order": list(VOIGT_ORDER), "results": results})
+    if failed := sum(not result["converged"] for result in results):
+        raise ConvergenceError(f"{failed} of {len(results)} volumes did not converge to {arguments.rtol:g}")
+
+
+def run_predict(arguments: argparse.Namespace) -> None:
+    from vaereg.elasticity import PROPERTIES
+    from vaereg.files import check_output
+    from vaereg.prediction import predict
+    from vaereg.readers import read_volumes
+
+    check_output(arguments.out)
+    volumes = read_volumes(arguments.volumes, both_phases=True)
+    prediction = predict(_load_checkpoint(arguments), volumes)
+    results = []
+    for i in range(len(volumes)):
+        results.append(
+            {
+                "properties": {
+                    name: {"mean": float(prediction.mean[i, j]), "std": float(prediction.std[i, j])}
+                    for j, name in enumerate(PROPERTIES)
+                },
+                "volume_fraction": float(prediction.volume_fraction[i]),
+                "in_distribution": bool(prediction.in_distribution[i]),
+                "novelty": float(prediction.novelty[i]),
+            }
+        )
+    write_json(arguments.out, {"units": "GPa", "results": results})
+
+
+def run_design(arguments: argparse.Namespace) -> None:
+    from vaereg.design import design, parse_target, save_designs
+    from vaereg.files import check_output
+
+    targets = {}
+    for text in arguments.target:
+        name, value = parse_target(text)
+        if name in targets:
+            raise ValueError(f"expected one target for {name}, got two")
+        targets[name] = value
+    check_output(arguments.out)
+    designs = design(
+        _load_checkpoint(arguments),
+        targets,
+        arguments.count,
+        arguments.size,
+        seed=arguments.seed,
+        component=arguments.component,
+    )
+    save_designs(arguments.out, designs)
+
+
+def run_generate(arguments: argparse.Namespace) -> None:
+    from vaereg.dataset import generate_dataset
+
+    generate_dataset(
+        arguments.out,
+        arguments.count,
+        arguments.seed,
+        size=arguments.size,
+        families=_names(arguments.families),
+        workers=arguments.workers,
+        on_progress=progress("generate", "volumes"),
+    )
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    from vaereg.checkpoint import save_checkpoint
+    from vaereg.config import PRESETS, RunConfig
+    from vaereg.fitting import fit
+    from vaereg.storage import read_dataset
+    from vaereg.training import train, training_card
+
+    if arguments.config is not None:
+        config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
+    elif arguments.preset in PRESETS:
+        config = PRESETS[arguments.preset]
+    else:
+        raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {arguments.preset!r}")
+    if arguments.minutes is not None and not arguments.minutes > 0.0:
+        raise ValueError(f"expected positive minutes, got {arguments.minutes}")
+    device = _device(arguments)
+    dataset = read_dataset(arguments.data)
+    result = train(
+        dataset,
+        arguments.out,
+        config,
+        device=device,
+        resume=arguments.resume,
+        max_minutes=arguments.minutes,
+        on_progress=_training_progress,
+    )
+    path = arguments.out / "checkpoint.pt"
+    card = training_card(dataset, config, result, device)
+    fitted = fit(result.model, dataset, on_progress=progress("train", "volumes for the guided regressor"))
+    save_checkpoint(path, result.model, config, fitted, card)
+    print(f"train: wrote {path}", file=sys.stderr)
+
+
+def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
+    listed = ", ".join(f"{name} {value:.3g}" for name, value in terms.items())
+    print(f"train: step {step}/{steps}: {listed}", file=sys.stderr, flush=True)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    from vaereg.evaluation import evaluate, model_card
+    from vaereg.files import check_output, replace_file
+    from vaereg.storage import read_dataset
+
+    check_output(arguments.out)
+    if arguments.card is not None:
+        check_output(arguments.card)
+    checkpoint = _load_checkpoint(arguments)
+    metrics = evaluate(
+        checkpoint,
+        read_dataset(arguments.data),
+        split=arguments.split,
+        targets=arguments.targets,
+        count=arguments.count,
+        on_progress=progress("evaluate", "designs solved"),
+    )
+    write_json(arguments.out, metrics)
+    if arguments.card is not None:
+        text = model_card(checkpoint, metrics)
+        replace_file(arguments.card, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    forward, inverse = metrics["forward"], metrics["inverse"]
+    for tier in ("guided", "encoder"):
+        error = forward[tier]["mape_axial"]
+        print(f"forward, {tier}, {arguments.split} split, error over C11, C22, C33: {error:.2%}")
+    print(f"direct designs, by the solver, median error: {inverse['median_error']:.1%}")
+    print(
+        f"best of {arguments.count} by prediction, by the solver, median error: "
+        f"{inverse['median_error_of_best_by_prediction']:.1%}"
+    )
+
+
+def _device(arguments: argparse.Namespace) -> str:
+    if arguments.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError("expected a CUDA device for --device cuda, got none on this machine")
+    return arguments.device
+
+
+def _load_checkpoint(arguments: argparse.Namespace) -> Checkpoint:
+    from vaereg.checkpoint import CheckpointError, load_checkpoint
+
+    try:
+        return load_checkpoint(arguments.checkpoint, _device(arguments))
+    except CheckpointError as error:  # a file of the user's: bad input, not a failed computation
+        raise ValueError(str(error)) from error
+
+
+def _names(arguments: Sequence[str] | None) -> list[str] | None:
+    """Names given one by one or with commas."""
+    return None if arguments is None else [name for text in arguments for name in text.split(",") if name]
+
+
+def write_json(path: Path, content: object) -> None:
+    from vaereg.files import replace_file
+
+    try:
+        text = json.dumps(content, indent=2, allow_nan=False)
+    except ValueError as error:
+        raise RuntimeError("a result is not a finite number") from error
+    replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+
+
+def progress(command: str, unit: str) -> Callable[[int, int], None]:
+    """Report progress on stderr: what is done, the rate and the time left."""
+    start: tuple[int, float] | None = None
+
+    def report(done: int, total: int) -> None:
+        nonlocal start
+        now = time.monotonic()
+        start = start or (done, now)
+        rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
+        pace = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
+        print(f"{command}: {done}/{total} {unit}{pace}", file=sys.stderr, flush=True)
+
+    return report

@@ -1,0 +1,167 @@
+"""Settings of the model and of its training: frozen dataclasses, presets by name, JSON in and out."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+__all__ = ["PRESETS", "ModelConfig", "RunConfig", "TrainingConfig"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """What the networks look like; saved with the weights, enough to rebuild them."""
+
+    latent: int = 16
+    """Size D of the latent vector z."""
+    components: int = 4
+    """Number K of Gaussians in the prior p(z | c)."""
+    widths: tuple[int, ...] = (16, 48, 96)
+    """Channels of the encoder at 1/2, 1/4, 1/8 of the resolution."""
+    features: int = 192
+    """Size of the encoder's output, which both heads read."""
+    fields: int = 4
+    """Gaussian fields that the decoder mixes."""
+    mixing: int = 8
+    """Width of the decoder's voxelwise network."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "components", "features", "fields", "mixing"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError(f"widths must be positive channel counts, got {self.widths}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingConfig:
+    """How the model is trained."""
+
+    steps: int = 7000
+    """Optimisation steps."""
+    batch_size: int = 32
+    """Volumes per step for the regressor and the encoder."""
+    decoded: int = 8
+    """Volumes of the batch that are decoded, each with two realisations of noise."""
+    learning_rate: float = 1.5e-3
+    """Peak of the cosine schedule (AdamW)."""
+    warmup: int = 200
+    """Steps of linear increase of the learning rate; the consistency terms set in after twice as many."""
+    weight_decay: float = 1e-4
+    """Of AdamW."""
+    average: float = 0.998
+    """Decay of the running mean of the weights, which is what the checkpoint ships."""
+    features: str = "vgg16-imagenet"
+    """Feature maps of the style loss (`vaereg.features`)."""
+    feature_layers: int = 5
+    """Feature maps used, from the finest: 5 of VGG-16 end at relu3_1."""
+    style_every: int = 4
+    """The style loss is evaluated every so many steps, with its weight multiplied accordingly."""
+    style_volumes: int = 4
+    """Decoded volumes that it compares."""
+    regression_weight: float = 20.0
+    """Of the mean absolute error of the logarithmic properties."""
+    generative_weight: float = 0.02
+    """Of the sum of the terms below, each in nats, against the regression."""
+    divergence_weight: float = 1.0
+    """Of log q(z | x) - log p(z | c)."""
+    correlation_scale: float = 0.02
+    """Two-point correlation: deviation that costs `statistics_weight` nats."""
+    statistics_weight: float = 8.0
+    """Of the two-point correlation term, in squared units of `correlation_scale`."""
+    fraction_scale: float = 0.01
+    """Volume fraction: deviation that costs half a nat."""
+    consistency_scale: float = 0.1
+    """Logarithmic property of the decoded volume: deviation that costs half a nat per property."""
+    style_weight: float = 40.0
+    """Of the squared relative Gram distance."""
+    evenness_weight: float = 4.0
+    """Of the divergence of a target's component weights from equal ones, which keeps all on offer."""
+    seed: int = 0
+    """Of initialisation, batches and noise."""
+    checkpoint_minutes: float = 3.0
+    """Time between saved states."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch_size < 2:
+            raise ValueError(f"need at least 1 step and a batch of 2, got {self.steps} and {self.batch_size}")
+        if not 1 <= self.decoded <= self.batch_size:
+            raise ValueError(f"decoded must be between 1 and batch_size, got {self.decoded}")
+        if not 1 <= self.style_volumes <= self.decoded:
+            raise ValueError(f"style_volumes must be between 1 and decoded, got {self.style_volumes}")
+        if self.warmup < 1 or self.style_every < 1:
+            raise ValueError(
+                f"warmup and style_every must be at least 1, got {self.warmup} and {self.style_every}"
+            )
+        if not self.learning_rate > 0.0 or not 0.0 <= self.average < 1.0:
+            raise ValueError("learning_rate must be positive and average between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """One training run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Inverse of `to_json`; settings that are left out keep their defaults.
+
+        Raises:
+            ValueError: The text is no JSON object, or holds an unknown setting or one of another type.
+        """
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"expected a JSON object of settings: {error}") from error
+        if not isinstance(raw, dict) or not set(raw) <= {"model", "training"}:
+            raise ValueError('expected a JSON object with the keys "model" and "training"')
+        return cls(
+            model=_build(ModelConfig, raw.get("model", {})),
+            training=_build(TrainingConfig, raw.get("training", {})),
+        )
+
+
+_Config = TypeVar("_Config", ModelConfig, TrainingConfig)
+
+
+def _build(kind: type[_Config], values: object) -> _Config:
+    known = {item.name: type(item.default) for item in dataclasses.fields(kind)}
+    if not isinstance(values, dict) or not set(values) <= set(known):
+        raise ValueError(f"expected settings of {kind.__name__} ({', '.join(sorted(known))}), got {values}")
+    settings: dict[str, Any] = {
+        key: tuple(item) if isinstance(item, list) else item for key, item in values.items()
+    }
+    for key, item in settings.items():
+        if not _is_a(known[key], item):
+            raise ValueError(f"expected {key} of type {known[key].__name__}, got {item!r}")
+    return kind(**settings)
+
+
+def _is_a(kind: type, value: object) -> bool:
+    if kind is tuple:
+        return isinstance(value, tuple) and all(_is_a(int, item) for item in value)
+    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+
+
+PRESETS = {
+    "default": RunConfig(),
+    "tiny": RunConfig(
+        model=ModelConfig(latent=4, components=2, widths=(8, 16), features=32, fields=2, mixing=4),
+        training=TrainingConfig(
+            steps=40,
+            batch_size=8,
+            decoded=2,
+            style_volumes=2,
+            warmup=5,
+            average=0.9,
+            features="random-multiscale",
+            feature_layers=2,
+        ),
+    ),
+}
+"""Runs by name: `default` is that of the shipped checkpoint, `tiny` checks an installation in seconds."""

@@ -1,0 +1,168 @@
+"""The solver as a differentiable torch function: effective stiffness in a loss.
+
+    C = effective_stiffness(phase)            # phase: (X, Y, Z) or (B, X, Y, Z), 0 to 1
+    ((C[0, 0] - 60.0) ** 2).backward()        # phase.grad: the derivative at each voxel, no further solve
+
+On the CPU the compiled solver is used, elsewhere the one in torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from vaereg.elasticity import TwoPhase
+from vaereg.homogenization import homogenize
+from vaereg.homogenization_torch import homogenize_batch
+
+__all__ = ["SolverState", "effective_stiffness"]
+
+
+@dataclass(kw_only=True, slots=True)
+class SolverState:
+    """What an optimisation keeps from call to call: the warm start, and a count of what was solved."""
+
+    solves: int = 0
+    """Volumes solved so far; a solve is six load cases."""
+    iterations: int = 0
+    """Conjugate-gradient iterations so far, those of the slowest load case of each solve."""
+    displacement: Tensor | None = None
+    """Displacements of the last call [voxel], shape (B, 6, 3, X, Y, Z): where the next call starts."""
+
+
+def effective_stiffness(
+    phase: Tensor,
+    materials: TwoPhase | None = None,
+    *,
+    rtol: float | None = None,
+    max_iter: int = 1000,
+    state: SolverState | None = None,
+) -> Tensor:
+    """Effective stiffness, differentiable once with respect to the phase (adjoint method; self-adjoint).
+
+    Args:
+        phase: Stiff phase per voxel, 0 to 1, shape (X, Y, Z) or (B, X, Y, Z), float32 or float64.
+        materials: The two phases; the reference pair if left out.
+        rtol: Tolerance of the solver, also the order of the relative error of the gradient; 1e-4 for float32
+            and 1e-6 for float64 if left out.
+        max_iter: Upper limit of iterations per load case.
+        state: Counts the solves and starts from the displacements of the former call, where those have the
+            same shape; for optimisation loops.
+
+    Returns:
+        Stiffness, shape (6, 6) or (B, 6, 6) [GPa], in the dtype and on the device of `phase`. Each entry is
+        that of a symmetric matrix: C12 and C21 carry the same derivative.
+
+    Raises:
+        ValueError: `phase` has another shape or dtype, or leaves 0 to 1.
+        ConvergenceError: The solver stopped above `rtol`.
+    """
+    if phase.ndim not in (3, 4):
+        raise ValueError(f"expected phases of shape (X, Y, Z) or (B, X, Y, Z), got {tuple(phase.shape)}")
+    if phase.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {phase.dtype}")
+    tolerance = rtol if rtol is not None else (1e-4 if phase.dtype == torch.float32 else 1e-6)
+    batch = phase if phase.ndim == 4 else phase[None]
+    stiffness = _EffectiveStiffness.apply(batch, materials, tolerance, max_iter, state)
+    return stiffness if phase.ndim == 4 else stiffness[0]
+
+
+class _EffectiveStiffness(torch.autograd.Function):
+    """From phases (B, X, Y, Z) to stiffness (B, 6, 6)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        phase: Tensor,
+        materials: TwoPhase | None,
+        rtol: float,
+        max_iter: int,
+        state: SolverState | None,
+    ) -> Tensor:
+        initial = None if state is None else state.displacement
+        if initial is not None and initial.shape != (phase.shape[0], 6, 3, *phase.shape[1:]):
+            initial = None
+        solve = _solve_compiled if phase.device.type == "cpu" else _solve_torch
+        found = solve(phase, materials, rtol, max_iter, initial, ctx.needs_input_grad[0], state)
+        ctx.save_for_backward(found[1])
+        return found[0].to(phase.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401
+        (sensitivity,) = ctx.saved_tensors
+        rows, columns = torch.triu_indices(6, 6, device=grad.device)
+        # an entry off the diagonal stands at two places of the matrix
+        weights = grad[:, rows, columns] + torch.where(rows == columns, 0.0, grad[:, columns, rows])
+        return (
+            torch.einsum("bp,bpxyz->bxyz", weights.to(sensitivity.dtype), sensitivity),
+            None,
+            None,
+            None,
+            None,
+        )
+
+
+_Found = tuple[Tensor, Tensor | None]
+
+
+def _solve_compiled(
+    phase: Tensor,
+    materials: TwoPhase | None,
+    rtol: float,
+    max_iter: int,
+    initial: Tensor | None,
+    sensitivities: bool,
+    state: SolverState | None,
+) -> _Found:
+    results = [
+        homogenize(
+            volume.detach().numpy(),
+            materials,
+            rtol=rtol,
+            dtype=np.float32 if phase.dtype == torch.float32 else np.float64,
+            max_iter=max_iter,
+            sensitivities=sensitivities,
+            keep_displacement=state is not None,
+            initial=None if initial is None else initial[index].cpu().numpy(),
+        )
+        for index, volume in enumerate(phase)
+    ]
+    if state is not None:
+        state.solves += len(results)
+        state.iterations += sum(result.iterations for result in results)
+        state.displacement = torch.from_numpy(np.stack([np.asarray(each.displacement) for each in results]))
+    stiffness = torch.from_numpy(np.stack([result.stiffness for result in results]))
+    if not sensitivities:
+        return stiffness, None
+    return stiffness, torch.from_numpy(np.stack([np.asarray(result.sensitivity) for result in results]))
+
+
+def _solve_torch(
+    phase: Tensor,
+    materials: TwoPhase | None,
+    rtol: float,
+    max_iter: int,
+    initial: Tensor | None,
+    sensitivities: bool,
+    state: SolverState | None,
+) -> _Found:
+    result = homogenize_batch(
+        phase.detach(),
+        materials,
+        rtol=rtol,
+        max_iter=max_iter,
+        sensitivities=sensitivities,
+        keep_displacement=state is not None,
+        initial=initial,
+    )
+    if state is not None:
+        state.solves += len(phase)
+        state.iterations += result.iterations * len(phase)
+        state.displacement = result.displacement
+    return result.stiffness, result.sensitivity

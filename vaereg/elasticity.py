@@ -1,0 +1,358 @@
+"""Linear elasticity of two isotropic phases: notation, stiffness, bounds, derived quantities.
+
+Second-order tensors are written in Voigt order (xx, yy, zz, yz, xz, xy) with engineering shear strain,
+moduli in GPa. Letters: T properties, `f` volume fraction of the stiff phase [-], `C` stiffness [GPa], `S` its
+inverse, the compliance [1/GPa].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "PROPERTIES",
+    "VOID_RATIO",
+    "VOIGT_ORDER",
+    "EngineeringConstants",
+    "HashinShtrikmanBounds",
+    "TwoPhase",
+    "bounded_fraction",
+    "directional_young",
+    "engineering_constants",
+    "hashin_shtrikman_bounds",
+    "isotropic_stiffness",
+    "lame_parameters",
+    "mandel_to_voigt",
+    "properties_from_fraction",
+    "reuss_bound",
+    "rotate_stiffness",
+    "universal_anisotropy",
+    "unpack_symmetric",
+    "voigt_bound",
+    "voigt_to_mandel",
+]
+
+VOIGT_ORDER = ("xx", "yy", "zz", "yz", "xz", "xy")
+PROPERTIES = ("C11", "C22", "C33", "C44", "C55", "C66")
+"""Diagonal of the stiffness matrix: the properties that the model is conditioned on."""
+VOID_RATIO = 1e-6
+"""Young's modulus of a void, relative to the solid [-]: the floor that stands for zero in `TwoPhase.porous`.
+
+It adds about its own size times E of the solid to the stiffness: 0.1 % of a foam that keeps a thousandth."""
+
+_MANDEL = np.sqrt(np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
+_PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TwoPhase:
+    """Two isotropic, linear elastic phases; the default is the reference pair of contrast 50."""
+
+    e_stiff: float = 120.0
+    """Young's modulus of the stiff phase (voxel value 1) [GPa]."""
+    e_soft: float = 2.4
+    """Young's modulus of the soft phase (voxel value 0) [GPa]."""
+    nu_stiff: float = 0.3
+    """Poisson ratio of the stiff phase [-]."""
+    nu_soft: float = 0.3
+    """Poisson ratio of the soft phase [-]."""
+
+    def __post_init__(self) -> None:
+        for name in ("e_stiff", "e_soft"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0.0):
+                raise ValueError(f"{name} must be a positive number of GPa, got {value}")
+        for name in ("nu_stiff", "nu_soft"):
+            value = getattr(self, name)
+            if not -1.0 < value < 0.5:
+                raise ValueError(f"{name} must lie between -1 and 0.5 (exclusive), got {value}")
+
+    @classmethod
+    def porous(cls, young: float, poisson: float) -> TwoPhase:
+        """A solid (voxel value 1) with voids (0), which keep `VOID_RATIO` of its Young's modulus [GPa].
+
+        A void of exactly zero stiffness has no unique displacement.
+        """
+        return cls(e_stiff=young, e_soft=VOID_RATIO * young, nu_stiff=poisson, nu_soft=poisson)
+
+    @property
+    def contrast(self) -> float:
+        """Ratio of the Young's moduli [-]."""
+        return self.e_stiff / self.e_soft
+
+
+def lame_parameters(young: float, poisson: float) -> tuple[float, float]:
+    """First Lamé parameter and shear modulus [GPa] of an isotropic material."""
+    first = young * poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson))
+    return first, young / (2.0 * (1.0 + poisson))
+
+
+def isotropic_stiffness(young: float, poisson: float) -> NDArray[np.float64]:
+    """Stiffness matrix of an isotropic material, shape (6, 6) [GPa]."""
+    first, shear = lame_parameters(young, poisson)
+    stiffness = np.diag([2.0 * shear] * 3 + [shear] * 3)
+    stiffness[:3, :3] += first
+    return stiffness
+
+
+def voigt_bound(volume_fraction: ArrayLike, materials: TwoPhase | None = None) -> NDArray[np.float64]:
+    """Arithmetic mean of the phase stiffnesses, an upper bound (Voigt 1889).
+
+    Args:
+        volume_fraction: Of the stiff phase [-], shape (...).
+        materials: The two phases.
+
+    Returns:
+        Stiffness, shape (..., 6, 6) [GPa].
+    """
+    stiff, soft = _phase_stiffness(materials)
+    f = np.asarray(volume_fraction, dtype=np.float64)[..., None, None]
+    return soft + f * (stiff - soft)
+
+
+def reuss_bound(volume_fraction: ArrayLike, materials: TwoPhase | None = None) -> NDArray[np.float64]:
+    """Harmonic mean of the phase stiffnesses, a lower bound (Reuss 1929). Arguments as in `voigt_bound`."""
+    stiff, soft = (np.linalg.inv(stiffness) for stiffness in _phase_stiffness(materials))
+    f = np.asarray(volume_fraction, dtype=np.float64)[..., None, None]
+    return np.linalg.inv(soft + f * (stiff - soft)).astype(np.float64, copy=False)
+
+
+def bounded_fraction(
+    properties: ArrayLike, volume_fraction: ArrayLike, materials: TwoPhase | None = None
+) -> NDArray[np.float64]:
+    """Place of each property between the bounds: 0 at Reuss, 1 at Voigt (Voigt-Reuss networks, arXiv
+    2511.11388).
+
+    Args:
+        properties: Diagonal stiffness components in the order of `PROPERTIES` [GPa], shape (..., 6).
+        volume_fraction: Of the stiff phase [-], shape (...).
+        materials: The two phases.
+
+    Returns:
+        Normalised properties t = (C_ii - R_ii) / (V_ii - R_ii) [-], shape (..., 6).
+
+    Raises:
+        ValueError: A volume has only one phase, where both bounds coincide.
+    """
+    lower, upper = _diagonal_bounds(volume_fraction, materials)
+    if np.any(upper <= lower):
+        raise ValueError(
+            "expected volume fractions between 0 and 1 (exclusive): the bounds coincide otherwise"
+        )
+    return (np.asarray(properties, dtype=np.float64) - lower) / (upper - lower)
+
+
+def properties_from_fraction(
+    fraction: ArrayLike, volume_fraction: ArrayLike, materials: TwoPhase | None = None
+) -> NDArray[np.float64]:
+    """Inverse of `bounded_fraction`: properties [GPa] from their place between the bounds, shape (..., 6)."""
+    lower, upper = _diagonal_bounds(volume_fraction, materials)
+    return lower + np.asarray(fraction, dtype=np.float64) * (upper - lower)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HashinShtrikmanBounds:
+    """Bounds of the bulk and shear modulus of statistically isotropic two-phase materials [GPa]."""
+
+    bulk_lower: NDArray[np.float64]
+    bulk_upper: NDArray[np.float64]
+    shear_lower: NDArray[np.float64]
+    shear_upper: NDArray[np.float64]
+
+
+def hashin_shtrikman_bounds(
+    volume_fraction: ArrayLike, materials: TwoPhase | None = None
+) -> HashinShtrikmanBounds:
+    """Hashin & Shtrikman 1963 (doi:10.1016/0022-5096(63)90060-7), for phases of any order as in Walpole 1966
+    (doi:10.1016/0022-5096(66)90035-4): the tightest bounds that know the volume fraction and isotropy alone.
+
+    Args:
+        volume_fraction: Of the stiff phase [-], shape (...).
+        materials: The two phases.
+
+    Returns:
+        Bulk and shear moduli [GPa], each of shape (...).
+    """
+    pair = TwoPhase() if materials is None else materials
+    f = np.asarray(volume_fraction, dtype=np.float64)
+    moduli = []
+    for young, poisson in ((pair.e_stiff, pair.nu_stiff), (pair.e_soft, pair.nu_soft)):
+        first, shear = lame_parameters(young, poisson)
+        moduli.append((first + 2.0 * shear / 3.0, shear))
+    (bulk_stiff, shear_stiff), (bulk_soft, shear_soft) = moduli
+    bulk, shear = [], []
+    for choose in (min, max):
+        k, g = choose(bulk_stiff, bulk_soft), choose(shear_stiff, shear_soft)
+        bulk.append(_mean_beside(f, bulk_stiff, bulk_soft, 4.0 * g / 3.0))
+        beside = g / 6.0 * (9.0 * k + 8.0 * g) / (k + 2.0 * g)
+        shear.append(_mean_beside(f, shear_stiff, shear_soft, beside))
+    return HashinShtrikmanBounds(
+        bulk_lower=bulk[0], bulk_upper=bulk[1], shear_lower=shear[0], shear_upper=shear[1]
+    )
+
+
+def _mean_beside(f: NDArray[np.float64], stiff: float, soft: float, beside: float) -> NDArray[np.float64]:
+    """Harmonic mean of moduli with a comparison modulus `beside` added to both."""
+    return 1.0 / (f / (stiff + beside) + (1.0 - f) / (soft + beside)) - beside
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineeringConstants:
+    """What a tensile or shear test along the axes of the cell would measure."""
+
+    young: NDArray[np.float64]
+    """E_x, E_y, E_z [GPa], shape (..., 3)."""
+    shear: NDArray[np.float64]
+    """G_yz, G_xz, G_xy [GPa], shape (..., 3)."""
+    poisson: NDArray[np.float64]
+    """Entry (i, j): contraction along j over extension along i, under tension along i [-], shape (..., 3, 3).
+    The diagonal is zero; nu_ij / E_i = nu_ji / E_j."""
+
+
+def engineering_constants(stiffness: ArrayLike) -> EngineeringConstants:
+    """Young's moduli, shear moduli and Poisson ratios from the compliance (Nye 1957, Physical Properties of
+    Crystals, chapter VIII); of any material, with the couplings to shear left out.
+
+    Args:
+        stiffness: Voigt order, shape (..., 6, 6) [GPa].
+
+    Raises:
+        ValueError: `stiffness` has another shape or is not positive definite.
+    """
+    compliance = np.linalg.inv(_as_stiffness(stiffness)).astype(np.float64, copy=False)
+    diagonal = np.diagonal(compliance, axis1=-2, axis2=-1)
+    poisson = -compliance[..., :3, :3] / diagonal[..., :3, None]
+    poisson[..., range(3), range(3)] = 0.0
+    return EngineeringConstants(young=1.0 / diagonal[..., :3], shear=1.0 / diagonal[..., 3:], poisson=poisson)
+
+
+def directional_young(stiffness: ArrayLike, directions: ArrayLike) -> NDArray[np.float64]:
+    """Young's modulus under tension along any direction n: 1 / E(n) = (n n) : S : (n n) (Nye 1957).
+
+    Args:
+        stiffness: Voigt order, shape (6, 6) [GPa].
+        directions: Shape (..., 3), of any length but zero.
+
+    Returns:
+        E(n) [GPa], shape (...).
+
+    Raises:
+        ValueError: A direction is zero, or `stiffness` is no positive definite matrix of shape (6, 6).
+    """
+    matrix = _as_stiffness(stiffness)
+    n = np.asarray(directions, dtype=np.float64)
+    length = np.linalg.norm(n, axis=-1, keepdims=True) if n.ndim and n.shape[-1] == 3 else np.zeros(1)
+    if matrix.ndim != 2 or not (np.isfinite(length).all() and (length > 0.0).all()):
+        raise ValueError(
+            "expected one stiffness (6, 6) and directions (..., 3) of non-zero length, got shapes "
+            f"{matrix.shape} and {n.shape}"
+        )
+    n = n / length
+    stress = np.stack([n[..., i] * n[..., j] for i, j in _PAIRS], axis=-1)
+    return 1.0 / np.einsum("...i,ij,...j->...", stress, np.linalg.inv(matrix), stress)
+
+
+def universal_anisotropy(stiffness: ArrayLike) -> NDArray[np.float64]:
+    """A = 5 G_Voigt / G_Reuss + K_Voigt / K_Reuss - 6 [-], 0 if isotropic (Ranganathan & Ostoja-Starzewski
+    2008, doi:10.1103/PhysRevLett.101.055504), with the averages over orientations of Hill 1952.
+
+    Args:
+        stiffness: Voigt order, shape (..., 6, 6) [GPa].
+
+    Returns:
+        Shape (...).
+    """
+    c = _as_stiffness(stiffness)
+    s = np.linalg.inv(c)
+
+    def sums(m: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        normal = np.trace(m[..., :3, :3], axis1=-2, axis2=-1)
+        coupling = m[..., 0, 1] + m[..., 0, 2] + m[..., 1, 2]
+        return normal, coupling, np.trace(m[..., 3:, 3:], axis1=-2, axis2=-1)
+
+    normal, coupling, shear = sums(c)
+    bulk_voigt, shear_voigt = (normal + 2.0 * coupling) / 9.0, (normal - coupling + 3.0 * shear) / 15.0
+    normal, coupling, shear = sums(s)
+    bulk_reuss, shear_reuss = (
+        1.0 / (normal + 2.0 * coupling),
+        15.0 / (4.0 * (normal - coupling) + 3.0 * shear),
+    )
+    return 5.0 * shear_voigt / shear_reuss + bulk_voigt / bulk_reuss - 6.0
+
+
+def voigt_to_mandel(stiffness: ArrayLike) -> NDArray[np.float64]:
+    """Stiffness [GPa] in the Mandel basis, shape (..., 6, 6): shear rows and columns times the square root
+    of 2, so that norms and products of matrices are those of the tensors (Mandel 1965)."""
+    return np.asarray(stiffness, dtype=np.float64) * np.outer(_MANDEL, _MANDEL)
+
+
+def mandel_to_voigt(stiffness: ArrayLike) -> NDArray[np.float64]:
+    """Inverse of `voigt_to_mandel`: stiffness [GPa] in Voigt notation, shape (..., 6, 6)."""
+    return np.asarray(stiffness, dtype=np.float64) / np.outer(_MANDEL, _MANDEL)
+
+
+def rotate_stiffness(stiffness: ArrayLike, rotation: ArrayLike) -> NDArray[np.float64]:
+    """Stiffness of the material turned by R: C'_ijkl = R_ia R_jb R_kc R_ld C_abcd (Mehrabadi & Cowin 1990,
+    doi:10.1093/qjmam/43.1.15, whose 6x6 matrix of R is orthogonal in the Mandel basis).
+
+    Args:
+        stiffness: Voigt order, shape (..., 6, 6) [GPa].
+        rotation: Orthogonal matrix R, shape (3, 3) [-].
+
+    Returns:
+        Shape (..., 6, 6) [GPa].
+
+    Raises:
+        ValueError: `rotation` is not orthogonal.
+    """
+    r = np.asarray(rotation, dtype=np.float64)
+    if r.shape != (3, 3) or not np.allclose(r @ r.T, np.eye(3), rtol=0.0, atol=1e-9):
+        raise ValueError(f"expected an orthogonal matrix of shape (3, 3), got {r.tolist()}")
+    turn = np.empty((6, 6))
+    for row, (i, j) in enumerate(_PAIRS):
+        for column, (a, b) in enumerate(_PAIRS):
+            both = (r[i, a] * r[j, b] + r[i, b] * r[j, a]) / 2.0
+            turn[row, column] = both * _MANDEL[row] * _MANDEL[column]
+    return mandel_to_voigt(turn @ voigt_to_mandel(stiffness) @ turn.T)
+
+
+def _as_stiffness(stiffness: ArrayLike) -> NDArray[np.float64]:
+    matrix = np.asarray(stiffness, dtype=np.float64)
+    if matrix.shape[-2:] != (6, 6):
+        raise ValueError(f"expected stiffness of shape (..., 6, 6), got shape {matrix.shape}")
+    if not (np.isfinite(matrix).all() and np.linalg.eigvalsh(matrix).min(initial=np.inf) > 0.0):
+        raise ValueError("expected a positive definite stiffness")
+    return matrix
+
+
+def unpack_symmetric(packed: ArrayLike) -> NDArray:
+    """Symmetric matrices, shape (6, 6, ...), from their entries i <= j row by row, shape (21, ...)."""
+    entries = np.asarray(packed)
+    if entries.ndim == 0 or len(entries) != 21:
+        raise ValueError(
+            f"expected the 21 entries of a symmetric matrix, shape (21, ...), got {entries.shape}"
+        )
+    rows, columns = np.triu_indices(6)
+    full = np.empty((6, 6, *entries.shape[1:]), dtype=entries.dtype)
+    full[rows, columns] = entries
+    full[columns, rows] = entries
+    return full
+
+
+def _phase_stiffness(materials: TwoPhase | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    pair = TwoPhase() if materials is None else materials
+    return (
+        isotropic_stiffness(pair.e_stiff, pair.nu_stiff),
+        isotropic_stiffness(pair.e_soft, pair.nu_soft),
+    )
+
+
+def _diagonal_bounds(
+    volume_fraction: ArrayLike, materials: TwoPhase | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lower = np.diagonal(reuss_bound(volume_fraction, materials), axis1=-2, axis2=-1)
+    upper = np.diagonal(voigt_bound(volume_fraction, materials), axis1=-2, axis2=-1)
+    return lower, upper

@@ -1,0 +1,227 @@
+"""Reading and writing files without surprises: whole or not at all, checked before reading, equal bytes.
+
+HDF5 files that come from elsewhere may be truncated, hold other data, or declare sizes that they do not hold.
+What is read here raises a `ValueError` of one line that says what was expected and what came.
+"""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs on one file are then left to the user
+    fcntl = None
+
+__all__ = [
+    "check_output",
+    "lock_file",
+    "open_hdf5",
+    "read_array",
+    "read_float",
+    "read_int",
+    "read_json",
+    "read_strings",
+    "read_text",
+    "replace_file",
+    "write_array",
+    "write_strings",
+]
+
+
+def check_output(path: Path) -> Path:
+    """Check that a file can be written at `path`, before a long computation rather than after it.
+
+    Raises:
+        ValueError: The path is a folder, or lies in none.
+    """
+    if path.is_dir():
+        raise ValueError(f"expected a file to write, got the folder {path}")
+    if not path.parent.is_dir():
+        raise ValueError(f"expected a file in an existing folder, got {path}")
+    return path
+
+
+def replace_file(path: Path, write: Callable[[Path], object], *, folder: Path | None = None) -> None:
+    """Write a file under a temporary name, then rename it into place: it is there as a whole or not at all.
+
+    Args:
+        path: The file to create or replace.
+        write: Called with the temporary path.
+        folder: Where the temporary file goes, on the same file system; that of `path` if left out.
+    """
+    handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=folder or path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def lock_file(path: Path) -> IO[str]:
+    """Open a file that one process at a time may hold; closing it, or the end of the process, lets go of it.
+
+    Raises:
+        ValueError: Another process holds it.
+    """
+    file = path.open("w", encoding="utf-8")
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise ValueError(f"expected no other process at work in {path.parent}, got one") from error
+    return file
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not HDF5, is truncated, or is damaged in what is read of it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"expected an HDF5 file, got no file at {path}")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        lines = str(error).strip("'\"").splitlines() or [type(error).__name__]
+        raise ValueError(f"expected a readable HDF5 file, got {path}: {lines[0]}") from error
+
+
+def read_array(
+    file: h5py.File, name: str, *, shape: Sequence[int | None], kind: str, dtype: type[np.generic]
+) -> NDArray[Any]:
+    """Read one dataset whose type and shape are known.
+
+    Args:
+        file: The open file.
+        name: Path of the dataset.
+        shape: Expected shape; None where any length will do.
+        kind: Accepted kinds of the stored type, as in `numpy.dtype.kind`.
+        dtype: Type of the array that is returned.
+
+    Raises:
+        ValueError: The dataset is missing, of another type or shape, or declares more than the file can hold.
+    """
+    dataset = _dataset(file, name)
+    if dataset.dtype.kind not in kind:
+        raise ValueError(f"expected {name} of type {np.dtype(dtype)} in {file.filename}, got {dataset.dtype}")
+    fits = len(dataset.shape) == len(shape) and all(
+        wanted is None or wanted == got for wanted, got in zip(shape, dataset.shape, strict=True)
+    )
+    if not fits:
+        expected = ", ".join("any" if length is None else str(length) for length in shape)
+        raise ValueError(f"expected {name} of shape ({expected}) in {file.filename}, got {dataset.shape}")
+    return np.asarray(dataset[()]).astype(dtype, copy=False)
+
+
+def read_strings(file: h5py.File, name: str, *, count: int) -> NDArray[np.str_]:
+    """Read a dataset of `count` strings of fixed length, as `read_array` does."""
+    raw = read_array(file, name, shape=(count,), kind="S", dtype=np.bytes_)
+    try:
+        return np.char.decode(raw, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"expected text in {name} of {file.filename}, got bytes that are not UTF-8"
+        ) from error
+
+
+def read_int(file: h5py.File, name: str) -> int:
+    """Read an attribute of the file that is one integer; a `ValueError` if it is not."""
+    value = file.attrs.get(name)
+    if not isinstance(value, np.integer):
+        raise _wrong_attribute(file, name, "an integer", value)
+    return int(value)
+
+
+def read_float(file: h5py.File, name: str) -> float:
+    """Read an attribute of the file that is one finite number; a `ValueError` if it is not."""
+    value = file.attrs.get(name)
+    if not isinstance(value, np.integer | np.floating) or not np.isfinite(value):
+        raise _wrong_attribute(file, name, "a number", value)
+    return float(value)
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """Read an attribute of the file that is a text; a `ValueError` if it is not."""
+    value = file.attrs.get(name)
+    if not isinstance(value, str):
+        raise _wrong_attribute(file, name, "a text", value)
+    return value
+
+
+def read_json(file: h5py.File, name: str) -> dict[str, Any]:
+    """Read an attribute of the file that is the text of a JSON object; a `ValueError` if it is not."""
+    try:
+        value = json.loads(read_text(file, name))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _wrong_attribute(file, name, "JSON", file.attrs[name]) from error
+    if not isinstance(value, dict):
+        raise _wrong_attribute(file, name, "a JSON object", value)
+    return value
+
+
+def write_array(file: h5py.File, name: str, data: ArrayLike, *, units: str | None = None) -> None:
+    """Write a dataset without time stamps, so that equal data gives equal bytes."""
+    dataset = file.create_dataset(name, data=data, track_times=False)
+    if units is not None:
+        dataset.attrs["units"] = units
+
+
+def write_strings(file: h5py.File, name: str, values: Iterable[str], *, length: int) -> None:
+    """Write a dataset of UTF-8 strings of at most `length` bytes."""
+    write_array(file, name, np.array([value.encode() for value in values], dtype=f"S{length}"))
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    item = _own_item(file, name)
+    if not (isinstance(item, h5py.Dataset) and item.shape is not None) or item.is_virtual or item.external:
+        names = ", ".join(list(file)[:8]) or "nothing"
+        raise ValueError(f"expected a dataset {name} in {file.filename}, got a file that holds {names}")
+    declared = math.prod(item.shape) * item.dtype.itemsize
+    present = Path(file.filename).stat().st_size
+    if declared > present:
+        raise ValueError(
+            f"expected {name} stored whole and uncompressed in {file.filename}, "
+            f"got {declared} bytes declared in a file of {present} bytes"
+        )
+    return item
+
+
+def _own_item(file: h5py.File, name: str) -> h5py.HLObject | None:
+    """What the file itself holds under a name: a link could lead to another file than the one named."""
+    item: h5py.HLObject = file
+    for part in name.split("/"):
+        if not isinstance(item, h5py.Group) or not isinstance(item.get(part, getlink=True), h5py.HardLink):
+            return None
+        item = item[part]
+    return item
+
+
+def _wrong_attribute(file: h5py.File, name: str, expected: str, value: object) -> ValueError:
+    got = "none" if value is None else f"{str(value)[:40]!r}"
+    return ValueError(f"expected the attribute {name!r} of {file.filename} to be {expected}, got {got}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,143 @@
+"""What is fitted to a trained model: ranges, p(c), calibration, novelty, and two small regressors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.mixture import GaussianMixture
+from torch import nn
+
+from vaereg.checkpoint import Fitted
+from vaereg.elasticity import PROPERTIES
+from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, iterated_bounds
+from vaereg.model import VaeReg
+from vaereg.networks import LatentRegressor
+from vaereg.prior import PropertyMixture
+from vaereg.storage import Dataset
+
+__all__ = ["encode_all", "fit"]
+
+
+def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> Fitted:
+    """Fit what a released model needs beside its weights.
+
+    Ranges, p(c), the novelty's reference and the small regressors come from the training split; calibration
+    of the spreads and the novelty's threshold from the validation split.
+
+    Args:
+        model: Trained networks.
+        dataset: The data set that they were trained on.
+        on_progress: Called with the volumes that the solver has begun on, for the guided regressor, and their
+            number.
+    """
+    properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    training, validation = dataset.indices("train"), dataset.indices("validation")
+
+    location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
+    standardised = (np.log(properties[training]) - location) / scale
+    parts = min(12, max(1, len(training) // 50))
+    mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
+
+    train_mean, train_spread, train_features = encode_all(model, dataset.volumes(training))
+    centre = train_features.mean(0)
+    values, vectors = np.linalg.eigh(np.cov((train_features - centre).T))
+    kept = values > 1e-4 * values.max()
+    whitening = vectors[:, kept] / np.sqrt(values[kept])
+
+    mean, spread, features = encode_all(model, dataset.volumes(validation))
+    novelty = np.sqrt(np.square((features - centre) @ whitening).mean(1))
+    bounds = np.empty((len(dataset), ITERATIONS, len(PROPERTIES)))
+    both = np.concatenate([training, validation])
+    for done, index in enumerate(both):
+        if on_progress and done % 32 == 0:
+            on_progress(done, len(both))
+        bounds[index] = iterated_bounds(dataset.volumes([index])[0], model.materials)
+    if on_progress:
+        on_progress(len(both), len(both))
+    fraction, materials = dataset.samples.volume_fraction, model.materials
+    guided = fit_guided(
+        guided_inputs(bounds[training], fraction[training], train_mean, train_spread, materials),
+        bounds[training, -1],
+        fraction[training],
+        properties[training],
+        materials,
+    )
+    guided_mean, guided_spread = guide(
+        guided, bounds[validation], fraction[validation], mean, spread, materials
+    )
+    return Fitted(
+        property_limits=np.stack([properties[training].min(0), properties[training].max(0)]),
+        property_quantiles=np.quantile(properties[training], [0.01, 0.99], axis=0),
+        mixture=PropertyMixture(
+            weights=np.asarray(mixture.weights_),
+            means=np.asarray(mixture.means_),
+            covariances=np.asarray(mixture.covariances_),
+        ),
+        spread_factor=_spread_factor(mean, spread, properties[validation]),
+        guided=guided,
+        guided_spread_factor=_spread_factor(guided_mean, guided_spread, properties[validation]),
+        latent_regressor=_fit_latent_regressor(model, dataset.shape[0], properties[training]),
+        novelty_mean=torch.from_numpy(centre.astype(np.float32)),
+        novelty_whitening=torch.from_numpy(whitening.astype(np.float32)),
+        novelty_threshold=float(np.quantile(novelty, 0.99)),
+    )
+
+
+def _fit_latent_regressor(
+    model: VaeReg, size: int, properties: NDArray[np.float64], epochs: int = 150
+) -> LatentRegressor:
+    """Learn what decoded latent vectors come to: z of all components at the training set's properties.
+
+    Each z is decoded once; the regression averages over the noise.
+    """
+    device = model.property_location.device
+    generator = torch.Generator().manual_seed(0)
+    count = min(4096, 2 * len(properties))
+    rows = torch.randint(len(properties), (count,), generator=generator).numpy()
+    components = torch.arange(count, device=device) % model.config.components
+    with torch.no_grad():
+        targets = torch.from_numpy(properties[rows]).to(device, torch.float32)
+        z, _ = model.prior(targets).sample(generator=generator, component=components)
+        found = []
+        for part in z.split(16):
+            volumes = model.decode(part, model.noise(len(part), size, generator=generator))
+            found.append(model.standardise(model.encode(volumes).property_mean))
+        truth = torch.cat(found)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = LatentRegressor(z.shape[1], truth.shape[1]).to(device)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    for _ in range(epochs):
+        order = torch.randperm(count, generator=generator).to(device)
+        for part in order.split(128):
+            loss = nn.functional.smooth_l1_loss(network(z[part]), truth[part], beta=0.2)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        schedule.step()
+    return network.eval().requires_grad_(False)
+
+
+def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDArray, NDArray]:
+    """Properties [GPa] and logarithmic spread, (N, T), and features, (N, F), of volumes (N, X, Y, Z)."""
+    device = model.property_location.device
+    parts: list[tuple[NDArray, ...]] = []
+    with torch.no_grad():
+        for begin in range(0, len(volumes), 64):
+            batch = torch.from_numpy(volumes[begin : begin + 64]).to(device, torch.float32)[:, None]
+            encoding = model.encode(batch)
+            found = (encoding.property_mean, encoding.property_spread, encoding.features)
+            parts.append(tuple(item.cpu().numpy().astype(np.float64) for item in found))
+    mean, spread, features = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return mean, spread, features
+
+
+def _spread_factor(
+    mean: NDArray[np.float64], spread: NDArray[np.float64], truth: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Factor that makes +- 1.6449 spreads, a Gaussian's 90 %, cover 90 % of the errors, shape (T,)."""
+    return np.quantile(np.abs(np.log(mean / truth)) / spread, 0.9, axis=0) / 1.6449

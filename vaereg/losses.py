@@ -1,0 +1,211 @@
+"""Terms of the joint loss.
+
+Every generative term compares statistics of two volumes that are decoded from one z with independent noise. A
+squared error of one realisation would reward a decoder for less scatter than the data has; the product of
+the two residuals, (S(x1) - S(x)) (S(x2) - S(x)), has the squared bias alone as its expectation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from vaereg.config import RunConfig
+from vaereg.features import FeatureMaps, gram_matrices, random_slices, style_distance
+from vaereg.model import Encoding, VaeReg
+from vaereg.networks import two_point_correlation
+from vaereg.prior import ConditionalMixture
+
+__all__ = ["TERMS", "loss_terms", "term_weights"]
+
+_TEMPERATURE = 0.3
+"""Width of the straight-through slope of the decoder's cut, in standard deviations of the field."""
+
+_CORRELATION_REACH = 8
+"""Lags, per axis and direction, that the two-point term compares [voxel]."""
+
+TERMS = (
+    "regression",
+    "spread",
+    "divergence",
+    "fraction",
+    "correlation",
+    "consistency",
+    "inverse",
+    "style",
+    "evenness",
+    "components_used",
+    "latent_used",
+)
+"""Names of all terms; the last two are only logged."""
+
+
+def term_weights(config: RunConfig, step: int) -> dict[str, float]:
+    """Factor of each term; 0 for those that are only logged."""
+    settings = config.training
+    generative = settings.generative_weight
+    # the regressor must be worth something before designs are led by it
+    late = generative * min(1.0, max(0.0, step / (2.0 * settings.warmup) - 1.0))
+    return {
+        "regression": settings.regression_weight,
+        "spread": 0.1,
+        "divergence": generative
+        * settings.divergence_weight
+        * min(1.0, (step + 1) / (2.0 * settings.warmup)),
+        "fraction": generative,
+        "correlation": generative * settings.statistics_weight,
+        "consistency": late,
+        "inverse": late,
+        "style": generative * settings.style_weight * settings.style_every,
+        "evenness": generative * settings.evenness_weight,
+        "components_used": 0.0,
+        "latent_used": 0.0,
+    }
+
+
+def loss_terms(
+    model: VaeReg,
+    features: FeatureMaps,
+    volumes: Tensor,
+    properties: Tensor,
+    config: RunConfig,
+    *,
+    step: int,
+    progress: float,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Terms of the joint loss, unweighted, for volumes (B, 1, N, N, N) and properties (B, T) [GPa]."""
+    settings = config.training
+    encoding = model.encode(volumes)
+    terms = _regression_terms(encoding, properties)
+
+    z = encoding.sample(generator=generator)
+    terms |= _prior_terms(encoding.log_prob(z), model.prior(properties), z, progress)
+    terms["latent_used"] = (
+        (encoding.latent_mean.var(0) > 0.1 * encoding.latent_std.square().mean(0)).sum().float()
+    )
+
+    fraction = volumes.mean((1, 2, 3, 4))
+    deviation = (model.decoder.volume_fraction(z) - fraction) / settings.fraction_scale
+    terms["fraction"] = 0.5 * deviation.square().mean()
+
+    count = settings.decoded
+    first, second = _decode_twice(model, z[:count], volumes.shape[-1], generator)
+    reference = _near_correlation(volumes[:count])
+    bias = (_near_correlation(first) - reference) * (_near_correlation(second) - reference)
+    terms["correlation"] = (bias * _lag_weights(reference)).sum(
+        (1, 2, 3)
+    ).mean() / settings.correlation_scale**2
+
+    target = properties[:count].log()
+    if step >= 2 * settings.warmup:
+        # even steps: what q(z | x) decodes to has the properties of x; odd ones: what p(z | c) decodes to
+        # has those of c
+        if step % 2 == 0:
+            terms["consistency"] = _property_bias(model, first, second, target, settings.consistency_scale)
+        else:
+            drawn, _ = model.prior(properties[:count]).sample(generator=generator)
+            pair = _decode_twice(model, drawn, volumes.shape[-1], generator)
+            terms["inverse"] = _property_bias(model, *pair, target, settings.consistency_scale)
+    if step % settings.style_every == 0:
+        terms["style"] = _style_term(features, first, second, volumes, settings.style_volumes, generator)
+    return terms
+
+
+def _regression_terms(encoding: Encoding, properties: Tensor) -> dict[str, Tensor]:
+    error = encoding.property_mean.log() - properties.log()
+    spread = encoding.property_spread
+    # the spread learns from the error without pulling at the mean: heteroscedastic likelihoods starve hard
+    # samples
+    likelihood = 0.5 * (error.detach() / spread).square() + spread.log()
+    return {"regression": error.abs().mean(), "spread": likelihood.mean()}
+
+
+def _prior_terms(
+    log_posterior: Tensor, prior: ConditionalMixture, z: Tensor, progress: float
+) -> dict[str, Tensor]:
+    """Divergence of q(z | x) from the mixture p(z | c), and what keeps its components in use.
+
+    A mixture has no closed-form divergence. The responsibility-weighted bound
+
+        log p(z | c) >= sum over k of r_k (log w_k + log p_k(z | c) - log r_k)
+
+    holds for every r, with equality at the responsibilities. Here r are shared evenly over the batch
+    (Sinkhorn's iteration, Cuturi 2013, arXiv 1306.0895) and, in the first two thirds of training, flattened,
+    since a component that explains nothing learns nothing.
+    """
+    joint = prior.component_log_prob(z)
+    with torch.no_grad():
+        components = joint.shape[1]
+        flatness = 1.0 + 7.0 * max(0.0, 1.0 - 1.5 * progress)
+        logs = (joint - prior.log_weights) / flatness
+        for _ in range(5):
+            logs = logs - logs.logsumexp(0) + math.log(len(logs) / components)
+            logs = logs - logs.logsumexp(1, keepdim=True)
+        share = 0.1 * max(0.0, 1.0 - 1.5 * progress) + 1e-4
+        assignment = (1.0 - share) * logs.exp() + share / components
+        mean = joint.softmax(-1).mean(0)
+        used = (-(mean * mean.clamp_min(1e-9).log()).sum()).exp()
+    bound = (assignment * (joint - assignment.log())).sum(-1)
+    return {
+        "divergence": (log_posterior - bound).mean(),
+        "evenness": -prior.log_weights.mean() - math.log(components),
+        "components_used": used,
+    }
+
+
+def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    noise = model.noise(2 * len(z), size, generator=generator)
+    first, second = model.decode(z.repeat(2, 1), noise, _TEMPERATURE).chunk(2)
+    return first, second
+
+
+def _near_correlation(volumes: Tensor) -> Tensor:
+    """Two-point correlation at lags up to `_CORRELATION_REACH`, centred, shape (B, L, L, L // 2 + 1)."""
+    reach = min(_CORRELATION_REACH, volumes.shape[-1] // 2 - 1)
+    shifted = two_point_correlation(volumes).roll((reach, reach), (1, 2))
+    width = 2 * reach + 1
+    return shifted[:, :width, :width, : reach + 1]
+
+
+def _lag_weights(correlation: Tensor) -> Tensor:
+    """Weights of the lags of `_near_correlation`: short ones weigh more; they sum to one."""
+    reach = correlation.shape[-1] - 1
+    lags = torch.arange(-reach, reach + 1, device=correlation.device).float()
+    squared = lags[:, None, None].square() + lags[:, None].square() + lags[reach:].square()
+    weights = 1.0 / (1.0 + squared)
+    weights[reach, reach, 0] = 0.0  # the correlation at lag zero is one
+    return weights / weights.sum()
+
+
+def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor, scale: float) -> Tensor:
+    """How far decoded volumes are from log c [nats], by the regressor, whose weights stay untouched."""
+    parameters = list(model.encoder.parameters()) + list(model.property_head.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        mean = model.encode(torch.cat([first, second])).property_mean.log()
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+    one, two = mean.chunk(2)
+    return 0.5 * ((one - target) * (two - target)).sum(-1).mean() / scale**2
+
+
+def _style_term(
+    features: FeatureMaps,
+    first: Tensor,
+    second: Tensor,
+    volumes: Tensor,
+    count: int,
+    generator: torch.Generator,
+) -> Tensor:
+    grams = []
+    for batch in (first, second):
+        grams.append(gram_matrices(features(random_slices(batch[:count], 3, generator=generator))))
+    with torch.no_grad():
+        slices = random_slices(volumes[:count], 6, generator=generator)
+        reference = gram_matrices(features(slices), group=2)
+    return style_distance(grams[0], grams[1], reference).mean()

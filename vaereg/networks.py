@@ -1,0 +1,343 @@
+"""Periodic 3D networks: tensors in and out, no probability.
+
+Letters: B batch, D latent size, T properties, F features, C channels, X Y Z voxels. Volumes have shape (B,
+1, X, Y, Z), stiff phase 1 and soft phase 0; every cube size is accepted because convolutions are circular
+and pooling is global.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "Head",
+    "LatentRegressor",
+    "SpectralFilter",
+    "axis_correlation",
+    "cut",
+    "two_point_correlation",
+]
+
+_AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+"""Lags [voxel] of the correlation curves along the axes that the encoder reads beside its feature maps."""
+
+_GUIDED_ROWS = 6
+"""Quantities per property that the guided regressor reads: three bounds, mean, spread, volume fraction."""
+
+_BUMPS = 6
+"""Radial functions of the spectral basis."""
+
+
+def two_point_correlation(volumes: Tensor) -> Tensor:
+    """Normalised autocorrelation (S2 - f^2) / (f (1 - f)) of the stiff phase at every periodic lag.
+
+    The formula holds for binary volumes; volumes of one phase give zero.
+
+    Args:
+        volumes: Phase, shape (B, 1, X, Y, Z).
+
+    Returns:
+        Correlation [-], shape (B, X, Y, Z), lag zero first.
+    """
+    phase = volumes.squeeze(1)
+    fraction = phase.mean((1, 2, 3), keepdim=True)
+    modes = torch.fft.rfftn(phase - fraction, dim=(1, 2, 3))
+    power = modes.real.square() + modes.imag.square()
+    voxels = math.prod(phase.shape[1:])
+    covariance = torch.fft.irfftn(power, s=phase.shape[1:], dim=(1, 2, 3)) / voxels
+    return covariance / (fraction * (1.0 - fraction)).clamp_min(1e-6)
+
+
+def axis_correlation(correlation: Tensor, lags: Sequence[int] = _AXIS_LAGS) -> Tensor:
+    """Correlation curves along x, y and z, shape (B, 3 len(lags)), from `two_point_correlation`."""
+    curves = [
+        torch.stack([correlation.select(axis, lag % correlation.shape[axis]) for lag in lags], -1)
+        for axis in (1, 2, 3)
+    ]
+    return torch.cat([curve[:, 0, 0] for curve in curves], -1)
+
+
+class _Residual(nn.Module):
+    """Two circular convolutions around a skip connection; starts as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(width, width, 3, padding=1, padding_mode="circular")
+        self.second = nn.Conv3d(width, width, 1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(maps + self.second(torch.relu(self.first(maps))))
+
+
+class _Stage(nn.Module):
+    """Halves the resolution, but for the first stage, and refines; channels from `before` to `width`."""
+
+    def __init__(self, before: int | None, width: int) -> None:
+        super().__init__()
+        self.down = (
+            nn.Conv3d(before, width, 4, stride=2, padding=1, padding_mode="circular") if before else None
+        )
+        self.block = _Residual(width)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.block(maps if self.down is None else torch.relu(self.down(maps)))
+
+
+class Encoder(nn.Module):
+    """Volume to features: a periodic CNN whose maps are pooled (mean and root mean square) at every scale.
+
+    The volume fraction and the two-point correlation along the axes join the pooled maps: both are exact
+    statistics that a network would otherwise have to approximate.
+
+    Args:
+        widths: Channels at 1/2, 1/4, 1/8 ... of the resolution.
+        features: Size F of the output.
+    """
+
+    def __init__(self, widths: Sequence[int], features: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(1, widths[0], 4, stride=2, padding=1, padding_mode="circular")
+        self.stages = nn.ModuleList(
+            _Stage(widths[i - 1] if i else None, width) for i, width in enumerate(widths)
+        )
+        statistics = 2 * sum(widths) + 1 + 3 * len(_AXIS_LAGS)
+        self.head = nn.Sequential(
+            nn.Linear(statistics, features), nn.SiLU(), nn.Linear(features, features), nn.SiLU()
+        )
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Features, shape (B, F), of volumes, shape (B, 1, X, Y, Z)."""
+        maps = torch.relu(self.stem(2.0 * volumes - 1.0))
+        fraction = volumes.mean((1, 2, 3, 4))[:, None]
+        pooled = [2.0 * fraction - 1.0, axis_correlation(two_point_correlation(volumes))]
+        for stage in self.stages:
+            maps = stage(maps)
+            pooled += [maps.mean((2, 3, 4)), maps.square().mean((2, 3, 4)).add(1e-6).sqrt()]
+        return self.head(torch.cat(pooled, -1))
+
+
+class Head(nn.Module):
+    """Features to two numbers per output: a mean and a raw spread, shapes (B, outputs)."""
+
+    def __init__(self, features: int, outputs: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, 2 * outputs))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, spread = self.layers(features).chunk(2, -1)
+        return mean, spread
+
+
+class LatentRegressor(nn.Module):
+    """Latent vector to the mean properties of its realisations: standardised log c, shape (B, T).
+
+    Ranks hundreds of latent vectors before any of them is decoded.
+    """
+
+    def __init__(self, latent: int, properties: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, properties),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class GuidedRegressor(nn.Module):
+    """How far the solver's first bounds have yet to fall; see `vaereg.guided`.
+
+    Args:
+        properties: Number T of properties.
+        rows: Quantities per property.
+    """
+
+    location: Tensor
+    scale: Tensor
+
+    def __init__(self, properties: int, rows: int = _GUIDED_ROWS, hidden: int = 128) -> None:
+        super().__init__()
+        self.register_buffer("location", torch.zeros(rows, 1))
+        self.register_buffer("scale", torch.ones(rows, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(rows * properties, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 2 * properties),
+        )
+
+    def set_scaling(self, inputs: Tensor) -> None:
+        """Standardise over inputs of shape (N, rows, T); all properties alike, since axes may be permuted."""
+        self.location.copy_(inputs.mean((0, 2))[:, None])
+        self.scale.copy_(inputs.std((0, 2))[:, None].clamp_min(1e-6))
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Ratio of the converged to the last place between the bounds, and logarithmic spread, (B, T)."""
+        ratio, spread = self.layers(((inputs - self.location) / self.scale).flatten(1)).chunk(2, -1)
+        return torch.sigmoid(ratio + 2.0), nn.functional.softplus(spread - 3.0) + 1e-4
+
+
+@lru_cache(maxsize=4)
+@torch.inference_mode(False)  # kept for calls that need gradients
+def _spectral_basis(size: int, device: torch.device) -> Tensor:
+    """Functions of the wave vector that log-amplitudes are made of, shape (J, modes of the half spectrum).
+
+    The squares of the components give anisotropic Gaussian filters exactly; bumps in log |k|, alone and
+    times the squared direction cosines, shape the spectrum freely. All are even in every component, so
+    kernels are real.
+    """
+    full = torch.fft.fftfreq(size, device=device)  # [cycles per voxel]
+    half = torch.fft.rfftfreq(size, device=device)
+    k = torch.stack(torch.meshgrid(full, full, half, indexing="ij"))
+    squared = (2.0 * math.pi * k).square()
+    norm = squared.sum(0).clamp_min(1e-12)
+    centres = torch.linspace(math.log(0.15), math.log(math.pi * math.sqrt(3.0)), _BUMPS, device=device)
+    bumps = torch.exp(-0.5 * ((0.5 * norm.log() - centres[:, None, None, None]) / 0.6).square())
+    directional = [bumps * (squared[axis] / norm) for axis in range(3)]
+    return torch.cat([-0.5 * squared, bumps, *directional]).flatten(1)
+
+
+@lru_cache(maxsize=4)
+@torch.inference_mode(False)  # kept for calls that need gradients
+def _mode_weights(size: int, device: torch.device) -> Tensor:
+    """Weight of each mode of the half spectrum in a mean over the full one, shape (modes,)."""
+    weights = torch.full((size, size, size // 2 + 1), 2.0, device=device)
+    weights[..., 0] = 1.0
+    if size % 2 == 0:
+        weights[..., -1] = 1.0
+    return weights.flatten() / size**3
+
+
+class SpectralFilter(nn.Module):
+    """Convolution with z-dependent kernels, in Fourier space: periodic, any cube size, any correlation
+    length.
+
+    log A_c(k; z) = sum over j of beta_cj(z) phi_j(k), with the fixed basis `_spectral_basis`; each channel
+    is scaled so that white noise of unit variance keeps unit variance.
+
+    Args:
+        channels: Fields C, each with a kernel of its own.
+        latent: Size D of z.
+        scale: Standard deviation of the Gaussian kernel at the start, one per channel [voxel].
+    """
+
+    def __init__(self, channels: int, latent: int, scale: Sequence[float], hidden: int = 96) -> None:
+        super().__init__()
+        self.channels = channels
+        self.terms = 3 + 4 * _BUMPS
+        last = nn.Linear(hidden, channels * self.terms)
+        self.coefficients = nn.Sequential(nn.Linear(latent, hidden), nn.SiLU(), last)
+        nn.init.normal_(last.weight, std=0.02)
+        start = torch.zeros(channels, self.terms)
+        start[:, :3] = torch.tensor(scale).log()[:, None]
+        with torch.no_grad():
+            last.bias.copy_(start.flatten())
+
+    def forward(self, z: Tensor, size: int) -> Tensor:
+        """Transfer functions, shape (B, C, N, N, N // 2 + 1), for latent vectors, shape (B, D)."""
+        beta = self.coefficients(z).unflatten(-1, (self.channels, self.terms))
+        # the Gaussian part is given by the logarithm of its standard deviations
+        beta = torch.cat([(2.0 * beta[..., :3].clamp(-4.0, 3.0)).exp(), beta[..., 3:]], -1)
+        amplitude = (beta @ _spectral_basis(size, z.device)).clamp(-30.0, 10.0).exp()
+        power = amplitude.square() @ _mode_weights(size, z.device)
+        amplitude = amplitude * torch.rsqrt(power + 1e-12)[..., None]
+        return amplitude.unflatten(-1, (size, size, size // 2 + 1))
+
+
+class Decoder(nn.Module):
+    """Latent vector and white noise to a two-phase volume.
+
+    Noise is filtered with z-dependent kernels (a Gaussian random field with a learned spectrum), mixed voxel
+    by voxel by a z-modulated network, filtered again and cut at the level that gives the volume fraction of
+    z. One z has as many realisations as there is noise; the output is binary, periodic and of any cube size.
+
+    Args:
+        latent: Size D of z.
+        channels: Gaussian fields C that are mixed.
+        hidden: Width of the voxelwise network.
+    """
+
+    def __init__(self, latent: int, channels: int = 4, hidden: int = 8) -> None:
+        super().__init__()
+        self.channels = channels
+        self.hidden = hidden
+        self.shape_noise = SpectralFilter(channels, latent, [2.0 + channel for channel in range(channels)])
+        self.shape_field = SpectralFilter(channels, latent, [0.5] * channels)
+        last = nn.Linear(96, 2 * hidden + 2 * channels)
+        self.modulation = nn.Sequential(nn.Linear(latent, 96), nn.SiLU(), last)
+        nn.init.normal_(last.weight, std=0.02)
+        nn.init.zeros_(last.bias)
+        self.mix_in = nn.Conv3d(channels, hidden, 1)
+        self.mix_out = nn.Conv3d(hidden, channels, 1)
+        nn.init.normal_(self.mix_out.weight, std=0.05)
+        self.fraction = nn.Sequential(nn.Linear(latent, 96), nn.SiLU(), nn.Linear(96, 1))
+
+    def volume_fraction(self, z: Tensor) -> Tensor:
+        """Volume fraction of the stiff phase [-], shape (B,)."""
+        return 0.02 + 0.96 * torch.sigmoid(self.fraction(z)).squeeze(-1)
+
+    def field(self, z: Tensor, noise: Tensor) -> Tensor:
+        """Continuous field before the cut, zero mean and unit variance, shape (B, 1, N, N, N).
+
+        Args:
+            z: Latent vectors, shape (B, D).
+            noise: White noise, shape (B, C, N, N, N).
+        """
+        modulation = self.modulation(z)[..., None, None, None]
+        scale, shift, weights, gate = modulation.split(
+            [self.hidden, self.hidden, self.channels, self.channels], dim=1
+        )
+        size, axes = noise.shape[-1], (2, 3, 4)
+        fields = torch.fft.irfftn(
+            torch.fft.rfftn(noise, dim=axes) * self.shape_noise(z, size), s=noise.shape[2:], dim=axes
+        )
+        mixed = torch.nn.functional.silu(self.mix_in(fields) * (1.0 + scale) + shift)
+        fields = fields + (1.0 + gate) * self.mix_out(mixed)
+        first = torch.eye(1, self.channels, device=z.device)[..., None, None, None]
+        kernels = self.shape_field(z, size) * (first + weights)  # begins as the first Gaussian field alone
+        field = torch.fft.irfftn(
+            (torch.fft.rfftn(fields, dim=axes) * kernels).sum(1, keepdim=True), s=noise.shape[2:], dim=axes
+        )
+        centred = field - field.mean(axes, keepdim=True)
+        return centred * torch.rsqrt(centred.square().mean(axes, keepdim=True) + 1e-8)
+
+    def forward(self, z: Tensor, noise: Tensor, temperature: float | None = None) -> Tensor:
+        """Binary volumes, shape (B, 1, N, N, N), cut at the volume fraction of z; see `field` and `cut`."""
+        return cut(self.field(z, noise), self.volume_fraction(z).detach(), temperature)
+
+
+def cut(field: Tensor, fraction: Tensor, temperature: float | None = None) -> Tensor:
+    """Binary volumes: the highest values of a field become the stiff phase.
+
+    Args:
+        field: Continuous fields, shape (B, 1, X, Y, Z).
+        fraction: Volume fractions f [-], shape (B,): round(f X Y Z) voxels are stiff, at least one, not all.
+        temperature: In training, the width of the sigmoid whose slope stands in for the slope of the cut
+            (straight-through estimator, Bengio et al. 2013, arXiv 1308.3432). None cuts without a gradient.
+    """
+    flat = field.detach().flatten(1)
+    voxels = flat.shape[1]
+    count = (fraction * voxels).round().long().clamp(1, voxels - 1)
+    level = torch.stack([row.kthvalue(voxels - int(n)).values for row, n in zip(flat, count, strict=True)])
+    stiff = (flat > level[:, None]).to(field.dtype)
+    for row, values, n, value in zip(stiff, flat, count, level, strict=True):
+        if missing := int(n - row.sum()):  # values that rounding made equal: the first of them are taken
+            row[torch.nonzero(values == value)[:missing, 0]] = 1.0
+    level, binary = level[:, None, None, None, None], stiff.reshape(field.shape)
+    if temperature is None:
+        return binary
+    soft = torch.sigmoid((field - level) / temperature)
+    return soft + (binary - soft).detach()

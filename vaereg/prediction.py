@@ -1,0 +1,137 @@
+"""Properties of given microstructures, with uncertainty and novelty.
+
+Two tiers: the encoder's regressor alone, and the physics-guided regressor, which corrects the first
+iterations of the solver (`vaereg.guided`) at some hundredths of a second per volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg.checkpoint import Checkpoint
+from vaereg.guided import guide, iterated_bounds
+from vaereg.microstructure import as_two_phase
+
+__all__ = ["Prediction", "predict"]
+
+_VOXELS_AT_ONCE = 64 * 32**3
+"""Largest batch [voxel]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What the model says of N volumes."""
+
+    mean: NDArray[np.float64]
+    """C11 ... C66, shape (N, T) [GPa]."""
+    std: NDArray[np.float64]
+    """Calibrated standard deviation, shape (N, T) [GPa]."""
+    volume_fraction: NDArray[np.float64]
+    """Of the stiff phase, shape (N,) [-]."""
+    latent: NDArray[np.float32]
+    """Mean of q(z | x), shape (N, D)."""
+    novelty: NDArray[np.float64]
+    """Distance of the features to the training set; 1 is typical, shape (N,) [-]."""
+    in_distribution: NDArray[np.bool_]
+    """Whether the novelty is within that of 99 % of the validation volumes, shape (N,)."""
+
+
+def predict(
+    checkpoint: Checkpoint, volumes: ArrayLike | Sequence[ArrayLike], *, guided: bool = True
+) -> Prediction:
+    """Properties of two-phase volumes.
+
+    Args:
+        checkpoint: Trained model.
+        volumes: One volume (X, Y, Z), several (N, X, Y, Z), or a list of volumes of different sizes; values
+            0 and 1, at least 8 voxels per edge.
+        guided: By the physics-guided regressor; with False by the encoder's alone.
+
+    Raises:
+        ValueError: A volume is not two-phase, not three-dimensional or too small.
+    """
+    fields = [_checked(volume) for volume in _as_list(volumes)]
+    if not fields:
+        raise ValueError("expected at least one volume, got none")
+    parts: list[tuple[NDArray, ...]] = []
+    begin = 0
+    while begin < len(fields):
+        shape = fields[begin].shape
+        end = begin + 1
+        while (
+            end < len(fields)
+            and fields[end].shape == shape
+            and (end - begin + 1) * fields[begin].size <= _VOXELS_AT_ONCE
+        ):
+            end += 1
+        parts.append(encode_batch(checkpoint, np.stack(fields[begin:end])))
+        begin = end
+    mean, std, latent, novelty = (np.concatenate(column) for column in zip(*parts, strict=True))
+    fraction = np.array([float(field.mean()) for field in fields])
+    two_phase = (fraction > 0.0) & (fraction < 1.0)
+    std[~two_phase] = 0.0  # of one phase: the bounds coincide, the mean is exact
+    if guided:
+        mean[two_phase], std[two_phase] = _guided(checkpoint, fields, fraction, mean, std, two_phase)
+    return Prediction(
+        mean=mean,
+        std=std,
+        volume_fraction=fraction,
+        latent=latent,
+        novelty=novelty,
+        in_distribution=novelty <= checkpoint.fitted.novelty_threshold,
+    )
+
+
+def encode_batch(checkpoint: Checkpoint, volumes: NDArray[np.uint8] | torch.Tensor) -> tuple[NDArray, ...]:
+    """Mean and std [GPa], latent mean and novelty of volumes of one shape (N, X, Y, Z), unchecked."""
+    fitted = checkpoint.fitted
+    batch = torch.as_tensor(volumes).to(fitted.novelty_mean.device, torch.float32)[:, None]
+    with torch.inference_mode():
+        encoding = checkpoint.model.encode(batch)
+        whitened = (encoding.features - fitted.novelty_mean) @ fitted.novelty_whitening
+        novelty = whitened.square().mean(1).sqrt()
+    mean = encoding.property_mean.cpu().numpy().astype(np.float64)
+    std = mean * encoding.property_spread.cpu().numpy() * fitted.spread_factor
+    return mean, std, encoding.latent_mean.cpu().numpy(), novelty.cpu().numpy().astype(np.float64)
+
+
+def _guided(
+    checkpoint: Checkpoint,
+    fields: list[NDArray[np.uint8]],
+    fraction: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    rows: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and std [GPa] of the volumes in `rows` by the physics-guided regressor, from the encoder's."""
+    if not rows.any():
+        return mean[rows], std[rows]
+    fitted, materials = checkpoint.fitted, checkpoint.model.materials
+    bounds = np.stack(
+        [iterated_bounds(field, materials) for field, chosen in zip(fields, rows, strict=True) if chosen]
+    )
+    spread = std[rows] / mean[rows] / fitted.spread_factor
+    better, own_spread = guide(fitted.guided, bounds, fraction[rows], mean[rows], spread, materials)
+    return better, better * own_spread * fitted.guided_spread_factor
+
+
+def _as_list(volumes: ArrayLike | Sequence[ArrayLike]) -> list:
+    if isinstance(volumes, np.ndarray):
+        if volumes.ndim not in (3, 4):
+            raise ValueError(
+                f"expected volumes of shape (X, Y, Z) or (N, X, Y, Z), got an array of shape {volumes.shape}"
+            )
+        return [volumes] if volumes.ndim == 3 else list(volumes)
+    return list(volumes)  # type: ignore[arg-type]
+
+
+def _checked(volume: ArrayLike) -> NDArray[np.uint8]:
+    field = as_two_phase(volume)
+    if min(field.shape) < 8:
+        raise ValueError(f"expected at least 8 voxels per edge, got a volume of shape {field.shape}")
+    return field

@@ -1,0 +1,309 @@
+"""Joint training of the model: the loop, its log and its resumable state."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaereg import __version__
+from vaereg.checkpoint import save_state
+from vaereg.config import RunConfig
+from vaereg.elasticity import TwoPhase
+from vaereg.features import FeatureMaps, load_features
+from vaereg.fitting import encode_all
+from vaereg.generators import mix_name
+from vaereg.losses import TERMS, loss_terms, term_weights
+from vaereg.model import VaeReg
+from vaereg.storage import Dataset
+
+__all__ = ["TrainingResult", "augment", "train", "training_card"]
+
+LOG_FILE, STATE_FILE, CONFIG_FILE = "log.csv", "state.pt", "config.json"
+_COLUMNS = (*TERMS, "validation_mape")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingResult:
+    """A trained model: the running mean of the weights, with what it took."""
+
+    model: VaeReg
+    steps: int
+    seconds: float
+    """Wall time of all sittings [s]."""
+
+
+def train(
+    dataset: Dataset,
+    out: Path,
+    config: RunConfig,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    max_minutes: float | None = None,
+) -> TrainingResult:
+    """Train on the training split; the validation split is only measured.
+
+    Writes `log.csv` (every loss term), `config.json` and `state.pt` (all that is needed to go on) into `out`.
+
+    Args:
+        dataset: Labelled volumes.
+        out: Folder of the run.
+        config: Sizes, weights and schedule.
+        device: "cpu" or "cuda".
+        resume: Go on from the state in `out`; its configuration must be the same.
+        on_progress: Called with step, steps and the smoothed terms.
+        max_minutes: Wall time after which the schedule is cut short: the learning rate follows the larger of
+            the parts of steps and of time that are spent.
+
+    Raises:
+        ValueError: The data set has no training or validation volumes, or the run to resume is another one.
+    """
+    loop = _Loop(dataset, out, config, torch.device(device), max_minutes)
+    if resume:
+        loop.restore()
+    elif (out / STATE_FILE).exists():
+        raise ValueError(f"{out} holds a run already: resume it or choose another folder")
+    else:
+        _truncate_log(out / LOG_FILE, 0)  # of a run that ended before its first saved state
+    loop.run(on_progress)
+    return TrainingResult(model=loop.average, steps=loop.step, seconds=loop.seconds)
+
+
+class _Loop:
+    """State of a run: model, running mean, optimiser, random generators and the log."""
+
+    def __init__(
+        self, dataset: Dataset, out: Path, config: RunConfig, device: torch.device, max_minutes: float | None
+    ) -> None:
+        self.config, self.settings, self.out, self.device = config, config.training, out, device
+        self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
+        self.data = dataset
+        self.train_indices = dataset.indices("train")
+        self.validation_indices = dataset.indices("validation")
+        if len(self.train_indices) < self.settings.batch_size or len(self.validation_indices) == 0:
+            raise ValueError(
+                f"expected at least {self.settings.batch_size} training volumes and one for validation, "
+                f"got {len(self.train_indices)} and {len(self.validation_indices)}"
+            )
+        diagonal = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2)
+        self.properties = torch.from_numpy(diagonal.astype(np.float32).copy())
+        self.generator = torch.Generator().manual_seed(self.settings.seed)
+        materials = TwoPhase(**dataset.plan.materials)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self.model = VaeReg(config.model, materials).to(device)
+            self.average = VaeReg(config.model, materials).to(device)
+        self.model.set_scaling(self.properties[self.train_indices].to(device))
+        self.average.load_state_dict(self.model.state_dict())
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
+        )
+        self.features: FeatureMaps = load_features(
+            self.settings.features, layers=self.settings.feature_layers
+        ).to(device)
+        self.step, self.seconds = 0, 0.0
+        self.smooth: dict[str, float] = {}
+
+    def save(self) -> None:
+        save_state(
+            self.out / STATE_FILE,
+            {
+                "model": self.model.state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "generator": self.generator.get_state(),
+                "step": self.step,
+                "seconds": self.seconds,
+                "smooth": self.smooth,
+                "config": self.config.to_json(),
+                "data": _identity(self.data),
+            },
+        )
+
+    def restore(self) -> None:
+        path = self.out / STATE_FILE
+        if not path.exists():
+            raise ValueError(f"there is no run to resume in {self.out}")
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for a file that is not its own
+            raise ValueError(f"{path} is no saved state of a run, or is damaged") from error
+        if state.get("data", _identity(self.data)) != _identity(self.data):
+            raise ValueError(f"the run in {self.out} was begun on another data set: {state['data']}")
+        if RunConfig.from_json(state["config"]) != self.config:
+            raise ValueError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        self.step, self.seconds, self.smooth = state["step"], state["seconds"], state["smooth"]
+        _truncate_log(self.out / LOG_FILE, self.step)
+
+    def run(self, on_progress: Callable[[int, int, dict[str, float]], None] | None) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / CONFIG_FILE).write_text(self.config.to_json())
+        began, saved = time.monotonic() - self.seconds, time.monotonic()
+        while self.step < self.settings.steps and self.seconds < self.max_seconds:
+            self._set_learning_rate()
+            terms = self._train_step()
+            self.step += 1
+            self.seconds = time.monotonic() - began
+            for name, value in terms.items():
+                self.smooth[name] = 0.97 * self.smooth.get(name, value) + 0.03 * value
+            if self.step % 20 == 0:
+                if self.step % 200 == 0:
+                    self.smooth["validation_mape"] = self._validate()
+                self._write_log()
+                if on_progress:
+                    on_progress(self.step, self.settings.steps, self.smooth)
+            if time.monotonic() - saved > 60.0 * self.settings.checkpoint_minutes:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def _progress(self) -> float:
+        """Part of the run that is spent, by steps or by time, 0 to 1."""
+        return min(1.0, max(self.step / self.settings.steps, self.seconds / self.max_seconds))
+
+    def _set_learning_rate(self) -> None:
+        cosine = 0.5 * (1.0 + math.cos(math.pi * self._progress()))
+        rate = cosine * min(1.0, (self.step + 1) / self.settings.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * (0.01 + 0.99 * rate)
+
+    def _train_step(self) -> dict[str, float]:
+        volumes, properties = self._batch()
+        terms = loss_terms(
+            self.model,
+            self.features,
+            volumes,
+            properties,
+            self.config,
+            step=self.step,
+            progress=self._progress(),
+            generator=self.generator,
+        )
+        weights = term_weights(self.config, self.step)
+        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        if not torch.isfinite(total):
+            raise RuntimeError(f"the loss is not finite at step {self.step}: {_plain(terms)}")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        for part in self.model.children():
+            nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+        self.optimiser.step()
+        decay = min(self.settings.average, (1.0 + self.step) / (10.0 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(value, 1.0 - decay)
+        return _plain(terms)
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """Random volumes of the training split, each turned by a random symmetry of the cube and shifted."""
+        picks = torch.randint(len(self.train_indices), (self.settings.batch_size,), generator=self.generator)
+        indices = self.train_indices[picks.numpy()]
+        volumes = torch.from_numpy(self.data.volumes(indices)).to(torch.float32)
+        properties = self.properties[indices]
+        volumes, properties = augment(volumes, properties, generator=self.generator)
+        return volumes[:, None].to(self.device), properties.to(self.device)
+
+    def _validate(self) -> float:
+        indices = self.validation_indices[:256]
+        truth = self.properties[indices].numpy().astype(np.float64)
+        mean, _, _ = encode_all(self.average, self.data.volumes(indices))
+        return float(np.abs(mean / truth - 1.0)[:, :3].mean())
+
+    def _write_log(self) -> None:
+        path = self.out / LOG_FILE
+        row = {"step": self.step, "seconds": round(self.seconds, 1)}
+        row |= {name: float(f"{self.smooth.get(name, math.nan):.5g}") for name in _COLUMNS}
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, ["step", "seconds", *_COLUMNS])
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def augment(volumes: Tensor, properties: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random symmetry of the cube and periodic shift per volume; the properties follow the axes.
+
+    Reflections and shifts change no diagonal stiffness component. A permutation of the axes permutes C11,
+    C22, C33, and likewise C44, C55, C66, which are named by the axis normal to their plane.
+
+    Args:
+        volumes: Phase, shape (B, N, N, N).
+        properties: In the order of `PROPERTIES`, shape (B, 6) [GPa].
+        generator: Source of randomness, on the CPU.
+    """
+    turned, permuted = [], []
+    size = volumes.shape[-1]
+    for volume, values in zip(volumes, properties, strict=True):
+        order = torch.randperm(3, generator=generator)
+        flips = torch.nonzero(torch.randint(2, (3,), generator=generator)).flatten().tolist()
+        shifts = torch.randint(size, (3,), generator=generator).tolist()
+        volume = volume.permute(*order.tolist())
+        if flips:
+            volume = volume.flip(flips)
+        turned.append(volume.roll(shifts, (0, 1, 2)))
+        permuted.append(torch.cat([values[:3][order], values[3:][order]]))
+    return torch.stack(turned), torch.stack(permuted)
+
+
+def _identity(dataset: Dataset) -> str:
+    """What tells data sets apart, as JSON."""
+    return json.dumps(dataclasses.asdict(dataset.plan), sort_keys=True)
+
+
+def _plain(terms: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in terms.items()}
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drop rows after `step`: they belong to work that was lost between two saved states."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines[1:] if int(line.split(",")[0]) <= step]
+    path.write_text("\n".join([lines[0], *kept]) + "\n")
+
+
+def training_card(
+    dataset: Dataset, config: RunConfig, result: TrainingResult, device: str
+) -> dict[str, str | int | float]:
+    """Plain facts of a run for the model card: data, settings, hardware, time."""
+    plan, features = dataset.plan, load_features(config.training.features)
+    hardware = (
+        torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
+    )
+    return {
+        "training volumes": len(dataset.indices("train")),
+        "validation volumes": len(dataset.indices("validation")),
+        "cell": f"{plan.size}³ voxels, periodic",
+        "families": ", ".join(sorted(plan.families)),
+        "data": f"python -m vaereg generate --count {plan.count} --seed {plan.seed} --size {plan.size} "
+        f"--families {mix_name(plan.families) or dict(plan.families)}",
+        "labels": f"solver in {plan.solver_dtype}, residual {plan.solver_tolerance:g}",
+        "stiff phase": f"{plan.materials['e_stiff']:g} GPa, Poisson ratio {plan.materials['nu_stiff']:g}",
+        "soft phase": f"{plan.materials['e_soft']:g} GPa, Poisson ratio {plan.materials['nu_soft']:g}",
+        "style features": f"{features.name}, SHA-256 {features.sha256}",
+        "seed": config.training.seed,
+        "steps": result.steps,
+        "parameters": sum(parameter.numel() for parameter in result.model.parameters()),
+        "trained on": hardware,
+        "training time": f"{result.seconds / 60.0:.0f} min",
+        "date": time.strftime("%Y-%m-%d"),
+        "versions": f"vaereg {__version__}, torch {torch.__version__}",
+    }

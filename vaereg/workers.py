@@ -1,0 +1,43 @@
+"""Worker processes of one thread each, which end with the process that started them."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+
+__all__ = ["THREAD_VARIABLES", "leave_with", "single_threaded"]
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Environment variables that numerical libraries read their number of threads from, at import."""
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Processes that are started meanwhile use one thread; the environment is left as it was."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def leave_with(held: Connection | int) -> None:
+    """Leave Ctrl-C to the parent, and end when the parent lets go, by will or because it is gone.
+
+    Args:
+        held: Read end of a pipe that the parent holds, or the sentinel of its process.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_after, args=(held,), daemon=True).start()
+
+
+def _exit_after(held: Connection | int) -> None:
+    wait([held])
+    os._exit(1)
