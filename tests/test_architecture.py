@@ -45,6 +45,7 @@ LEVELS = {
     "training": 5,
     "design": 5,
     "evaluation": 6,
+    "morphology": 1,
     "export": 6,
     "refine": 6,
     "commands": 7,
