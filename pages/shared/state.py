@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared.background import Outcome, SolverQueue, volume_hash
+from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.design import Designs, UnreachableTargetError, design
 from vaereg.generators import FAMILIES, generate
@@ -34,6 +35,7 @@ _DESIGNS = "designs"
 _VOLUME = "volume"
 _UPLOADED = "uploaded"
 _EXAMPLE = "example"
+_SHORTLIST = "shortlist"
 
 MIN_EDGE = 8
 """Edge of the smallest cube that the model takes [voxel]."""
@@ -123,6 +125,39 @@ def watch(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[
     """Have the solver work on the volumes that this session shows now; what is known of them so far."""
     name = st.session_state.setdefault(_SESSION, uuid4().hex)
     return solver().watch(name, volumes, checkpoint.model.materials)
+
+
+def shortlist() -> list[ShortlistItem]:
+    """The volumes that this session has put aside, in the order in which it did."""
+    return list(st.session_state.get(_SHORTLIST, []))
+
+
+def add_to_shortlist(item: ShortlistItem) -> bool:
+    """Put a volume aside, once; whether it is there now. A full shortlist says so in a toast."""
+    try:
+        st.session_state[_SHORTLIST] = add_item(shortlist(), item)
+    except ValueError as error:
+        st.toast(sentence(str(error)))
+        return False
+    return True
+
+
+def remove_from_shortlist(volume: str) -> None:
+    """Take the volume of this hash out of the shortlist."""
+    set_shortlist([item for item in shortlist() if item.hash != volume])
+
+
+def rename_in_shortlist(volume: str, name: str) -> None:
+    """Give the volume of this hash another name."""
+    taken = {item.name for item in shortlist() if item.hash != volume}
+    set_shortlist(
+        [replace(item, name=free_name(name, taken)) if item.hash == volume else item for item in shortlist()]
+    )
+
+
+def set_shortlist(items: Sequence[ShortlistItem]) -> None:
+    """Put these volumes in place of the shortlist."""
+    st.session_state[_SHORTLIST] = list(items)
 
 
 def show_designs(
