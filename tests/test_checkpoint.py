@@ -195,7 +195,7 @@ def test_every_entry_is_needed(state: State, tmp_path: Path) -> None:
 def test_entries_of_another_type(state: State, tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     for name in state:
-        for other in ("text", None):
+        for other in ("text",) if name == "embedding" else ("text", None):
             save_state(path, {**state, name: other})
             with pytest.raises(CheckpointError):
                 load_checkpoint(path)

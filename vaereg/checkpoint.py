@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from vaereg.config import RunConfig
 from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.embedding import Embedding
 from vaereg.files import replace_file
 from vaereg.model import VaeReg
 from vaereg.networks import GuidedRegressor, LatentRegressor
@@ -80,6 +82,8 @@ class Checkpoint:
     """Ranges, calibration, novelty."""
     card: dict[str, Any]
     """Plain facts on data, training and hardware."""
+    embedding: Embedding | None
+    """A map of the latent space; None where the checkpoint was saved without one."""
     hash: str
     """First 16 hexadecimal digits of the SHA-256 of the file."""
 
@@ -107,7 +111,12 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def save_checkpoint(
-    path: Path, model: VaeReg, config: RunConfig, fitted: Fitted, card: dict[str, Any]
+    path: Path,
+    model: VaeReg,
+    config: RunConfig,
+    fitted: Fitted,
+    card: dict[str, Any],
+    embedding: Embedding | None = None,
 ) -> None:
     """Write a released model.
 
@@ -117,6 +126,7 @@ def save_checkpoint(
         config: What they were built and trained with.
         fitted: What was fitted to them.
         card: Plain facts, JSON-serialisable.
+        embedding: A map of the latent space.
     """
     mixture = fitted.mixture
     materials = model.materials
@@ -140,6 +150,7 @@ def save_checkpoint(
         "novelty_mean": fitted.novelty_mean,
         "novelty_whitening": fitted.novelty_whitening,
         "novelty_threshold": fitted.novelty_threshold,
+        "embedding": None if embedding is None else _pack(embedding),
     }
     save_state(path, state)
 
@@ -195,8 +206,43 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
             novelty_threshold=float(state["novelty_threshold"]),
         )
         card = json.loads(state["card"])
+        packed = state["embedding"]
+        embedding = None if packed is None else _unpack(packed)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or belongs to another version: {error}") from error
     model.to(device).eval().requires_grad_(False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model=model, config=config, fitted=fitted, card=card, hash=digest)
+    return Checkpoint(model=model, config=config, fitted=fitted, card=card, embedding=embedding, hash=digest)
+
+
+def _pack(embedding: Embedding) -> dict[str, Any]:
+    """Plain values and tensors of a map; text as lists, which tensors cannot hold."""
+    return {
+        field.name: torch.from_numpy(value)
+        if isinstance(value := getattr(embedding, field.name), np.ndarray) and value.dtype.kind != "U"
+        else value.tolist()
+        if isinstance(value, np.ndarray)
+        else value
+        for field in dataclasses.fields(embedding)
+    }
+
+
+def _unpack(packed: dict[str, Any]) -> Embedding:
+    """Inverse of `_pack`.
+
+    Raises:
+        ValueError: The columns differ in length.
+    """
+    columns = {
+        name: value.numpy()
+        if isinstance(value, torch.Tensor)
+        else np.array(value)
+        if isinstance(value, list)
+        else value
+        for name, value in packed.items()
+    }
+    embedding = Embedding(**columns)
+    rows = ("family", "seed", "split", "properties", "volume_fraction", "component", "latent", "umap")
+    if {len(columns[name]) for name in rows} != {len(embedding)}:
+        raise ValueError("the columns of the latent map differ in length")
+    return embedding

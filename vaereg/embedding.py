@@ -1,0 +1,86 @@
+"""A map of the latent space: some thousand volumes of the data set, in the plane (PCA and UMAP).
+
+Computed once, after training, and shipped in the checkpoint. Volumes are not stored: each is a pure function
+of its family, its size and its seed, and is made again when it is looked at.
+
+Letters: M volumes of the map, D latent size, T properties, N points asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.generators import generate
+
+__all__ = ["Embedding"]
+
+_NEIGHBOURS = 8
+"""Volumes between which a new point is placed in the UMAP plane."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embedding:
+    """Volumes of the data set with their latent vectors, properties and places in two planes."""
+
+    family: NDArray[np.str_]
+    """Name of the family, shape (M,)."""
+    seed: NDArray[np.int64]
+    """Seed of the volume, shape (M,)."""
+    split: NDArray[np.str_]
+    """Part of the data set: train, validation or test; or held-out, of a family left out of training; (M,)."""
+    size: int
+    """Voxels per edge."""
+    properties: NDArray[np.float32]
+    """By the solver, shape (M, T) [GPa]."""
+    volume_fraction: NDArray[np.float32]
+    """Of the stiff phase, shape (M,) [-]."""
+    component: NDArray[np.int64]
+    """Mixture component of largest responsibility at the volume's own properties, shape (M,)."""
+    latent: NDArray[np.float32]
+    """Mean of q(z | x), shape (M, D)."""
+    pca_mean: NDArray[np.float32]
+    """Centre of the principal component analysis, shape (D,)."""
+    pca_axes: NDArray[np.float32]
+    """All its axes, by falling variance, shape (D, D): axis i is row i."""
+    umap: NDArray[np.float32]
+    """Places in the UMAP plane, shape (M, 2) [-]."""
+
+    def __len__(self) -> int:
+        return len(self.seed)
+
+    @property
+    def pca(self) -> NDArray[np.float32]:
+        """Places in the plane of the first two principal axes, shape (M, 2) [-]."""
+        return self.project_pca(self.latent)
+
+    def project_pca(self, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Places of latent vectors (N, D) in the plane of the first two principal axes, shape (N, 2)."""
+        return (np.asarray(latent) - self.pca_mean) @ self.pca_axes[:2].T
+
+    def project_umap(self, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Places of latent vectors (N, D) in the UMAP plane, shape (N, 2).
+
+        UMAP has no closed form for new points: each is put between its nearest volumes, weighted by their
+        inverse distance.
+        """
+        nearest = self.nearest(latent, _NEIGHBOURS)
+        offsets = self.latent[nearest] - np.asarray(latent)[:, None]
+        weights = 1.0 / (np.linalg.norm(offsets, axis=2) + 1e-6)
+        return np.einsum("nk,nkd->nd", weights / weights.sum(1, keepdims=True), self.umap[nearest])
+
+    def nearest(self, latent: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+        """Volumes whose latent vectors are nearest to given ones (N, D), nearest first, shape (N, count)."""
+        latent = np.asarray(latent, dtype=np.float64)
+        own = self.latent.astype(np.float64)
+        squared = (
+            np.square(latent).sum(1)[:, None] - 2.0 * latent @ own.T + np.square(own).sum(1)
+        )  # the offsets themselves would take N M D numbers
+        return np.argsort(squared, axis=1, kind="stable")[:, :count]
+
+    def volume(self, index: int) -> NDArray[np.uint8]:
+        """One volume of the map, made again: phase per voxel, shape (X, Y, Z)."""
+        generator = np.random.default_rng(int(self.seed[index]))
+        return generate(str(self.family[index]), self.size, generator=generator).volume
