@@ -19,7 +19,7 @@ class ModelConfig:
     widths: tuple[int, ...] = (16, 48, 96)
     """Channels of the encoder at 1/2, 1/4, 1/8 of the resolution."""
     features: int = 192
-    """Size of the encoder's output, which both heads read."""
+    """Width of the two heads, which read the encoder's statistics."""
     fields: int = 4
     """Gaussian fields that the decoder mixes."""
     mixing: int = 8
@@ -37,8 +37,12 @@ class ModelConfig:
 class TrainingConfig:
     """How the model is trained."""
 
-    steps: int = 7000
+    held_out: tuple[str, ...] = ("minimal-surface", "voronoi")
+    """Families of the data set that are left out, to measure what the model makes of the unknown."""
+    steps: int = 8000
     """Optimisation steps."""
+    forward_share: float = 0.35
+    """Part of the run, at its begin, in which the regressor is trained alone."""
     batch_size: int = 32
     """Volumes per step for the regressor and the encoder."""
     decoded: int = 8
@@ -46,7 +50,8 @@ class TrainingConfig:
     learning_rate: float = 1.5e-3
     """Peak of the cosine schedule (AdamW)."""
     warmup: int = 200
-    """Steps of linear increase of the learning rate; the consistency terms set in after twice as many."""
+    """Steps of linear increase of the learning rate, and again, for the other networks, from their begin; the
+    consistency terms set in after twice as many."""
     weight_decay: float = 1e-4
     """Of AdamW."""
     average: float = 0.998
@@ -75,8 +80,6 @@ class TrainingConfig:
     """Logarithmic property of the decoded volume: deviation that costs half a nat per property."""
     style_weight: float = 40.0
     """Of the squared relative Gram distance."""
-    evenness_weight: float = 4.0
-    """Of the divergence of a target's component weights from equal ones, which keeps all on offer."""
     seed: int = 0
     """Of initialisation, batches and noise."""
     checkpoint_minutes: float = 3.0
@@ -93,6 +96,8 @@ class TrainingConfig:
             raise ValueError(
                 f"warmup and style_every must be at least 1, got {self.warmup} and {self.style_every}"
             )
+        if not 0.0 <= self.forward_share <= 1.0:
+            raise ValueError(f"forward_share must be between 0 and 1, got {self.forward_share}")
         if not self.learning_rate > 0.0 or not 0.0 <= self.average < 1.0:
             raise ValueError("learning_rate must be positive and average between 0 and 1")
 
@@ -130,22 +135,24 @@ _Config = TypeVar("_Config", ModelConfig, TrainingConfig)
 
 
 def _build(kind: type[_Config], values: object) -> _Config:
-    known = {item.name: type(item.default) for item in dataclasses.fields(kind)}
+    known = {item.name: item.default for item in dataclasses.fields(kind)}
     if not isinstance(values, dict) or not set(values) <= set(known):
         raise ValueError(f"expected settings of {kind.__name__} ({', '.join(sorted(known))}), got {values}")
     settings: dict[str, Any] = {
         key: tuple(item) if isinstance(item, list) else item for key, item in values.items()
     }
     for key, item in settings.items():
-        if not _is_a(known[key], item):
-            raise ValueError(f"expected {key} of type {known[key].__name__}, got {item!r}")
+        if not _is_like(known[key], item):
+            raise ValueError(f"expected {key} of type {type(known[key]).__name__}, got {item!r}")
     return kind(**settings)
 
 
-def _is_a(kind: type, value: object) -> bool:
-    if kind is tuple:
-        return isinstance(value, tuple) and all(_is_a(int, item) for item in value)
-    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+def _is_like(default: object, value: object) -> bool:
+    """Whether a value is of its default's type; the items of a tuple are of that of its first."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and all(_is_like(default[0], item) for item in value)
+    kind = (int, float) if isinstance(default, float) else type(default)
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 PRESETS = {
@@ -153,7 +160,9 @@ PRESETS = {
     "tiny": RunConfig(
         model=ModelConfig(latent=4, components=2, widths=(8, 16), features=32, fields=2, mixing=4),
         training=TrainingConfig(
+            held_out=(),
             steps=40,
+            forward_share=0.25,
             batch_size=8,
             decoded=2,
             style_volumes=2,

@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from torch import nn
 
 from vaereg.checkpoint import Fitted
+from vaereg.config import TrainingConfig
 from vaereg.elasticity import PROPERTIES
 from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, iterated_bounds
 from vaereg.model import VaeReg
@@ -18,7 +19,13 @@ from vaereg.networks import LatentRegressor
 from vaereg.prior import PropertyMixture
 from vaereg.storage import Dataset
 
-__all__ = ["encode_all", "fit"]
+__all__ = ["encode_all", "fit", "known_indices"]
+
+
+def known_indices(dataset: Dataset, split: str, settings: TrainingConfig) -> NDArray[np.intp]:
+    """Volumes of a split whose families are not left out of training."""
+    indices = dataset.indices(split)
+    return indices[~np.isin(dataset.samples.family[indices], settings.held_out)]
 
 
 def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> Fitted:
@@ -130,7 +137,7 @@ def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDAr
         for begin in range(0, len(volumes), 64):
             batch = torch.from_numpy(volumes[begin : begin + 64]).to(device, torch.float32)[:, None]
             encoding = model.encode(batch)
-            found = (encoding.property_mean, encoding.property_spread, encoding.features)
+            found = (encoding.property_mean, encoding.property_spread, encoding.statistics)
             parts.append(tuple(item.cpu().numpy().astype(np.float64) for item in found))
     mean, spread, features = (np.concatenate(column) for column in zip(*parts, strict=True))
     return mean, spread, features

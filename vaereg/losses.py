@@ -7,18 +7,17 @@ the two residuals, (S(x1) - S(x)) (S(x2) - S(x)), has the squared bias alone as 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
+from vaereg.clusters import MorphologyClusters
 from vaereg.config import RunConfig
 from vaereg.features import FeatureMaps, gram_matrices, random_slices, style_distance
 from vaereg.model import Encoding, VaeReg
-from vaereg.networks import two_point_correlation
+from vaereg.networks import axis_correlation, two_point_correlation
 from vaereg.prior import ConditionalMixture
 
-__all__ = ["TERMS", "loss_terms", "term_weights"]
+__all__ = ["TERMS", "loss_terms", "regression_terms", "term_weights"]
 
 _TEMPERATURE = 0.3
 """Width of the straight-through slope of the decoder's cut, in standard deviations of the field."""
@@ -35,7 +34,6 @@ TERMS = (
     "consistency",
     "inverse",
     "style",
-    "evenness",
     "components_used",
     "latent_used",
 )
@@ -43,7 +41,12 @@ TERMS = (
 
 
 def term_weights(config: RunConfig, step: int) -> dict[str, float]:
-    """Factor of each term; 0 for those that are only logged."""
+    """Factor of each term; 0 for those that are only logged.
+
+    Args:
+        config: The run.
+        step: Steps of joint training so far.
+    """
     settings = config.training
     generative = settings.generative_weight
     # the regressor must be worth something before designs are led by it
@@ -59,7 +62,6 @@ def term_weights(config: RunConfig, step: int) -> dict[str, float]:
         "consistency": late,
         "inverse": late,
         "style": generative * settings.style_weight * settings.style_every,
-        "evenness": generative * settings.evenness_weight,
         "components_used": 0.0,
         "latent_used": 0.0,
     }
@@ -71,18 +73,31 @@ def loss_terms(
     volumes: Tensor,
     properties: Tensor,
     config: RunConfig,
+    clusters: MorphologyClusters,
     *,
     step: int,
-    progress: float,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Terms of the joint loss, unweighted, for volumes (B, 1, N, N, N) and properties (B, T) [GPa]."""
+    """Terms of the joint loss, unweighted.
+
+    Args:
+        model: The networks.
+        features: Feature maps of the style loss.
+        volumes: Shape (B, 1, N, N, N).
+        properties: Shape (B, T) [GPa].
+        config: The run.
+        clusters: Which component explains which volume.
+        step: Steps of joint training so far.
+        generator: Source of randomness.
+    """
     settings = config.training
     encoding = model.encode(volumes)
-    terms = _regression_terms(encoding, properties)
+    terms = regression_terms(encoding, properties)
 
     z = encoding.sample(generator=generator)
-    terms |= _prior_terms(encoding.log_prob(z), model.prior(properties), z, progress)
+    correlation = axis_correlation(two_point_correlation(volumes))
+    assignment = clusters.assign(correlation, model.standardise(properties))
+    terms |= _prior_terms(encoding.log_prob(z), model.prior(properties), z, assignment)
     terms["latent_used"] = (
         (encoding.latent_mean.var(0) > 0.1 * encoding.latent_std.square().mean(0)).sum().float()
     )
@@ -114,7 +129,8 @@ def loss_terms(
     return terms
 
 
-def _regression_terms(encoding: Encoding, properties: Tensor) -> dict[str, Tensor]:
+def regression_terms(encoding: Encoding, properties: Tensor) -> dict[str, Tensor]:
+    """Terms that train the regressor: the error of log c, and the likelihood that sets its spread."""
     error = encoding.property_mean.log() - properties.log()
     spread = encoding.property_spread
     # the spread learns from the error without pulling at the mean: heteroscedastic likelihoods starve hard
@@ -124,36 +140,23 @@ def _regression_terms(encoding: Encoding, properties: Tensor) -> dict[str, Tenso
 
 
 def _prior_terms(
-    log_posterior: Tensor, prior: ConditionalMixture, z: Tensor, progress: float
+    log_posterior: Tensor, prior: ConditionalMixture, z: Tensor, assignment: Tensor
 ) -> dict[str, Tensor]:
-    """Divergence of q(z | x) from the mixture p(z | c), and what keeps its components in use.
+    """Divergence of q(z | x) from the mixture p(z | c).
 
-    A mixture has no closed-form divergence. The responsibility-weighted bound
+    A mixture has no closed-form divergence. The bound
 
         log p(z | c) >= sum over k of r_k (log w_k + log p_k(z | c) - log r_k)
 
-    holds for every r, with equality at the responsibilities. Here r are shared evenly over the batch
-    (Sinkhorn's iteration, Cuturi 2013, arXiv 1306.0895) and, in the first two thirds of training, flattened,
-    since a component that explains nothing learns nothing.
+    holds for every r. Responsibilities of the mixture itself make all components alike or leave most of them
+    unused; here r is the morphology's (`vaereg.clusters`), so that each component keeps a family of its own.
     """
     joint = prior.component_log_prob(z)
+    bound = (assignment * (joint - assignment.log())).sum(-1)
     with torch.no_grad():
-        components = joint.shape[1]
-        flatness = 1.0 + 7.0 * max(0.0, 1.0 - 1.5 * progress)
-        logs = (joint - prior.log_weights) / flatness
-        for _ in range(5):
-            logs = logs - logs.logsumexp(0) + math.log(len(logs) / components)
-            logs = logs - logs.logsumexp(1, keepdim=True)
-        share = 0.1 * max(0.0, 1.0 - 1.5 * progress) + 1e-4
-        assignment = (1.0 - share) * logs.exp() + share / components
         mean = joint.softmax(-1).mean(0)
         used = (-(mean * mean.clamp_min(1e-9).log()).sum()).exp()
-    bound = (assignment * (joint - assignment.log())).sum(-1)
-    return {
-        "divergence": (log_posterior - bound).mean(),
-        "evenness": -prior.log_weights.mean() - math.log(components),
-        "components_used": used,
-    }
+    return {"divergence": (log_posterior - bound).mean(), "components_used": used}
 
 
 def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

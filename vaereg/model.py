@@ -24,8 +24,8 @@ __all__ = ["Encoding", "VaeReg"]
 class Encoding:
     """What the encoder says of a batch of volumes."""
 
-    features: Tensor
-    """Shape (B, F)."""
+    statistics: Tensor
+    """Pooled maps, volume fraction and axis correlations, shape (B, S)."""
     latent_mean: Tensor
     """Mean of q(z | x), shape (B, D)."""
     latent_std: Tensor
@@ -64,9 +64,9 @@ class VaeReg(nn.Module):
         super().__init__()
         self.config = config
         self.materials = TwoPhase() if materials is None else materials
-        self.encoder = Encoder(config.widths, config.features)
-        self.latent_head = Head(config.features, config.latent)
-        self.property_head = Head(config.features, len(PROPERTIES))
+        self.encoder = Encoder(config.widths)
+        self.latent_head = Head(self.encoder.statistics, config.latent, config.features)
+        self.property_head = Head(self.encoder.statistics, len(PROPERTIES), config.features)
         self.prior_network = MixturePrior(len(PROPERTIES), config.latent, config.components)
         self.decoder = Decoder(config.latent, config.fields, config.mixing)
         self.register_buffer("property_location", torch.zeros(len(PROPERTIES)))
@@ -83,13 +83,17 @@ class VaeReg(nn.Module):
         return (properties.log() - self.property_location) / self.property_scale
 
     def encode(self, volumes: Tensor) -> Encoding:
-        """Latent distribution and properties of volumes, shape (B, 1, X, Y, Z)."""
-        features = self.encoder(volumes)
-        latent_mean, latent_raw = self.latent_head(features)
-        place, spread = self.property_head(features)
+        """Latent distribution and properties of volumes, shape (B, 1, X, Y, Z).
+
+        The maps are trained by the regressor alone: gradients of the latent distribution end at the
+        statistics, so that the joint model predicts as well as one that is trained for nothing else.
+        """
+        statistics = self.encoder(volumes)
+        latent_mean, latent_raw = self.latent_head(statistics.detach())
+        place, spread = self.property_head(statistics)
         lower, upper = _diagonal_bounds(volumes.mean((1, 2, 3, 4)), self.materials)
         return Encoding(
-            features=features,
+            statistics=statistics,
             latent_mean=latent_mean,
             latent_std=nn.functional.softplus(latent_raw - 1.0) + 1e-3,
             property_mean=lower + torch.sigmoid(place - 1.0) * (upper - lower),

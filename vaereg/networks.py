@@ -1,6 +1,6 @@
 """Periodic 3D networks: tensors in and out, no probability.
 
-Letters: B batch, D latent size, T properties, F features, C channels, X Y Z voxels. Volumes have shape (B,
+Letters: B batch, D latent size, T properties, S statistics, C channels, X Y Z voxels. Volumes have shape (B,
 1, X, Y, Z), stiff phase 1 and soft phase 0; every cube size is accepted because convolutions are circular
 and pooling is global.
 """
@@ -92,47 +92,57 @@ class _Stage(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Volume to features: a periodic CNN whose maps are pooled (mean and root mean square) at every scale.
+    """Volume to statistics: a periodic CNN whose maps are pooled (mean and root mean square) at every scale.
 
     The volume fraction and the two-point correlation along the axes join the pooled maps: both are exact
     statistics that a network would otherwise have to approximate.
 
     Args:
         widths: Channels at 1/2, 1/4, 1/8 ... of the resolution.
-        features: Size F of the output.
     """
 
-    def __init__(self, widths: Sequence[int], features: int) -> None:
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
+        self.statistics = 2 * sum(widths) + 1 + 3 * len(_AXIS_LAGS)
         self.stem = nn.Conv3d(1, widths[0], 4, stride=2, padding=1, padding_mode="circular")
         self.stages = nn.ModuleList(
             _Stage(widths[i - 1] if i else None, width) for i, width in enumerate(widths)
         )
-        statistics = 2 * sum(widths) + 1 + 3 * len(_AXIS_LAGS)
-        self.head = nn.Sequential(
-            nn.Linear(statistics, features), nn.SiLU(), nn.Linear(features, features), nn.SiLU()
-        )
 
     def forward(self, volumes: Tensor) -> Tensor:
-        """Features, shape (B, F), of volumes, shape (B, 1, X, Y, Z)."""
+        """Statistics, shape (B, S), of volumes, shape (B, 1, X, Y, Z)."""
         maps = torch.relu(self.stem(2.0 * volumes - 1.0))
         fraction = volumes.mean((1, 2, 3, 4))[:, None]
         pooled = [2.0 * fraction - 1.0, axis_correlation(two_point_correlation(volumes))]
         for stage in self.stages:
             maps = stage(maps)
             pooled += [maps.mean((2, 3, 4)), maps.square().mean((2, 3, 4)).add(1e-6).sqrt()]
-        return self.head(torch.cat(pooled, -1))
+        return torch.cat(pooled, -1)
 
 
 class Head(nn.Module):
-    """Features to two numbers per output: a mean and a raw spread, shapes (B, outputs)."""
+    """Statistics to two numbers per output: a mean and a raw spread, shapes (B, outputs).
 
-    def __init__(self, features: int, outputs: int, hidden: int = 128) -> None:
+    Args:
+        statistics: Size S of the input.
+        outputs: Quantities that are estimated.
+        hidden: Width of the two hidden layers; a third one is narrower.
+    """
+
+    def __init__(self, statistics: int, outputs: int, hidden: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, 2 * outputs))
+        self.layers = nn.Sequential(
+            nn.Linear(statistics, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, 128),
+            nn.SiLU(),
+            nn.Linear(128, 2 * outputs),
+        )
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        mean, spread = self.layers(features).chunk(2, -1)
+    def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        mean, spread = self.layers(statistics).chunk(2, -1)
         return mean, spread
 
 
@@ -213,11 +223,16 @@ def _spectral_basis(size: int, device: torch.device) -> Tensor:
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)  # kept for calls that need gradients
 def _mode_weights(size: int, device: torch.device) -> Tensor:
-    """Weight of each mode of the half spectrum in a mean over the full one, shape (modes,)."""
+    """Weight of each mode of the half spectrum in the variance of a filtered field, shape (modes,).
+
+    The mean of the field, mode zero, is no part of its variance: a field that is longer than the cell keeps
+    unit variance too.
+    """
     weights = torch.full((size, size, size // 2 + 1), 2.0, device=device)
     weights[..., 0] = 1.0
     if size % 2 == 0:
         weights[..., -1] = 1.0
+    weights[0, 0, 0] = 0.0
     return weights.flatten() / size**3
 
 

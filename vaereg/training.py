@@ -14,23 +14,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg import __version__
 from vaereg.checkpoint import save_state
+from vaereg.clusters import MorphologyClusters
 from vaereg.config import RunConfig
 from vaereg.elasticity import TwoPhase
 from vaereg.features import FeatureMaps, load_features
-from vaereg.fitting import encode_all
+from vaereg.fitting import encode_all, known_indices
 from vaereg.generators import mix_name
-from vaereg.losses import TERMS, loss_terms, term_weights
+from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.model import VaeReg
+from vaereg.networks import axis_correlation, two_point_correlation
 from vaereg.storage import Dataset
 
 __all__ = ["TrainingResult", "augment", "train", "training_card"]
 
 LOG_FILE, STATE_FILE, CONFIG_FILE = "log.csv", "state.pt", "config.json"
 _COLUMNS = (*TERMS, "validation_mape")
+_CLUSTERED = 4000
+"""Training volumes that the clusters of morphology are found in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,8 +95,8 @@ class _Loop:
         self.config, self.settings, self.out, self.device = config, config.training, out, device
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
         self.data = dataset
-        self.train_indices = dataset.indices("train")
-        self.validation_indices = dataset.indices("validation")
+        self.train_indices = known_indices(dataset, "train", self.settings)
+        self.validation_indices = known_indices(dataset, "validation", self.settings)
         if len(self.train_indices) < self.settings.batch_size or len(self.validation_indices) == 0:
             raise ValueError(
                 f"expected at least {self.settings.batch_size} training volumes and one for validation, "
@@ -107,13 +112,20 @@ class _Loop:
             self.average = VaeReg(config.model, materials).to(device)
         self.model.set_scaling(self.properties[self.train_indices].to(device))
         self.average.load_state_dict(self.model.state_dict())
+        forward = [*self.model.encoder.parameters(), *self.model.property_head.parameters()]
+        known = {id(parameter) for parameter in forward}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
+            [{"params": forward}, {"params": others}],
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
         )
         self.features: FeatureMaps = load_features(
             self.settings.features, layers=self.settings.feature_layers
         ).to(device)
         self.step, self.seconds = 0, 0.0
+        self.joint_begin: int | None = None
+        self.clusters: MorphologyClusters | None = None
         self.smooth: dict[str, float] = {}
 
     def save(self) -> None:
@@ -125,6 +137,7 @@ class _Loop:
                 "optimiser": self.optimiser.state_dict(),
                 "generator": self.generator.get_state(),
                 "step": self.step,
+                "joint_begin": self.joint_begin,
                 "seconds": self.seconds,
                 "smooth": self.smooth,
                 "config": self.config.to_json(),
@@ -149,6 +162,7 @@ class _Loop:
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         self.step, self.seconds, self.smooth = state["step"], state["seconds"], state["smooth"]
+        self.joint_begin = state["joint_begin"]
         _truncate_log(self.out / LOG_FILE, self.step)
 
     def run(self, on_progress: Callable[[int, int, dict[str, float]], None] | None) -> None:
@@ -156,7 +170,6 @@ class _Loop:
         (self.out / CONFIG_FILE).write_text(self.config.to_json())
         began, saved = time.monotonic() - self.seconds, time.monotonic()
         while self.step < self.settings.steps and self.seconds < self.max_seconds:
-            self._set_learning_rate()
             terms = self._train_step()
             self.step += 1
             self.seconds = time.monotonic() - began
@@ -179,23 +192,31 @@ class _Loop:
 
     def _set_learning_rate(self) -> None:
         cosine = 0.5 * (1.0 + math.cos(math.pi * self._progress()))
-        rate = cosine * min(1.0, (self.step + 1) / self.settings.warmup)
-        for group in self.optimiser.param_groups:
+        for group, begin in zip(self.optimiser.param_groups, (0, self.joint_begin or 0), strict=True):
+            rate = cosine * min(1.0, (self.step - begin + 1) / self.settings.warmup)
             group["lr"] = self.settings.learning_rate * (0.01 + 0.99 * rate)
 
     def _train_step(self) -> dict[str, float]:
+        if self.joint_begin is None and self._progress() >= self.settings.forward_share:
+            self.joint_begin = self.step
         volumes, properties = self._batch()
-        terms = loss_terms(
-            self.model,
-            self.features,
-            volumes,
-            properties,
-            self.config,
-            step=self.step,
-            progress=self._progress(),
-            generator=self.generator,
-        )
-        weights = term_weights(self.config, self.step)
+        if self.joint_begin is None:
+            joint_step = 0
+            terms = regression_terms(self.model.encode(volumes), properties)
+        else:
+            joint_step = self.step - self.joint_begin
+            self.clusters = self.clusters or self._find_clusters()
+            terms = loss_terms(
+                self.model,
+                self.features,
+                volumes,
+                properties,
+                self.config,
+                self.clusters,
+                step=joint_step,
+                generator=self.generator,
+            )
+        weights = term_weights(self.config, joint_step)
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         if not torch.isfinite(total):
             raise RuntimeError(f"the loss is not finite at step {self.step}: {_plain(terms)}")
@@ -203,6 +224,7 @@ class _Loop:
         total.backward()
         for part in self.model.children():
             nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+        self._set_learning_rate()
         self.optimiser.step()
         decay = min(self.settings.average, (1.0 + self.step) / (10.0 + self.step))
         with torch.no_grad():
@@ -211,13 +233,28 @@ class _Loop:
         return _plain(terms)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
-        """Random volumes of the training split, each turned by a random symmetry of the cube and shifted."""
+        """Random volumes of the training split."""
         picks = torch.randint(len(self.train_indices), (self.settings.batch_size,), generator=self.generator)
-        indices = self.train_indices[picks.numpy()]
+        return self._turned(self.train_indices[picks.numpy()], self.generator)
+
+    def _turned(self, indices: NDArray[np.intp], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Volumes, each turned by a random symmetry of the cube and shifted, and their properties."""
         volumes = torch.from_numpy(self.data.volumes(indices)).to(torch.float32)
-        properties = self.properties[indices]
-        volumes, properties = augment(volumes, properties, generator=self.generator)
+        volumes, properties = augment(volumes, self.properties[indices], generator=generator)
         return volumes[:, None].to(self.device), properties.to(self.device)
+
+    def _find_clusters(self) -> MorphologyClusters:
+        """Clusters of the training split's morphologies; the same ones after a run is resumed."""
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        correlations, properties = [], []
+        chosen = self.train_indices[:_CLUSTERED]
+        for rows in np.array_split(chosen, max(1, len(chosen) // 64)):
+            volumes, targets = self._turned(rows, generator)
+            correlations.append(axis_correlation(two_point_correlation(volumes)))
+            properties.append(self.model.standardise(targets))
+        return MorphologyClusters(
+            torch.cat(correlations), torch.cat(properties), self.config.model.components
+        )
 
     def _validate(self) -> float:
         indices = self.validation_indices[:256]
@@ -289,8 +326,9 @@ def training_card(
         torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
     )
     return {
-        "training volumes": len(dataset.indices("train")),
-        "validation volumes": len(dataset.indices("validation")),
+        "training volumes": len(known_indices(dataset, "train", config.training)),
+        "validation volumes": len(known_indices(dataset, "validation", config.training)),
+        "families left out": ", ".join(config.training.held_out) or "none",
         "cell": f"{plan.size}³ voxels, periodic",
         "families": ", ".join(sorted(plan.families)),
         "data": f"python -m vaereg generate --count {plan.count} --seed {plan.seed} --size {plan.size} "
