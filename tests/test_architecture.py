@@ -45,6 +45,7 @@ LEVELS = {
     "fitting": 5,
     "training": 6,
     "design": 6,
+    "explore": 6,
     "evaluation": 7,
     "morphology": 1,
     "export": 7,
