@@ -30,7 +30,7 @@ class Embedding:
     seed: NDArray[np.int64]
     """Seed of the volume, shape (M,)."""
     split: NDArray[np.str_]
-    """Part of the data set: train, validation or test; or held-out, of a family left out of training; (M,)."""
+    """train, validation, test, or held-out for a family that was left out of training, shape (M,)."""
     size: int
     """Voxels per edge."""
     properties: NDArray[np.float32]
