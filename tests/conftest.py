@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from vaereg.config import PRESETS
 from vaereg.dataset import SOLVER_TOLERANCE, label_batch
 from vaereg.elasticity import TwoPhase
 from vaereg.embedding import Embedding
+from vaereg.evaluation import evaluate
 from vaereg.fitting import fit
 from vaereg.generators import GENERATOR_VERSION, family_weights
 from vaereg.microstructure import pack_bits
@@ -133,3 +135,9 @@ def tiny_embedding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> Embedd
         pca_axes=axes,
         umap=(latent - centre) @ axes[1:3].T,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_metrics(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> dict[str, Any]:
+    """Figures of the tiny checkpoint on the tiny data set, with two targets of three designs each."""
+    return evaluate(tiny_checkpoint, tiny_dataset, targets=2, count=3)
