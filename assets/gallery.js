@@ -188,7 +188,6 @@ class Gallery {
     this.renderer = Renderer.create(this.canvas);
     this.visible = new IntersectionObserver((entries) => this.onVisible(entries), { rootMargin: "160px" });
     this.resized = new ResizeObserver(() => this.resize());
-    this.resized.observe(this.stage);
     this.listen();
     this.density = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
     this.density.onchange = () => this.resize();
@@ -298,6 +297,9 @@ class Gallery {
     this.root.removeAttribute("data-drawn");
     const volumes = decodeVolumes(this.data.volumes, this.data.panels.length);
     this.panels = [];
+    this.places = "";
+    this.resized.disconnect();
+    this.resized.observe(this.stage);
     for (const row of this.data.rows) {
       const section = make("div", "row", this.rows);
       if (row.title) {
@@ -322,6 +324,7 @@ class Gallery {
         panel.figures = make("table", "figures", card);
         this.panels[index] = panel;
         this.visible.observe(panel.view);
+        this.resized.observe(panel.view); // its captions may leave it another width
       }
     }
     this.resize();
@@ -425,6 +428,7 @@ class Gallery {
     this.canvas.addEventListener("webglcontextrestored", () => {
       this.renderer = Renderer.create(this.canvas);
       this.resize();
+      this.invalidate();
     });
   }
 
@@ -467,15 +471,19 @@ class Gallery {
     if (!stage.width || !stage.height) return;
     const limit = Math.min(8192 / stage.width, 8192 / stage.height, Math.sqrt(1.6e7 / (stage.width * stage.height)));
     const scale = Math.min(devicePixelRatio, limit);
-    this.renderer.resize(Math.round(stage.width * scale), Math.round(stage.height * scale));
-    for (const panel of this.panels) {
-      const box = panel.view.getBoundingClientRect();
-      panel.x = Math.round((box.left - stage.left) * scale);
-      panel.y = Math.round((box.top - stage.top) * scale);
-      panel.width = Math.round(box.width * scale);
-      panel.height = Math.round(box.height * scale);
+    const size = [stage.width, stage.height].map((edge) => Math.round(edge * scale));
+    const boxes = this.panels.map(({ view }) => {
+      const box = view.getBoundingClientRect();
+      return [box.left - stage.left, box.top - stage.top, box.width, box.height].map((edge) => Math.round(edge * scale));
+    });
+    const places = JSON.stringify([size, boxes]);
+    if (places === this.places) return; // what is drawn is in place
+    this.places = places;
+    this.renderer.resize(...size);
+    this.panels.forEach((panel, index) => {
+      [panel.x, panel.y, panel.width, panel.height] = boxes[index];
       panel.drawn = false;
-    }
+    });
     this.invalidate();
   }
 

@@ -42,10 +42,10 @@ def seconds(function: Callable[[], object], repeats: int = 1, *, warm_up: bool =
     return {"cpu_s": min(cpu), "wall_s": min(wall)}
 
 
-def write_record(name: str, settings: dict[str, object], figures: object) -> Path:
-    """Write `results/<name>.json`."""
+def write_record(name: str, settings: dict[str, object], figures: object, path: Path | None = None) -> Path:
+    """Write `results/<name>.json`, or another file."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    path = path or RESULTS / f"{name}.json"
     record = {
         "benchmark": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from vaereg.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.config import PRESETS
 from vaereg.dataset import SOLVER_TOLERANCE, label_batch
 from vaereg.elasticity import TwoPhase
+from vaereg.embedding import Embedding
+from vaereg.evaluation import evaluate
 from vaereg.fitting import fit
 from vaereg.generators import GENERATOR_VERSION, family_weights
 from vaereg.microstructure import pack_bits
@@ -105,3 +108,36 @@ def tiny_checkpoint_path(tmp_path_factory: pytest.TempPathFactory, tiny_dataset:
 def tiny_checkpoint(tiny_checkpoint_path: Path) -> Checkpoint:
     """The tiny checkpoint, loaded; shared by all tests, so never change it in place."""
     return load_checkpoint(tiny_checkpoint_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_embedding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> Embedding:
+    """Map of the tiny data set; further principal axes stand in for UMAP, which takes half a minute."""
+    volumes = torch.from_numpy(tiny_dataset.volumes(slice(None))).float()[:, None]
+    properties = np.diagonal(tiny_dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float32)
+    with torch.inference_mode():
+        latent = tiny_checkpoint.model.encode(volumes).latent_mean
+        prior = tiny_checkpoint.model.prior(torch.from_numpy(properties))
+        component = prior.responsibilities(latent).argmax(1).numpy()
+    latent = latent.numpy()
+    centre = latent.mean(0)
+    axes = np.linalg.svd(latent - centre, full_matrices=False)[2]
+    return Embedding(
+        family=tiny_dataset.samples.family,
+        seed=tiny_dataset.samples.seed,
+        split=tiny_dataset.split,
+        size=tiny_dataset.plan.size,
+        properties=properties,
+        volume_fraction=tiny_dataset.samples.volume_fraction.astype(np.float32),
+        component=component,
+        latent=latent,
+        pca_mean=centre,
+        pca_axes=axes,
+        umap=(latent - centre) @ axes[1:3].T,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_metrics(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> dict[str, Any]:
+    """Figures of the tiny checkpoint on the tiny data set, with two targets of three designs each."""
+    return evaluate(tiny_checkpoint, tiny_dataset, targets=2, count=3)

@@ -25,6 +25,7 @@ from vaereg.config import PRESETS
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.model import VaeReg
 from vaereg.prediction import predict
+from vaereg.reach import KnownProperties
 from vaereg.storage import Dataset
 
 State = dict[str, Any]
@@ -43,6 +44,8 @@ def plain(value: object) -> object:
         value = value.numpy()
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
+    if isinstance(value, KnownProperties):
+        return plain(value.values.astype(np.float32))
     if hasattr(value, "__dataclass_fields__"):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
     return value

@@ -1,9 +1,8 @@
-"""Evaluation: figures that mean what their names say, and a card that renders them."""
+"""Evaluation: figures that mean what their names say."""
 
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,59 +10,49 @@ import numpy as np
 import pytest
 
 from vaereg.checkpoint import Checkpoint
-from vaereg.config import PRESETS
-from vaereg.design import design, target_distance
 from vaereg.elasticity import PROPERTIES
-from vaereg.evaluation import _statistics_distances, evaluate, forward_figures, model_card
-from vaereg.homogenization import homogenize
+from vaereg.evaluation import (
+    _held_out,
+    evaluate,
+    figures_by_family,
+    forward_figures,
+    held_out_rows,
+    known_rows,
+)
 from vaereg.prediction import predict
 from vaereg.storage import Dataset
 
-TARGETS, COUNT = 2, 3
 Metrics = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def reports() -> list[tuple[int, int]]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def metrics(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset, reports: list[tuple[int, int]]) -> Metrics:
-    return evaluate(
-        tiny_checkpoint,
-        tiny_dataset,
-        targets=TARGETS,
-        count=COUNT,
-        on_progress=lambda done, total: reports.append((done, total)),
-    )
 
 
 def numbers(value: object) -> Iterator[float]:
     if isinstance(value, dict):
         for item in value.values():
             yield from numbers(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from numbers(item)
     elif isinstance(value, int | float):
         yield float(value)
 
 
-def test_all_figures_are_finite_plain_numbers(metrics: Metrics) -> None:
-    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
-    found = list(numbers(metrics))
-    assert len(found) > 80
+def test_all_figures_are_finite_plain_numbers(tiny_metrics: Metrics) -> None:
+    assert json.loads(json.dumps(tiny_metrics, allow_nan=False)) == tiny_metrics
+    found = list(numbers(tiny_metrics))
+    assert len(found) > 500
     assert all(math.isfinite(value) for value in found)
-    assert all(value > 0.0 for value in metrics["timings"].values())
+    assert all(value > 0.0 for value in tiny_metrics["timings"].values())
 
 
 def test_forward_figures_are_those_of_the_predictions(
-    metrics: Metrics, tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
+    tiny_metrics: Metrics, tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
 ) -> None:
     rows = tiny_dataset.indices("test")
-    assert metrics["data"]["volumes"] == len(rows)
+    assert tiny_metrics["data"]["volumes"] == len(rows)
     truth = np.diagonal(tiny_dataset.samples.stiffness[rows].astype(np.float64), axis1=1, axis2=2)
     families = tiny_dataset.samples.family[rows]
     for tier, guided in (("guided", True), ("encoder", False)):
-        found = metrics["forward"][tier]
+        found = tiny_metrics["forward"][tier]
         prediction = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
         error = np.abs(prediction.mean / truth - 1.0)
         assert found["mape"]["C55"] == pytest.approx(error[:, 4].mean())
@@ -72,9 +61,9 @@ def test_forward_figures_are_those_of_the_predictions(
         assert set(by_family) == set(families)
         for family, value in by_family.items():
             assert value == pytest.approx(error[families == family, :3].mean())
-        assert metrics["forward"]["in_distribution"] == pytest.approx(prediction.in_distribution.mean())
+        assert tiny_metrics["forward"]["in_distribution"] == pytest.approx(prediction.in_distribution.mean())
     better, alone, blind = (
-        metrics["forward"][tier]["mape_axial"] for tier in ("guided", "encoder", "volume_fraction_only")
+        tiny_metrics["forward"][tier]["mape_axial"] for tier in ("guided", "encoder", "volume_fraction_only")
     )
     assert better < min(alone, blind)
 
@@ -98,83 +87,98 @@ def test_figures_of_known_predictions(rng: np.random.Generator) -> None:
     assert all(abs(value - 0.9) < 0.06 for value in noisy["coverage_90"].values())
 
 
-def test_designs_are_judged_by_the_solver(
-    metrics: Metrics, tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
+def test_figures_that_do_not_exist_are_none() -> None:
+    """One volume has no variation that a prediction could explain."""
+    truth = np.full((1, 6), 10.0)
+    assert set(forward_figures(1.1 * truth, truth)["r2"].values()) == {None}
+
+
+def test_figures_by_family(rng: np.random.Generator) -> None:
+    truth = rng.uniform(10.0, 100.0, (40, 6))
+    family = np.array(["a", "b"] * 20)
+    factor = np.where(family == "a", 1.1, 1.3)[:, None]
+    found = figures_by_family(factor * truth, truth, family, 0.2 * truth)
+    assert {name: each["volumes"] for name, each in found.items()} == {"a": 20, "b": 20}
+    assert found["a"]["mape_axial"] == pytest.approx(0.1)
+    assert found["b"]["mape_axial"] == pytest.approx(0.3)
+    # 1.6449 standard deviations of 0.2 reach 0.33
+    assert found["b"]["coverage_90"]["C11"] == 1.0
+    assert figures_by_family(1.4 * truth, truth, family, 0.2 * truth)["a"]["coverage_90"]["C11"] == 0.0
+
+
+def test_reliability_rises_to_the_coverage(tiny_metrics: Metrics) -> None:
+    found = tiny_metrics["forward"]["reliability"]
+    assert found["nominal"][0] == 0.1 and found["nominal"][-1] == 0.99
+    for tier in ("guided", "encoder"):
+        for name in PROPERTIES:
+            observed = found[tier][name]
+            assert len(observed) == len(found["nominal"])
+            assert np.all(np.diff(observed) >= 0.0)
+            at = found["nominal"].index(0.9)
+            assert observed[at] == pytest.approx(tiny_metrics["forward"][tier]["coverage_90"][name])
+
+
+def test_parity_lists_truth_and_predictions(tiny_metrics: Metrics) -> None:
+    forward = tiny_metrics["forward"]
+    parity = forward["parity"]
+    assert len(parity["family"]) == tiny_metrics["data"]["volumes"]
+    for tier in ("guided", "encoder"):
+        for name in PROPERTIES:
+            truth, mean = np.array(parity["truth"][name]), np.array(parity[tier]["mean"][name])
+            assert np.abs(mean / truth - 1.0).mean() == pytest.approx(forward[tier]["mape"][name], rel=0.02)
+            assert min(parity[tier]["std"][name]) > 0.0
+
+
+def test_rows_of_families_that_training_left_out(tiny_dataset: Dataset) -> None:
+    left_out = ("gaussian-free", "gaussian-rod-x")
+    family = tiny_dataset.samples.family
+    known, others = known_rows(tiny_dataset, "test", left_out), held_out_rows(tiny_dataset, left_out)
+    assert not np.isin(family[known], left_out).any()
+    assert set(known) < set(tiny_dataset.indices("test"))
+    assert set(others) == set(np.flatnonzero(np.isin(family, left_out)))
+    assert set(known_rows(tiny_dataset, "test", ())) == set(tiny_dataset.indices("test"))
+    assert len(held_out_rows(tiny_dataset, ())) == 0
+
+
+def test_left_out_families_are_a_random_choice_of_many(
+    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same designs, made and solved here to a finer tolerance."""
-    errors, best, component, surprise, nearest = [], [], [], [], []
-    stiffness = tiny_dataset.samples.stiffness.astype(np.float64)
-    training = np.diagonal(stiffness[tiny_dataset.indices("train")], axis1=1, axis2=2)
-    for number, row in enumerate(tiny_dataset.indices("test")[:TARGETS]):
-        wanted = {name: float(stiffness[row, i, i]) for i, name in enumerate(PROPERTIES[:3])}
-        designs = design(tiny_checkpoint, wanted, COUNT, 16, seed=number, only_plausible=False)
-        solved = np.array([np.diag(homogenize(volume).stiffness) for volume in designs.microstructures])
-        error = target_distance(solved, wanted)
-        errors.append(error)
-        best.append(error[np.argmin(designs.error)])
-        component.append(designs.component)
-        surprise.append(np.abs(designs.mean / solved - 1.0)[:, :3].mean())
-        nearest.append(np.abs(training[:, :3] / stiffness[row].diagonal()[:3] - 1.0).mean(1).min())
-    found = metrics["inverse"]
-    assert (found["targets"], found["designs_per_target"]) == (TARGETS, COUNT)
-    assert found["median_error"] == pytest.approx(np.median(errors), rel=1e-3)
-    assert found["mean_error"] == pytest.approx(np.mean(errors), rel=1e-3)
-    assert found["median_error_of_best_by_prediction"] == pytest.approx(np.median(best), rel=1e-3)
-    assert found["median_error_of_best_by_solver"] == pytest.approx(np.median(np.min(errors, 1)), rel=1e-3)
-    assert found["prediction_against_solver"] == pytest.approx(np.mean(surprise), rel=1e-3)
-    assert found["nearest_training_volume"] == pytest.approx(np.median(nearest), rel=1e-3)
-    assert found["components_used"] == 2
-    chosen = np.concatenate(errors)[np.concatenate(component) == 1]
-    assert found["median_error_by_component"]["1"] == pytest.approx(np.median(chosen), rel=1e-3)
+    monkeypatch.setattr("vaereg.evaluation.MOST_HELD_OUT", 10)
+    chosen = held_out_rows(tiny_dataset, ("gaussian-free", "gaussian-equiaxed"))
+    assert len(chosen) == 10
+    assert np.all(np.diff(chosen) > 0)
+    assert len(set(tiny_dataset.samples.family[chosen])) == 2
 
 
-def test_progress_counts_designs(metrics: Metrics, reports: list[tuple[int, int]]) -> None:
-    assert reports == [(done, TARGETS * COUNT) for done in range(TARGETS * COUNT + 1)]
+def test_figures_of_left_out_families(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
+    rows = held_out_rows(tiny_dataset, ("gaussian-rod-x", "gaussian-rod-y"))
+    figures, flagged = _held_out(tiny_checkpoint, tiny_dataset, rows)
+    prediction = predict(tiny_checkpoint, tiny_dataset.volumes(rows))
+    truth = np.diagonal(tiny_dataset.samples.stiffness[rows].astype(np.float64), axis1=1, axis2=2)
+    error = np.abs(prediction.mean / truth - 1.0)[:, :3].mean(1)
+    family = tiny_dataset.samples.family[rows]
+    means = [error[family == name].mean() for name in np.unique(family)]
+    assert figures["volumes"] == len(rows)
+    assert figures["guided"]["mape_axial"] == pytest.approx(error.mean())
+    assert figures["guided"]["mape_axial_mean_of_families"] == pytest.approx(np.mean(means))
+    assert set(flagged) == set(family)
+    mean = np.average(list(flagged.values()), weights=[(family == name).sum() for name in flagged])
+    assert mean == pytest.approx(1.0 - prediction.in_distribution.mean())
 
 
-def test_distances_of_pairs(tiny_checkpoint: Checkpoint) -> None:
-    """Three pairs within a component of three, none across; shifted copies are no different."""
-    designs = design(tiny_checkpoint, {"C11": 40.0}, 3, 16, component=1)
-    near, far = _statistics_distances(designs)
-    assert len(near) == 3 and far == [] and min(near) > 0.0
-    volume = designs.microstructures[0]
-    copies = np.stack([np.roll(volume, shift, (0, 1, 2)) for shift in (0, 3, 5)])
-    same = dataclasses.replace(designs, microstructures=copies, component=np.array([0, 0, 1]))
-    near, far = _statistics_distances(same)
-    assert (len(near), len(far)) == (1, 2)
-    np.testing.assert_allclose(near + far, 0.0, atol=1e-9)
-
-
-def test_the_card_renders(metrics: Metrics, tiny_checkpoint: Checkpoint) -> None:
-    text = model_card(tiny_checkpoint, metrics)
-    assert text.startswith("# Model card\n")
-    assert tiny_checkpoint.hash in text
-    for key, value in tiny_checkpoint.card.items():
-        assert f"| {key} | {value} |" in text
-    for name in (*PROPERTIES, *metrics["forward"]["guided"]["mape_axial_by_family"]):
-        assert name in text
-    assert f"**{metrics['forward']['guided']['mape_axial']:.2%}**" in text
-    assert f"| all designs | {metrics['inverse']['median_error']:.1%} |" in text
-    assert f"best of {COUNT} by prediction" in text
-    assert not re.search(r"\b(nan|None)\b", text)
-    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 120
-    widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
-    assert min(widths) >= 3
-    start = text.index("```json") + len("```json")
-    assert json.loads(text[start : text.rindex("```")]) == json.loads(tiny_checkpoint.config.to_json())
-
-
-def test_the_card_names_what_went_into_the_checkpoint(metrics: Metrics, tiny_checkpoint: Checkpoint) -> None:
-    assert "ImageNet" not in model_card(tiny_checkpoint, metrics)
-    other = dataclasses.replace(tiny_checkpoint, config=PRESETS["default"])
-    assert "ImageNet, whose terms are non-commercial research" in model_card(other, metrics)
+def test_strange_volumes_are_flagged(tiny_metrics: Metrics) -> None:
+    novelty = tiny_metrics["novelty"]
+    assert novelty["strange"].keys() == {"random voxels", "one voxel", "checkerboard"}
+    assert novelty["split"] == pytest.approx(1.0 - tiny_metrics["forward"]["in_distribution"])
+    assert novelty["strange"]["checkerboard"] == 1.0
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"targets": 0}, "at least one target and one design, got 0 and 12"),
-        ({"count": 0}, "at least one target and one design, got 30 and 0"),
+        ({"targets": 0}, "at least one target, one design and one worker, got 0, 12 and 1"),
+        ({"count": 0}, "at least one target, one design and one worker, got 30, 0 and 1"),
+        ({"workers": 0}, "at least one target, one design and one worker, got 30, 12 and 0"),
         ({"targets": 1000}, "expected at least 1000 volumes in the split 'test', got "),
         ({"split": "tests"}, "expected a split of train, validation, test, got 'tests'"),
     ],

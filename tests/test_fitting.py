@@ -86,9 +86,12 @@ def test_the_model_of_properties_fits_the_training_set(
     stiffness = tiny_dataset.samples.stiffness[tiny_dataset.indices("train")].astype(np.float64)
     model = tiny_checkpoint.model
     logs = np.log(np.diagonal(stiffness, axis1=1, axis2=2))
-    standardised = (logs - model.property_location.numpy()) / model.property_scale.numpy()
+    fractions = tiny_dataset.samples.volume_fraction[tiny_dataset.indices("train")]
+    standardised = np.column_stack(
+        [(logs - model.property_location.numpy()) / model.property_scale.numpy(), np.log(fractions)]
+    )
     mixture = tiny_checkpoint.fitted.mixture
-    assert mixture.means.shape[1] == len(PROPERTIES)
+    assert mixture.means.shape[1] == len(PROPERTIES) + 1
     np.testing.assert_allclose(mixture.weights @ mixture.means, standardised.mean(0), atol=1e-3)
     second = np.einsum("m,mi,mj->ij", mixture.weights, mixture.means, mixture.means)
     second += np.einsum("m,mij->ij", mixture.weights, mixture.covariances)

@@ -22,6 +22,7 @@ from vaereg.files import replace_file
 from vaereg.model import VaeReg
 from vaereg.networks import GuidedRegressor, LatentRegressor
 from vaereg.prior import PropertyMixture
+from vaereg.reach import KnownProperties
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
@@ -52,8 +53,10 @@ class Fitted:
     """Smallest and largest property of the training set, shape (2, T) [GPa]."""
     property_quantiles: NDArray[np.float64]
     """1st and 99th percentile, shape (2, T) [GPa]."""
+    known: KnownProperties
+    """Properties and volume fractions of the training volumes: what can be had."""
     mixture: PropertyMixture
-    """p(c) over standardised logarithmic properties."""
+    """p(c) over standardised logarithmic properties and, last, the logarithm of the volume fraction."""
     spread_factor: NDArray[np.float64]
     """Calibration of the predicted spread on the validation split, shape (T,)."""
     guided: GuidedRegressor
@@ -98,6 +101,12 @@ class Checkpoint:
         low, high = self.fitted.property_quantiles
         return {name: (float(low[i]), float(high[i])) for i, name in enumerate(PROPERTIES)}
 
+    @property
+    def fraction_range(self) -> tuple[float, float]:
+        """1st to 99th percentile of the volume fraction over the training set [-]."""
+        low, high = np.quantile(self.fitted.known.values[:, -1], [0.01, 0.99])
+        return float(low), float(high)
+
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values; a reader sees the former file or the whole new one, never a part."""
@@ -140,6 +149,7 @@ def save_checkpoint(
         "weights": model.state_dict(),
         "property_limits": torch.from_numpy(fitted.property_limits),
         "property_quantiles": torch.from_numpy(fitted.property_quantiles),
+        "known": torch.from_numpy(fitted.known.values.astype(np.float32)),
         "mixture_weights": torch.from_numpy(mixture.weights),
         "mixture_means": torch.from_numpy(mixture.means),
         "mixture_covariances": torch.from_numpy(mixture.covariances),
@@ -192,6 +202,7 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         fitted = Fitted(
             property_limits=state["property_limits"].numpy(),
             property_quantiles=state["property_quantiles"].numpy(),
+            known=KnownProperties(state["known"].numpy()),
             mixture=PropertyMixture(
                 weights=state["mixture_weights"].numpy(),
                 means=state["mixture_means"].numpy(),

@@ -174,7 +174,11 @@ def _add_evaluate(parsers: _Commands) -> None:
     parser.add_argument("--split", default="test", metavar="NAME", help="train, validation or test")
     parser.add_argument("--targets", type=int, default=30, metavar="N", help="targets of inverse design")
     parser.add_argument("--count", type=int, default=12, metavar="N", help="designs per target")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that solve designs")
     parser.add_argument("--card", type=Path, metavar="FILE", help="model card to write (Markdown)")
+    parser.add_argument(
+        "--baselines", type=Path, metavar="FILE", help="record of benchmarks/baselines.py, for the card"
+    )
     _add_model_flags(parser)
 
 

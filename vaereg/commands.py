@@ -87,8 +87,9 @@ def run_predict(arguments: argparse.Namespace) -> None:
 
 
 def run_design(arguments: argparse.Namespace) -> None:
-    from vaereg.design import design, parse_target, save_designs
+    from vaereg.design import design, save_designs
     from vaereg.files import check_output
+    from vaereg.targets import parse_target
 
     targets = {}
     for text in arguments.target:
@@ -161,13 +162,15 @@ def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
-    from vaereg.evaluation import evaluate, model_card
+    from vaereg.evaluation import evaluate
     from vaereg.files import check_output, replace_file
+    from vaereg.report import compact_json, model_card, read_baselines
     from vaereg.storage import read_dataset
 
     check_output(arguments.out)
     if arguments.card is not None:
         check_output(arguments.card)
+    baselines = None if arguments.baselines is None else read_baselines(arguments.baselines)
     checkpoint = _load_checkpoint(arguments)
     metrics = evaluate(
         checkpoint,
@@ -175,11 +178,13 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         split=arguments.split,
         targets=arguments.targets,
         count=arguments.count,
+        workers=arguments.workers,
         on_progress=progress("evaluate", "designs solved"),
     )
-    write_json(arguments.out, metrics)
+    figures = compact_json(metrics) + "\n"
+    replace_file(arguments.out, lambda temporary: temporary.write_text(figures, encoding="utf-8"))
     if arguments.card is not None:
-        text = model_card(checkpoint, metrics)
+        text = model_card(checkpoint, metrics, baselines)
         replace_file(arguments.card, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     forward, inverse = metrics["forward"], metrics["inverse"]
     for tier in ("guided", "encoder"):

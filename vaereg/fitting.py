@@ -17,6 +17,7 @@ from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, iterated
 from vaereg.model import VaeReg
 from vaereg.networks import LatentRegressor
 from vaereg.prior import PropertyMixture
+from vaereg.reach import KnownProperties
 from vaereg.storage import Dataset
 
 __all__ = ["encode_all", "fit", "known_indices"]
@@ -44,7 +45,9 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
     training, validation = dataset.indices("train"), dataset.indices("validation")
 
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
-    standardised = (np.log(properties[training]) - location) / scale
+    known = np.column_stack([properties, dataset.samples.volume_fraction])[training]
+    logs = np.log(known)
+    standardised = np.column_stack([(logs[:, :-1] - location) / scale, logs[:, -1]])
     parts = min(12, max(1, len(training) // 50))
     mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
 
@@ -58,12 +61,7 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
     novelty = np.sqrt(np.square((features - centre) @ whitening).mean(1))
     bounds = np.empty((len(dataset), ITERATIONS, len(PROPERTIES)))
     both = np.concatenate([training, validation])
-    for done, index in enumerate(both):
-        if on_progress and done % 32 == 0:
-            on_progress(done, len(both))
-        bounds[index] = iterated_bounds(dataset.volumes([index])[0], model.materials)
-    if on_progress:
-        on_progress(len(both), len(both))
+    bounds[both] = iterated_bounds(list(dataset.volumes(both)), model.materials, on_progress=on_progress)
     fraction, materials = dataset.samples.volume_fraction, model.materials
     guided = fit_guided(
         guided_inputs(bounds[training], fraction[training], train_mean, train_spread, materials),
@@ -78,6 +76,7 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
     return Fitted(
         property_limits=np.stack([properties[training].min(0), properties[training].max(0)]),
         property_quantiles=np.quantile(properties[training], [0.01, 0.99], axis=0),
+        known=KnownProperties(known),
         mixture=PropertyMixture(
             weights=np.asarray(mixture.weights_),
             means=np.asarray(mixture.means_),

@@ -10,6 +10,9 @@ Letters: N volumes, T properties, I iterations.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import numpy as np
@@ -17,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vaereg.elasticity import TwoPhase, bounded_fraction, properties_from_fraction
+from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
 from vaereg.homogenization import homogenize
 from vaereg.networks import GuidedRegressor
 
@@ -26,12 +29,37 @@ __all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "iterated_bound
 ITERATIONS = 3
 """Conjugate-gradient iterations, in float32."""
 
+_MOST_THREADS = 4
 _SMALLEST = 1e-4
 """Floor of a place between the bounds, where its logarithm is taken."""
 
 
-def iterated_bounds(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
-    """Upper bounds on C11 ... C66 after 1, 2, ... iterations of the solver, shape (I, T) [GPa]."""
+def iterated_bounds(
+    volumes: Sequence[NDArray[np.uint8]],
+    materials: TwoPhase,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """Upper bounds on C11 ... C66 after 1, 2, ... iterations of the solver, shape (N, I, T) [GPa].
+
+    Args:
+        volumes: Phases 0 and 1, each of shape (X, Y, Z); a thread per processor works on them.
+        materials: The two phases.
+        on_progress: Called with the volumes that are done and their number.
+    """
+    bounds = np.empty((len(volumes), ITERATIONS, len(PROPERTIES)))
+    if on_progress:
+        on_progress(0, len(volumes))
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        found = threads.map(lambda volume: _iterated_bounds(volume, materials), volumes)
+        for done, each in enumerate(found):
+            bounds[done] = each
+            if on_progress and ((done + 1) % 32 == 0 or done + 1 == len(volumes)):
+                on_progress(done + 1, len(volumes))
+    return bounds
+
+
+def _iterated_bounds(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
     result = homogenize(
         volume, materials, rtol=1e-12, dtype=np.float32, max_iter=ITERATIONS, raise_on_failure=False
     )

@@ -23,7 +23,7 @@ _PARTIAL = 2048
 """Terms of an inner product summed in the precision of the field; the total is kept in float64."""
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def apply_stiffness(u, first, shear, weights, out):  # noqa: ANN001, ANN201
     """out = K u, fields of shape (3, X, Y, 2 Z); `first`, `shear` (X, Y, 2 Z): Lamé fields / 16."""
     nx, ny, row = u.shape[1], u.shape[2], u.shape[3]
@@ -154,7 +154,7 @@ def apply_stiffness(u, first, shear, weights, out):  # noqa: ANN001, ANN201
                         out[i, x1, y1, w] += far[j, k] + far[j + 1, k] + far[j + 2, k] + far[j + 3, k]
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def element_energies(u0, u1, u2, first, shear, out):  # noqa: ANN001, ANN201
     """Energies between all load cases per element, for one Lamé pair: the sensitivities of the stiffness.
 
@@ -261,7 +261,7 @@ def element_energies(u0, u1, u2, first, shear, out):  # noqa: ANN001, ANN201
                         entry += 1
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def apply_green(green, modes):  # noqa: ANN001, ANN201
     """Multiply each complex mode, shape (3, 2 N), by its real symmetric block, shape (6, N), in place."""
     for n in range(green.shape[1]):
@@ -274,7 +274,7 @@ def apply_green(green, modes):  # noqa: ANN001, ANN201
             modes[2, k] = xz * a + yz * b + zz * c
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def pair_dot(a, b):  # noqa: ANN001, ANN201
     """Inner products of the two packed load cases of `a` and `b`, shape (n,), in float64."""
     lanes = np.empty(_BLOCK, a.dtype)
@@ -295,7 +295,7 @@ def pair_dot(a, b):  # noqa: ANN001, ANN201
     return even, odd
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def pair_gram(a, b):  # noqa: ANN001, ANN201
     """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
     gram = np.zeros((2, 2))
@@ -313,7 +313,7 @@ def pair_gram(a, b):  # noqa: ANN001, ANN201
     return gram
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def advance(x, r, p, image, step):  # noqa: ANN001, ANN201
     """x += step p and r -= step image, shape (n,), with one step per packed load case."""
     lanes = np.empty(_BLOCK, x.dtype)
@@ -331,7 +331,7 @@ def advance(x, r, p, image, step):  # noqa: ANN001, ANN201
         r[k] -= lanes[k - whole] * image[k]
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def turn(p, z, ratio):  # noqa: ANN001, ANN201
     """p = z + ratio p, shape (n,), with one ratio per packed load case."""
     lanes = np.empty(_BLOCK, p.dtype)

@@ -111,9 +111,11 @@ class VaeReg(nn.Module):
             count, self.config.fields, size, size, size, generator=generator, device=generator.device
         ).to(device)
 
-    def decode(self, z: Tensor, noise: Tensor, temperature: float | None = None) -> Tensor:
+    def decode(
+        self, z: Tensor, noise: Tensor, temperature: float | None = None, fraction: Tensor | None = None
+    ) -> Tensor:
         """Binary volumes, shape (B, 1, N, N, N); see `vaereg.networks.Decoder`."""
-        return self.decoder(z, noise, temperature)
+        return self.decoder(z, noise, temperature, fraction)
 
 
 def _diagonal_bounds(fraction: Tensor, materials: TwoPhase) -> tuple[Tensor, Tensor]:

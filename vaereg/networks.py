@@ -329,9 +329,12 @@ class Decoder(nn.Module):
         centred = field - field.mean(axes, keepdim=True)
         return centred * torch.rsqrt(centred.square().mean(axes, keepdim=True) + 1e-8)
 
-    def forward(self, z: Tensor, noise: Tensor, temperature: float | None = None) -> Tensor:
-        """Binary volumes, shape (B, 1, N, N, N), cut at the volume fraction of z; see `field` and `cut`."""
-        return cut(self.field(z, noise), self.volume_fraction(z).detach(), temperature)
+    def forward(
+        self, z: Tensor, noise: Tensor, temperature: float | None = None, fraction: Tensor | None = None
+    ) -> Tensor:
+        """Binary volumes, shape (B, 1, N, N, N), cut at a fraction (B,), that of z if left out; see `cut`."""
+        fraction = self.volume_fraction(z).detach() if fraction is None else fraction
+        return cut(self.field(z, noise), fraction, temperature)
 
 
 def cut(field: Tensor, fraction: Tensor, temperature: float | None = None) -> Tensor:

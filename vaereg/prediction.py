@@ -112,9 +112,7 @@ def _guided(
     if not rows.any():
         return mean[rows], std[rows]
     fitted, materials = checkpoint.fitted, checkpoint.model.materials
-    bounds = np.stack(
-        [iterated_bounds(field, materials) for field, chosen in zip(fields, rows, strict=True) if chosen]
-    )
+    bounds = iterated_bounds([field for field, chosen in zip(fields, rows, strict=True) if chosen], materials)
     spread = std[rows] / mean[rows] / fitted.spread_factor
     better, own_spread = guide(fitted.guided, bounds, fraction[rows], mean[rows], spread, materials)
     return better, better * own_spread * fitted.guided_spread_factor

@@ -3,11 +3,17 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from typing import TypeVar
 
-__all__ = ["THREAD_VARIABLES", "leave_with", "single_threaded"]
+__all__ = ["THREAD_VARIABLES", "leave_with", "map_in_processes", "single_threaded"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables that numerical libraries read their number of threads from, at import."""
@@ -41,3 +47,32 @@ def leave_with(held: Connection | int) -> None:
 def _exit_after(held: Connection | int) -> None:
     wait([held])
     os._exit(1)
+
+
+def map_in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, *, chunk: int = 4
+) -> Iterator[Result]:
+    """Results of a function in the order of its tasks, computed by processes of one thread each.
+
+    Args:
+        function: Of a module, so that processes find it by name.
+        tasks: Its arguments.
+        workers: Number of processes; with one, all is computed in this process.
+        chunk: Tasks that a process takes at once.
+    """
+    if workers == 1 or len(tasks) < 2:
+        yield from map(function, tasks)
+        return
+    context = get_context("spawn")
+    held, lifeline = context.Pipe(duplex=False)
+    with single_threaded(), held, lifeline:
+        executor = ProcessPoolExecutor(
+            min(workers, len(tasks)), mp_context=context, initializer=leave_with, initargs=(held,)
+        )
+        try:
+            yield from executor.map(function, tasks, chunksize=chunk)
+        except BaseException:
+            lifeline.close()
+            raise
+        finally:
+            executor.shutdown(cancel_futures=True)

@@ -1,6 +1,7 @@
 """Arrays to Plotly figures, and the colours of the dashboard."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,7 +19,7 @@ SOLVER = "#d9892b"
 TARGET = "#2f9e78"
 GREY = "rgba(128, 138, 150, 0.28)"
 
-_LAYOUT = {
+LAYOUT: dict[str, Any] = {
     "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
@@ -96,7 +97,7 @@ def _range_figure(ranges: Sequence[tuple[float, float]], name: str) -> go.Figure
         customdata=[[low, high] for low, high in ranges],
         hovertemplate="%{y} " + name + ": %{customdata[0]:.1f} to %{customdata[1]:.1f} GPa<extra></extra>",
     )
-    figure.update_layout(**_LAYOUT, height=320, bargap=0.4)
+    figure.update_layout(**LAYOUT, height=320, bargap=0.4)
     figure.update_xaxes(title="stiffness [GPa]", rangemode="tozero", zeroline=False)
     figure.update_yaxes(autorange="reversed", ticks="", showgrid=False, categoryarray=list(PROPERTIES))
     return figure

@@ -1,0 +1,305 @@
+"""Designs in the files of other programs, each with what is known of it.
+
+One volume at a time by `export`; many, in many formats, with a manifest as a zip archive by `bundle`. Moduli
+are in GPa; lengths are in voxels, or in the unit in which a voxel size is given. Axes are x, y, z.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg import __version__
+from vaereg.elasticity import (
+    PROPERTIES,
+    TwoPhase,
+    lame_parameters,
+)
+from vaereg.files import replace_file, write_array
+from vaereg.meshes import write_abaqus, write_stl
+from vaereg.microstructure import as_two_phase
+from vaereg.provenance import Provenance, describe_setting, describe_volume, write_properties
+from vaereg.storage import write_designs
+from vaereg.vti import write_vti
+
+__all__ = ["FORMATS", "BundleItem", "Format", "Provenance", "bundle", "export"]
+
+_DATASET = "/microstructure"
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleItem:
+    """One volume of a bundle."""
+
+    volume: NDArray[np.uint8]
+    """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
+    provenance: Provenance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """One kind of file."""
+
+    label: str
+    """What it is, for whom."""
+    suffix: str
+    """Of its file; that of the first one where there are two."""
+    write: Callable[[Path, _Job], None]
+    """Writes the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    volume: NDArray[np.uint8]
+    materials: TwoPhase
+    provenance: Provenance
+    voxel_size: float
+    name: str
+    """Stem of the file."""
+
+
+def export(
+    volume: ArrayLike,
+    materials: TwoPhase,
+    format: str,
+    path: Path,
+    *,
+    provenance: Provenance | None = None,
+    voxel_size: float = 1.0,
+) -> list[Path]:
+    """Write one volume in one format.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        materials: The two phases.
+        format: One of `FORMATS`.
+        path: File to create or replace. FANS takes two: the input file lies beside it, as `.json`.
+        provenance: What is known of the volume.
+        voxel_size: Edge of a voxel, in any unit of length.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ValueError: There is no such format, `volume` is no two-phase volume or none of this format's, or the
+            voxel size is not positive.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+    if not (np.isfinite(voxel_size) and voxel_size > 0.0):
+        raise ValueError(f"expected a positive voxel size, got {voxel_size}")
+    if format == "fans" and path.suffix == ".json":
+        raise ValueError(f"expected a file .h5, beside which the input file .json is written, got {path}")
+    job = _Job(
+        volume=as_two_phase(volume),
+        materials=materials,
+        provenance=provenance or Provenance(),
+        voxel_size=voxel_size,
+        name=path.name,
+    )
+    replace_file(path, lambda temporary: FORMATS[format].write(temporary, job))
+    if format != "fans":
+        return [path]
+    settings = path.with_suffix(".json")
+    replace_file(settings, lambda temporary: _write_json(temporary, _fans_input(job)))
+    return [path, settings]
+
+
+def bundle(
+    path: Path,
+    items: Sequence[BundleItem],
+    materials: TwoPhase,
+    *,
+    formats: Sequence[str] | None = None,
+    voxel_size: float = 1.0,
+) -> None:
+    """Write a zip archive of volumes: a folder for each, a table of properties, and a manifest.
+
+    Args:
+        path: File to create or replace.
+        items: One or more volumes.
+        materials: The two phases.
+        formats: Names of `FORMATS`; all if left out.
+        voxel_size: Edge of a voxel, in any unit of length.
+
+    Raises:
+        ValueError: As in `export`, or there is no item.
+    """
+    if not items:
+        raise ValueError("expected at least one volume to export, got none")
+    chosen = list(FORMATS) if formats is None else list(dict.fromkeys(formats))
+    records: list[dict[str, Any]] = []
+
+    def write(temporary: Path) -> None:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for number, item in enumerate(items, start=1):
+                stem = f"{number:02d}-{_file_name(item.provenance.name) or 'volume'}"
+                files: list[str] = []
+                for format in chosen:
+                    suffix = FORMATS[format].suffix if format in FORMATS else ""
+                    # .h5 and .vti are each written by two formats
+                    name = f"{stem}-{format}{suffix}" if format in ("fans", "damask") else f"{stem}{suffix}"
+                    for file in export(
+                        item.volume,
+                        materials,
+                        format,
+                        Path(folder) / name,
+                        provenance=item.provenance,
+                        voxel_size=voxel_size,
+                    ):
+                        archive.write(file, f"{stem}/{file.name}")
+                        files.append(f"{stem}/{file.name}")
+                        file.unlink()
+                records.append(describe_volume(item.volume, item.provenance) | {"files": files})
+            content = describe_setting(materials, voxel_size=voxel_size) | {"designs": records}
+            archive.writestr("manifest.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+            table = Path(folder) / "properties.csv"
+            write_properties(table, records)
+            archive.write(table, table.name)
+
+    replace_file(path, write)
+
+
+def _comments(job: _Job) -> str:
+    """What every file should say of itself, on a few lines of ASCII."""
+    known, pair = job.provenance, job.materials
+    lines = [f"vaereg {__version__}: periodic two-phase cell {' x '.join(map(str, job.volume.shape))}"]
+    lines.append(f"Young's moduli {pair.e_stiff:g} (stiff, 1) and {pair.e_soft:g} (soft, 0) GPa")
+    for title, value in (("name", known.name), ("checkpoint", known.checkpoint), ("seed", known.seed)):
+        if value not in ("", None):
+            lines.append(f"{title} {_one_line(str(value))}")
+    return "\n".join(lines)
+
+
+def _write_npy(path: Path, job: _Job) -> None:
+    with path.open("wb") as file:  # given a name, NumPy would add a suffix
+        np.save(file, job.volume)
+
+
+def _write_vti(path: Path, job: _Job) -> None:
+    write_vti(path, {"phase": job.volume}, voxel_size=job.voxel_size)
+
+
+def _write_damask(path: Path, job: _Job) -> None:
+    material = job.volume.astype(np.int32)
+    write_vti(path, {"material": material}, voxel_size=job.voxel_size, comments=_comments(job))
+
+
+def _write_stl(path: Path, job: _Job) -> None:
+    if not job.volume.any():
+        raise ValueError("expected stiff voxels for a surface, got soft ones only")
+    write_stl(path, job.volume, voxel_size=job.voxel_size)
+
+
+def _write_tif(path: Path, job: _Job) -> None:
+    import tifffile
+
+    with path.open("wb") as file:
+        tifffile.imwrite(file, 255 * job.volume, photometric="minisblack", metadata=None, software="vaereg")
+
+
+def _write_h5(path: Path, job: _Job) -> None:
+    known = job.provenance
+    latent = np.zeros(0, np.float32) if known.latent is None else np.asarray(known.latent)
+    mean = np.full(len(PROPERTIES), np.nan) if known.mean is None else np.asarray(known.mean)
+    write_designs(
+        path,
+        microstructures=job.volume[None],
+        component=[-1 if known.component is None else known.component],
+        latent=latent[None],
+        predicted=mean[None],
+        target=known.target,
+        seed=-1 if known.seed is None else known.seed,
+        checkpoint=known.checkpoint,
+        stiffness=None if known.stiffness is None else np.asarray(known.stiffness)[None],
+        solves=None if known.solves is None else [known.solves],
+    )
+
+
+def _write_abaqus(path: Path, job: _Job) -> None:
+    write_abaqus(path, job.volume, job.materials, voxel_size=job.voxel_size, comments=_comments(job))
+
+
+def _write_fans(path: Path, job: _Job) -> None:
+    if job.volume.min() == job.volume.max():
+        raise ValueError("expected both phases for FANS, which takes the phases from the volume, got one")
+    with h5py.File(path, "w") as file:
+        write_array(file, _DATASET, job.volume)
+
+
+def _fans_input(job: _Job) -> dict[str, Any]:
+    """Input of FANS (github.com/DataAnalyticsEngineering/FANS): the six unit strains, in Mandel notation."""
+    pair = job.materials
+    phases = ((pair.e_soft, pair.nu_soft), (pair.e_stiff, pair.nu_stiff))
+    moduli = [lame_parameters(young, poisson) for young, poisson in phases]
+    return {
+        "microstructure": {
+            "filepath": job.name,
+            "datasetname": _DATASET,
+            "L": [length * job.voxel_size for length in job.volume.shape],
+        },
+        "problem_type": "mechanical",
+        "strain_type": "small",
+        "FE_type": "HEX8",
+        "matmodel": "LinearElasticIsotropic",
+        "material_properties": {
+            "bulk_modulus": [first + 2.0 * shear / 3.0 for first, shear in moduli],
+            "shear_modulus": [shear for _, shear in moduli],
+        },
+        "method": "cg",
+        "error_parameters": {"measure": "Linfinity", "type": "relative", "tolerance": _TOLERANCE},
+        "n_it": 1000,
+        "macroscale_loading": [[row] for row in np.eye(6).tolist()],
+        "results": ["homogenized_tangent", "stress_average", "strain_average", "absolute_error"],
+    }
+
+
+def _write_csv(path: Path, job: _Job) -> None:
+    write_properties(path, [describe_volume(job.volume, job.provenance)])
+
+
+def _write_manifest(path: Path, job: _Job) -> None:
+    setting = describe_setting(job.materials, voxel_size=job.voxel_size)
+    _write_json(path, setting | describe_volume(job.volume, job.provenance))
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _file_name(name: str) -> str:
+    """A name in letters that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:80]
+
+
+FORMATS: dict[str, Format] = {
+    "npy": Format(label="NumPy array", suffix=".npy", write=_write_npy),
+    "vti": Format(label="VTK image data (ParaView)", suffix=".vti", write=_write_vti),
+    "stl": Format(label="STL, closed surface of the stiff phase", suffix=".stl", write=_write_stl),
+    "tif": Format(label="TIFF stack, 0 and 255, a page for each x", suffix=".tif", write=_write_tif),
+    "h5": Format(label="HDF5 file of designs (vaereg)", suffix=".h5", write=_write_h5),
+    "abaqus": Format(label="Abaqus input, periodic voxel mesh", suffix=".inp", write=_write_abaqus),
+    "fans": Format(label="FANS microstructure and input file", suffix=".h5", write=_write_fans),
+    "damask": Format(label="DAMASK grid", suffix=".vti", write=_write_damask),
+    "csv": Format(label="table of properties", suffix=".csv", write=_write_csv),
+    "json": Format(label="manifest: target, seed, versions, solver", suffix=".json", write=_write_manifest),
+}
+"""Kinds of files that `export` writes, by name."""

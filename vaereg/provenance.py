@@ -1,0 +1,165 @@
+"""What is known of a volume, in plain values: target, seed, model, versions, units, solver, time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg import __version__
+from vaereg.elasticity import (
+    PROPERTIES,
+    VOIGT_ORDER,
+    TwoPhase,
+    engineering_constants,
+    universal_anisotropy,
+)
+from vaereg.microstructure import volume_fraction
+from vaereg.storage import Target
+
+__all__ = ["Provenance", "describe_setting", "describe_volume", "write_properties"]
+
+_LIBRARIES = ("numpy", "scipy", "h5py", "numba", "torch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Where a volume comes from and what is known of it; all of it may be left out."""
+
+    name: str = ""
+    """What the user calls it."""
+    origin: str = ""
+    """Where it comes from, in words."""
+    target: Mapping[str, Target] = field(default_factory=dict)
+    """What it was designed for: value or (low, high) by name, [GPa] or volume fraction [-]."""
+    seed: int | None = None
+    component: int | None = None
+    """Mixture component, from 0."""
+    latent: NDArray[np.float32] | None = None
+    """Latent vector that it was decoded from, shape (D,)."""
+    checkpoint: str = ""
+    """Hash of the checkpoint that made or judged it."""
+    mean: NDArray[np.float64] | None = None
+    """Predicted C11 to C66 [GPa], shape (6,)."""
+    std: NDArray[np.float64] | None = None
+    """Their standard deviation [GPa], shape (6,)."""
+    stiffness: NDArray[np.float64] | None = None
+    """The solver's, shape (6, 6) [GPa]."""
+    solver_tolerance: float | None = None
+    """Relative residual at which the solver stopped [-]."""
+    solver_dtype: str = ""
+    """Its floating point type."""
+    solves: int | None = None
+    """Solves that refinement took."""
+
+
+def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[str, Any]:
+    """What all volumes of a file share: program, time, versions, units, phases, discretisation."""
+    return {
+        "program": "vaereg",
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"vaereg": __version__, "python": platform.python_version(), **_versions()},
+        "units": {"moduli": "GPa", "poisson": "-", "lengths": "voxel" if voxel_size == 1.0 else "as given"},
+        "order": list(VOIGT_ORDER),
+        "axes": ["x", "y", "z"],
+        "phases": {"0": "soft", "1": "stiff"},
+        "boundary": "periodic",
+        "voxel_size": voxel_size,
+        "materials": asdict(materials),
+        "discretisation": (
+            "One fully integrated trilinear hexahedron (HEX8) per voxel. At a contrast of 50, splitting each "
+            "voxel into 2 x 2 x 2 lowers the stiffness by 1.5 to 4.4 % (10 % for the finest structures), "
+            "B-bar elements (the C3D8 of Abaqus) differ by 0.5 to 1.2 %, one-point integration by 2.5 to "
+            "6.5 %."
+        ),
+    }
+
+
+def describe_volume(volume: NDArray[np.uint8], known: Provenance) -> dict[str, Any]:
+    """One volume of shape (X, Y, Z) and what is known of it; None where something is not."""
+    digest = hashlib.sha256(str(volume.shape).encode() + np.packbits(volume).tobytes()).hexdigest()
+    predicted = solver = None
+    if known.mean is not None:
+        predicted = {name: {"mean": float(known.mean[i])} for i, name in enumerate(PROPERTIES)}
+        if known.std is not None:
+            for i, name in enumerate(PROPERTIES):
+                predicted[name]["std"] = float(known.std[i])
+    if known.stiffness is not None:
+        constants = engineering_constants(known.stiffness)
+        solver = {
+            "stiffness": np.asarray(known.stiffness, dtype=np.float64).tolist(),
+            "tolerance": known.solver_tolerance,
+            "dtype": known.solver_dtype or None,
+            "solves": known.solves,
+            "engineering_constants": {
+                "young": dict(zip("xyz", constants.young.tolist(), strict=True)),
+                "shear": dict(zip(("yz", "xz", "xy"), constants.shear.tolist(), strict=True)),
+                "poisson": constants.poisson.tolist(),
+            },
+            "universal_anisotropy": float(universal_anisotropy(known.stiffness)),
+        }
+    return {
+        "name": known.name,
+        "origin": known.origin,
+        "shape": list(volume.shape),
+        "volume_fraction": volume_fraction(volume),
+        "volume_sha256": digest,
+        "target": {
+            name: np.asarray(value, dtype=np.float64).tolist() for name, value in known.target.items()
+        },
+        "seed": known.seed,
+        "component": known.component,
+        "latent": None if known.latent is None else np.asarray(known.latent, dtype=np.float64).tolist(),
+        "checkpoint": known.checkpoint or None,
+        "predicted": predicted,
+        "solver": solver,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # installed by other means
+            found[name] = "unknown"
+    return found
+
+
+def write_properties(path: Path, designs: Sequence[Mapping[str, Any]]) -> None:
+    """Write the figures of volumes, as `describe_volume` gives them, as a table (CSV), a line for each."""
+    rows = [_row(design) for design in designs]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        # a name that begins like a formula would be run by a spreadsheet
+        writer.writerows({**row, "name": re.sub(r"^([=+\-@\t\r])", r"'\1", row["name"])} for row in rows)
+
+
+def _row(design: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of one volume, by a heading with its unit."""
+    row: dict[str, Any] = {"name": design["name"], "volume fraction [-]": design["volume_fraction"]}
+    for i, name in enumerate(PROPERTIES):
+        target = design["target"].get(name, "")
+        row[f"{name} target [GPa]"] = " to ".join(map(str, target)) if isinstance(target, list) else target
+        predicted = (design["predicted"] or {}).get(name, {})
+        row[f"{name} predicted [GPa]"] = predicted.get("mean", "")
+        row[f"{name} std [GPa]"] = predicted.get("std", "")
+        row[f"{name} solver [GPa]"] = design["solver"]["stiffness"][i][i] if design["solver"] else ""
+    if design["solver"]:
+        constants = design["solver"]["engineering_constants"]
+        row |= {f"E_{axis} [GPa]": value for axis, value in constants["young"].items()}
+        row |= {f"G_{plane} [GPa]": value for plane, value in constants["shear"].items()}
+        row["universal anisotropy [-]"] = design["solver"]["universal_anisotropy"]
+    return row

@@ -1,0 +1,370 @@
+"""The model card: what a checkpoint is, and the figures of `vaereg.evaluation`, in Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaereg.checkpoint import Checkpoint
+from vaereg.elasticity import PROPERTIES
+
+__all__ = ["compact_json", "model_card", "read_baselines"]
+
+_TIERS = {"guided": "physics-guided regressor (`predict`)", "encoder": "encoder's regressor"}
+_TRIALS = {"inverse_one": "C11", "inverse": "C11, C22, C33", "inverse_six": "all six"}
+_STATISTICS = {
+    "two_point": "two-point correlation",
+    "lineal_path": "lineal path",
+    "specific_surface": "specific surface",
+}
+
+
+def model_card(
+    checkpoint: Checkpoint, metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None
+) -> str:
+    """Model card in Markdown.
+
+    Args:
+        checkpoint: The model.
+        metrics: What `vaereg.evaluation.evaluate` returned for it.
+        baselines: Record of `benchmarks/baselines.py`: other models, trained and tested on the same data.
+
+    Raises:
+        ValueError: The metrics are of another checkpoint.
+    """
+    if metrics["checkpoint"] != checkpoint.hash:
+        raise ValueError(f"expected metrics of checkpoint {checkpoint.hash}, got {metrics['checkpoint']}")
+    others = _comparable(metrics, baselines)
+    return "\n\n".join(
+        [
+            _HEAD.format(checkpoint=checkpoint.hash, facts=_table(("", ""), checkpoint.card.items())),
+            *_forward(metrics, others),
+            *_held_out(metrics, others),
+            *_calibration(metrics),
+            *_components(metrics["components"]),
+            *_decoder(metrics["decoder"]),
+            *_inverse(metrics, {} if baselines is None else baselines["figures"]["runs"]),
+            *_times(metrics),
+            _limits(checkpoint),
+            f"## Configuration\n\n```json\n{compact_json(dataclasses.asdict(checkpoint.config))}\n```\n",
+        ]
+    )
+
+
+def read_baselines(path: Path) -> dict[str, Any]:
+    """Record of `benchmarks/baselines.py`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no such record.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expected a JSON record of baselines in {path}: {error}") from error
+    if not isinstance(record, dict) or record.get("benchmark") != "baselines":
+        raise ValueError(f"expected a record of benchmarks/baselines.py in {path}")
+    return record
+
+
+def compact_json(content: object) -> str:
+    """JSON with one line per entry, lists of numbers on one line.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    text = json.dumps(content, indent=1, allow_nan=False)
+    return re.sub(r"\[[\s\d.,eE+-]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
+
+
+def _comparable(metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Baselines by name, if they were trained and tested on the volumes that the metrics are of."""
+    if baselines is None:
+        return {}
+    settings, data = baselines["settings"], metrics["data"]
+    held_out = sorted(metrics.get("held_out", {"guided": {"by_family": {}}})["guided"]["by_family"])
+    same = settings.get("data", {}).items() <= data.items() and settings.get("held_out") == held_out
+    return baselines["figures"]["baselines"] if same and data["split"] == "test" else {}
+
+
+def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    forward, data = metrics["forward"], metrics["data"]
+    rows = {label: forward[tier] for tier, label in _TIERS.items()}
+    rows |= {name: each["test"] for name, each in others.items()}
+    if "volume fraction" not in rows:
+        rows["volume fraction"] = forward["volume_fraction_only"]
+    by_property = [
+        (
+            label,
+            *(f"{figures['mape'][name]:.2%}" for name in PROPERTIES),
+            f"**{figures['mape_axial']:.2%}**",
+            f"{min(figures['r2'].values()):.4f}",
+            _span(figures.get("coverage_90", {}).values()),
+        )
+        for label, figures in rows.items()
+    ]
+    families = {
+        label: figures["mape_axial_by_family"]
+        for label, figures in rows.items()
+        if "mape_axial_by_family" in figures
+    }
+    parts = [
+        _FORWARD.format(volumes=data["volumes"], split=data["split"]),
+        _table(("", *PROPERTIES, "C11, C22, C33", "least R²", "90 % interval"), by_property),
+        "Error over C11, C22, C33 by family:",
+        _by_family(families),
+    ]
+    budgets = [f"{name}: {_settings(each['settings'])}" for name, each in others.items()]
+    if budgets:
+        text = "Baselines, by `python benchmarks/baselines.py`. " + "; ".join(budgets) + "."
+        parts.append(textwrap.fill(text, 110, break_on_hyphens=False))
+    return parts
+
+
+def _held_out(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    if "held_out" not in metrics:
+        return []
+    found = metrics["held_out"]
+    columns = {label: found[tier]["mape_axial_by_family"] for tier, label in _TIERS.items()}
+    columns |= {
+        name: each["held_out"]["mape_axial_by_family"] for name, each in others.items() if "held_out" in each
+    }
+    return [
+        "## Families that training never saw",
+        f"{found['volumes']} volumes. Error over C11, C22, C33; flagged: share that counts as novel.",
+        _by_family(columns, {"flagged": metrics["novelty"]["held_out"]}),
+    ]
+
+
+def _by_family(
+    columns: Mapping[str, Mapping[str, float]], shares: Mapping[str, Mapping[str, float]] | None = None
+) -> str:
+    """Table of errors by family, with their mean over the families where there are several."""
+    shares = shares or {}
+    names = list(next(iter(columns.values())))
+    rows = [
+        (name, *(f"{each[name]:.2%}" for each in columns.values()))
+        + tuple(f"{each[name]:.0%}" for each in shares.values())
+        for name in names
+    ]
+    if len(names) > 1:
+        means = [f"{np.mean([each[name] for name in names]):.2%}" for each in columns.values()]
+        means += [f"{np.mean([each[name] for name in names]):.0%}" for each in shares.values()]
+        rows.append(("mean of the families", *means))
+    return _table(("family", *columns, *shares), rows)
+
+
+def _calibration(metrics: Mapping[str, Any]) -> list[str]:
+    reliability, novelty = metrics["forward"]["reliability"], metrics["novelty"]
+    rows = [
+        (f"{level:.0%}", *(_span([values[i] for values in reliability[tier].values()]) for tier in _TIERS))
+        for i, level in enumerate(reliability["nominal"])
+    ]
+    flagged = [f"{novelty['split']:.1%} of the volumes of the {metrics['data']['split']} split"]
+    flagged += [f"{share:.0%} of {kind}" for kind, share in novelty["strange"].items()]
+    text = "Flagged as unlike the training set: " + ", ".join(flagged) + "."
+    return [
+        "## Calibration and novelty",
+        "Share of volumes inside the predicted interval, least and largest over the properties:",
+        _table(("interval", *_TIERS.values()), rows),
+        textwrap.fill(text, 110),
+    ]
+
+
+def _components(found: Mapping[str, Any]) -> list[str]:
+    named = " / ".join(f"{value:.0f}" for value in found["named_at"])
+    rows = [
+        (
+            k,
+            each["name"],
+            "; ".join(each["names"]),
+            f"{each['share']:.0%}",
+            f"{min(each['weight']):.0%} to {max(each['weight']):.0%}",
+            " / ".join(f"{length:.1f}" for length in each["correlation_lengths"]),
+            f"{each['mean_anisotropy']:.1f}",
+            f"{each['volume_fraction']:.2f}",
+        )
+        for k, each in found["by_component"].items()
+    ]
+    name = found["property"]
+    head = ("component", "name", f"at {name} = {named} GPa", "share", f"weight along {name}")
+    head += ("lengths x / y / z [voxel]", "anisotropy", "volume fraction")
+    return [
+        "## Components of the prior",
+        _COMPONENTS.format(used=found["used"], all=len(rows), effective=found["effective"]),
+        _table(head, rows),
+    ]
+
+
+def _decoder(found: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (
+            family,
+            f"{each['decoded']['volume_fraction']:.4f}",
+            *(
+                f"{each['decoded'][key]:.3f} / {each['real'][key]:.3f}"
+                + ("" if each["ratio"][key] is None else f" = {each['ratio'][key]:.1f}")
+                for key in _STATISTICS
+            ),
+        )
+        for family, each in found.items()
+    ]
+    return [
+        "## Samples of the decoder beside the data",
+        _DECODER,
+        _table(("family", "volume fraction", *_STATISTICS.values()), rows),
+    ]
+
+
+def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+    three = metrics["inverse"]
+    count = three["designs_per_target"]
+    labels = {
+        "median_error": "all designs",
+        "median_error_of_best_by_prediction": f"best of {count} by prediction",
+        "median_error_of_best_by_solver": f"best of {count} by the solver",
+        "nearest_training_volume": "nearest training volume",
+        "prediction_against_solver": "prediction off the solver (mean)",
+        "two_point_distance_within_component": "two-point distance within a component",
+        "two_point_distance_between_components": "two-point distance across components",
+    }
+    rows = [
+        (label, *(_figure(key, metrics[trial][key]) for trial in _TRIALS)) for key, label in labels.items()
+    ]
+    for k in three["median_error_by_component"]:
+        errors = [metrics[trial]["median_error_by_component"].get(k) for trial in _TRIALS]
+        rows.append((f"all designs of component {k}", *(_figure("error", each) for each in errors)))
+    copies = three["copies"]
+    parts = [
+        _INVERSE.format(targets=three["targets"], count=count),
+        _table(("median error", *_TRIALS.values()), rows),
+        _COPIES.format(**{f"{who}_{key}": value for who in copies for key, value in copies[who].items()}),
+    ]
+    if runs:
+        names = [*labels][:3]
+        compared = [
+            (
+                name,
+                f"{run['forward']['encoder']['mape_axial']:.2%}",
+                *(_figure(key, run["inverse"][key]) for key in names),
+                _figure("two_point", run["inverse"]["two_point_distance_between_components"]),
+            )
+            for name, run in {"this model": metrics, **runs}.items()
+        ]
+        head = (
+            "",
+            "encoder's error",
+            *(labels[key] for key in names),
+            "two-point distance across components",
+        )
+        parts += ["Other ways to train, C11, C22, C33 asked for:", _table(head, compared)]
+    return parts
+
+
+def _figure(key: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if key.startswith("two_point") else f"{value:.1%}"
+
+
+def _times(metrics: Mapping[str, Any]) -> list[str]:
+    timings, machine, edge = metrics["timings"], metrics["hardware"], metrics["data"]["size"]
+    rows = [
+        (f"prediction, {edge}³", timings["predict_one"]),
+        (f"encoder alone, {edge}³", timings["encode_one"]),
+        (f"prediction, {4 * edge}³", timings["predict_fourfold"]),
+        (f"encoder alone, {4 * edge}³", timings["encode_fourfold"]),
+        (f"twelve designs, {edge}³", timings["design_twelve"]),
+        (f"solver (float32, residual 1e-3), {edge}³", timings["solve_one_float32_1e-3"]),
+    ]
+    return [
+        "## Times",
+        f"Wall times on {machine['threads']} thread(s), load average {machine['load_average']:g} on "
+        f"{machine['cores']} cores, warm.",
+        _table(("", "time [s]"), [(label, f"{seconds:.3f}") for label, seconds in rows]),
+    ]
+
+
+def _limits(checkpoint: Checkpoint) -> str:
+    own = not checkpoint.config.training.features.endswith("imagenet")
+    points = [
+        f"Trained on these families: {checkpoint.card['families']}. What is unlike them is flagged by the "
+        "novelty score at best; the shares above say how often.",
+        _DISCRETE,
+        _OWN_FEATURES if own else _IMAGENET,
+    ]
+    listed = [
+        textwrap.fill(point, 110, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+        for point in points
+    ]
+    return "## Limits\n\n" + "\n".join(listed)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in settings.items())
+
+
+def _span(shares: Iterable[float]) -> str:
+    listed = list(shares)
+    return f"{min(listed):.0%} to {max(listed):.0%}" if listed else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+_HEAD = """\
+# Model card
+
+Checkpoint `{checkpoint}`, made by `python -m vaereg train`; this page is written by `python -m vaereg
+evaluate --card`. All figures are of volumes that training never saw.
+
+{facts}"""
+
+_FORWARD = """\
+## Forward: properties of a given volume
+
+{volumes} volumes of the {split} split. Error: mean absolute percentage error against the solver, per property
+and over C11, C22, C33; 90 % interval: share of volumes inside the predicted one, over the properties.
+`predict` answers with the physics-guided regressor, `design` ranks with the encoder's."""
+
+_COMPONENTS = """\
+{used} of {all} components are used; the entropy of their shares is that of {effective:.1f} equal ones. Names
+follow from correlation lengths and percolation by the rule in `vaereg/morphology.py`: of volumes decoded for
+properties of the data, and for three values of one property with the others free. The share is that of
+unseen volumes that a component explains, the weight that of p(z | c)."""
+
+_DECODER = """\
+Distance of a volume from one decoded from z ~ q(z | x) / from another real sample of the same parameters =
+their ratio, left out where the parameters leave nothing open. Medians; root mean square differences of the
+two-point correlation and of the lineal path of both phases, relative ones of the specific surface."""
+
+_INVERSE = """\
+## Inverse: designs for given properties
+
+Asked for: properties of {targets} unseen volumes, {count} designs each, every one checked by the solver.
+Error: mean relative distance of the solver's values from the target."""
+
+_COPIES = """\
+No pixel-by-pixel likeness is more than chance if designs share as many voxels with their nearest training
+volume, over all shifts, turns and reflections, as unseen volumes of the data do: {designs_median:.0%} in the
+median and {designs_largest:.0%} at most, against {unseen_median:.0%} and {unseen_largest:.0%}; copies:
+{designs_copies}."""
+
+_DISCRETE = (
+    "Valid for its material pair (above). The solver's numbers are those of trilinear hexahedra, one per "
+    "voxel, which at contrast 50 are a few per cent stiffer than the continuum."
+)
+_IMAGENET = (
+    "The style loss reads features of a network trained on ImageNet, whose terms are non-commercial "
+    "research. Its weights are not part of the checkpoint."
+)
+_OWN_FEATURES = "The style loss reads features of random weights: no data of others went into the checkpoint."

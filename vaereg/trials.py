@@ -1,0 +1,203 @@
+"""Trials of inverse design: the properties of unseen volumes are asked for, and the solver says what came.
+
+Letters: N designs, T properties, M training volumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import permutations, product
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs, design
+from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.homogenization import homogenize
+from vaereg.microstructure import two_point_correlation, volume_fraction
+from vaereg.storage import Dataset
+from vaereg.targets import target_distance
+from vaereg.workers import map_in_processes
+
+__all__ = ["KINDS", "SOLVER_TOLERANCE", "inverse_figures"]
+
+KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"inverse_one": PROPERTIES[:1], "inverse": PROPERTIES[:3], "inverse_six": PROPERTIES}
+)
+"""What is asked for: one property, three, all."""
+SOLVER_TOLERANCE = 1e-3
+"""Relative residual [-]; float32 at this one leaves an error of the stiffness of about 2e-6."""
+
+_AXIAL = slice(0, 3)
+_REACH = 8
+"""Lags per axis by which near volumes are looked for [voxel]."""
+_COPY = 0.99
+"""Share of equal voxels from which two volumes count as one [-]."""
+
+
+def inverse_figures(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    training: NDArray[np.intp],
+    indices: NDArray[np.intp],
+    count: int,
+    *,
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Errors and diversity of designs, for each of `KINDS`.
+
+    Args:
+        checkpoint: Trained model.
+        dataset: Labelled volumes.
+        training: Volumes that the model was trained on, and that a design could be a copy of.
+        indices: Volumes whose properties are asked for.
+        count: Designs per target.
+        workers: Processes that solve.
+        on_progress: Called with the designs that are solved and their number.
+    """
+    properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    trials: dict[str, list[Designs]] = {}
+    for kind, names in KINDS.items():
+        trials[kind] = []
+        for number, index in enumerate(indices):
+            wanted = {name: float(properties[index, PROPERTIES.index(name)]) for name in names}
+            # the target is a fact of an existing volume: reachable by construction, however rare
+            found = design(checkpoint, wanted, count, dataset.plan.size, seed=number, only_plausible=False)
+            trials[kind].append(found)
+    volumes = [volume for each in trials.values() for designs in each for volume in designs.microstructures]
+    solved = _solve(volumes, checkpoint.model.materials, workers, on_progress)
+    figures = {}
+    for kind, values in zip(KINDS, np.split(solved, len(KINDS)), strict=True):
+        shaped = values.reshape(len(indices), count, len(PROPERTIES))
+        figures[kind] = _figures(trials[kind], shaped, properties[training])
+        families = dataset.samples.family[indices]
+        errors = _errors(trials[kind], shaped)
+        figures[kind]["median_error_by_family"] = {
+            str(family): float(np.median(errors[families == family])) for family in np.unique(families)
+        }
+    made = np.concatenate([designs.microstructures for designs in trials["inverse"]])
+    figures["inverse"]["copies"] = _copies(dataset, training, made, dataset.volumes(indices))
+    return figures
+
+
+def _solve(
+    volumes: Sequence[NDArray[np.uint8]],
+    materials: TwoPhase,
+    workers: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> NDArray[np.float64]:
+    """Properties by the solver, shape (N, T) [GPa]."""
+    found = []
+    for values in map_in_processes(partial(_properties, materials=materials), volumes, workers):
+        if on_progress:
+            on_progress(len(found), len(volumes))
+        found.append(values)
+    if on_progress:
+        on_progress(len(found), len(volumes))
+    return np.array(found)
+
+
+def _properties(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
+    return np.diag(homogenize(volume, materials, rtol=SOLVER_TOLERANCE, dtype=np.float32).stiffness)
+
+
+def _errors(trials: Sequence[Designs], solved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean relative distance from the target, shape (targets, designs) [-]."""
+    return np.array(
+        [target_distance(values, each.targets) for values, each in zip(solved, trials, strict=True)]
+    )
+
+
+def _figures(
+    trials: Sequence[Designs], solved: NDArray[np.float64], training: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Figures of designs for several targets, given the solver's properties, (targets, designs, T) [GPa]."""
+    error = _errors(trials, solved)
+    component = np.concatenate([designs.component for designs in trials])
+    best = np.take_along_axis(error, np.argmin([each.error for each in trials], axis=1)[:, None], 1)
+    surprise = [
+        np.abs(each.mean / values - 1.0)[:, _AXIAL] for each, values in zip(trials, solved, strict=True)
+    ]
+    nearest = [float(target_distance(training, designs.targets).min()) for designs in trials]
+    pairs = [_statistics_distances(designs) for designs in trials]
+    within, between = ([distance for pair in pairs for distance in pair[side]] for side in (0, 1))
+    return {
+        "targets": len(trials),
+        "designs_per_target": solved.shape[1],
+        "properties": list(trials[0].targets),
+        "median_error": float(np.median(error)),
+        "mean_error": float(error.mean()),
+        "median_error_of_best_by_prediction": float(np.median(best)),
+        "median_error_of_best_by_solver": float(np.median(error.min(1))),
+        "median_error_by_component": {
+            str(k): float(np.median(error.ravel()[component == k])) for k in np.unique(component)
+        },
+        "prediction_against_solver": float(np.mean(surprise)),
+        "nearest_training_volume": float(np.median(nearest)),
+        "components_used": len(np.unique(component)),
+        "two_point_distance_within_component": float(np.mean(within)) if within else None,
+        "two_point_distance_between_components": float(np.mean(between)) if between else None,
+    }
+
+
+def _statistics_distances(designs: Designs) -> tuple[list[float], list[float]]:
+    """Root mean square differences of two-point correlation: pairs of one component, pairs across."""
+    curves = np.stack([two_point_correlation(volume) for volume in designs.microstructures])
+    near, far = [], []
+    for i in range(len(curves)):
+        for j in range(i):
+            distance = float(np.sqrt(np.square(curves[i] - curves[j]).mean()))
+            (near if designs.component[i] == designs.component[j] else far).append(distance)
+    return near, far
+
+
+def _copies(
+    dataset: Dataset, training: NDArray[np.intp], designs: NDArray[np.uint8], unseen: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """Whether designs are training volumes again: largest share of equal voxels with the nearest of them.
+
+    The nearest is that of the nearest two-point correlation. Shifts, turns and reflections do not count as
+    differences. Unseen volumes of the data are measured alike: what equals chance.
+    """
+    known = np.concatenate(
+        [
+            np.stack([_invariant(volume) for volume in dataset.volumes(some)])
+            for some in np.array_split(training, -(-len(training) // 256))
+        ]
+    )
+    figures: dict[str, Any] = {}
+    for name, volumes in (("designs", designs), ("unseen", unseen)):
+        shares = []
+        for volume in volumes:
+            nearest = training[np.square(known - _invariant(volume)).sum(1).argmin()]
+            shares.append(_agreement(volume, dataset.volumes([int(nearest)])[0]))
+        figures[name] = {"median": float(np.median(shares)), "largest": float(max(shares))}
+        figures[name]["copies"] = sum(share >= _COPY for share in shares)
+    return figures
+
+
+def _invariant(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Two-point correlation at short lags, averaged over the symmetries of the cube."""
+    lags = np.arange(min(_REACH, len(volume) // 2) + 1)
+    folded = two_point_correlation(volume)
+    for axis in range(3):
+        folded = 0.5 * (folded.take(lags, axis) + folded.take(-lags, axis))
+    return np.mean([folded.transpose(order) for order in permutations(range(3))], axis=0).ravel()
+
+
+def _agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Largest share of equal voxels over all periodic shifts and symmetries of the cube."""
+    spectrum = np.conj(np.asarray(fft.rfftn(one.astype(np.float64))))
+    both = 0.0
+    for order in permutations(range(3)):
+        for flips in product((1, -1), repeat=3):
+            turned = other.transpose(order)[:: flips[0], :: flips[1], :: flips[2]].astype(np.float64)
+            together = np.asarray(fft.irfftn(spectrum * np.asarray(fft.rfftn(turned)), s=one.shape))
+            both = max(both, float(together.max()) / one.size)
+    return 1.0 - volume_fraction(one) - volume_fraction(other) + 2.0 * both
