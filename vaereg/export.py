@@ -283,7 +283,7 @@ def _write_json(path: Path, content: object) -> None:
 
 def _file_name(name: str) -> str:
     """A name in letters that any file system takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60]
 
 
 def _one_line(text: str) -> str:

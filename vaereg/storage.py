@@ -381,7 +381,7 @@ def _read_target(file: h5py.File) -> dict[str, Target]:
     for name, value in read_json(file, "target").items():
         numbers = value if isinstance(value, list) else [value]
         valid = len(numbers) in (1, 2) and all(isinstance(number, int | float) for number in numbers)
-        if name not in PROPERTIES or not valid:
+        if name not in (*PROPERTIES, "volume_fraction") or not valid:
             raise ValueError(
                 f"expected targets of one value or range each in {file.filename}, got {name}: {value}"
             )

@@ -1,0 +1,321 @@
+"""Every exported file, read back by the library that its users would read it with."""
+
+import csv
+import itertools
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import h5py
+import meshio
+import numpy as np
+import pytest
+import pyvista as pv
+import tifffile
+import trimesh
+
+from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, TwoPhase, isotropic_stiffness
+from vaereg.export import FORMATS, BundleItem, Provenance, bundle, export
+from vaereg.homogenization import homogenize
+from vaereg.meshes import closed_surface
+from vaereg.readers import read_volumes
+from vaereg.storage import read_designs
+
+PAIR = TwoPhase(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
+
+
+@pytest.fixture
+def volume(rng: np.random.Generator) -> np.ndarray:
+    """Unequal edges: an axis that is mistaken for another one shows."""
+    return (rng.random((5, 4, 3)) < 0.4).astype(np.uint8)
+
+
+@pytest.fixture
+def provenance(volume: np.ndarray) -> Provenance:
+    return Provenance(
+        name="plates #3",
+        target={"C11": 30.0, "volume_fraction": (0.3, 0.5)},
+        seed=7,
+        component=2,
+        latent=np.arange(4, dtype=np.float32),
+        checkpoint="0123456789abcdef",
+        mean=np.arange(1.0, 7.0),
+        std=0.1 * np.arange(1.0, 7.0),
+        stiffness=homogenize(volume, PAIR).stiffness,
+        solver_tolerance=1e-6,
+        solver_dtype="float64",
+        solves=4,
+    )
+
+
+def test_numpy(volume: np.ndarray, tmp_path: Path) -> None:
+    export(volume, PAIR, "npy", tmp_path / "a.npy")
+    found = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, volume)
+
+
+def test_tiff_has_a_page_for_each_x(volume: np.ndarray, tmp_path: Path) -> None:
+    export(volume, PAIR, "tif", tmp_path / "a.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), 255 * volume)
+
+
+@pytest.mark.parametrize(("format", "field"), [("vti", "phase"), ("damask", "material")])
+def test_image_data(format: str, field: str, volume: np.ndarray, tmp_path: Path) -> None:
+    export(volume, PAIR, format, tmp_path / "a.vti", voxel_size=0.25, provenance=Provenance(name="é"))
+    mesh = pv.read(tmp_path / "a.vti")
+    assert mesh.dimensions == tuple(length + 1 for length in volume.shape)
+    assert mesh.spacing == (0.25, 0.25, 0.25)
+    np.testing.assert_array_equal(mesh.cell_data[field].reshape(volume.shape, order="F"), volume)
+    centre = mesh.cell_centers().points[np.flatnonzero(mesh.cell_data[field])[0]]
+    assert volume[tuple(int(length) for length in centre // 0.25)] == 1
+    if format == "damask":
+        assert mesh.cell_data[field].dtype == np.int32
+        assert "periodic two-phase cell 5 x 4 x 3" in mesh.field_data["comments"][0]
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.95, 1.0])
+def test_the_surface_is_closed_whatever_the_volume(
+    fraction: float, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    volume = (rng.random((9, 8, 7)) < fraction).astype(np.uint8)
+    export(volume, PAIR, "stl", tmp_path / "a.stl", voxel_size=2.0)
+    mesh = trimesh.load(tmp_path / "a.stl")
+    assert isinstance(mesh, trimesh.Trimesh)
+    assert mesh.is_watertight
+    assert mesh.is_winding_consistent
+    assert mesh.volume > 0.0
+    assert (mesh.bounds[0] >= 0.0).all()
+    assert (mesh.bounds[1] <= 2.0 * np.array(volume.shape)).all()
+
+
+def test_the_surface_encloses_the_stiff_phase(tmp_path: Path) -> None:
+    """A ball: the volume is that of the voxels but for the corners that are cut."""
+    grid = np.stack(np.meshgrid(*[np.arange(24)] * 3, indexing="ij")) - 11.5
+    ball = (np.square(grid).sum(0) < 9.0**2).astype(np.uint8)
+    export(ball, PAIR, "stl", tmp_path / "ball.stl")
+    mesh = trimesh.load(tmp_path / "ball.stl")
+    assert isinstance(mesh, trimesh.Trimesh)
+    assert mesh.volume == pytest.approx(float(ball.sum()), rel=0.03)
+    np.testing.assert_allclose(mesh.center_mass, 12.0, atol=0.05)
+    assert mesh.euler_number == 2
+    assert len(closed_surface(np.zeros((3, 3, 3), np.uint8))) == 0
+
+
+def test_designs_file(volume: np.ndarray, provenance: Provenance, tmp_path: Path) -> None:
+    export(volume, PAIR, "h5", tmp_path / "a.h5", provenance=provenance)
+    stored = read_designs(tmp_path / "a.h5")
+    np.testing.assert_array_equal(stored.microstructures, volume[None])
+    assert stored.target == {"C11": 30.0, "volume_fraction": (0.3, 0.5)}
+    assert (stored.seed, stored.component[0], stored.checkpoint) == (7, 2, "0123456789abcdef")
+    assert stored.stiffness is not None and stored.solves is not None
+    np.testing.assert_array_equal(stored.stiffness[0], provenance.stiffness)
+    np.testing.assert_array_equal(stored.predicted[0], provenance.mean)
+
+
+def hexahedron(corners: np.ndarray, law: np.ndarray) -> np.ndarray:
+    """Stiffness of a trilinear element with 2 x 2 x 2 points, written for any corners, shape (24, 24)."""
+    signs = np.array([(-1, -1, -1), (1, -1, -1), (1, 1, -1), (-1, 1, -1)])
+    signs = np.concatenate([signs, signs * (1, 1, -1)])
+    stiffness = np.zeros((24, 24))
+    for point in itertools.product((-(3**-0.5), 3**-0.5), repeat=3):
+        terms = 1.0 + signs * point
+        slopes = np.stack(
+            [signs[:, a] * np.delete(terms, a, axis=1).prod(axis=1) / 8.0 for a in range(3)], axis=1
+        )
+        jacobian = slopes.T @ corners
+        gradient = np.linalg.solve(jacobian, slopes.T)
+        b = np.zeros((6, 24))
+        for row, name in enumerate(VOIGT_ORDER):
+            i, j = ("xyz".index(letter) for letter in name)
+            b[row, i::3] += gradient[j]
+            if i != j:
+                b[row, j::3] += gradient[i]
+        stiffness += b.T @ law @ b * np.linalg.det(jacobian)
+    return stiffness
+
+
+def blocks(text: str) -> list[tuple[str, list[str]]]:
+    """Keyword line and data lines of each block of an Abaqus input file."""
+    found: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("**"):
+            continue
+        if line.startswith("*"):
+            found.append((line, []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def test_abaqus_model_has_the_stiffness_of_the_cell(volume: np.ndarray, tmp_path: Path) -> None:
+    """The file alone, mesh, materials, constraints and load cases, assembled and solved without vaereg."""
+    size = 0.5
+    path = tmp_path / "a.inp"
+    export(volume, PAIR, "abaqus", path, voxel_size=size)
+    mesh = meshio.read(path)
+    (cells,) = mesh.cells
+    assert cells.type == "hexahedron" and len(cells.data) == volume.size
+    np.testing.assert_allclose(mesh.points[:-3].max(axis=0), size * np.array(volume.shape))
+    phases = np.full(volume.size, -1)
+    for phase, name in enumerate(("SOFT", "STIFF")):
+        phases[mesh.cell_sets[name][0]] = phase
+    centres = mesh.points[cells.data].mean(axis=1) / size
+    np.testing.assert_array_equal(phases, volume[tuple(centres.astype(int).T)])
+
+    text = path.read_text(encoding="ascii")
+    assert "B-bar" in text
+    laws = {}
+    for (keyword, _), (_, lines) in itertools.pairwise(blocks(text)):
+        if keyword.startswith("*MATERIAL"):
+            laws[keyword.split("=")[1]] = isotropic_stiffness(*map(float, lines[0].split(",")))
+    degrees = 3 * len(mesh.points)
+    k = np.zeros((degrees, degrees))
+    for nodes, phase in zip(cells.data, phases, strict=True):
+        dofs = (3 * nodes[:, None] + np.arange(3)).ravel()
+        k[np.ix_(dofs, dofs)] += hexahedron(mesh.points[nodes], laws[("SOFT", "STIFF")[phase]])
+
+    transform = np.eye(degrees)  # displacements from those that no equation determines
+    for keyword, lines in blocks(text):
+        if keyword == "*EQUATION":
+            numbers = [float(word) for line in lines[1:] for word in line.split(",")]
+            terms = np.array(numbers).reshape(int(lines[0]), 3)
+            assert all(len(line.split(",")) <= 12 for line in lines)
+            first, *others = [(3 * int(node - 1) + int(d) - 1, factor) for node, d, factor in terms]
+            assert transform[first[0], first[0]] == 1.0  # determined once
+            transform[first[0], first[0]] = 0.0
+            for dof, factor in others:
+                transform[first[0], dof] = -factor / first[1]
+    reduced = transform.T @ k @ transform
+
+    stiffness, steps = np.zeros((6, 6)), [b for b in blocks(text) if b[0].startswith("*BOUNDARY")]
+    area = volume.size * size**3 / (size * np.array(volume.shape))
+    references = [len(mesh.points) - 3 + axis for axis in range(3)]
+    for case, (_, lines) in enumerate(steps):
+        given = np.zeros(degrees)
+        fixed: list[int] = []
+        for line in lines:
+            node, first, last, *value = line.split(",")
+            for direction in range(int(first), int(last) + 1):
+                fixed.append(3 * (int(node) - 1) + direction - 1)
+                given[fixed[-1]] = float(value[0]) if value else 0.0
+        moving = np.setdiff1d(np.flatnonzero(np.diag(reduced) > 0.0), fixed)
+        u = given.copy()
+        u[moving] = np.linalg.solve(reduced[np.ix_(moving, moving)], -(reduced @ given)[moving])
+        reaction = (reduced @ u).reshape(-1, 3)
+        for row, name in enumerate(VOIGT_ORDER):
+            i, j = ("xyz".index(letter) for letter in name)
+            stiffness[row, case] = reaction[references[j], i] / area[j] / 1e-3
+    np.testing.assert_allclose(stiffness, homogenize(volume, PAIR, rtol=1e-9).stiffness, rtol=1e-6, atol=1e-6)
+
+
+def test_fans(volume: np.ndarray, tmp_path: Path) -> None:
+    paths = export(volume, PAIR, "fans", tmp_path / "cell.h5", voxel_size=2.0)
+    assert [path.name for path in paths] == ["cell.h5", "cell.json"]
+    settings = json.loads(paths[1].read_text(encoding="utf-8"))
+    microstructure = settings["microstructure"]
+    with h5py.File(tmp_path / microstructure["filepath"]) as file:
+        stored = file[microstructure["datasetname"]]
+        assert isinstance(stored, h5py.Dataset)
+        np.testing.assert_array_equal(stored[()], volume)
+    assert microstructure["L"] == [10.0, 8.0, 6.0]
+    properties = settings["material_properties"]
+    for phase, (young, poisson) in enumerate(((3.5, 0.35), (70.0, 0.2))):
+        bulk, shear = properties["bulk_modulus"][phase], properties["shear_modulus"][phase]
+        assert 9 * bulk * shear / (3 * bulk + shear) == pytest.approx(young)
+        assert (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear) == pytest.approx(poisson)
+    assert np.shape(settings["macroscale_loading"]) == (6, 1, 6)
+    required = {"problem_type", "matmodel", "method", "error_parameters", "n_it", "results"}
+    assert required <= settings.keys()
+    with pytest.raises(ValueError, match="both phases for FANS"):
+        export(np.ones((4, 4, 4)), PAIR, "fans", tmp_path / "one.h5")
+    with pytest.raises(ValueError, match="expected a file .h5"):
+        export(volume, PAIR, "fans", tmp_path / "cell.json")
+
+
+def test_manifest_says_what_is_known(volume: np.ndarray, provenance: Provenance, tmp_path: Path) -> None:
+    export(volume, PAIR, "json", tmp_path / "a.json", provenance=provenance)
+    content = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert content["target"] == {"C11": 30.0, "volume_fraction": [0.3, 0.5]}
+    assert (content["seed"], content["component"], content["checkpoint"]) == (7, 2, "0123456789abcdef")
+    assert content["units"]["moduli"] == "GPa"
+    assert content["materials"] == {"e_stiff": 70.0, "e_soft": 3.5, "nu_stiff": 0.2, "nu_soft": 0.35}
+    assert content["solver"]["tolerance"] == 1e-6
+    np.testing.assert_allclose(content["solver"]["stiffness"], provenance.stiffness)
+    assert content["predicted"]["C66"] == {"mean": 6.0, "std": pytest.approx(0.6)}
+    assert content["versions"]["numpy"] == np.__version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", content["time"])
+    assert content["volume_fraction"] == pytest.approx(volume.mean())
+    export(volume, PAIR, "json", tmp_path / "bare.json")
+    bare = json.loads((tmp_path / "bare.json").read_text(encoding="utf-8"))
+    assert bare["solver"] is None and bare["predicted"] is None and bare["seed"] is None
+
+
+def test_table_of_properties(volume: np.ndarray, provenance: Provenance, tmp_path: Path) -> None:
+    export(volume, PAIR, "csv", tmp_path / "a.csv", provenance=provenance)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["name"] == "plates #3"
+    for i, name in enumerate(PROPERTIES):
+        assert float(row[f"{name} predicted [GPa]"]) == i + 1.0
+        assert float(row[f"{name} solver [GPa]"]) == pytest.approx(provenance.stiffness[i, i])  # type: ignore[index]
+    assert float(row["C11 target [GPa]"]) == 30.0 and row["C22 target [GPa]"] == ""
+    assert "E_x [GPa]" in row and "universal anisotropy [-]" in row
+
+
+def test_bundle(volume: np.ndarray, provenance: Provenance, tmp_path: Path) -> None:
+    hostile = Provenance(name="=cmd|'/c calc'!../../evil\n")
+    items = [
+        BundleItem(volume=volume, provenance=provenance),
+        BundleItem(volume=1 - volume, provenance=hostile),
+    ]
+    bundle(tmp_path / "all.zip", items, PAIR)
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+        assert not [name for name in names if ".." in name or name.startswith("/") or "\n" in name]
+        content = json.loads(archive.read("manifest.json"))
+        for design, item in zip(content["designs"], items, strict=True):
+            assert len(design["files"]) == len(FORMATS) + 1  # FANS takes two
+            assert set(design["files"]) <= set(names)
+            (npy,) = [name for name in design["files"] if name.endswith(".npy")]
+            (tmp_path / "back.npy").write_bytes(archive.read(npy))
+            np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), item.volume)
+        rows = list(csv.DictReader(archive.read("properties.csv").decode().splitlines()))
+    assert len(rows) == 2
+    assert rows[1]["name"].startswith("'=")
+    bundle(tmp_path / "one.zip", items[:1], PAIR, formats=["stl", "npy"])
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert len(archive.namelist()) == 4
+    with pytest.raises(ValueError, match="at least one volume"):
+        bundle(tmp_path / "none.zip", [], PAIR)
+
+
+@pytest.mark.parametrize("format", ["npy", "vti", "damask", "tif"])
+def test_exported_volumes_are_read_again(format: str, volume: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / f"a{FORMATS[format].suffix}"
+    export(volume, PAIR, format, path)
+    if format == "tif":
+        with pytest.raises(ValueError, match="0 and 1 only, got other values as well: 255"):
+            read_volumes(path, cubic=False)
+        return
+    np.testing.assert_array_equal(read_volumes(path, cubic=False), volume[None])
+
+
+@pytest.mark.parametrize(
+    ("array", "format", "size", "message"),
+    [
+        (np.zeros((2, 2, 2)), "pdf", 1.0, "format of npy, .*got 'pdf'"),
+        (np.zeros((2, 2)), "npy", 1.0, r"shape \(X, Y, Z\)"),
+        (np.full((2, 2, 2), 5), "vti", 1.0, "0 and 1"),
+        (np.ones((2, 2, 2)), "vti", 0.0, "positive voxel size, got 0.0"),
+        (np.zeros((2, 2, 2)), "stl", 1.0, "stiff voxels for a surface"),
+    ],
+)
+def test_what_cannot_be_exported(
+    array: np.ndarray, format: str, size: float, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        export(array, PAIR, format, tmp_path / "a", voxel_size=size)
+    assert not list(tmp_path.iterdir())
