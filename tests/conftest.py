@@ -100,7 +100,8 @@ def tiny_checkpoint_path(tmp_path_factory: pytest.TempPathFactory, tiny_dataset:
     config = PRESETS["tiny"]
     result = train(tiny_dataset, out, config)
     card = training_card(tiny_dataset, config, result, "cpu")
-    save_checkpoint(out / "checkpoint.pt", result.model, config, fit(result.model, tiny_dataset), card)
+    fitted = fit(result.model, tiny_dataset, config.training)
+    save_checkpoint(out / "checkpoint.pt", result.model, config, fitted, card)
     return out / "checkpoint.pt"
 
 

@@ -29,12 +29,10 @@ SIZES = (15, 16, 32, 40)
 def encoder() -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        encoder = Encoder((6, 8), 12)
+        encoder = Encoder((6, 8))
         for name, parameter in encoder.named_parameters():
             if "second" in name:  # these begin at zero: the refining convolutions would not be seen
                 nn.init.normal_(parameter, std=0.3)
-            elif "head" in name:
-                parameter.data *= 3.0
     return encoder.eval().requires_grad_(False)
 
 
@@ -85,7 +83,7 @@ def test_the_encoder_does_not_see_where_the_cell_was_cut(encoder: Encoder) -> No
     assert (features[0] - features[1]).abs().max() > 0.03
     for shift in ((4, 0, 0), (0, -4, 8), (12, 8, 4)):
         assert change(features, encoder(x.roll(shift, AXES))) < 1e-4
-    assert change(features, encoder(x.roll(1, 2))) < 0.1, "other shifts move the grid of the strides"
+    assert change(features, encoder(x.roll(1, 2))) < 0.2, "other shifts move the grid of the strides"
 
 
 def test_a_cell_repeated_is_the_same_material(encoder: Encoder) -> None:
@@ -104,7 +102,7 @@ def test_the_seam_of_an_odd_cell_is_small(encoder: Encoder) -> None:
 def test_the_encoder_takes_every_cell(shape: tuple[int, ...], encoder: Encoder) -> None:
     x = volumes(*shape)
     features = encoder(x)
-    assert features.shape == (2, 12)
+    assert features.shape == (2, encoder.statistics)
     assert torch.isfinite(features).all()
     assert change(features, torch.cat([encoder(x[:1]), encoder(x[1:])])) < 1e-4
 
@@ -157,11 +155,12 @@ def test_a_gaussian_filter_is_that_of_scipy(size: int, generator: torch.Generato
 def test_filters_are_real_even_and_keep_unit_variance(
     size: int, decoder: Decoder, generator: torch.Generator
 ) -> None:
-    """The kernel's squares sum to one, which is the variance that white noise keeps (Parseval)."""
+    """Its squares, without its mean, sum to one: the variance that white noise keeps (Parseval)."""
     transfer = decoder.shape_noise(torch.randn(3, LATENT, generator=generator), size)
     assert transfer.shape == (3, 2, size, size, size // 2 + 1)
     kernel = torch.fft.irfftn(transfer, s=(size,) * 3, dim=AXES)
-    torch.testing.assert_close(kernel.square().sum(AXES), torch.ones(3, 2))
+    centred = kernel - kernel.mean(AXES, keepdim=True)
+    torch.testing.assert_close(centred.square().sum(AXES), torch.ones(3, 2))
     for axis in AXES:
         torch.testing.assert_close(kernel.flip(axis).roll(1, axis), kernel, rtol=1e-4, atol=1e-6)
     assert (kernel[0] - kernel[1]).abs().max() > 1e-3, "kernels depend on z"

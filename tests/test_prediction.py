@@ -8,7 +8,7 @@ import pytest
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound
 from vaereg.generators import gaussian_field
-from vaereg.prediction import Prediction, predict
+from vaereg.prediction import Prediction, predict, tier_disagreement
 from vaereg.storage import Dataset
 
 FIELDS = [item.name for item in dataclasses.fields(Prediction)]
@@ -133,11 +133,29 @@ def test_the_guided_answer_does_not_depend_on_the_calibration_of_the_encoder(
     fitted = dataclasses.replace(
         tiny_checkpoint.fitted, spread_factor=7.0 * tiny_checkpoint.fitted.spread_factor
     )
-    same(
-        predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes),
-        predict(tiny_checkpoint, volumes),
-        rtol=1e-5,
-    )
+    found = predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes)
+    expected = predict(tiny_checkpoint, volumes)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5)
+    np.testing.assert_allclose(found.std, expected.std, rtol=1e-5)
+
+
+def test_tiers_that_disagree_are_news() -> None:
+    """One per cent apart at an uncertainty of one per cent is one, whatever the unit."""
+    mean = np.array([[50.0, 40.0, 30.0, 9.0, 8.0, 7.0]])
+    found = tier_disagreement(np.exp(0.01) * mean, 0.01 * np.exp(0.01) * mean, mean)
+    np.testing.assert_allclose(found, 1.0)
+    np.testing.assert_allclose(tier_disagreement(mean, 0.02 * mean, mean), 0.0)
+
+
+def test_a_volume_on_which_the_tiers_disagree_is_novel(
+    tiny_checkpoint: Checkpoint, volumes: np.ndarray
+) -> None:
+    before = predict(tiny_checkpoint, volumes)
+    assert before.in_distribution.any()
+    fitted = dataclasses.replace(tiny_checkpoint.fitted, disagreement_limit=1e-3)
+    after = predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes)
+    assert not after.in_distribution.any()
+    np.testing.assert_array_equal(after.mean, before.mean)
 
 
 def test_strange_volumes_are_novel(tiny_checkpoint: Checkpoint, volumes: np.ndarray) -> None:
@@ -149,8 +167,7 @@ def test_strange_volumes_are_novel(tiny_checkpoint: Checkpoint, volumes: np.ndar
     assert not found.in_distribution[:2].any()
     assert found.novelty[:2].min() > found.novelty[2:].max()
     assert found.in_distribution[2:].sum() >= 4
-    limit = tiny_checkpoint.fitted.novelty_threshold
-    np.testing.assert_array_equal(found.in_distribution, found.novelty <= limit)
+    np.testing.assert_array_equal(found.in_distribution, found.novelty <= 1.0)
 
 
 @pytest.mark.parametrize(

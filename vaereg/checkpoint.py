@@ -66,11 +66,11 @@ class Fitted:
     latent_regressor: LatentRegressor
     """Latent vector to the mean log c of its realisations, as the encoder's regressor sees them."""
     novelty_mean: Tensor
-    """Mean of the encoder's features, shape (F,)."""
+    """Mean of the encoder's statistics, shape (S,)."""
     novelty_whitening: Tensor
-    """Maps centred features to unit covariance, shape (F, F')."""
-    novelty_threshold: float
-    """99th percentile of the novelty on the validation split."""
+    """Maps centred statistics to unit covariance, in units of the distance that is novel, shape (S, S')."""
+    disagreement_limit: float
+    """Disagreement of the two regressors that counts as novel, see `vaereg.prediction` [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +159,7 @@ def save_checkpoint(
         "latent_regressor": fitted.latent_regressor.state_dict(),
         "novelty_mean": fitted.novelty_mean,
         "novelty_whitening": fitted.novelty_whitening,
-        "novelty_threshold": fitted.novelty_threshold,
+        "disagreement_limit": fitted.disagreement_limit,
         "embedding": None if embedding is None else _pack(embedding),
     }
     save_state(path, state)
@@ -214,7 +214,7 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
             latent_regressor=latent_regressor.to(device).eval().requires_grad_(False),
             novelty_mean=state["novelty_mean"].to(device),
             novelty_whitening=state["novelty_whitening"].to(device),
-            novelty_threshold=float(state["novelty_threshold"]),
+            disagreement_limit=float(state["disagreement_limit"]),
         )
         card = json.loads(state["card"])
         packed = state["embedding"]

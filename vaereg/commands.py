@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,7 @@ def run_generate(arguments: argparse.Namespace) -> None:
 def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.checkpoint import save_checkpoint
     from vaereg.config import PRESETS, RunConfig
-    from vaereg.fitting import fit
+    from vaereg.fitting import embed, fit
     from vaereg.storage import read_dataset
     from vaereg.training import train, training_card
 
@@ -138,6 +139,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {arguments.preset!r}")
     if arguments.minutes is not None and not arguments.minutes > 0.0:
         raise ValueError(f"expected positive minutes, got {arguments.minutes}")
+    if find_spec("umap") is None:
+        raise ValueError("expected the package umap-learn, which maps the latent space, got none: install it")
     device = _device(arguments)
     dataset = read_dataset(arguments.data)
     result = train(
@@ -151,8 +154,11 @@ def run_train(arguments: argparse.Namespace) -> None:
     )
     path = arguments.out / "checkpoint.pt"
     card = training_card(dataset, config, result, device)
-    fitted = fit(result.model, dataset, on_progress=progress("train", "volumes for the guided regressor"))
-    save_checkpoint(path, result.model, config, fitted, card)
+    report = progress("train", "volumes for the guided regressor")
+    fitted = fit(result.model, dataset, config.training, on_progress=report)
+    print("train: mapping the latent space", file=sys.stderr)
+    embedding = embed(result.model, dataset, config.training)
+    save_checkpoint(path, result.model, config, fitted, card, embedding)
     print(f"train: wrote {path}", file=sys.stderr)
 
 

@@ -13,14 +13,21 @@ from torch import nn
 from vaereg.checkpoint import Fitted
 from vaereg.config import TrainingConfig
 from vaereg.elasticity import PROPERTIES
+from vaereg.embedding import Embedding
 from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, iterated_bounds
 from vaereg.model import VaeReg
 from vaereg.networks import LatentRegressor
+from vaereg.prediction import tier_disagreement
 from vaereg.prior import PropertyMixture
 from vaereg.reach import KnownProperties
 from vaereg.storage import Dataset
 
-__all__ = ["encode_all", "fit", "known_indices"]
+__all__ = ["embed", "encode_all", "fit", "known_indices"]
+
+_NOVEL = 0.995
+"""Part of the validation volumes whose novelty, of each of two kinds, is below 1."""
+_MAPPED = 3000
+"""Volumes of the data set in the map of the latent space."""
 
 
 def known_indices(dataset: Dataset, split: str, settings: TrainingConfig) -> NDArray[np.intp]:
@@ -29,7 +36,13 @@ def known_indices(dataset: Dataset, split: str, settings: TrainingConfig) -> NDA
     return indices[~np.isin(dataset.samples.family[indices], settings.held_out)]
 
 
-def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> Fitted:
+def fit(
+    model: VaeReg,
+    dataset: Dataset,
+    settings: TrainingConfig,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Fitted:
     """Fit what a released model needs beside its weights.
 
     Ranges, p(c), the novelty's reference and the small regressors come from the training split; calibration
@@ -38,11 +51,13 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
     Args:
         model: Trained networks.
         dataset: The data set that they were trained on.
-        on_progress: Called with the volumes that the solver has begun on, for the guided regressor, and their
+        settings: How they were trained: families that were left out stay out.
+        on_progress: Called with the volumes that the solver has seen, for the guided regressor, and their
             number.
     """
     properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
-    training, validation = dataset.indices("train"), dataset.indices("validation")
+    training = known_indices(dataset, "train", settings)
+    validation = known_indices(dataset, "validation", settings)
 
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
     known = np.column_stack([properties, dataset.samples.volume_fraction])[training]
@@ -51,14 +66,15 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
     parts = min(12, max(1, len(training) // 50))
     mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
 
-    train_mean, train_spread, train_features = encode_all(model, dataset.volumes(training))
-    centre = train_features.mean(0)
-    values, vectors = np.linalg.eigh(np.cov((train_features - centre).T))
-    kept = values > 1e-4 * values.max()
-    whitening = vectors[:, kept] / np.sqrt(values[kept])
+    train_mean, train_spread, statistics = encode_all(model, dataset.volumes(training))
+    centre, width = statistics.mean(0), statistics.std(0) + 1e-9
+    values, vectors = np.linalg.eigh(np.cov(((statistics - centre) / width).T))
+    kept = (values > 1e-4 * values.max()) & (np.arange(len(values)) >= len(values) - len(training) // 10)
+    whitening = vectors[:, kept] / np.sqrt(values[kept]) / width[:, None]
 
-    mean, spread, features = encode_all(model, dataset.volumes(validation))
-    novelty = np.sqrt(np.square((features - centre) @ whitening).mean(1))
+    mean, spread, statistics = encode_all(model, dataset.volumes(validation))
+    distance = np.sqrt(np.square((statistics - centre) @ whitening).mean(1))
+    whitening /= np.quantile(distance, _NOVEL)
     bounds = np.empty((len(dataset), ITERATIONS, len(PROPERTIES)))
     both = np.concatenate([training, validation])
     bounds[both] = iterated_bounds(list(dataset.volumes(both)), model.materials, on_progress=on_progress)
@@ -73,6 +89,8 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
     guided_mean, guided_spread = guide(
         guided, bounds[validation], fraction[validation], mean, spread, materials
     )
+    spread_factor = _spread_factor(mean, spread, properties[validation])
+    disagreement = tier_disagreement(mean, mean * spread * spread_factor, guided_mean)
     return Fitted(
         property_limits=np.stack([properties[training].min(0), properties[training].max(0)]),
         property_quantiles=np.quantile(properties[training], [0.01, 0.99], axis=0),
@@ -82,13 +100,57 @@ def fit(model: VaeReg, dataset: Dataset, *, on_progress: Callable[[int, int], No
             means=np.asarray(mixture.means_),
             covariances=np.asarray(mixture.covariances_),
         ),
-        spread_factor=_spread_factor(mean, spread, properties[validation]),
+        spread_factor=spread_factor,
         guided=guided,
         guided_spread_factor=_spread_factor(guided_mean, guided_spread, properties[validation]),
         latent_regressor=_fit_latent_regressor(model, dataset.shape[0], properties[training]),
         novelty_mean=torch.from_numpy(centre.astype(np.float32)),
         novelty_whitening=torch.from_numpy(whitening.astype(np.float32)),
-        novelty_threshold=float(np.quantile(novelty, 0.99)),
+        disagreement_limit=float(np.quantile(disagreement, _NOVEL)),
+    )
+
+
+def embed(model: VaeReg, dataset: Dataset, settings: TrainingConfig) -> Embedding:
+    """Map of the latent space: the first volumes of the data set, of all its splits.
+
+    UMAP (McInnes et al. 2018, arXiv 1802.03426) is computed by the package umap-learn.
+
+    Args:
+        model: Trained networks.
+        dataset: The data set that they were trained on.
+        settings: How they were trained.
+    """
+    from umap import UMAP  # takes ten seconds to import
+
+    rows = np.arange(min(_MAPPED, len(dataset)))
+    samples = dataset.samples
+    properties = np.diagonal(samples.stiffness[rows], axis1=1, axis2=2).astype(np.float32)
+    device = model.property_location.device
+    latents, components = [], []
+    with torch.no_grad():
+        for part in np.array_split(rows, max(1, len(rows) // 64)):
+            volumes = torch.from_numpy(dataset.volumes(part)).to(device, torch.float32)[:, None]
+            mean = model.encode(volumes).latent_mean
+            prior = model.prior(torch.from_numpy(properties[part]).to(device))
+            latents.append(mean.cpu().numpy())
+            components.append(prior.responsibilities(mean).argmax(1).cpu().numpy())
+    latent = np.concatenate(latents)
+    centre = latent.mean(0)
+    axes = np.linalg.svd(latent - centre, full_matrices=False)[2]
+    neighbours = min(15, len(rows) - 1)
+    places = UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1).fit_transform(latent)
+    return Embedding(
+        family=samples.family[rows],
+        seed=samples.seed[rows],
+        split=np.where(np.isin(samples.family[rows], settings.held_out), "held-out", dataset.split[rows]),
+        size=dataset.plan.size,
+        properties=properties,
+        volume_fraction=samples.volume_fraction[rows].astype(np.float32),
+        component=np.concatenate(components),
+        latent=latent,
+        pca_mean=centre,
+        pca_axes=axes,
+        umap=np.asarray(places, dtype=np.float32),
     )
 
 
@@ -129,7 +191,7 @@ def _fit_latent_regressor(
 
 
 def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDArray, NDArray]:
-    """Properties [GPa] and logarithmic spread, (N, T), and features, (N, F), of volumes (N, X, Y, Z)."""
+    """Properties [GPa], logarithmic spread, (N, T), and statistics, (N, S), of volumes (N, X, Y, Z)."""
     device = model.property_location.device
     parts: list[tuple[NDArray, ...]] = []
     with torch.no_grad():
@@ -138,8 +200,8 @@ def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDAr
             encoding = model.encode(batch)
             found = (encoding.property_mean, encoding.property_spread, encoding.statistics)
             parts.append(tuple(item.cpu().numpy().astype(np.float64) for item in found))
-    mean, spread, features = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return mean, spread, features
+    mean, spread, statistics = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return mean, spread, statistics
 
 
 def _spread_factor(

@@ -2,6 +2,9 @@
 
 Two tiers: the encoder's regressor alone, and the physics-guided regressor, which corrects the first
 iterations of the solver (`vaereg.guided`) at some hundredths of a second per volume.
+
+A volume is novel where the encoder's statistics lie far from those of the training set, or where the two
+tiers disagree by more than the encoder's uncertainty allows: then the encoder does not know such volumes.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.guided import guide, iterated_bounds
 from vaereg.microstructure import as_two_phase
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "predict", "tier_disagreement"]
 
 _VOXELS_AT_ONCE = 64 * 32**3
 """Largest batch [voxel]."""
@@ -36,9 +39,9 @@ class Prediction:
     latent: NDArray[np.float32]
     """Mean of q(z | x), shape (N, D)."""
     novelty: NDArray[np.float64]
-    """Distance of the features to the training set; 1 is typical, shape (N,) [-]."""
+    """How unlike the training set it is, shape (N,) [-]; 99 % of the validation volumes are below 1."""
     in_distribution: NDArray[np.bool_]
-    """Whether the novelty is within that of 99 % of the validation volumes, shape (N,)."""
+    """Whether the novelty is at most 1, shape (N,)."""
 
 
 def predict(
@@ -76,15 +79,36 @@ def predict(
     two_phase = (fraction > 0.0) & (fraction < 1.0)
     std[~two_phase] = 0.0  # of one phase: the bounds coincide, the mean is exact
     if guided:
-        mean[two_phase], std[two_phase] = _guided(checkpoint, fields, fraction, mean, std, two_phase)
+        better, own_std = _guided(checkpoint, fields, fraction, mean, std, two_phase)
+        disagreement = tier_disagreement(mean[two_phase], std[two_phase], better)
+        novelty[two_phase] = np.maximum(
+            novelty[two_phase], disagreement / checkpoint.fitted.disagreement_limit
+        )
+        mean[two_phase], std[two_phase] = better, own_std
     return Prediction(
         mean=mean,
         std=std,
         volume_fraction=fraction,
         latent=latent,
         novelty=novelty,
-        in_distribution=novelty <= checkpoint.fitted.novelty_threshold,
+        in_distribution=novelty <= 1.0,
     )
+
+
+def tier_disagreement(
+    mean: NDArray[np.float64], std: NDArray[np.float64], guided: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Root mean square, over the properties, of log(encoder / guided) in units of the encoder's uncertainty.
+
+    Args:
+        mean: Properties by the encoder's regressor, shape (N, T) [GPa].
+        std: Their calibrated standard deviation, shape (N, T) [GPa].
+        guided: Properties by the physics-guided regressor, shape (N, T) [GPa].
+
+    Returns:
+        Shape (N,) [-]; about 1 where the uncertainty is right.
+    """
+    return np.sqrt(np.square(np.log(mean / guided) * mean / std).mean(1))
 
 
 def encode_batch(checkpoint: Checkpoint, volumes: NDArray[np.uint8] | torch.Tensor) -> tuple[NDArray, ...]:
@@ -93,7 +117,7 @@ def encode_batch(checkpoint: Checkpoint, volumes: NDArray[np.uint8] | torch.Tens
     batch = torch.as_tensor(volumes).to(fitted.novelty_mean.device, torch.float32)[:, None]
     with torch.inference_mode():
         encoding = checkpoint.model.encode(batch)
-        whitened = (encoding.features - fitted.novelty_mean) @ fitted.novelty_whitening
+        whitened = (encoding.statistics - fitted.novelty_mean) @ fitted.novelty_whitening
         novelty = whitened.square().mean(1).sqrt()
     mean = encoding.property_mean.cpu().numpy().astype(np.float64)
     std = mean * encoding.property_spread.cpu().numpy() * fitted.spread_factor

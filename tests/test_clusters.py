@@ -1,0 +1,55 @@
+"""Clusters of morphology: what stiffness does not explain, in the order of its length scale."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vaereg.clusters import MorphologyClusters
+from vaereg.generators import gaussian_field
+from vaereg.networks import axis_correlation, two_point_correlation
+
+
+def planted(count: int = 400) -> tuple[Tensor, Tensor, Tensor]:
+    """Correlations that are a quadratic of the properties plus one of three offsets; the offsets' places."""
+    generator = torch.Generator().manual_seed(0)
+    properties = torch.randn(count, 2, generator=generator)
+    slope = torch.randn(2, 5, generator=generator)
+    known = properties @ slope + (properties[:, :1] * properties[:, 1:]) * 0.7 + 2.0
+    place = torch.randint(3, (count,), generator=generator)
+    noise = 0.02 * torch.randn(count, 5, generator=generator)
+    return known + 0.4 * (place[:, None] - 1.0) + noise, properties, place
+
+
+def test_planted_clusters_are_found_in_order() -> None:
+    """From short correlation to long, whatever the properties are."""
+    correlation, properties, place = planted()
+    clusters = MorphologyClusters(correlation, properties, 3)
+    found = clusters.assign(correlation, properties)
+    assert (found.argmax(1) == place).float().mean() > 0.99
+
+
+def test_assignments_are_probabilities_with_some_doubt() -> None:
+    correlation, properties, _ = planted()
+    found = MorphologyClusters(correlation, properties, 3).assign(correlation, properties)
+    torch.testing.assert_close(found.sum(1), torch.ones(len(found)))
+    assert found.min() > 0.0 and found.max() > 0.9
+
+
+def test_fitting_again_gives_the_same() -> None:
+    """A run that is resumed goes on with the same components."""
+    one, other = (MorphologyClusters(*planted()[:2], 3) for _ in range(2))
+    assert torch.equal(one.centres, other.centres)
+    assert torch.equal(one.coefficients, other.coefficients)
+
+
+@pytest.mark.parametrize("std", [1.0, 1.5])
+def test_fine_and_coarse_fields_differ(std: float) -> None:
+    """Gaussian fields of one volume fraction, whose properties are taken to be the same."""
+    rng = np.random.default_rng(0)
+    widths = (std, 2.5 * std) * 8
+    volumes = np.stack([gaussian_field(24, (width,) * 3, 0.5, generator=rng) for width in widths])
+    correlation = axis_correlation(two_point_correlation(torch.from_numpy(volumes).float()[:, None]))
+    properties = torch.zeros(len(volumes), 6)
+    found = MorphologyClusters(correlation, properties, 2).assign(correlation, properties).argmax(1)
+    assert found.tolist() == [0, 1] * 8
