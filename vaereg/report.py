@@ -354,10 +354,9 @@ Asked for: properties of {targets} unseen volumes, {count} designs each, every o
 Error: mean relative distance of the solver's values from the target."""
 
 _COPIES = """\
-No pixel-by-pixel likeness is more than chance if designs share as many voxels with their nearest training
-volume, over all shifts, turns and reflections, as unseen volumes of the data do: {designs_median:.0%} in the
-median and {designs_largest:.0%} at most, against {unseen_median:.0%} and {unseen_largest:.0%}; copies:
-{designs_copies}."""
+Designs (C11, C22, C33) share {designs_median:.0%} of their voxels with the nearest training volume in the
+median and {designs_largest:.0%} at most, over all shifts, turns and reflections; unseen volumes of the data
+{unseen_median:.0%} and {unseen_largest:.0%}. Copies: {designs_copies}."""
 
 _DISCRETE = (
     "Valid for its material pair (above). The solver's numbers are those of trilinear hexahedra, one per "
