@@ -144,7 +144,13 @@ def _add_generate(parsers: _Commands) -> None:
         metavar="NAME",
         help="families that share equally, or the name of a mix: gaussian, default",
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes of one thread each; one per core if left out",
+    )
 
 
 def _add_train(parsers: _Commands) -> None:
