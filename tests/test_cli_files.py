@@ -1,4 +1,4 @@
-"""Files of users on the command line: flags that say how they are meant, exports, one line for each mistake."""
+"""Files of users on the command line: flags that say what they mean, exports, one line per mistake."""
 
 import json
 from pathlib import Path
