@@ -111,7 +111,7 @@ def map_figure(
             unselected={"marker": {"opacity": 0.9}},
             hovertemplate="%{text}<extra></extra>",
         )
-    figure.update_layout(**LAYOUT, height=560, dragmode="lasso", clickmode="event+select")
+    figure.update_layout(**LAYOUT, height=560, dragmode="pan", clickmode="event+select")
     figure.update_layout(modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)"})
     figure.update_layout(
         legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "itemsizing": "constant"}

@@ -132,10 +132,13 @@ def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[st
     """Figures of what is chosen: one place, or histograms of many."""
     keys = map_state.choice()
     if not keys:
-        st.info("**Click** a point to see its volume and what lies near it, or **draw around** some of them.")
+        st.info(
+            "**Click** a point to see its volume and what lies near it, or take the **lasso** and "
+            "draw around some."
+        )
         st.caption(
-            "Each point is a volume of the data set, placed by what the encoder sees in it. The toolbar on "
-            "the map changes between lasso, box and moving; the wheel zooms; a double click ends a selection."
+            "Each point is a volume of the data set, placed by what the encoder sees in it. Lasso and box "
+            "are in the toolbar at the map; its four arrows lead back to clicking. The wheel zooms."
         )
     elif len(keys) == 1:
         _show_place(checkpoint, embedding, find_place(embedding, places, keys[0]))
