@@ -19,6 +19,7 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page("pages/design.py", title="Design", default=True),
+            st.Page("pages/explore.py", title="Explore"),
             st.Page("pages/predict.py", title="Predict"),
         ],
         position="top",

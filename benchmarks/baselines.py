@@ -126,15 +126,19 @@ def _seen_from(statistics: NDArray[np.float64], axis: int, swapped: bool) -> NDA
 
 
 class FiveBlocks(nn.Module):
-    """The published network: five blocks of convolution and pooling, two dense layers; 32³ voxels only."""
+    """The published network: blocks of convolution and pooling, two dense layers; one size of cells only.
+
+    Five blocks need 32³ voxels; smaller cells have fewer.
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__()
+        blocks = BLOCKS[: int(math.log2(size))]
         layers: list[nn.Module] = []
-        for before, after in zip((1, *BLOCKS[:-1]), BLOCKS, strict=True):
+        for before, after in zip((1, *blocks[:-1]), blocks, strict=True):
             layers += [nn.Conv3d(before, after, 3, padding=1, padding_mode="circular"), nn.ReLU()]
             layers.append(nn.MaxPool3d(2))
-        width = BLOCKS[-1] * (size // 2 ** len(BLOCKS)) ** 3
+        width = blocks[-1] * (size // 2 ** len(blocks)) ** 3
         layers.append(nn.Flatten())
         for before, after in zip((width, *DENSE[:-1]), DENSE, strict=True):
             layers += [nn.Linear(before, after), nn.ReLU()]

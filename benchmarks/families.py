@@ -1,13 +1,15 @@
 """Pictures and figures of the families of microstructures: docs/families.png, docs/closure.png, docs/data.md.
 
-Run `python benchmarks/families.py --data DATA.h5` with a labelled data set of `python -m vaereg generate`.
-Without `--data` the page and the picture of the families are made again, from `results/families.json`.
+Run `python benchmarks/families.py --data DATA.h5 --log LOG` with a labelled data set and what `python -m
+vaereg generate` wrote on stderr while it made all of it. Without `--data` the page and the picture of the
+families are made again, from `results/families.json`.
 """
 
 import argparse
 import hashlib
 import io
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,7 +139,12 @@ one volume of 32³ without its label, one thread.
 ## Coverage
 
 Of `{command}`:
-{splits}; SHA-256 of the file {sha256}.
+{splits}. The last line that the command wrote: `{last_line}`,
+{minutes:.0f} minutes in all.
+
+SHA-256 of the file: `{sha256}`;
+of `/microstructures` alone: `{volumes_sha256}`.
+A processor that rounds otherwise may change the last digits of the labels.
 
 Each cell has the 5 % quantile, the median and the 95 % quantile. The length is the integral of the normalised
 two-point correlation up to its first zero, the mean over the axes (half the cell along an axis where nothing
@@ -216,11 +223,14 @@ def draw_closure(data: Dataset, path: Path) -> None:
         axes.plot([a, b, b, a, a], [a, a, b, b, a], "k:", lw=0.8)
         axes.annotate(f"{value:g}", (b, b), fontsize=8, ha="left", va="bottom")
     kinds = np.array([group(name) for name in data.samples.family])
-    colours = mpl.colormaps["tab20"]
+    colours, points = mpl.colormaps["tab20"], np.empty((len(kinds), 4))
     for number, kind in enumerate(dict.fromkeys(map(group, FAMILIES))):
-        found = data.samples.stiffness[kinds == kind]
-        if len(found):
-            axes.plot(found[:, 0, 0], found[:, 1, 1], ".", ms=3.5, color=colours(number), label=kind)
+        if (kinds == kind).any():
+            axes.plot([], [], ".", ms=3.5, color=colours(number), label=kind)
+            points[kinds == kind] = colours(number)
+    order = np.random.default_rng(0).permutation(len(kinds))  # none of the families covers the others
+    found = data.samples.stiffness[order]
+    axes.scatter(found[:, 0, 0], found[:, 1, 1], s=2.0, c=points[order], linewidths=0.0)
     axes.set(xlabel="C11 [GPa]", ylabel="C22 [GPa]", xlim=(0.0, None), ylim=(0.0, None), aspect="equal")
     axes.legend(fontsize=7, markerscale=2.5, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     figure.tight_layout()
@@ -271,12 +281,21 @@ def generation_ms(family: str) -> float:
     return round(1e3 * (time.process_time() - begin) / REPEATS, 2)
 
 
-def settings(data: Dataset, path: Path) -> dict[str, object]:
+def settings(data: Dataset, path: Path, log: Path) -> dict[str, object]:
     plan = data.plan
+    last_line = log.read_text(encoding="utf-8").splitlines()[-1]
+    rate = re.fullmatch(rf"generate: {plan.count}/{plan.count} volumes, ([0-9.]+)/s, 0.0 min left", last_line)
+    if rate is None:
+        raise ValueError(
+            f"expected the log of a whole run of {plan.count} volumes, got {last_line!r} at its end"
+        )
     command = f"python -m vaereg generate --count {plan.count} --seed {plan.seed} --size {plan.size}"
     return {
         "command": f"{command} --families {mix_name(plan.families)} --out {path.name}",
+        "last_line": last_line,
+        "minutes": plan.count / float(rate[1]) / 60.0,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "volumes_sha256": hashlib.sha256(data.samples.microstructures.tobytes()).hexdigest(),
         "generator_version": plan.generator_version,
         "splits": {
             str(name): int(count)
@@ -310,7 +329,10 @@ def page(record: dict[str, Any]) -> str:
         shares=table(["family", "default", "gaussian", "cost [ms]"], shares),
         command=made["command"],
         splits=splits,
+        last_line=made["last_line"],
+        minutes=made["minutes"],
         sha256=made["sha256"],
+        volumes_sha256=made["volumes_sha256"],
         coverage=table(titles, coverage),
         provenance=provenance(record),
     )
@@ -319,13 +341,17 @@ def page(record: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="labelled data set to measure")
+    parser.add_argument("--log", type=Path, help="what `generate` wrote on stderr; needed with --data")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of the page and its pictures")
     arguments = parser.parse_args()
+    if arguments.data is not None and arguments.log is None:
+        parser.error("--data needs --log")
     arguments.out.mkdir(exist_ok=True)
     if arguments.data is not None:
         data = read_dataset(arguments.data)
         draw_closure(data, arguments.out / "closure.png")
-        write_record("families", settings(data, arguments.data), measure(data))
+        made = settings(data, arguments.data, arguments.log)
+        write_record("families", made, measure(data))
     draw_families(arguments.out / "families.png")
     record = json.loads((RESULTS / "families.json").read_text(encoding="utf-8"))
     target = arguments.out / "data.md"

@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 PRECISIONS = {"float32": (np.float32, 1e-4), "float64": (np.float64, 1e-6)}
 """Precision of the fields and the tolerance that goes with it: labels, verification."""
 
-_PACKAGES = ("vaereg", "numpy", "scipy", "numba", "torch", "muGrid", "scikit-fem")
+_PACKAGES = ("vaereg", "numpy", "scipy", "numba", "torch", "muGrid", "scikit-fem", "pyamg")
 
 
 def gaussian_cell(size: int, seed: int = 0) -> NDArray[np.uint8]:

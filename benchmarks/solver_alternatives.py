@@ -3,11 +3,13 @@
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/solver_alternatives.py [--size 32]
 
 Writes results/solver_alternatives.json. Others are used where they are installed, in an environment of their
-own if need be (`pip install muGrid scikit-fem torch numba scipy`):
+own if need be (`pip install muGrid scikit-fem pyamg torch numba scipy`):
 
 - muGrid (C++): its fused trilinear element operator and its conjugate gradients, with its Green and with its
   Green-Jacobi preconditioner (Ladecký et al. 2023, doi:10.1016/j.amc.2023.127835).
-- scikit-fem: the assembled matrix of the same elements, SciPy's conjugate gradients, Jacobi preconditioner.
+- scikit-fem: the assembled matrix of the same elements and SciPy's conjugate gradients, preconditioned with
+  the diagonal or with the smoothed aggregation multigrid of PyAMG. Other codes that assemble solve the same
+  matrix: torch-fem with that multigrid, sfepy with a sparse factorisation.
 - torch: `vaereg.homogenization_torch`, the same equations in plain torch.
 
 All solve the same discrete equations. Each stops by its own measure of the relative residual (here the norm
@@ -120,7 +122,7 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
     return (stiffness + stiffness.T) / 2.0, iterations
 
 
-def scikit_fem(cell: NDArray, materials: TwoPhase, precision: str) -> tuple[NDArray, int]:
+def scikit_fem(cell: NDArray, materials: TwoPhase, precision: str, *, multigrid: bool) -> tuple[NDArray, int]:
     import skfem
     from scipy.sparse import csr_array, diags_array
     from scipy.sparse.linalg import cg
@@ -151,7 +153,14 @@ def scikit_fem(cell: NDArray, materials: TwoPhase, precision: str) -> tuple[NDAr
     places[basis.nodal_dofs.ravel()] = np.tile(mesh.p.T, (3, 1))
     component = np.empty(full.shape[0], dtype=int)
     component[basis.nodal_dofs.ravel()] = np.repeat(np.arange(3), mesh.p.shape[1])
-    jacobi = diags_array((1.0 / matrix.diagonal()).astype(dtype))
+    if multigrid:
+        import pyamg
+
+        translations = np.tile(np.eye(3, dtype=dtype), (cell.size, 1))
+        blocks = matrix.tobsr(blocksize=(3, 3))
+        preconditioner = pyamg.smoothed_aggregation_solver(blocks, translations).aspreconditioner()
+    else:
+        preconditioner = diags_array((1.0 / matrix.diagonal()).astype(dtype))
     total, iterations = np.empty((6, full.shape[0])), 0
     for index in range(6):
         affine = np.einsum("ij,ij->i", unit_strain(index)[component], places)
@@ -161,7 +170,7 @@ def scikit_fem(cell: NDArray, materials: TwoPhase, precision: str) -> tuple[NDAr
             -(join.T @ (full @ affine)).astype(dtype),
             rtol=rtol,
             maxiter=20000,
-            M=jacobi,
+            M=preconditioner,
             callback=lambda _, steps=steps: steps.append(1),
         )
         if failed:
@@ -176,7 +185,8 @@ SOLVERS: dict[str, tuple[str, Callable[[NDArray, TwoPhase, str], tuple[NDArray, 
     "muGrid, Green": ("muGrid", lambda *args: mugrid(*args, jacobi=False)),
     "muGrid, Green-Jacobi": ("muGrid", lambda *args: mugrid(*args, jacobi=True)),
     "plain torch": ("torch", plain_torch),
-    "scikit-fem, SciPy": ("skfem", scikit_fem),
+    "scikit-fem, PyAMG": ("pyamg", lambda *args: scikit_fem(*args, multigrid=True)),
+    "scikit-fem, Jacobi": ("skfem", lambda *args: scikit_fem(*args, multigrid=False)),
 }
 
 
@@ -195,7 +205,7 @@ def main() -> None:
                 print(f"{name}: {module} is not installed")
                 continue
             found: list[tuple[NDArray, int]] = []
-            once = module == "skfem"
+            once = name.startswith("scikit-fem")
             time = seconds(
                 lambda solve=solve, found=found, precision=precision: found.append(
                     solve(cell, materials, precision)

@@ -1,45 +1,66 @@
-"""Predict: a volume of the user to its elastic stiffness, with uncertainty, beside the solver's."""
+"""Predict: volumes of the user to their elastic stiffness, with uncertainty, beside the solver's."""
 
 import numpy as np
 import streamlit as st
 
-from pages.shared import state, widgets
+from pages.shared import state, volume_panels, widgets
 from pages.shared.figures import COMPONENT_COLORS, prediction_figure
 from pages.shared.gallery import Caption, Row, volume_gallery
+from pages.shared.upload import chosen_blocks, upload_inputs
 from vaereg.checkpoint import Checkpoint
-from vaereg.elasticity import reuss_bound, voigt_bound
+from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
+from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
-SMALL = 40  # edge up to which the solver runs unasked [voxel]: it takes about half a second
+SMALL = 40**3  # voxels up to which the solver runs unasked: it takes about half a second
 NORMAL_90 = 1.645  # half width of the central 90 % of a normal distribution, in standard deviations
 
 
 def show_results(
-    checkpoint: Checkpoint, shown: state.ShownVolume, prediction: Prediction, asked: bool, polling: bool
+    checkpoint: Checkpoint,
+    shown: state.ShownVolume,
+    prediction: Prediction,
+    own: TwoPhase,
+    asked: bool,
+    polling: bool,
 ) -> None:
     """Everything about the volume; run again by itself until the solver is through."""
-    (outcome,) = state.watch(checkpoint, [shown.volume]) if asked else [None]
-    if polling and outcome is not None:
+    model = checkpoint.model.materials
+    scale = volume_panels.scale_of(own, model)
+    solved_with = own if scale is None else model
+    watched = [shown.volume] if asked else []
+    outcome = (state.solver().watch(state.session_name(), watched, solved_with) or [None])[0]
+    if polling and (outcome or not asked) and not volume_panels.mesh_at_work(shown.volume, own):
         st.rerun()  # once more as a whole, without the clock
-    truth = widgets.solved([outcome])[0]
+    factor = 1.0 if scale is None else scale
+    truth = factor * widgets.solved([outcome])[0]
     known = bool(np.isfinite(truth).all())
-    mean, half = prediction.mean[0], NORMAL_90 * prediction.std[0]
-    fraction, materials = float(prediction.volume_fraction[0]), checkpoint.model.materials
-    lower, upper = np.diag(reuss_bound(fraction, materials)), np.diag(voigt_bound(fraction, materials))
+    mean, half = factor * prediction.mean[0], factor * NORMAL_90 * prediction.std[0]
+    fraction = float(prediction.volume_fraction[0])
+    lower, upper = np.diag(reuss_bound(fraction, own)), np.diag(voigt_bound(fraction, own))
     least, most = np.maximum(mean - half, lower), np.minimum(mean + half, upper)
-    widgets.volume_summary(prediction, outcome, asked=asked)
-    if not prediction.in_distribution[0]:
-        st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
+    if scale is None:
+        st.warning(
+            f"The prediction does not apply: the model knows a contrast of {model.contrast:g} and a Poisson "
+            f"ratio of {model.nu_stiff:g}. The solver takes any materials."
+        )
+        mean = least = most = np.full(6, np.nan)
+    else:
+        widgets.volume_summary(prediction, outcome, asked=asked)
+        if not prediction.in_distribution[0]:
+            st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
     if isinstance(outcome, Exception):
         st.error(f"The solver gave up on this volume. {state.sentence(str(outcome))}")
+    volume_panels.periodicity_notice(shown.volume)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
     with view:
         row = Row(panels=[0], color=COMPONENT_COLORS[0])
         volume_gallery(state.VOLUME_VIEW, shown.volume[None], [row], [Caption(title="")])
-    figure = prediction_figure(mean, least, most, lower, upper, truth if known else None)
-    plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
+    if scale is not None:
+        figure = prediction_figure(mean, least, most, lower, upper, truth if known else None)
+        plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
     table = {
         "Predicted [GPa]": mean,
         "90 % from [GPa]": least,
@@ -49,23 +70,29 @@ def show_results(
         "Reuss bound [GPa]": lower,
         "Voigt bound [GPa]": upper,
     }
-    widgets.show_table(widgets.property_table(table), key="volume-properties", missing="–")
+    stiffness, constants, place, mesh = st.tabs(
+        ["Stiffness", "Engineering constants", "Place in the training data", "Mesh check"]
+    )
+    with stiffness:
+        widgets.show_table(widgets.property_table(table), key="volume-properties", missing="–")
+    with constants:
+        whole = factor * outcome.stiffness if isinstance(outcome, HomogenizationResult) else None
+        volume_panels.constants_panel(whole)
+    with place:
+        volume_panels.place_panel(checkpoint, prediction)
+    with mesh:
+        volume_panels.mesh_panel(shown.volume, own)
 
 
 checkpoint = state.start_page("pages/predict.py")
 with st.sidebar:
     st.subheader("Volume")
-    file = st.file_uploader(
-        "NumPy file (.npy) of 0 (soft) and 1 (stiff), cubic",
-        type="npy",
-        key=state.UPLOAD,
-        max_upload_size=20,
-    )
     st.button(
         "Show an example", on_click=state.show_example, help="A generated volume, another one each time."
     )
+    files, problem = upload_inputs()
+    own = volume_panels.material_inputs(checkpoint.model.materials)
 
-problem = state.show_upload(file) if file is not None else None
 shown = state.shown_volume()
 st.title(f"Stiffness of {state.plain(shown.name)}")
 if problem:
@@ -77,8 +104,17 @@ try:
 except ValueError as error:
     st.error(state.sentence(str(error)))
     st.stop()
-asked = max(shown.volume.shape) <= SMALL
+asked = shown.volume.size <= SMALL
 if not asked:
     asked = st.toggle("Run the solver on this volume", key=state.SOLVE_LARGE)
-pending = asked and state.watch(checkpoint, [shown.volume]) == [None]
-st.fragment(show_results, run_every=POLL if pending else None)(checkpoint, shown, prediction, asked, pending)
+scale = volume_panels.scale_of(own, checkpoint.model.materials)
+materials = own if scale is None else checkpoint.model.materials
+pending = asked and state.solver().watch(state.session_name(), [shown.volume], materials) == [None]
+pending = pending or volume_panels.mesh_at_work(shown.volume, own)
+st.fragment(show_results, run_every=POLL if pending else None)(
+    checkpoint, shown, prediction, own, asked, pending
+)
+if scale is not None and (blocks := chosen_blocks()) is not None:
+    volume_panels.blocks_panel(checkpoint, blocks, scale)
+if scale is not None and len(files) > 1:
+    volume_panels.files_panel(checkpoint, files, scale)

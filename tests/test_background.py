@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 
 from pages.shared import background
-from pages.shared.background import SolverQueue, start_workers, volume_hash
+from pages.shared import tasks as tasks_module
+from pages.shared.background import (
+    MeshTask,
+    QueueFullError,
+    RefineTask,
+    SolverQueue,
+    start_workers,
+    volume_hash,
+)
 from vaereg.elasticity import TwoPhase
 from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
+from vaereg.mesh import MeshCheck
+from vaereg.refine import Refinement, refine
+from vaereg.storage import Target
 
 
 class ManualExecutor(Executor):
@@ -33,7 +44,7 @@ class ManualExecutor(Executor):
     def step(self) -> None:
         """Do the oldest job."""
         future, fn, args, kwargs = self.jobs.pop(0)
-        self.order.append(float(np.mean(args[0])))
+        self.order.append(float(np.mean(getattr(args[0], "volume", args[0]))))
         try:
             result = fn(*args, **kwargs)
         except Exception as error:
@@ -190,3 +201,95 @@ def test_worker_processes_solve(processes: SolverQueue) -> None:
             break
         done.wait(0.1)
     assert all(isinstance(outcome, HomogenizationResult) for outcome in processes.known(shown))
+
+
+def targets_of(volume: np.ndarray, factor: float = 1.04) -> dict[str, Target]:
+    return {"C11": float(factor * homogenize(volume).stiffness[0, 0])}
+
+
+def test_a_refinement_goes_one_solve_at_a_time(queue: SolverQueue, executor: ManualExecutor) -> None:
+    (volume,) = volumes(1)
+    task = RefineTask(volume=volume, targets=targets_of(volume), max_solves=6)
+    assert queue.progress(task) is None
+    queue.start("a", [task])
+    known = queue.progress(task)
+    assert known is not None and (known.status, len(known.history)) == ("running", 0)
+    executor.step()
+    known = queue.progress(task)
+    assert known is not None and len(known.history) == 1
+    queue.watch("a", [])  # the page is left
+    executor.finish()
+    known = queue.progress(task)
+    assert known is not None and known.status == "done"
+    assert isinstance(known.result, Refinement)
+    assert known.result.solves == len(known.history)
+    np.testing.assert_array_equal(known.result.volume, refine(volume, task.targets, max_solves=6).volume)
+    queue.start("b", [task])  # done for all
+    assert not executor.jobs
+
+
+def test_shown_volumes_pass_a_refinement(queue: SolverQueue, executor: ManualExecutor) -> None:
+    """A session that comes later waits for solves, not for refinements."""
+    many = [RefineTask(volume=one, targets=targets_of(one), max_solves=8) for one in volumes(4)]
+    queue.start("a", many)
+    queue.watch("b", volumes(1, seed=7))
+    for _ in range(4):
+        executor.step()
+    assert isinstance(queue.known(volumes(1, seed=7))[0], HomogenizationResult)
+    waiting = [queue.progress(task) for task in many]
+    assert [one.status for one in waiting if one is not None].count("waiting") >= 1
+
+
+def test_tasks_can_be_cancelled(queue: SolverQueue, executor: ManualExecutor) -> None:
+    tasks = [RefineTask(volume=one, targets=targets_of(one)) for one in volumes(4)]
+    queue.start("a", tasks)
+    queue.start("b", tasks[:1])
+    queue.cancel("a", tasks)
+    assert queue.progress(tasks[0]) is not None  # the other session still wants it
+    assert [queue.progress(task) for task in tasks[1:]] == [None] * 3
+    queue.cancel("b", tasks)
+    executor.finish()
+    assert [queue.progress(task) for task in tasks] == [None] * 4
+    assert len(executor.order) == 2  # the solves that had begun
+
+
+def test_the_queue_is_bounded(queue: SolverQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "SESSION_TASKS", 2)
+    monkeypatch.setattr(background, "ALL_TASKS", 3)
+    tasks = [MeshTask(volume=one) for one in volumes(4)]
+    with pytest.raises(QueueFullError):
+        queue.start("a", tasks[:3])
+    queue.start("a", tasks[:2])
+    with pytest.raises(QueueFullError):
+        queue.start("b", tasks[2:])
+    assert queue.progress(tasks[2]) is None
+
+
+def test_a_mesh_check_is_told(queue: SolverQueue, executor: ManualExecutor) -> None:
+    task = MeshTask(volume=volumes(3)[2])
+    queue.start("a", [task])
+    executor.finish()
+    known = queue.progress(task)
+    assert known is not None and isinstance(known.result, MeshCheck)
+    assert (known.result.change < 0.0).all()
+
+
+def test_a_failed_task_is_told_and_can_be_tried_again(
+    queue: SolverQueue, executor: ManualExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ConvergenceError("residual too large")
+
+    monkeypatch.setattr(tasks_module, "mesh_check", fail)
+    task = MeshTask(volume=volumes(1)[0])
+    queue.start("a", [task])
+    executor.finish()
+    known = queue.progress(task)
+    assert known is not None and isinstance(known.error, ConvergenceError)
+    monkeypatch.undo()
+    queue.start("a", [task])
+    executor.finish()
+    known = queue.progress(task)
+    assert known is not None and known.status == "done"
+    with pytest.raises(ValueError, match="C12"):
+        queue.start("a", [RefineTask(volume=volumes(1)[0], targets={"C12": 3.0})])

@@ -222,9 +222,10 @@ def test_a_visit(page: Page, server: str, tmp_path: Path) -> None:
     assert pixels(page).std() > 0.02
     expect(page.get_by_test_id("stMetricValue").get_by_text("done", exact=True)).to_be_visible()
 
-    np.save(tmp_path / "labels.npy", 3 * volume)
-    page.locator("input[type=file]").set_input_files(tmp_path / "labels.npy")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("expected phases 0 and 1")
+    (tmp_path / "text.npy").write_text("no array")
+    page.locator("input[type=file]").set_input_files(tmp_path / "text.npy")
+    refusal = page.get_by_test_id("stAlert").filter(has_text="expected a NumPy file")
+    expect(refusal).to_be_visible()
     expect(page.locator("h1")).to_contain_text("rods.npy")
     assert drawn(page) == uploaded
 

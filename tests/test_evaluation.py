@@ -166,6 +166,20 @@ def test_figures_of_left_out_families(tiny_checkpoint: Checkpoint, tiny_dataset:
     assert mean == pytest.approx(1.0 - prediction.in_distribution.mean())
 
 
+def test_left_out_families_are_measured_apart(
+    tiny_checkpoint: Checkpoint, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_out = ("gaussian-rod-x", "gaussian-rod-y")
+    monkeypatch.setattr("vaereg.evaluation.held_out_families", lambda checkpoint: left_out)
+    for name in ("component_figures", "decoder_figures", "inverse_figures", "_timings"):
+        monkeypatch.setattr(f"vaereg.evaluation.{name}", lambda *arguments, **settings: {})
+    metrics = evaluate(tiny_checkpoint, tiny_dataset, targets=1)
+    assert metrics["data"]["volumes"] == len(known_rows(tiny_dataset, "test", left_out))
+    assert not set(metrics["forward"]["guided"]["by_family"]) & set(left_out)
+    assert metrics["held_out"]["guided"]["by_family"].keys() == set(left_out)
+    assert metrics["novelty"]["held_out"].keys() == set(left_out)
+
+
 def test_strange_volumes_are_flagged(tiny_metrics: Metrics) -> None:
     novelty = tiny_metrics["novelty"]
     assert novelty["strange"].keys() == {"random voxels", "one voxel", "checkerboard"}

@@ -242,6 +242,7 @@ def test_manifest_says_what_is_known(volume: np.ndarray, provenance: Provenance,
     assert content["units"]["moduli"] == "GPa"
     assert content["materials"] == {"e_stiff": 70.0, "e_soft": 3.5, "nu_stiff": 0.2, "nu_soft": 0.35}
     assert content["solver"]["tolerance"] == 1e-6
+    assert provenance.stiffness is not None
     np.testing.assert_allclose(content["solver"]["stiffness"], provenance.stiffness)
     assert content["predicted"]["C66"] == {"mean": 6.0, "std": pytest.approx(0.6)}
     assert content["versions"]["numpy"] == np.__version__

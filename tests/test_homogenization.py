@@ -15,6 +15,7 @@ from vaereg.elasticity import (
     hashin_shtrikman_bounds,
     isotropic_stiffness,
     reuss_bound,
+    rotate_stiffness,
     voigt_bound,
 )
 from vaereg.homogenization import ConvergenceError, HomogenizationResult, green_operator, homogenize
@@ -216,6 +217,18 @@ def test_permuting_axes_permutes_the_stiffness(axes: tuple[int, int, int], rng: 
     rows = [PAIRS.index(tuple(sorted((axes[i], axes[j]), reverse=(i, j) == (1, 0)))) for i, j in PAIRS]
     expected = homogenize(phase).stiffness[np.ix_(rows, rows)]
     assert relative_error(homogenize(phase.transpose(axes)).stiffness, expected) < 1e-9
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_turning_the_cell_turns_the_stiffness(axis: int, rng: np.random.Generator) -> None:
+    """A quarter turn about each axis, by the tensor's own law."""
+    phase = two_phase_field((6, 7, 8), rng)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    turn = np.zeros((3, 3))
+    turn[axis, axis] = turn[second, first] = 1.0
+    turn[first, second] = -1.0
+    found = homogenize(np.rot90(phase, axes=(first, second))).stiffness
+    assert relative_error(found, rotate_stiffness(homogenize(phase).stiffness, turn)) < 1e-9
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

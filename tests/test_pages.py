@@ -18,7 +18,6 @@ from pages.shared.figures import design_figure, prediction_figure
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
-from vaereg.generators import gaussian_field
 from vaereg.homogenization import HomogenizationResult
 from vaereg.storage import read_designs
 
@@ -83,21 +82,6 @@ def fix_only(app: AppTest, targets: dict[str, float]) -> AppTest:
     app.run()
     for name, value in targets.items():
         app.slider(state.value_key(name)).set_value(value)
-    return app.run()
-
-
-def npy(array: np.ndarray, *, allow_pickle: bool = False) -> bytes:
-    buffer = BytesIO()
-    np.save(buffer, array, allow_pickle=allow_pickle)
-    return buffer.getvalue()
-
-
-def cell(size: int = 16) -> np.ndarray:
-    return gaussian_field(size, (2.0, 2.0, 2.0), 0.5, generator=np.random.default_rng(1))
-
-
-def upload(app: AppTest, name: str, content: bytes) -> AppTest:
-    app.file_uploader[0].set_value((name, content, "application/octet-stream"))
     return app.run()
 
 
@@ -252,86 +236,6 @@ def test_a_damaged_checkpoint_is_told(app: AppTest, monkeypatch: pytest.MonkeyPa
     app.run()
     assert not app.exception
     assert "could not be loaded" in app.error[0].value
-
-
-# --- Predict
-
-
-@pytest.fixture
-def predict_page(app: AppTest) -> AppTest:
-    return app.run().switch_page("pages/predict.py").run()
-
-
-def test_predict_begins_with_an_example(predict_page: AppTest) -> None:
-    assert not predict_page.exception
-    assert "example 1" in predict_page.title[0].value.replace("\\", "")
-    (table,) = predict_page.dataframe
-    assert list(table.value["Property"]) == list(PROPERTIES)
-    lower, upper = table.value["Reuss bound [GPa]"], table.value["Voigt bound [GPa]"]
-    for name in ("90 % from [GPa]", "Predicted [GPa]", "90 % to [GPa]"):
-        assert table.value[name].between(lower, upper).all()
-
-
-def test_the_next_example_is_another_one(predict_page: AppTest) -> None:
-    first = gallery(predict_page)["set"]
-    (button,) = [button for button in predict_page.button if button.label == "Show an example"]
-    button.click().run()
-    assert gallery(predict_page)["set"] != first
-
-
-def test_an_uploaded_volume_is_shown_and_solved(predict_page: AppTest) -> None:
-    upload(predict_page, "mine.npy", npy(cell()))
-    assert not predict_page.exception
-    assert "mine" in predict_page.title[0].value
-    assert gallery(predict_page)["shape"] == [16, 16, 16]
-    for _ in range(100):
-        (check,) = [metric for metric in predict_page.metric if metric.label == "Solver check"]
-        if check.value == "done":
-            break
-        predict_page.run()
-    (table,) = predict_page.dataframe
-    np.testing.assert_allclose(table.value["Solver [GPa]"], np.diag(STIFFNESS))
-
-
-def test_the_first_of_several_volumes(predict_page: AppTest) -> None:
-    upload(predict_page, "stack.npy", npy(np.stack([cell(), 1 - cell()])))
-    assert "volume 1 of 2" in predict_page.title[0].value.replace("\\", "")
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        pytest.param(b"", "empty", id="empty"),
-        pytest.param(b"\x80\x04\x95K\x00.", "pickle", id="pickle"),
-        pytest.param(npy(np.array([{"a": 1}], dtype=object), allow_pickle=True), "pickled", id="objects"),
-        pytest.param(npy(cell())[:-100], "truncated", id="truncated"),
-        pytest.param(npy(np.full((16, 16, 16), np.nan)), "got", id="nan"),
-        pytest.param(npy(np.zeros((16, 16, 16), np.uint8)), "both phases", id="one phase"),
-        pytest.param(npy(5 * cell()), "0 and 1", id="wrong labels"),
-        pytest.param(npy(cell()[0]), "shape", id="flat"),
-        pytest.param(npy(cell()[:, :, :8]), "cubic", id="not cubic"),
-        pytest.param(npy(np.zeros((2, 2), "c16")), "numbers", id="complex"),
-        pytest.param(npy(cell(4)), "voxels", id="too small"),
-        pytest.param(npy(np.zeros((160, 160, 160), np.uint8)), "at most 128", id="too large"),
-        pytest.param(b"PK\x03\x04 no archive", "NumPy file", id="other"),
-    ],
-)
-def test_a_bad_upload_keeps_the_former_volume(predict_page: AppTest, content: bytes, complaint: str) -> None:
-    former = gallery(predict_page)["set"]
-    upload(predict_page, "bad.npy", content)
-    assert not predict_page.exception
-    assert complaint in predict_page.error[0].value.replace("\\", "")
-    assert gallery(predict_page)["set"] == former
-    assert "example 1" in predict_page.title[0].value.replace("\\", "")
-
-
-def test_a_hostile_name_is_shown_as_text(predict_page: AppTest) -> None:
-    name = "![x](http://example.com/a.png)<script>`$x$` :red[y].npy"
-    upload(predict_page, name, npy(cell()))
-    title = predict_page.title[0].value
-    assert "![" not in title and "<script>" not in title.replace("\\<script\\>", "")
-    upload(predict_page, name, b"")
-    assert "![" not in predict_page.error[0].value
 
 
 # --- figures

@@ -111,3 +111,16 @@ def test_copies_of_training_volumes_are_found(tiny_dataset: Dataset) -> None:
     assert found["designs"]["largest"] == pytest.approx(1.0)
     assert found["unseen"]["copies"] == 0
     assert 0.5 < found["unseen"]["median"] <= found["unseen"]["largest"] < 0.99
+
+
+def test_laminates_are_not_taken_for_copies(tiny_dataset: Dataset) -> None:
+    """Of few layers there are so few kinds that unseen ones are met in the training set."""
+    training = tiny_dataset.indices("train")
+    family = tiny_dataset.samples.family.copy()
+    family[training[0]] = "laminate"
+    samples = dataclasses.replace(tiny_dataset.samples, family=family)
+    renamed = dataclasses.replace(tiny_dataset, samples=samples)
+    made = tiny_dataset.volumes(training[:2])
+    found = _copies(renamed, training, made, made[:1])
+    assert (found["designs"]["copies"], found["designs"]["layered"]) == (1, 1)
+    assert found["unseen"] == {"median": None, "largest": None, "copies": 0, "layered": 1}

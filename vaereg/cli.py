@@ -19,7 +19,11 @@ from vaereg.workers import THREAD_VARIABLES
 __all__ = ["main"]
 
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
-_VOLUMES_HELP = "volumes of 0 (soft) and 1 (stiff), .npy of shape (X, Y, Z) or (N, X, Y, Z), cubic"
+_VOLUMES_HELP = (
+    "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z), cubic: .npy, .npz, .h5, .hdf5, "
+    ".tif, .tiff, .vti, .mat or .raw"
+)
+_EXPORTS = ("npy", "vti", "stl", "tif", "h5", "abaqus", "fans", "damask", "csv", "json", "zip")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_generate(parsers)
     _add_train(parsers)
     _add_evaluate(parsers)
+    _add_export(parsers)
     return parser
 
 
@@ -91,21 +96,15 @@ def _add_homogenize(parsers: _Commands) -> None:
     parser = _add_command(
         parsers, "homogenize", commands.run_homogenize, "effective stiffness of each volume, solved"
     )
-    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
+    _add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
-    parser.add_argument(
-        "--e-stiff", type=float, default=120.0, metavar="E", help="Young's modulus of phase 1 [GPa]"
-    )
-    parser.add_argument(
-        "--e-soft", type=float, default=2.4, metavar="E", help="Young's modulus of phase 0 [GPa]"
-    )
-    parser.add_argument("--nu", type=float, default=0.3, help="Poisson ratio of both phases [-]")
+    _add_material_flags(parser)
     parser.add_argument("--rtol", type=float, default=1e-6, help="relative residual of the solver [-]")
 
 
 def _add_predict(parsers: _Commands) -> None:
     parser = _add_command(parsers, "predict", commands.run_predict, "stiffness of each volume, predicted")
-    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
+    _add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
     _add_model_flags(parser)
 
@@ -145,7 +144,13 @@ def _add_generate(parsers: _Commands) -> None:
         metavar="NAME",
         help="families that share equally, or the name of a mix: gaussian, default",
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes of one thread each; one per core if left out",
+    )
 
 
 def _add_train(parsers: _Commands) -> None:
@@ -180,6 +185,53 @@ def _add_evaluate(parsers: _Commands) -> None:
         "--baselines", type=Path, metavar="FILE", help="record of benchmarks/baselines.py, for the card"
     )
     _add_model_flags(parser)
+
+
+def _add_export(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers, "export", commands.run_export, "one design as a file of another program, or all as a zip"
+    )
+    parser.add_argument(
+        "designs", type=Path, metavar="DESIGNS", help="designs made by design or refine (HDF5)"
+    )
+    parser.add_argument(
+        "--index", type=int, metavar="I", help="which design, from 0 (for a zip: default all)"
+    )
+    parser.add_argument("--format", choices=_EXPORTS, required=True, help="kind of file; fans writes two")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    parser.add_argument(
+        "--voxel-size", type=float, default=1.0, metavar="L", help="edge of a voxel in any unit of length"
+    )
+    _add_material_flags(parser)
+
+
+def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="array in the file, where it holds several that could be volumes"
+    )
+    parser.add_argument(
+        "--threshold", metavar="T", help="grey values above T are stiff; otsu chooses T (Otsu 1979)"
+    )
+    parser.add_argument("--labels", metavar="A,B", help="labels that are stiff, all others being soft")
+    parser.add_argument(
+        "--phase-order",
+        choices=("soft-stiff", "stiff-soft"),
+        default="soft-stiff",
+        help="what 0 and 1 are, after threshold or labels",
+    )
+    parser.add_argument("--shape", metavar="X,Y,Z", help="voxels of a .raw file, the last axis fastest")
+    parser.add_argument("--dtype", default="uint8", metavar="TYPE", help="type of a .raw file, such as >u2")
+
+
+def _add_material_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--e-stiff", type=float, default=120.0, metavar="E", help="Young's modulus of phase 1 [GPa]"
+    )
+    parser.add_argument(
+        "--e-soft", type=float, default=2.4, metavar="E", help="Young's modulus of phase 0 [GPa]"
+    )
+    parser.add_argument("--nu", type=float, default=0.3, help="Poisson ratio of both phases [-]")
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:

@@ -13,15 +13,19 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vaereg.checkpoint import Checkpoint
 
 __all__ = [
     "progress",
     "run_design",
     "run_evaluate",
+    "run_export",
     "run_generate",
     "run_homogenize",
     "run_predict",
@@ -29,19 +33,20 @@ __all__ = [
     "write_json",
 ]
 
+_Number = TypeVar("_Number", int, float)
+
 
 def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import VOIGT_ORDER, TwoPhase
     from vaereg.files import check_output
     from vaereg.homogenization import ConvergenceError, homogenize
     from vaereg.microstructure import volume_fraction
-    from vaereg.readers import read_volumes
 
     materials = TwoPhase(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
     )
     check_output(arguments.out)
-    volumes = read_volumes(arguments.volumes)
+    volumes = _read_volumes(arguments)
     report = progress("homogenize", "volumes")
     results: list[dict[str, object]] = []
     for volume in volumes:
@@ -66,10 +71,9 @@ def run_predict(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import PROPERTIES
     from vaereg.files import check_output
     from vaereg.prediction import predict
-    from vaereg.readers import read_volumes
 
     check_output(arguments.out)
-    volumes = read_volumes(arguments.volumes, both_phases=True)
+    volumes = _read_volumes(arguments, both_phases=True)
     prediction = predict(_load_checkpoint(arguments), volumes)
     results = []
     for i in range(len(volumes)):
@@ -201,6 +205,86 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         f"best of {arguments.count} by prediction, by the solver, median error: "
         f"{inverse['median_error_of_best_by_prediction']:.1%}"
     )
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    from vaereg.elasticity import TwoPhase
+    from vaereg.export import BundleItem, Provenance, bundle, export
+    from vaereg.files import check_output
+    from vaereg.storage import read_designs
+
+    materials = TwoPhase(
+        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
+    )
+    check_output(arguments.out)
+    designs = read_designs(arguments.designs)
+    if arguments.index is not None and not 0 <= arguments.index < len(designs):
+        raise ValueError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
+    if arguments.index is None and arguments.format != "zip":
+        raise ValueError("expected --index for one design, or --format zip for all of them")
+    chosen = range(len(designs)) if arguments.index is None else [arguments.index]
+    items = [
+        BundleItem(
+            volume=designs.microstructures[i],
+            provenance=Provenance(
+                name=f"design {i}",
+                origin=f"design {i} of {arguments.designs.name}",
+                target=designs.target,
+                seed=designs.seed,
+                component=int(designs.component[i]),
+                latent=designs.latent[i],
+                checkpoint=designs.checkpoint,
+                mean=designs.predicted[i],
+                stiffness=None if designs.stiffness is None else designs.stiffness[i],
+                solves=None if designs.solves is None else int(designs.solves[i]),
+            ),
+        )
+        for i in chosen
+    ]
+    size = arguments.voxel_size
+    if arguments.format == "zip":
+        bundle(arguments.out, items, materials, voxel_size=size)
+        written = [arguments.out]
+    else:
+        written = export(
+            items[0].volume,
+            materials,
+            arguments.format,
+            arguments.out,
+            provenance=items[0].provenance,
+            voxel_size=size,
+        )
+    print(f"export: wrote {', '.join(map(str, written))}", file=sys.stderr)
+
+
+def _read_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -> NDArray[np.uint8]:
+    """The volumes of a file of the user's, by the flags that say how it is meant."""
+    from vaereg.readers import RawLayout, read_volumes
+    from vaereg.segmentation import Segmentation
+
+    raw = None
+    if arguments.shape is not None:
+        raw = RawLayout(shape=_numbers(arguments.shape, int, "--shape"), dtype=arguments.dtype)
+    threshold = arguments.threshold
+    if threshold not in (None, "otsu"):
+        threshold = _numbers(threshold, float, "--threshold")[0]
+    stiff = None if arguments.labels is None else _numbers(arguments.labels, float, "--labels")
+    swap = arguments.phase_order == "stiff-soft"
+    return read_volumes(
+        arguments.volumes,
+        dataset=arguments.dataset,
+        raw=raw,
+        segmentation=Segmentation(threshold=threshold, stiff=stiff, swap=swap),
+        both_phases=both_phases,
+    )
+
+
+def _numbers(text: str, kind: type[_Number], flag: str) -> tuple[_Number, ...]:
+    """Numbers with commas between them."""
+    try:
+        return tuple(kind(word) for word in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"expected numbers for {flag}, got {text!r}") from error
 
 
 def _device(arguments: argparse.Namespace) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -154,8 +155,9 @@ def _hdf5(stream: BinaryIO, name: str) -> Iterator[h5py.File]:
         with h5py.File(stream, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, OverflowError) as error:
-        reason = (str(error).strip("'\"").splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{name}: expected a readable HDF5 file, got a damaged one: {reason}") from error
+        raise ValueError(
+            f"{name}: expected a readable HDF5 file, got a damaged one: {_first_line(error)}"
+        ) from error
 
 
 def _datasets(file: h5py.File, name: str) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -244,9 +246,9 @@ def read_tiff(stream: BinaryIO, header: Header, *, name: str) -> NDArray[Any]:
 
 @contextmanager
 def _tiff(stream: BinaryIO, name: str) -> Iterator[list[TiffPage]]:
+    errors = _Errors()
     logger = logging.getLogger("tifffile")
-    if not logger.handlers:  # what it warns of is found out here, or does not matter
-        logger.addHandler(logging.NullHandler())
+    logger.addHandler(errors)
     stream.seek(0)
     try:
         with TiffFile(stream, mode="r", is_ome=False, _multifile=False) as file:
@@ -258,21 +260,38 @@ def _tiff(stream: BinaryIO, name: str) -> Iterator[list[TiffPage]]:
                     raise ValueError(f"{name}: expected at most {_MAX_PAGES} pages, got more")
                 _check_kind(page, pages[0] if pages else page, f"{name}: page {len(pages) + 1}")
                 pages.append(page)
+            if errors.messages:  # tifffile goes on with the pages that are left
+                raise ValueError(errors.messages[0])
             if not pages:
                 raise ValueError(f"{name}: expected pages, got none")
             yield pages
-    except (ValueError, MemoryError) as error:
-        if str(error).startswith(name):
-            raise
-        raise ValueError(f"{name}: expected a TIFF file, got a damaged one: {error}") from error
     except Exception as error:  # a damaged file makes tifffile raise many kinds
-        raise ValueError(f"{name}: expected a TIFF file, got a damaged one: {error}") from error
+        if isinstance(error, ValueError) and str(error).startswith(name):
+            raise
+        raise ValueError(f"{name}: expected a TIFF file, got a damaged one: {_first_line(error)}") from error
+    finally:
+        logger.removeHandler(errors)
+
+
+class _Errors(logging.Handler):
+    """Errors that a library logs in this thread where it could have raised them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and record.levelno >= logging.ERROR:
+            self.messages.append(" ".join(record.getMessage().split())[:200])
 
 
 def _check_kind(page: TiffPage, first: TiffPage, where: str) -> None:
     if int(page.compression) not in (*_TIFF_PLAIN, *_TIFF_DEFLATE):
         raise ValueError(f"{where}: expected no compression or Deflate, got {page.compression!r}")
-    if page.samplesperpixel != 1 or page.dtype is None:
+    if page.dtype is None:
+        raise ValueError(f"{where}: expected integers or real numbers, got another kind")
+    if page.samplesperpixel != 1:
         raise ValueError(f"{where}: expected one number per pixel (grey), got {page.samplesperpixel}")
     if page.shape != first.shape or page.dtype != first.dtype:
         raise ValueError(
@@ -315,3 +334,8 @@ def _check_inflated(raw: bytes, expected: int, where: str) -> None:
         raise ValueError(f"{where}: expected zlib-compressed data, got damaged data") from error
     if length > expected:
         raise ValueError(f"{where}: expected {expected} bytes of data, got more when inflated")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip("'\"").splitlines() or [type(error).__name__]
+    return lines[0][:200]

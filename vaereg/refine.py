@@ -164,7 +164,9 @@ def begin(
     max_solves: int = MAX_SOLVES,
 ) -> Search:
     """A search before its first solve; arguments and errors as in `refine`."""
-    from vaereg.design import check_targets  # imports torch, which a process that advances a search needs not
+    from vaereg.targets import (
+        check_targets,
+    )  # imports torch, which a process that advances a search needs not
 
     volume = as_two_phase(start)
     if volume.min() == volume.max():

@@ -245,7 +245,9 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     parts = [
         _INVERSE.format(targets=three["targets"], count=count),
         _table(("median error", *_TRIALS.values()), rows),
-        _COPIES.format(**{f"{who}_{key}": value for who in copies for key, value in copies[who].items()}),
+        _COPIES.format(
+            **{f"{who}_{key}": _share(value) for who in copies for key, value in copies[who].items()}
+        ),
     ]
     if runs:
         names = [*labels][:3]
@@ -266,6 +268,10 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
         )
         parts += ["Other ways to train, C11, C22, C33 asked for:", _table(head, compared)]
     return parts
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0%}" if isinstance(value, float) else str(value)
 
 
 def _figure(key: str, value: float | None) -> str:
@@ -354,10 +360,10 @@ Asked for: properties of {targets} unseen volumes, {count} designs each, every o
 Error: mean relative distance of the solver's values from the target."""
 
 _COPIES = """\
-No pixel-by-pixel likeness is more than chance if designs share as many voxels with their nearest training
-volume, over all shifts, turns and reflections, as unseen volumes of the data do: {designs_median:.0%} in the
-median and {designs_largest:.0%} at most, against {unseen_median:.0%} and {unseen_largest:.0%}; copies:
-{designs_copies}."""
+Designs (C11, C22, C33) share {designs_median} of their voxels with the nearest training volume in the median
+and {designs_largest} at most, over all shifts, turns and reflections; unseen volumes of the data
+{unseen_median} and {unseen_largest}. Copies: {designs_copies}. Not compared are {designs_layered} designs
+nearest to a laminate: of few layers there are so few kinds that all are met again."""
 
 _DISCRETE = (
     "Valid for its material pair (above). The solver's numbers are those of trilinear hexahedra, one per "

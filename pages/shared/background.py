@@ -1,36 +1,68 @@
 """The solver in the background: one bounded queue for all sessions, free of any user interface.
 
-A session says again and again which volumes it shows, and gets what is known of them. What nobody shows any
-more is dropped from the queue; sessions take turns; a volume that several sessions show is solved once.
+A session says again and again which volumes it shows (`watch`), and gets what is known of them. What nobody
+shows any more is dropped from the queue; sessions take turns; a volume that several sessions show is solved
+once.
+
+Longer work is asked for once, as a task: `RefineTask` brings a volume onto a target, `MeshTask` solves it
+on a finer grid. `start` takes tasks, the most promising first, `progress` says how far each one is, `cancel`
+ends them. Tasks go on while their session is on other pages, or gone. A refinement is queued one solve at a
+time, so that it never keeps another session waiting for longer than that.
 """
 
-import hashlib
+from __future__ import annotations
+
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.shared.tasks import (
+    RTOL,
+    TASK_NAMES,
+    MeshTask,
+    Progress,
+    RefineTask,
+    Task,
+    Work,
+    begin_work,
+    volume_hash,
+    volume_name,
+)
 from vaereg.elasticity import TwoPhase
 from vaereg.homogenization import HomogenizationResult, homogenize
+from vaereg.mesh import MeshCheck
+from vaereg.refine import Search
 from vaereg.workers import leave_with, single_threaded
 
-__all__ = ["SolverQueue", "start_workers", "volume_hash"]
-
-RTOL = 1e-3
-"""Relative residual of the solver [-], in float32: the error of the stiffness is about its square."""
+__all__ = [
+    "MeshTask",
+    "Outcome",
+    "Progress",
+    "QueueFullError",
+    "RefineTask",
+    "SolverQueue",
+    "start_workers",
+    "volume_hash",
+]
 
 WORKERS = 2
 FORGET_SESSION = 20.0
 """A session that has not asked for so long is taken as gone [s]."""
 KEEP_RESULTS = 4096
+KEEP_TASKS = 512
+"""Finished tasks that are remembered."""
+SESSION_TASKS, ALL_TASKS = 48, 144
+"""Unfinished tasks that one session, and all of them, may have."""
 
 Outcome = HomogenizationResult | Exception | None
 """What is known of a volume: the solver's result, why there is none, or nothing yet."""
@@ -38,12 +70,18 @@ Outcome = HomogenizationResult | Exception | None
 _Job = tuple[NDArray[np.uint8], TwoPhase | None]
 
 
+class QueueFullError(RuntimeError):
+    """There are too many unfinished tasks."""
+
+
 @dataclass(slots=True)
 class _Session:
-    jobs: dict[str, _Job]
-    """What the session shows, by hash, in the order in which it is wanted."""
     seen: float
     """When it last asked [s]."""
+    jobs: dict[str, _Job] = field(default_factory=dict)
+    """What the session shows, by hash, in the order in which it is wanted."""
+    tasks: list[str] = field(default_factory=list)
+    """Names of its unfinished tasks, in the order in which they are wanted."""
 
 
 class SolverQueue:
@@ -62,7 +100,9 @@ class SolverQueue:
         self._lock = threading.RLock()
         self._executor: Executor | None = None
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._running: dict[str, Future[HomogenizationResult]] = {}
+        self._work: dict[str, Work] = {}
+        self._finished: OrderedDict[str, Progress] = OrderedDict()
+        self._running: dict[str, Future[Any]] = {}
         self._results: OrderedDict[str, HomogenizationResult | Exception] = OrderedDict()
         self._broken: set[str] = set()
 
@@ -79,25 +119,73 @@ class SolverQueue:
         jobs = _jobs(volumes, materials)
         with self._lock:
             now = self._clock()
-            if not jobs:
-                self._sessions.pop(session, None)
-            elif session in self._sessions:  # keeps its turn
-                self._sessions[session].jobs, self._sessions[session].seen = jobs, now
-            else:
-                self._sessions[session] = _Session(jobs, now)
-            for name in [name for name, one in self._sessions.items() if now - one.seen > FORGET_SESSION]:
-                del self._sessions[name]
+            one = self._sessions.setdefault(session, _Session(now))  # one that is there keeps its turn
+            one.jobs, one.seen = jobs, now
+            for each in self._sessions.values():
+                if now - each.seen > FORGET_SESSION:
+                    each.jobs = {}
+            self._forget_idle()
             self._dispatch()
         return self.known(volumes, materials)
 
     def known(self, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None) -> list[Outcome]:
         """What is known of volumes, whether or not they are shown."""
-        names = [_name(volume, materials) for volume in volumes]
+        names = [volume_name(volume, materials) for volume in volumes]
         with self._lock:
             for name in names:
                 if name in self._results:
                     self._results.move_to_end(name)
             return [self._results.get(name) for name in names]
+
+    def start(self, session: str, tasks: Sequence[Task]) -> None:
+        """Queue tasks of a session, the most wanted first; what is under way or done is not begun anew.
+
+        Raises:
+            ValueError: A task cannot be done, such as for a target that is none.
+            QueueFullError: The session, or all together, have too many unfinished tasks; none was queued.
+        """
+        work = {task.name: begin_work(task, session) for task in tasks}
+        with self._lock:
+            fresh = [name for name in work if not self._is_done(name)]
+            one = self._sessions.setdefault(session, _Session(self._clock()))
+            own, every = set(one.tasks) | set(fresh), self._work.keys() | set(fresh)
+            if len(own) > SESSION_TASKS or len(every) > ALL_TASKS:
+                raise QueueFullError(
+                    f"expected at most {SESSION_TASKS} unfinished tasks in a session and {ALL_TASKS} in all, "
+                    f"got {len(own)} and {len(every)}"
+                )
+            for name in fresh:
+                self._finished.pop(name, None)  # failed before: once more
+                self._work.setdefault(name, work[name]).sessions.add(session)
+                if name not in one.tasks:
+                    one.tasks.append(name)
+            self._dispatch()
+
+    def progress(self, task: Task) -> Progress | None:
+        """How far a task is; None where it was never started, or cancelled."""
+        with self._lock:
+            name = task.name
+            if name in self._finished:
+                self._finished.move_to_end(name)
+                return self._finished[name]
+            work = self._work.get(name)
+            if work is None:
+                return None
+            return Progress(status="running" if work.begun else "waiting", history=work.history)
+
+    def cancel(self, session: str, tasks: Iterable[Task]) -> None:
+        """End unfinished tasks of a session, after the solve of the moment; those of others go on."""
+        with self._lock:
+            one = self._sessions.get(session)
+            for name in [task.name for task in tasks]:
+                if one is None or name not in one.tasks:
+                    continue
+                one.tasks.remove(name)
+                self._work[name].sessions.discard(session)
+                if not self._work[name].sessions:
+                    del self._work[name]
+            self._forget_idle()
+            self._dispatch()
 
     def waiting(self) -> int:
         """Number of volumes that are shown and not yet begun."""
@@ -109,36 +197,54 @@ class SolverQueue:
         """Stop the workers and forget what is queued."""
         with self._lock:
             self._sessions.clear()
+            self._work.clear()
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
 
+    def _is_done(self, name: str) -> bool:
+        return name in self._finished and self._finished[name].status == "done"
+
+    def _forget_idle(self) -> None:
+        for name in [name for name, one in self._sessions.items() if not one.jobs and not one.tasks]:
+            del self._sessions[name]
+
     def _dispatch(self) -> None:
         while len(self._running) < self._workers:
-            job = self._next_job()
-            if job is None:
+            name = self._next()
+            if name is None:
                 return
-            name, (volume, materials) = job
             if self._executor is None:
                 self._executor = self._start(self._workers)
             try:
-                future = self._executor.submit(homogenize, volume, materials, rtol=RTOL, dtype=np.float32)
+                future = self._submit(self._executor, name)
             except BrokenProcessPool as error:
                 self._replace_workers(name, error)
                 continue
             self._running[name] = future
             future.add_done_callback(lambda done, name=name: self._finish(name, done))
 
-    def _next_job(self) -> tuple[str, _Job] | None:
-        """The next volume of the session that has waited longest for its turn."""
+    def _next(self) -> str | None:
+        """What the session that has waited longest for its turn wants most: volumes first, then tasks."""
         for session in list(self._sessions):
-            for name, job in self._sessions[session].jobs.items():
-                if name not in self._running and name not in self._results:
+            one = self._sessions[session]
+            shown = (name for name in one.jobs if name not in self._results)
+            for name in (*shown, *one.tasks):
+                if name not in self._running:
                     self._sessions.move_to_end(session)
-                    return name, job
+                    return name
         return None
 
-    def _finish(self, name: str, future: "Future[HomogenizationResult]") -> None:
+    def _submit(self, executor: Executor, name: str) -> Future[Any]:
+        if name in self._work:
+            work = self._work[name]
+            future = executor.submit(work.call, work.argument)
+            work.begun = True
+            return future
+        volume, materials = next(one.jobs[name] for one in self._sessions.values() if name in one.jobs)
+        return executor.submit(homogenize, volume, materials, rtol=RTOL, dtype=np.float32)
+
+    def _finish(self, name: str, future: Future[Any]) -> None:
         with self._lock:
             self._running.pop(name, None)
             if future.cancelled():
@@ -153,31 +259,46 @@ class SolverQueue:
             self._dispatch()
 
     def _replace_workers(self, name: str, error: Exception) -> None:
-        """Start anew after a worker died; a volume that two sets of workers died of is given up."""
+        """Start anew after a worker died; what two sets of workers died of is given up."""
         self._executor = None
         if name in self._broken:
             self._keep(name, error)
         self._broken.add(name)
 
-    def _keep(self, name: str, result: HomogenizationResult | Exception) -> None:
+    def _keep(self, name: str, result: Any) -> None:  # noqa: ANN401
+        if name.startswith(TASK_NAMES):
+            self._keep_task(name, result)
+            return
         self._results[name] = result
         while len(self._results) > KEEP_RESULTS:
             self._results.popitem(last=False)
 
+    def _keep_task(self, name: str, result: Search | MeshCheck | Exception) -> None:
+        work = self._work.get(name)
+        if work is None:  # cancelled meanwhile
+            return
+        if isinstance(result, Search):
+            work.argument = result
+            if result.result is None:
+                return
+        history, error = work.history, result if isinstance(result, Exception) else None
+        found = result.result if isinstance(result, Search) else result
+        for session in work.sessions & self._sessions.keys():
+            self._sessions[session].tasks.remove(name)
+        del self._work[name]
+        self._finished[name] = Progress(
+            status="failed" if error else "done",
+            history=history,
+            result=None if isinstance(found, Exception) else found,
+            error=error,
+        )
+        while len(self._finished) > KEEP_TASKS:
+            self._finished.popitem(last=False)
+        self._forget_idle()
+
 
 def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None) -> dict[str, _Job]:
-    return {_name(volume, materials): (volume, materials) for volume in volumes}
-
-
-def _name(volume: NDArray[np.uint8], materials: TwoPhase | None) -> str:
-    return f"{volume_hash(volume)} {materials or TwoPhase()}"
-
-
-def volume_hash(volume: NDArray[np.uint8]) -> str:
-    """Hash of a two-phase volume: of its shape and its voxels."""
-    digest = hashlib.sha256(str(volume.shape).encode())
-    digest.update(np.packbits(volume).tobytes())
-    return digest.hexdigest()
+    return {volume_name(volume, materials): (volume, materials) for volume in volumes}
 
 
 def start_workers(count: int) -> Executor:

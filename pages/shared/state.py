@@ -1,17 +1,14 @@
 """What the pages remember and share: every key of the session state, cached models, background runs."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
 from uuid import uuid4
 
 import numpy as np
 import streamlit as st
 import torch
 from numpy.typing import NDArray
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared.background import Outcome, SolverQueue, volume_hash
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
@@ -19,7 +16,6 @@ from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.design import Designs, UnreachableTargetError, design
 from vaereg.generators import FAMILIES, generate
 from vaereg.prediction import Prediction, predict
-from vaereg.readers import as_volumes, read_npy
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
 SEED = "seed"
@@ -33,7 +29,6 @@ _WANTED_PAGE = "wanted-page"
 _SESSION = "session-name"
 _DESIGNS = "designs"
 _VOLUME = "volume"
-_UPLOADED = "uploaded"
 _EXAMPLE = "example"
 _SHORTLIST = "shortlist"
 
@@ -121,10 +116,14 @@ def solver() -> SolverQueue:
     return SolverQueue()
 
 
+def session_name() -> str:
+    """What the background solver calls this session."""
+    return st.session_state.setdefault(_SESSION, uuid4().hex)
+
+
 def watch(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
     """Have the solver work on the volumes that this session shows now; what is known of them so far."""
-    name = st.session_state.setdefault(_SESSION, uuid4().hex)
-    return solver().watch(name, volumes, checkpoint.model.materials)
+    return solver().watch(session_name(), volumes, checkpoint.model.materials)
 
 
 def shortlist() -> list[ShortlistItem]:
@@ -216,45 +215,6 @@ def show_example(size: int = 32) -> None:
     family = list(FAMILIES)[(3 * number + 1) % len(FAMILIES)]
     sample = generate(family, size, generator=np.random.default_rng(number))
     show_volume(f"example {number + 1}, {family}", sample.volume)
-
-
-def show_upload(file: UploadedFile) -> str | None:
-    """Show the volume of an uploaded file on the Predict page, once per upload.
-
-    A file that is refused leaves what was shown before.
-
-    Returns:
-        Why the file was refused, or None.
-    """
-    known, problem = st.session_state.get(_UPLOADED, (None, None))
-    if known != file.file_id:
-        problem = None
-        try:
-            volumes = read_upload(file, name=file.name)
-        except (ValueError, MemoryError) as error:
-            problem = str(error)
-        else:
-            more = f", volume 1 of {len(volumes)}" if len(volumes) > 1 else ""
-            show_volume(file.name + more, volumes[0])
-        st.session_state[_UPLOADED] = (file.file_id, problem)
-    return problem
-
-
-def read_upload(file: BinaryIO, *, name: str) -> NDArray[np.uint8]:
-    """Two-phase volumes of a file, shape (N, X, Y, Z).
-
-    Raises:
-        ValueError: The file holds no such volumes, or larger ones than the page takes.
-    """
-    array = read_npy(file, name=name)
-    if array.ndim > 2 and min(array.shape[-3:]) < MIN_EDGE:
-        raise ValueError(f"{name}: expected at least {MIN_EDGE} voxels per edge, got shape {array.shape}")
-    if math.prod(array.shape[-3:]) > MAX_EDGE**3:
-        raise ValueError(
-            f"{name}: expected at most {MAX_EDGE}³ voxels in this page, got shape {array.shape}; "
-            "`python -m vaereg predict` takes larger ones"
-        )
-    return as_volumes(array, name=name, both_phases=True)
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,51 @@
+"""Explore: the latent space as a map, what is near what, and what lies between."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from pages.shared import latent_map, map_state, state, walks
+from pages.shared.places import Place, sample_place, typical_samples
+from vaereg.checkpoint import Checkpoint
+from vaereg.embedding import Embedding
+
+
+def show_space(
+    checkpoint: Checkpoint, embedding: Embedding, view: latent_map.View, places: Mapping[str, Place]
+) -> None:
+    """The map, and what is chosen in it; run again by itself when that changes."""
+    left, right = st.columns([7, 5], gap="medium")
+    with left:
+        latent_map.show_map(checkpoint, embedding, view, places)
+    with right:
+        latent_map.show_chosen(checkpoint, embedding, places)
+    latent_map.show_gallery(embedding, places)
+
+
+checkpoint = state.start_page("pages/explore.py")
+embedding = checkpoint.embedding
+st.title("Explore")
+if embedding is None:
+    st.info("This model was saved without a map of its latent space; `python -m vaereg train` makes one.")
+    st.stop()
+with st.sidebar:
+    st.subheader("Latent map")
+    view = latent_map.view_inputs()
+    st.caption(f"{len(embedding)} volumes of the data set, {embedding.size}³ voxels each.")
+
+places = latent_map.known_places(checkpoint)
+map_state.forget(places)
+st.fragment(show_space)(checkpoint, embedding, view, places)
+
+st.subheader(
+    "Walk through the latent space",
+    help="Latent vectors on a straight line, each of them decoded: what changes on the way.",
+)
+kept = {key: latent_map.find_place(embedding, places, key) for key in map_state.kept_keys()}
+typical = [
+    sample_place(embedding, number, f"typical {family}")
+    for family, number in typical_samples(embedding).items()
+]
+st.fragment(walks.show_walk)(
+    checkpoint, embedding, kept | dict(places) | {place.key: place for place in typical}
+)

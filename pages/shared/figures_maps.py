@@ -1,0 +1,257 @@
+"""Figures of the Explore page: latent maps, histograms of a selection, properties along a walk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+from plotly.subplots import make_subplots
+
+from pages.shared.figures import COMPONENT_COLORS, GREY, LAYOUT, PREDICTED
+from vaereg.elasticity import PROPERTIES
+from vaereg.explore import Walk
+from vaereg.generators import FAMILIES
+
+__all__ = ["CLASS_COLORS", "Overlay", "Shade", "class_style", "histogram_figure", "map_figure", "walk_figure"]
+
+CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#a3902a", "#8a929c")
+"""Told apart by readers of any colour vision (after Okabe & Ito 2008), on light and dark grounds."""
+SHORTLIST_COLOR = "#e5484d"
+CLASS_SYMBOLS = ("circle", "diamond", "cross")
+"""One for every turn through the colours."""
+SEQUENTIAL = "Viridis"
+"""Perceptually uniform, and monotonic in lightness."""
+COMPONENT = "component "
+"""What the name of a component begins with; its number, from 1, follows."""
+MAX_POINTS = 5000
+"""Most points of a plot in which points can be chosen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shade:
+    """What the points of a map are coloured by."""
+
+    name: str
+    """With its unit in brackets, if it has one."""
+    values: NDArray
+    """Numbers, or names of classes, shape (M,)."""
+
+    @property
+    def is_class(self) -> bool:
+        """Whether the values are names."""
+        return self.values.dtype.kind == "U"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlay:
+    """Points that are laid over a map."""
+
+    name: str
+    keys: Sequence[str]
+    """What a point is called where it is chosen."""
+    labels: Sequence[str]
+    """Text under the pointer."""
+    places: NDArray[np.floating]
+    """Shape (N, 2)."""
+    colors: Sequence[str]
+    symbol: str
+
+
+def map_figure(
+    places: NDArray[np.floating],
+    labels: Sequence[str],
+    shade: Shade,
+    *,
+    axes: tuple[str, str],
+    overlays: Sequence[Overlay] = (),
+    selected: Sequence[int] = (),
+) -> go.Figure:
+    """A latent map, its points to be chosen with the pointer; `customdata` says which they are.
+
+    Args:
+        places: Places of the volumes, shape (M, 2); of more than 5,000 an even choice is drawn.
+        labels: Text under the pointer, one per volume.
+        shade: What colours them.
+        axes: Titles of both axes.
+        overlays: Points on top.
+        selected: Volumes that are chosen already.
+    """
+    shown = drawn_points(len(places))
+    figure = go.Figure()
+    for name, rows, marker in _groups(shade, shown):
+        figure.add_scattergl(
+            x=places[rows, 0],
+            y=places[rows, 1],
+            mode="markers",
+            name=name,
+            marker={"size": 5, "opacity": 0.8} | marker,
+            customdata=rows.tolist(),
+            text=[labels[row] for row in rows],
+            selectedpoints=np.flatnonzero(np.isin(rows, selected)).tolist() if len(selected) else None,
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=shade.is_class,
+        )
+    for one in overlays:
+        figure.add_scatter(
+            x=one.places[:, 0],
+            y=one.places[:, 1],
+            mode="markers",
+            name=one.name,
+            marker={
+                "size": 13,
+                "symbol": one.symbol,
+                "color": list(one.colors),
+                "line": {"width": 1.5, "color": "white"},
+            },
+            customdata=list(one.keys),
+            text=list(one.labels),
+            selected={"marker": {"opacity": 1.0}},
+            unselected={"marker": {"opacity": 0.9}},
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.update_layout(**LAYOUT, height=560, dragmode="pan", clickmode="event+select")
+    figure.update_layout(modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)"})
+    figure.update_layout(
+        legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "itemsizing": "constant"}
+        if shade.is_class
+        else {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"}
+    )
+    figure.update_xaxes(title=axes[0], zeroline=False)
+    figure.update_yaxes(title=axes[1], zeroline=False)
+    return figure
+
+
+def drawn_points(count: int) -> NDArray[np.intp]:
+    """Which of so many points are drawn: all, or an even choice of as many as a plot can bear."""
+    return np.unique(np.linspace(0, count - 1, min(count, MAX_POINTS)).round().astype(np.intp))
+
+
+def class_style(name: str, names: Sequence[str]) -> tuple[str, str]:
+    """Colour and symbol of a class: those of its own wherever it is a family or a component."""
+    if name.startswith(COMPONENT):
+        number = int(name.removeprefix(COMPONENT)) - 1
+        return COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "circle"
+    number = list(FAMILIES if name in FAMILIES else names).index(name)
+    turn = number // len(CLASS_COLORS) % len(CLASS_SYMBOLS)
+    return CLASS_COLORS[number % len(CLASS_COLORS)], CLASS_SYMBOLS[turn]
+
+
+def histogram_figure(
+    all_values: Mapping[str, NDArray[np.floating]], chosen: Mapping[str, NDArray[np.floating]]
+) -> go.Figure:
+    """Histograms of a selection over those of the whole map, each scaled to its own number.
+
+    Args:
+        all_values: Values of all volumes by name with unit.
+        chosen: Values of the selection, under the same names.
+    """
+    names, columns = list(all_values), 2
+    rows = -(-len(names) // columns)
+    figure = make_subplots(rows, columns, horizontal_spacing=0.05, vertical_spacing=0.5 / rows)
+    for number, name in enumerate(names):
+        place: dict[str, Any] = {"row": number // columns + 1, "col": number % columns + 1}
+        edges = np.histogram_bin_edges(all_values[name], 24)
+        bins = {"start": float(edges[0]), "end": float(edges[-1]) + 1e-9, "size": float(edges[1] - edges[0])}
+        for values, label, color in ((all_values, "all", GREY), (chosen, "selection", PREDICTED)):
+            figure.add_histogram(
+                x=values[name],
+                xbins=bins,
+                autobinx=False,
+                histnorm="percent",
+                name=label,
+                legendgroup=label,
+                showlegend=number == 0,
+                marker={"color": color},
+                opacity=1.0 if label == "all" else 0.7,
+                hovertemplate=f"{name} %{{x}}: %{{y:.1f}} % of {label}<extra></extra>",
+                **place,
+            )
+        figure.update_xaxes(title=name, **place)
+    figure.update_yaxes(showticklabels=False, ticks="", showgrid=False)
+    figure.update_layout(**LAYOUT, height=150 * rows + 40, barmode="overlay", bargap=0.04)
+    return figure
+
+
+def walk_figure(
+    places: ArrayLike, path: Walk, names: Sequence[str], *, step: int, axis: str, here: float | None = None
+) -> go.Figure:
+    """Properties along a walk through the latent space.
+
+    Args:
+        places: Where its steps are, shape (S,).
+        path: The walk.
+        names: Properties to draw.
+        step: The one whose volume is shown.
+        axis: Title of the axis of the places.
+        here: Place where the walk was begun, if it is to be marked.
+    """
+    at = np.asarray(places, dtype=np.float64)
+    figure = go.Figure()
+    for name in names:
+        row = [*PROPERTIES].index(name)
+        color = CLASS_COLORS[row]
+        mean, std = path.mean[:, row], path.std[:, row]
+        figure.add_scatter(
+            x=np.concatenate([at, at[::-1]]),
+            y=np.concatenate([mean + std, (mean - std)[::-1]]),
+            fill="toself",
+            fillcolor=_faded(color),
+            mode="none",
+            legendgroup=name,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=at,
+            y=path.expected[:, row],
+            mode="lines",
+            line={"color": color, "dash": "dot", "width": 1.5},
+            legendgroup=name,
+            showlegend=False,
+            hovertemplate=f"{name}, mean over realisations: %{{y:.1f}} GPa<extra></extra>",
+        )
+        figure.add_scatter(
+            x=at,
+            y=mean,
+            mode="lines+markers",
+            name=name,
+            line={"color": color, "width": 2},
+            marker={"size": [11 if number == step else 5 for number in range(len(at))], "color": color},
+            legendgroup=name,
+            hovertemplate=f"{name}, this volume: %{{y:.1f}} GPa<extra></extra>",
+        )
+    figure.add_vline(x=float(at[step]), line={"width": 1, "color": "#8a929c"})
+    if here is not None:
+        figure.add_vline(x=here, line={"width": 1, "color": "#8a929c", "dash": "dash"})
+    figure.update_layout(**LAYOUT, height=400)
+    figure.update_xaxes(title=axis, zeroline=False)
+    figure.update_yaxes(title="stiffness [GPa]", rangemode="tozero", zeroline=False)
+    return figure
+
+
+def _groups(shade: Shade, shown: NDArray[np.intp]) -> list[tuple[str, NDArray[np.intp], dict]]:
+    """Name, volumes and marker of every trace of a map."""
+    values = shade.values[shown]
+    if not shade.is_class:
+        low, high = (float(end) for end in np.quantile(shade.values, (0.01, 0.99)))
+        bar = {"title": {"text": shade.name, "side": "right"}, "thickness": 12, "outlinewidth": 0}
+        scale = {"colorscale": SEQUENTIAL, "cmin": low, "cmax": high, "showscale": True, "colorbar": bar}
+        return [("volumes", shown, {"color": values.tolist()} | scale)]
+    names = sorted(set(shade.values.tolist()), key=_rank)
+    groups = []
+    for name in names:
+        color, symbol = class_style(name, names)
+        groups.append((name, shown[values == name], {"color": color, "symbol": symbol}))
+    return groups
+
+
+def _rank(name: str) -> tuple[int, str]:
+    families = list(FAMILIES)
+    return (families.index(name) if name in families else len(families), name)
+
+
+def _faded(color: str) -> str:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.16)"

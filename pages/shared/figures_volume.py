@@ -1,0 +1,92 @@
+"""Figures of the Predict page: grey values, directional stiffness, the place among the training data."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET
+from vaereg.elasticity import directional_young
+
+__all__ = ["grey_figure", "place_figure", "young_figure"]
+
+
+def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
+    """Voxels per grey value, counts (B,) between edges (B + 1,), and the threshold."""
+    borders = np.asarray(edges)
+    centres = (borders[:-1] + borders[1:]) / 2
+    stiff = centres > level
+    figure = go.Figure()
+    for name, chosen, color in (("soft", ~stiff, GREY), ("stiff", stiff, PREDICTED)):
+        figure.add_bar(
+            x=centres[chosen],
+            y=np.asarray(counts)[chosen],
+            name=name,
+            marker={"color": color, "line": {"width": 0}},
+            hovertemplate="value %{x:.4g}: %{y} voxels<extra></extra>",
+        )
+    figure.add_vline(x=level, line={"color": TARGET, "width": 2})
+    figure.update_layout(**LAYOUT, height=190, bargap=0)
+    figure.update_xaxes(title="grey value [-]")
+    figure.update_yaxes(title="voxels", showticklabels=False)
+    return figure
+
+
+def young_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
+    """Young's modulus E(n) along every direction n, one surface for each stiffness (6, 6) [GPa]."""
+    azimuth, height = np.linspace(0.0, 2.0 * np.pi, 73), np.linspace(0.0, np.pi, 37)
+    directions = np.stack(
+        [
+            np.outer(np.cos(azimuth), np.sin(height)),
+            np.outer(np.sin(azimuth), np.sin(height)),
+            np.outer(np.ones_like(azimuth), np.cos(height)),
+        ],
+        axis=-1,
+    )
+    figure = go.Figure()
+    for name, matrix in stiffness.items():
+        young = directional_young(matrix, directions)
+        x, y, z = np.moveaxis(directions * young[..., None], -1, 0)
+        figure.add_surface(
+            x=x,
+            y=y,
+            z=z,
+            surfacecolor=young,
+            name=name,
+            opacity=1.0 if len(stiffness) == 1 else 0.6,
+            colorscale="Viridis",
+            colorbar={"title": {"text": "E(n) [GPa]"}, "thickness": 12, "len": 0.7},
+            showscale=len(stiffness) == 1,
+            customdata=young,
+            hovertemplate=name + " E(n) = %{customdata:.1f} GPa<extra></extra>",
+        )
+    axis = {"showbackground": False, "zeroline": False}
+    figure.update_layout(**LAYOUT, height=420)
+    figure.update_scenes(
+        aspectmode="data",
+        xaxis={**axis, "title": {"text": "x [GPa]"}},
+        yaxis={**axis, "title": {"text": "y [GPa]"}},
+        zaxis={**axis, "title": {"text": "z [GPa]"}},
+    )
+    return figure
+
+
+def place_figure(
+    samples: NDArray[np.floating], place: NDArray[np.floating], nearest: NDArray[np.intp]
+) -> go.Figure:
+    """A volume (2,) among the samples of the latent map (M, 2), and which of these are nearest."""
+    figure = go.Figure()
+    marks = (
+        ("training data", samples, {"color": GREY, "size": 4}),
+        ("nearest", samples[nearest], {"color": TARGET, "size": 9}),
+        ("this volume", place[None], {"color": PREDICTED, "size": 14, "symbol": "diamond"}),
+    )
+    for name, points, marker in marks:
+        figure.add_scattergl(
+            x=points[:, 0], y=points[:, 1], mode="markers", name=name, marker=marker, hoverinfo="name"
+        )
+    figure.update_layout(**LAYOUT, height=360)
+    figure.update_xaxes(title="first principal axis [-]", zeroline=False)
+    figure.update_yaxes(title="second principal axis [-]", zeroline=False)
+    return figure

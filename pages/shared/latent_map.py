@@ -1,0 +1,363 @@
+"""The latent map of the Explore page, and what is chosen in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import map_state, state, widgets
+from pages.shared.background import volume_hash
+from pages.shared.figures import COMPONENT_COLORS
+from pages.shared.figures_maps import COMPONENT, SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
+from pages.shared.gallery import Caption, Line, Row, selected_volume, volume_gallery
+from pages.shared.places import (
+    Place,
+    design_places,
+    item_places,
+    sample_key,
+    sample_number,
+    sample_place,
+    typical_samples,
+)
+from pages.shared.shortlist import ShortlistItem
+from vaereg.checkpoint import Checkpoint
+from vaereg.elasticity import PROPERTIES
+from vaereg.embedding import Embedding
+from vaereg.explore import axis_variance
+from vaereg.prediction import encode_batch, predict
+
+__all__ = ["View", "show_chosen", "show_gallery", "show_map", "view_inputs"]
+
+SHOWN_MOST = 12
+"""Volumes of a selection in the gallery."""
+NEIGHBOURS = 8
+SHOWN = PROPERTIES[:3]
+"""Properties in the captions of the gallery."""
+FRACTION, FAMILY, BY_COMPONENT = "volume fraction [-]", "family", "component"
+PLANES = ("PCA", "UMAP")
+_PLANE_HELP = (
+    "PCA: the two directions in which the latent vectors differ most, true to scale. "
+    "UMAP: volumes that are near each other stay so; distances between groups mean little."
+)
+_WALK_HELP = "As an end of the path below."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """How the map is drawn."""
+
+    plane: str
+    """One of `PLANES`."""
+    shade: str
+    """What colours the points."""
+    designs: bool
+    """Whether the designs of the current target are on it."""
+    shortlist: bool
+    """Whether the volumes that were put aside are on it."""
+
+
+def view_inputs() -> View:
+    """Plane, colour and overlays of the map."""
+    plane = st.segmented_control(
+        "Plane",
+        PLANES,
+        default=PLANES[0],
+        required=True,
+        help=_PLANE_HELP,
+        key=map_state.PLANE,
+        persist_state="session",
+    )
+    shades = [f"{name} [GPa]" for name in PROPERTIES] + [FRACTION, FAMILY, BY_COMPONENT]
+    shade = st.selectbox(
+        "Colour by",
+        shades,
+        index=shades.index(FAMILY),
+        key=map_state.SHADE,
+        persist_state="session",
+        help="Component: the one that explains a volume best, given its properties.",
+    )
+    designs = st.toggle(
+        "Current designs",
+        True,
+        key=map_state.WITH_DESIGNS,
+        persist_state="session",
+        help="Those of the Design page, diamonds in the colour of their component.",
+    )
+    shortlist = st.toggle(
+        "Shortlist",
+        True,
+        key=map_state.WITH_SHORTLIST,
+        persist_state="session",
+        help="Volumes put aside, stars.",
+    )
+    return View(plane=plane or PLANES[0], shade=shade, designs=designs, shortlist=shortlist)
+
+
+def show_map(checkpoint: Checkpoint, embedding: Embedding, view: View, places: Mapping[str, Place]) -> None:
+    """The map; what the user chooses in it is noted for the rest of the page.
+
+    Args:
+        checkpoint: The model.
+        embedding: Its map.
+        view: What is asked for.
+        places: Designs and shortlist by key.
+    """
+    overlays = _overlays(embedding, view, places)
+    drawn = (view, *(key for one in overlays for key in one.keys))
+    figure = map_figure(
+        embedding.pca if view.plane == "PCA" else embedding.umap,
+        _labels(embedding, checkpoint.hash),
+        _shade(embedding, view.shade),
+        axes=_axes(embedding, view.plane),
+        overlays=overlays,
+        selected=_sample_numbers(map_state.drawn_choice(drawn)),
+    )
+    st.plotly_chart(
+        figure,
+        key=map_state.LATENT_MAP,
+        on_select=map_state.note_selection,
+        selection_mode=("points", "box", "lasso"),
+        config={
+            "displaylogo": False,
+            "modeBarButtonsToRemove": ["toImage", "autoScale2d"],
+            "scrollZoom": True,
+        },
+        alt=f"Latent map of {len(embedding)} volumes, {view.plane}, coloured by {view.shade}",
+    )
+
+
+def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str, Place]) -> None:
+    """Figures of what is chosen: one place, or histograms of many."""
+    keys = map_state.choice()
+    if not keys:
+        st.info(
+            "**Click** a point to see its volume and what lies near it, or take the **lasso** and "
+            "draw around some."
+        )
+        st.caption(
+            "Each point is a volume of the data set, placed by what the encoder sees in it. Lasso and box "
+            "are in the toolbar at the map; its four arrows lead back to clicking. The wheel zooms."
+        )
+    elif len(keys) == 1:
+        _show_place(checkpoint, embedding, find_place(embedding, places, keys[0]))
+    else:
+        rows = np.array(_sample_numbers(keys), dtype=np.intp)
+        st.subheader(f"{len(rows)} volumes")
+        families, counts = np.unique(embedding.family[rows], return_counts=True)
+        most = np.argsort(-counts, kind="stable")[:4]
+        text = ", ".join(f"{families[i]} {counts[i]}" for i in most)
+        more = len(families) - len(most)
+        st.caption(text + (f" and {more} other families" if more > 0 else ""))
+        columns = _numbers(embedding)
+        figure = histogram_figure(columns, {name: values[rows] for name, values in columns.items()})
+        st.plotly_chart(figure, key="map-histograms", config={"displayModeBar": False})
+
+
+def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
+    """Volumes of what is chosen: a place and its neighbours, the first of many, or typical ones of all."""
+    keys, note = map_state.choice(), ""
+    if len(keys) == 1:
+        place = find_place(embedding, places, keys[0])
+        nearest = embedding.nearest(place.latent[None], NEIGHBOURS + 1)[0]
+        near = [sample_place(embedding, int(i)) for i in nearest if sample_key(int(i)) != place.key]
+        near = near[:NEIGHBOURS]
+        if place.make_volume().shape != (embedding.size,) * 3:
+            _gallery(map_state.PLACE_VIEW, [place], [Row(panels=[0], color=_color(place))], embedding, place)
+            _gallery(map_state.GALLERY, near, [_row(near, 0, "Nearest in the map's space")], embedding, None)
+            return
+        rows = [_row([place], 0, "Chosen"), _row(near, 1, "Nearest", "by latent vector, all axes")]
+        _gallery(map_state.GALLERY, [place, *near], rows, embedding, place)
+        return
+    if keys:
+        shown = [sample_place(embedding, i) for i in _sample_numbers(keys)[:SHOWN_MOST]]
+        if len(keys) > SHOWN_MOST:
+            note = f"the first {SHOWN_MOST} of {len(keys)}"
+        rows = [_row(shown, 0, "Selection", note)]
+    else:
+        shown = [sample_place(embedding, i) for i in typical_samples(embedding).values()][:SHOWN_MOST]
+        rows = [_row(shown, 0, "Typical volumes", "nearest to the middle of their family")]
+    _gallery(map_state.GALLERY, shown, rows, embedding, None)
+
+
+def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
+    """Designs of the current target and volumes that were put aside, by key."""
+    designs = state.current_designs()
+    own = [] if designs is None else design_places(designs)
+
+    def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return _latent(checkpoint, checkpoint.hash, volume_hash(volume), volume)
+
+    items = item_places(state.shortlist(), checkpoint.hash, encode)
+    return {place.key: place for place in own + items}
+
+
+def find_place(embedding: Embedding, places: Mapping[str, Place], key: str) -> Place:
+    """The place that a key stands for."""
+    number = sample_number(key)
+    return places[key] if number is None else sample_place(embedding, number)
+
+
+def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> None:
+    st.subheader(state.plain(place.name[:1].upper() + place.name[1:]))
+    facts = [place.note, f"volume fraction {place.volume_fraction:.3f}"]
+    if place.component is not None:
+        facts.append(f"component {place.component + 1}")
+    st.caption(state.plain(" · ".join(fact for fact in facts if fact)))
+    known = np.sort(embedding.properties, axis=0)
+    rank = [np.searchsorted(known[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
+    table = {
+        f"{place.source.capitalize()} [GPa]": place.properties,
+        "Higher than … of the map [%]": 100.0 * np.array(rank) / len(embedding),
+    }
+    widgets.show_table(widgets.property_table(table), key="map-properties", missing="–")
+    with st.container(horizontal=True):
+        clicked = [
+            st.button(label, on_click=map_state.keep_end, args=(place.key, end), help=_WALK_HELP)
+            for end, label in enumerate(("Walk from here", "Walk to here"))
+        ]
+        if not place.key.startswith("shortlist "):
+            clicked.append(st.button("Shortlist", on_click=_put_aside, args=(checkpoint, place)))
+        if any(clicked):
+            st.rerun()  # the whole page: the walk and the overlays change
+        if st.button("Open in Predict"):
+            state.show_volume(place.name, place.make_volume())
+            st.switch_page("pages/predict.py")
+    if map_state.former_choice():
+        st.button(
+            f"Back to the selection of {len(map_state.former_choice())} volumes",
+            on_click=map_state.restore,
+            type="tertiary",
+            icon="↩",
+        )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _latent(
+    _checkpoint: Checkpoint, checkpoint_hash: str, name: str, _volume: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Latent vector of a volume that this model did not decode, shape (D,)."""
+    return encode_batch(_checkpoint, _volume[None])[2][0]
+
+
+def _put_aside(checkpoint: Checkpoint, place: Place) -> None:
+    volume = place.make_volume()
+    found = predict(checkpoint, volume)
+    state.add_to_shortlist(
+        ShortlistItem(
+            name=place.name,
+            volume=volume,
+            origin=f"Explore, {place.note}",
+            mean=found.mean[0],
+            std=found.std[0],
+            latent=np.asarray(place.latent, dtype=np.float64),
+            component=place.component,
+            checkpoint=checkpoint.hash,
+        )
+    )
+
+
+def _gallery(
+    key: str, places: Sequence[Place], rows: Sequence[Row], embedding: Embedding, chosen: Place | None
+) -> None:
+    volumes = np.stack([place.make_volume() for place in places])
+
+    def choose() -> None:
+        index = selected_volume(key, volumes)
+        if index is not None:
+            map_state.choose(places[index].key)
+
+    volume_gallery(
+        key,
+        volumes,
+        rows,
+        [_caption(embedding, place) for place in places],
+        selected=None if chosen is None else 0,
+        on_select=choose,
+    )
+
+
+def _caption(embedding: Embedding, place: Place) -> Caption:
+    number = sample_number(place.key)
+    title = place.name if number is None else str(embedding.family[number])
+    values = [f"{value:.1f}" for value in place.properties[: len(SHOWN)]]
+    return Caption(
+        title=title,
+        badge="" if number is None else f"{number}",
+        columns=SHOWN,
+        lines=[Line(label=place.source, values=values, kind=place.source)],
+    )
+
+
+def _row(places: Sequence[Place], begin: int, title: str, note: str = "") -> Row:
+    panels = list(range(begin, begin + len(places)))
+    return Row(panels=panels, color=COMPONENT_COLORS[0], title=title, weight=1.0, note=note)
+
+
+def _color(place: Place) -> str:
+    return COMPONENT_COLORS[(place.component or 0) % len(COMPONENT_COLORS)]
+
+
+def _sample_numbers(keys: Sequence[str]) -> list[int]:
+    return [number for number in map(sample_number, keys) if number is not None]
+
+
+def _numbers(embedding: Embedding) -> dict[str, NDArray[np.floating]]:
+    """Everything of the map that is a number, by name with unit."""
+    columns = {f"{name} [GPa]": embedding.properties[:, i] for i, name in enumerate(PROPERTIES)}
+    return columns | {FRACTION: embedding.volume_fraction}
+
+
+def _shade(embedding: Embedding, name: str) -> Shade:
+    if name == FAMILY:
+        return Shade(name=name, values=embedding.family)
+    if name == BY_COMPONENT:
+        return Shade(name=name, values=np.array([f"{COMPONENT}{k + 1}" for k in embedding.component]))
+    return Shade(name=name, values=_numbers(embedding)[name])
+
+
+def _axes(embedding: Embedding, plane: str) -> tuple[str, str]:
+    if plane != "PCA":
+        return "UMAP, first [-]", "UMAP, second [-]"
+    first, second = (f"{100 * share:.0f} %" for share in axis_variance(embedding)[:2])
+    return f"principal axis 1, {first} of the variance [-]", f"principal axis 2, {second} [-]"
+
+
+def _overlays(embedding: Embedding, view: View, places: Mapping[str, Place]) -> list[Overlay]:
+    overlays = []
+    for name, begin, wanted, symbol in (
+        ("designs", "design ", view.designs, "diamond"),
+        ("shortlist", "shortlist ", view.shortlist, "star"),
+    ):
+        found = [place for key, place in places.items() if key.startswith(begin)] if wanted else []
+        if not found:
+            continue
+        latent = np.stack([place.latent for place in found])
+        project = embedding.project_pca if view.plane == "PCA" else embedding.project_umap
+        overlays.append(
+            Overlay(
+                name=name,
+                keys=[place.key for place in found],
+                labels=[f"{_plain_text(place.name)}<br>{_plain_text(place.note)}" for place in found],
+                places=project(latent),
+                colors=[SHORTLIST_COLOR if name == "shortlist" else _color(place) for place in found],
+                symbol=symbol,
+            )
+        )
+    return overlays
+
+
+def _plain_text(text: str) -> str:
+    """Text from outside, without what Plotly takes for markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%", "&#37;")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _labels(_embedding: Embedding, checkpoint_hash: str) -> list[str]:
+    columns = zip(_embedding.family, _embedding.properties, _embedding.volume_fraction, strict=True)
+    return [
+        f"sample {number}, {family}<br>C11 {row[0]:.1f}, C22 {row[1]:.1f}, C33 {row[2]:.1f} GPa"
+        f"<br>volume fraction {fraction:.2f}"
+        for number, (family, row, fraction) in enumerate(columns)
+    ]

@@ -1,0 +1,140 @@
+"""What the Explore page remembers: its keys of the session state, and what is chosen in the latent map."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.places import sample_key, sample_number
+
+__all__ = [
+    "choice",
+    "choose",
+    "drawn_choice",
+    "forget",
+    "former_choice",
+    "keep_end",
+    "kept_keys",
+    "note_selection",
+    "restore",
+]
+
+LATENT_MAP = "latent-map"
+PLANE = "map-plane"
+SHADE = "map-shade"
+WITH_DESIGNS = "map-designs"
+WITH_SHORTLIST = "map-shortlist"
+GALLERY = "map-gallery"
+PLACE_VIEW = "map-place"
+WALK_KIND = "walk-kind"
+WALK_ENDS = ("walk-from", "walk-to")
+WALK_AXIS = "walk-axis"
+WALK_SEED = "walk-seed"
+WALK_STEP = "walk-step"
+WALK_PROPERTIES = "walk-properties"
+WALK_GALLERY = "walk-gallery"
+_EXPLORED = "explored"
+
+MOST_KEPT = 8
+"""Samples that are remembered as ends of walks."""
+
+
+@dataclass(slots=True)
+class Explored:
+    chosen: tuple[str, ...] = ()
+    """Keys of the chosen places."""
+    former: tuple[str, ...] = ()
+    """Several places of which the one that is chosen was picked."""
+    kept: tuple[str, ...] = ()
+    """Samples that were made ends of walks, the latest first."""
+    drawn: object = None
+    """What the figure shows, but for the choice."""
+    drawn_choice: tuple[str, ...] = ()
+    """The choice that is part of the figure."""
+    redraw: bool = False
+    """Whether the choice was made elsewhere than in the figure."""
+
+
+def choice() -> tuple[str, ...]:
+    """Keys of what is chosen."""
+    return _explored().chosen
+
+
+def former_choice() -> tuple[str, ...]:
+    """The selection that the chosen place was picked from; empty if there is none."""
+    return _explored().former
+
+
+def note_selection() -> None:
+    """Take over what the user has just chosen in the figure."""
+    one = _explored()
+    points: list[dict[str, Any]] = st.session_state[LATENT_MAP]["selection"]["points"]
+    named = [point["customdata"] for point in points if point.get("customdata") is not None]
+    keys = tuple(dict.fromkeys(map(_key, named)))
+    if len(keys) > 1:  # a lasso takes the points of overlays too; they are not part of the map
+        keys = tuple(key for key in keys if sample_number(key) is not None)
+    one.chosen, one.former = keys, ()
+
+
+def choose(key: str) -> None:
+    """Choose one place, from outside the figure."""
+    one = _explored()
+    if len(one.chosen) > 1:
+        one.former = one.chosen
+    one.chosen, one.redraw = (key,), True
+
+
+def restore() -> None:
+    """Go back to the selection that the chosen place was picked from."""
+    one = _explored()
+    one.chosen, one.former, one.redraw = one.former, (), True
+
+
+def drawn_choice(drawn: object) -> tuple[str, ...]:
+    """The choice that the figure must show by itself.
+
+    The browser shows a choice that is made in a figure, for as long as the figure stays the same to the last
+    bit: so it is drawn only into a figure that changes anyway.
+
+    Args:
+        drawn: What else the figure shows.
+    """
+    one = _explored()
+    if one.redraw or one.drawn != drawn:
+        one.drawn, one.drawn_choice, one.redraw = drawn, one.chosen, False
+    return one.drawn_choice
+
+
+def keep_end(key: str, end: int) -> None:
+    """Make a place the start (0) or the end (1) of the path."""
+    one = _explored()
+    if sample_number(key) is not None:
+        one.kept = tuple(dict.fromkeys((key, *one.kept)))[:MOST_KEPT]
+    st.session_state[WALK_ENDS[end]] = key
+
+
+def kept_keys() -> tuple[str, ...]:
+    """Samples that were made ends of walks, the latest first."""
+    return _explored().kept
+
+
+def forget(known: Container[str]) -> None:
+    """Drop choices that stand for nothing any more: designs of a former target, items put back.
+
+    Args:
+        known: Keys of the designs and of the shortlist that are there now.
+    """
+    one = _explored()
+    if not all(sample_number(key) is not None or key in known for key in one.chosen):
+        one.chosen, one.redraw = (), True
+
+
+def _explored() -> Explored:
+    return st.session_state.setdefault(_EXPLORED, Explored())
+
+
+def _key(customdata: str | int | list[str | int]) -> str:
+    """Key of a point of the figure."""
+    value = customdata[0] if isinstance(customdata, list) else customdata
+    return value if isinstance(value, str) else sample_key(value)

@@ -1,0 +1,143 @@
+"""Places of the latent space that the Explore page knows: samples, designs, volumes put aside."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pages.shared.shortlist import ShortlistItem
+from vaereg.design import Designs
+from vaereg.embedding import Embedding
+
+__all__ = [
+    "Place",
+    "design_places",
+    "item_places",
+    "sample_key",
+    "sample_number",
+    "sample_place",
+    "typical_samples",
+]
+
+_SAMPLE = "sample "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Place:
+    """A volume and its latent vector."""
+
+    key: str
+    """Tells it from all others of the session."""
+    name: str
+    """What it is called in the page."""
+    note: str
+    """What else is known of it, in words."""
+    latent: NDArray[np.floating]
+    """Shape (D,)."""
+    component: int | None
+    """Mixture component, from 0."""
+    volume_fraction: float
+    """Of the stiff phase [-]."""
+    properties: NDArray[np.floating]
+    """Shape (T,) [GPa]; not a number where nothing is known."""
+    source: str
+    """Whose properties they are: the solver's, or predicted."""
+    make_volume: Callable[[], NDArray[np.uint8]]
+    """Its voxels, shape (X, Y, Z)."""
+
+
+def sample_key(index: int) -> str:
+    """Key of a volume of the latent map."""
+    return f"{_SAMPLE}{index}"
+
+
+def sample_number(key: str) -> int | None:
+    """Volume of the latent map that a key stands for; None if it stands for something else."""
+    number = key.removeprefix(_SAMPLE)
+    return int(number) if key != number and number.isdecimal() else None
+
+
+def sample_place(embedding: Embedding, index: int, name: str | None = None) -> Place:
+    """A volume of the latent map.
+
+    Args:
+        embedding: The map.
+        index: Number of the volume.
+        name: What to call it, if not by number and family.
+    """
+    return Place(
+        key=sample_key(index),
+        name=name or f"sample {index}, {embedding.family[index]}",
+        note=f"{embedding.split[index]} split, seed {embedding.seed[index]}",
+        latent=embedding.latent[index],
+        component=int(embedding.component[index]),
+        volume_fraction=float(embedding.volume_fraction[index]),
+        properties=embedding.properties[index],
+        source="solver",
+        make_volume=lambda: embedding.volume(index),
+    )
+
+
+def typical_samples(embedding: Embedding) -> dict[str, int]:
+    """Of each family the volume that is nearest to the mean of its latent vectors."""
+    found = {}
+    for family in sorted(set(embedding.family.tolist())):
+        rows = np.flatnonzero(embedding.family == family)
+        latent = embedding.latent[rows]
+        found[family] = int(rows[np.linalg.norm(latent - latent.mean(0), axis=1).argmin()])
+    return found
+
+
+def design_places(designs: Designs) -> list[Place]:
+    """The designs of the current target."""
+    return [
+        Place(
+            key=f"design {number} {designs.seed}",
+            name=f"design #{number + 1}",
+            note=f"component {component + 1}, {designs.size}³ voxels",
+            latent=designs.latent[number],
+            component=int(component),
+            volume_fraction=float(designs.microstructures[number].mean()),
+            properties=designs.mean[number],
+            source="predicted",
+            make_volume=lambda number=number: designs.microstructures[number],
+        )
+        for number, component in enumerate(designs.component)
+    ]
+
+
+def item_places(
+    items: Iterable[ShortlistItem], checkpoint: str, encode: Callable[[NDArray[np.uint8]], NDArray]
+) -> list[Place]:
+    """The volumes that were put aside.
+
+    Args:
+        items: The shortlist.
+        checkpoint: Hash of the checkpoint whose latent space is meant.
+        encode: Gives the latent vector (D,) of a volume that this checkpoint did not decode.
+    """
+    places = []
+    for item in items:
+        own = item.latent is not None and item.checkpoint == checkpoint
+        known = item.stiffness is not None
+        properties = np.diag(item.stiffness) if item.stiffness is not None else item.mean
+        places.append(
+            Place(
+                key=f"shortlist {item.hash}",
+                name=item.name,
+                note=item.origin,
+                latent=item.latent if own and item.latent is not None else encode(item.volume),
+                component=item.component if own else None,
+                volume_fraction=float(item.volume.mean()),
+                properties=np.full(6, np.nan) if properties is None else properties,
+                source="solver" if known else "predicted",
+                make_volume=lambda item=item: item.volume,
+            )
+        )
+    return places
+
+
+def common_shape(volumes: Sequence[NDArray[np.uint8]]) -> bool:
+    """Whether volumes have the same number of voxels along every axis."""
+    return len({volume.shape for volume in volumes}) == 1

@@ -1,0 +1,132 @@
+"""Longer work for the solver in the background: what can be asked for, and how far it is."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.elasticity import TwoPhase
+from vaereg.mesh import MeshCheck, mesh_check
+from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
+from vaereg.storage import Target
+
+__all__ = [
+    "RTOL",
+    "TASK_NAMES",
+    "MeshTask",
+    "Progress",
+    "RefineTask",
+    "Task",
+    "Work",
+    "begin_work",
+    "volume_hash",
+    "volume_name",
+]
+
+RTOL = 1e-3
+"""Relative residual of the solver [-], in float32: the error of the stiffness is about its square."""
+
+TASK_NAMES = ("mesh ", "refine ")
+"""How names of tasks begin; those of volumes begin with a hash."""
+
+Status = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshTask:
+    """Solve a volume on its grid and on one refined by two."""
+
+    volume: NDArray[np.uint8]
+    """Two-phase volume, shape (X, Y, Z)."""
+    materials: TwoPhase | None = None
+    """The two phases; the reference pair if left out."""
+
+    @property
+    def name(self) -> str:
+        """Equal for equal tasks."""
+        return f"mesh {volume_name(self.volume, self.materials)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefineTask:
+    """Bring a volume onto a target; see `vaereg.refine`."""
+
+    volume: NDArray[np.uint8]
+    """Two-phase volume, shape (X, Y, Z)."""
+    targets: Mapping[str, Target]
+    """Wanted values or ranges by name."""
+    materials: TwoPhase | None = None
+    """The two phases; the reference pair if left out."""
+    tolerance: float = TOLERANCE
+    """Relative distance that counts as reached [-]."""
+    max_solves: int = MAX_SOLVES
+    """Largest number of solves."""
+
+    @property
+    def name(self) -> str:
+        """Equal for equal tasks."""
+        asked = f"{sorted(self.targets.items())} {self.tolerance} {self.max_solves}"
+        return f"refine {volume_name(self.volume, self.materials)} {asked}"
+
+
+Task = MeshTask | RefineTask
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a task is."""
+
+    status: Status
+    """A refinement between two solves is running."""
+    history: tuple[Step, ...] = ()
+    """Solves of a refinement so far."""
+    result: Refinement | MeshCheck | None = None
+    """What was found, once it is done."""
+    error: Exception | None = None
+    """Why it failed."""
+
+
+@dataclass(slots=True)
+class Work:
+    """A task under way."""
+
+    call: Callable[[Any], Any]
+    """What a worker does next: `advance` a search, or check a mesh."""
+    argument: Any
+    """The search as far as it is, or the task."""
+    sessions: set[str]
+    """Who asked for it."""
+    begun: bool = False
+
+    @property
+    def history(self) -> tuple[Step, ...]:
+        return self.argument.history if isinstance(self.argument, Search) else ()
+
+
+def begin_work(task: Task, session: str) -> Work:
+    """What is to be done for a task; raises ValueError where it cannot be done."""
+    if isinstance(task, MeshTask):
+        return Work(call=_check_mesh, argument=task, sessions={session})
+    search = begin(
+        task.volume, task.targets, task.materials, tolerance=task.tolerance, max_solves=task.max_solves
+    )
+    return Work(call=advance, argument=search, sessions={session})
+
+
+def volume_name(volume: NDArray[np.uint8], materials: TwoPhase | None) -> str:
+    """Hash of a two-phase volume, and of its materials."""
+    return f"{volume_hash(volume)} {materials or TwoPhase()}"
+
+
+def volume_hash(volume: NDArray[np.uint8]) -> str:
+    """Hash of a two-phase volume: of its shape and its voxels."""
+    digest = hashlib.sha256(str(volume.shape).encode())
+    digest.update(np.packbits(volume).tobytes())
+    return digest.hexdigest()
+
+
+def _check_mesh(task: MeshTask) -> MeshCheck:
+    return mesh_check(task.volume, task.materials, rtol=RTOL, dtype=np.float32)

@@ -1,0 +1,255 @@
+"""Files of the user to the volume of the Predict page: which array, which phases, which part."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.shared import state
+from pages.shared.figures_volume import grey_figure
+from vaereg.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
+from vaereg.segmentation import (
+    MAX_LABELS,
+    Segmentation,
+    crop,
+    histogram,
+    labels,
+    otsu_threshold,
+    split_blocks,
+)
+
+__all__ = ["MAX_FILES", "Blocks", "automatic_volume", "chosen_blocks", "upload_inputs"]
+
+MAX_FILES = 20
+MAX_VOXELS = 2**24
+"""Most voxels that a file of this page may hold, 256³; a part of it is then chosen."""
+MAX_MEGABYTES = 100
+MAX_BLOCKS = 64
+EDGES = (16, 32, 48, 64, 96, 128)
+
+_Made = TypeVar("_Made")
+
+_SHOWN, _READ, _BLOCKS = "upload-shown", "upload-read", "upload-blocks"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blocks:
+    """Cubes that a volume was split into."""
+
+    name: str
+    volumes: NDArray[np.uint8]
+    """Shape (N, X, Y, Z)."""
+    starts: NDArray[np.int64]
+    """First voxel of each, shape (N, 3)."""
+
+
+def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
+    """The uploader and, for the file that is chosen, what its numbers mean; shows the volume that follows.
+
+    A file that is refused leaves what was shown before.
+
+    Returns:
+        The files, and why the chosen one was refused, or None.
+    """
+    files = st.file_uploader(
+        "Files of volumes: two phases, grey values or labels",
+        type=[suffix[1:] for suffix in SUFFIXES],
+        accept_multiple_files=True,
+        key=state.UPLOAD,
+        max_upload_size=MAX_MEGABYTES,
+        help=f"{', '.join(SUFFIXES)}, up to {MAX_MEGABYTES} MB and {MAX_VOXELS / 1e6:.0f} million voxels.",
+    )
+    if not files:
+        st.session_state.pop(_BLOCKS, None)
+        return [], None
+    chosen = 0
+    if len(files) > 1:
+        names = [file.name for file in files]
+        chosen = st.selectbox("File that is shown", range(len(files)), len(files) - 1, names.__getitem__)
+    file = files[chosen]
+    try:
+        _show(file)
+    except (ValueError, MemoryError) as error:
+        st.session_state.pop(_BLOCKS, None)
+        return files, str(error) or "the file is too large"
+    return files, None
+
+
+def chosen_blocks() -> Blocks | None:
+    """The blocks of the file that is shown, where the user has asked for them."""
+    return st.session_state.get(_BLOCKS)
+
+
+def automatic_volume(file: UploadedFile) -> tuple[NDArray[np.uint8], str]:
+    """The first volume of a file without a question, and what was done to it: for tables of many files.
+
+    Raises:
+        ValueError: The file holds no such volume, or one that is too large to take as a whole.
+    """
+    array = read_array(file, name=file.name, max_voxels=MAX_VOXELS)
+    note = "as it is"
+    if array.ndim == 4:
+        array, note = array[0], f"volume 1 of {len(array)}"
+    if not np.isin(array, (0, 1)).all():
+        level = otsu_threshold(array)
+        array, note = (array > level).astype(np.uint8), f"values above {level:g} are stiff (Otsu)"
+    return _checked(array, file.name), note
+
+
+def _show(file: UploadedFile) -> None:
+    key = file.file_id
+    raw = _raw_inputs(key) if file.name.lower().endswith(".raw") else None
+    infos = _remember((key, raw), lambda: list_arrays(file, name=file.name, raw=raw))
+    usable = [info.name for info in infos if info.usable]
+    dataset = st.selectbox("Array in the file", usable, key=f"dataset-{key}") if len(usable) > 1 else None
+    array = _remember(
+        (key, raw, dataset),
+        lambda: read_array(file, name=file.name, dataset=dataset, raw=raw, max_voxels=MAX_VOXELS),
+    )
+    name = file.name + (f", {dataset}" if dataset else "")
+    number = 1
+    if array.ndim == 4:
+        if len(array) > 1:
+            number = int(st.number_input("Volume", 1, len(array), key=f"number-{key}"))
+            name += f", volume {number} of {len(array)}"
+        array = array[number - 1] if len(array) else array
+    if array.ndim != 3:
+        raise ValueError(f"{file.name}: expected shape (X, Y, Z) or (N, X, Y, Z), got {array.shape}")
+    segmentation = _phase_inputs(array, f"{key}-{dataset}-{number}")
+    volume = _remember(
+        (key, raw, dataset, number, repr(segmentation)),
+        lambda: as_volumes(segmentation.apply(array, name=file.name), name=file.name, cubic=False)[0],
+    )
+    part, note, blocks = _part_inputs(volume, key, file.name)
+    part = _checked(part, file.name)
+    signature = (key, dataset, number, repr(segmentation), note)
+    if blocks is None:
+        st.session_state.pop(_BLOCKS, None)
+    else:
+        st.session_state[_BLOCKS] = blocks
+    if st.session_state.get(_SHOWN) != signature:
+        st.session_state[_SHOWN] = signature
+        state.show_volume(name + note, part)
+
+
+def _raw_inputs(key: str) -> RawLayout:
+    shape = st.text_input(
+        "Shape of the raw file", "32,32,32", key=f"shape-{key}", help="X,Y,Z: Z runs fastest."
+    )
+    kinds = ["uint8", "<u2", ">u2", "<i2", ">i2", "<f4", ">f4"]
+    kind = st.selectbox("Type of its numbers", kinds, key=f"dtype-{key}")
+    try:
+        lengths = tuple(int(word) for word in shape.split(","))
+    except ValueError as error:
+        raise ValueError(f"expected a shape X,Y,Z, got {shape[:40]!r}") from error
+    return RawLayout(shape=lengths, dtype=kind)
+
+
+def _phase_inputs(array: NDArray, key: str) -> Segmentation:
+    """How the values become phases: nothing for 0 and 1, a choice of labels, or a threshold."""
+    found = labels(array)
+    two_phase = found is not None and set(found.tolist()) <= {0, 1}
+    threshold = stiff = None
+    if found is not None and len(found) < 2 and not two_phase:
+        raise ValueError(f"expected two phases, grey values or labels, got the value {found[0]:g} only")
+    if not two_phase:
+        grey = found is None
+        if found is not None:
+            grey = "grey values" == st.radio(
+                "The values are", ["labels", "grey values"], key=f"kind-{key}", horizontal=True
+            )
+        if grey:
+            threshold = _threshold_input(array, key)
+        elif found is not None:
+            stiff = st.multiselect(
+                "Labels that are stiff",
+                found.tolist(),
+                [found.max().item()],
+                key=f"labels-{key}",
+                help=f"All others are soft. Files of up to {MAX_LABELS} values count as labels.",
+            )
+            if not 0 < len(stiff) < len(found):
+                raise ValueError("expected some labels stiff and some soft, got all of one kind")
+    swap = st.toggle("Swap stiff and soft", key=f"swap-{key}", help="A scan may store the pores as 1.")
+    return Segmentation(threshold=threshold, stiff=stiff, swap=swap)
+
+
+def _threshold_input(array: NDArray, key: str) -> float:
+    counts, edges = _remember(("histogram", key), lambda: histogram(array))
+    start = _remember(("otsu", key), lambda: otsu_threshold(array))
+    low, high = float(array.min()), float(array.max())
+    level = st.slider(
+        "Threshold (larger values are stiff)",
+        low,
+        high,
+        start,
+        (high - low) / 256,
+        key=f"threshold-{key}",
+        help="It begins at Otsu's choice.",
+    )
+    figure = grey_figure(counts, edges, level)
+    st.plotly_chart(figure, key=f"grey-{key}", config={"displayModeBar": False})
+    return float(level)
+
+
+def _part_inputs(
+    volume: NDArray[np.uint8], key: str, name: str
+) -> tuple[NDArray[np.uint8], str, Blocks | None]:
+    """The volume as a whole, a part of it, or one of the blocks that it is split into."""
+    edges = [edge for edge in EDGES if edge <= min(volume.shape)]
+    large = volume.size > state.MAX_EDGE**3
+    if not edges or not (large or min(volume.shape) > EDGES[1]):
+        return volume, "", None
+    ways = (["whole"] if not large else []) + ["part", "blocks"]
+    way = st.radio("Show", ways, key=f"way-{key}", horizontal=True, help="A large volume is shown in parts.")
+    if way == "whole":
+        return volume, "", None
+    edge = st.selectbox("Voxels per edge", edges, min(1, len(edges) - 1), key=f"edge-{key}")
+    if way == "part":
+        starts = [
+            int(
+                st.number_input(
+                    f"First voxel along {axis}", 0, length - edge, (length - edge) // 2, key=f"{axis}-{key}"
+                )
+            )
+            for axis, length in zip("xyz", volume.shape, strict=True)
+        ]
+        return crop(volume, starts, [edge] * 3), f", part {edge}³ from {tuple(starts)}", None
+    blocks, starts = split_blocks(volume, edge)
+    both = np.flatnonzero([block.min() != block.max() for block in blocks])[:MAX_BLOCKS]
+    if len(both) == 0:
+        raise ValueError(f"{name}: expected both phases in a block, got one in each")
+    number = int(st.number_input("Block", 1, len(both), key=f"block-{key}"))
+    kept = Blocks(name=name, volumes=blocks[both], starts=starts[both])
+    return blocks[both[number - 1]], f", block {number} of {len(both)}", kept
+
+
+def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
+    if volume.ndim == 3 and min(volume.shape) < state.MIN_EDGE:
+        raise ValueError(
+            f"{name}: expected at least {state.MIN_EDGE} voxels per edge, got shape {volume.shape}"
+        )
+    if volume.size > state.MAX_EDGE**3:
+        raise ValueError(
+            f"{name}: expected at most {state.MAX_EDGE}³ voxels as a whole, got shape {volume.shape}"
+        )
+    return as_volumes(volume, name=name, cubic=False, both_phases=True)[0]
+
+
+def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
+    """What was made of the last file that was looked at; what could not be made is not tried again."""
+    known = st.session_state.setdefault(_READ, {})
+    if key not in known:
+        if len(known) >= 8:
+            known.clear()
+        try:
+            known[key] = make()
+        except (ValueError, MemoryError) as error:
+            known[key] = ValueError(str(error))
+    if isinstance(known[key], ValueError):
+        raise ValueError(str(known[key]))
+    return known[key]

@@ -1,0 +1,212 @@
+"""What the Predict page says of a volume beside its prediction."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.shared import state, widgets
+from pages.shared.background import QueueFullError
+from pages.shared.figures import COMPONENT_COLORS
+from pages.shared.figures_volume import place_figure, young_figure
+from pages.shared.gallery import Caption, Line, Row, volume_gallery
+from pages.shared.tasks import MeshTask
+from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
+from vaereg.checkpoint import Checkpoint
+from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
+from vaereg.mesh import MeshCheck
+from vaereg.prediction import Prediction, predict
+from vaereg.segmentation import face_mismatch
+
+NEAREST = 3
+_TABLE = "files-table"
+
+
+def material_inputs(pair: TwoPhase) -> TwoPhase:
+    """The two phases of the user; those of the model until others are stated."""
+    with st.expander("Materials"):
+        stiff = st.number_input("Young's modulus, stiff [GPa]", 1e-3, 1e5, pair.e_stiff, key="e-stiff")
+        soft = st.number_input("Young's modulus, soft [GPa]", 1e-6, 1e5, pair.e_soft, key="e-soft")
+        poisson = st.number_input("Poisson ratio [-]", 0.0, 0.49, pair.nu_stiff, 0.01, key="poisson")
+    return TwoPhase(e_stiff=stiff, e_soft=soft, nu_stiff=poisson, nu_soft=poisson)
+
+
+def scale_of(own: TwoPhase, model: TwoPhase) -> float | None:
+    """Factor of all moduli against the model's; None where contrast or Poisson ratio is another."""
+    alike = np.allclose(
+        [own.contrast, own.nu_stiff, own.nu_soft], [model.contrast, model.nu_stiff, model.nu_soft], rtol=1e-6
+    )
+    return own.e_stiff / model.e_stiff if alike else None
+
+
+def periodicity_notice(volume: NDArray[np.uint8]) -> None:
+    """Says so where opposite faces do not fit together."""
+    found = face_mismatch(volume)
+    if found.periodic:
+        return
+    listed = ", ".join(
+        f"{100 * share:.0f} % across {axis}" for axis, share in zip("xyz", found.faces, strict=True)
+    )
+    inside = 100 * found.inside.max()
+    st.info(
+        f"This cell is not periodic: {listed} of the voxels differ between opposite faces, against at most "
+        f"{inside:.0f} % between layers inside. Model and solver repeat the cell, and see a jump there."
+    )
+
+
+def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
+    """Engineering constants and directional stiffness, once the solver has the whole matrix."""
+    if stiffness is None:
+        st.info("Engineering constants need the whole stiffness matrix: they come with the solver's values.")
+        return
+    constants = engineering_constants(stiffness)
+    left, right = st.columns([5, 6], gap="medium")
+    poisson = {
+        f"ν_{a}{b} [-]": constants.poisson[i, j]
+        for i, a in enumerate("xyz")
+        for j, b in enumerate("xyz")
+        if i < j
+    }
+    values = {f"E_{axis} [GPa]": constants.young[i] for i, axis in enumerate("xyz")}
+    values |= {f"G_{plane} [GPa]": constants.shear[i] for i, plane in enumerate(("yz", "xz", "xy"))}
+    values |= poisson | {"Universal anisotropy [-]": float(universal_anisotropy(stiffness))}
+    table = pd.DataFrame({"Constant": list(values), "Solver": [f"{value:.3f}" for value in values.values()]})
+    left.dataframe(table, hide_index=True, key="constants")
+    right.plotly_chart(young_figure({"solver": stiffness}), key="young", config={"displayModeBar": False})
+
+
+def place_panel(checkpoint: Checkpoint, prediction: Prediction) -> None:
+    """Place in the latent map, and the training samples nearest to it."""
+    embedding = checkpoint.embedding
+    if embedding is None:
+        st.info("This checkpoint has no map of its training data.")
+        return
+    nearest = embedding.nearest(prediction.latent, NEAREST)[0]
+    left, right = st.columns([5, 6], gap="medium")
+    figure = place_figure(embedding.pca, embedding.project_pca(prediction.latent)[0], nearest)
+    left.plotly_chart(figure, key="place", config={"displayModeBar": False})
+    columns = PROPERTIES[:3]
+    with right:
+        volume_gallery(
+            "nearest-view",
+            [embedding.volume(int(index)) for index in nearest],
+            [Row(panels=list(range(NEAREST)), color=COMPONENT_COLORS[2], title="Nearest training samples")],
+            [
+                Caption(
+                    title=f"{embedding.family[index]}",
+                    columns=columns,
+                    lines=[
+                        Line(
+                            label="solver",
+                            values=[f"{value:.1f}" for value in embedding.properties[index, : len(columns)]],
+                            kind="solver",
+                        )
+                    ],
+                )
+                for index in nearest
+            ],
+        )
+
+
+def mesh_at_work(volume: NDArray[np.uint8], materials: TwoPhase) -> bool:
+    """Whether the mesh check of a volume is waiting or running."""
+    progress = state.solver().progress(MeshTask(volume=volume, materials=materials))
+    return progress is not None and progress.status in ("waiting", "running")
+
+
+def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
+    """How much the grid matters, on request."""
+    task = MeshTask(volume=volume, materials=materials)
+    progress = state.solver().progress(task)
+    if progress is None or progress.status == "failed":
+        if progress is not None:
+            st.error(f"The mesh check failed. {state.sentence(str(progress.error))}")
+        st.write(
+            "A voxel grid is stiffer than the continuum. The check splits each voxel into 2 × 2 × 2 and "
+            "solves again."
+        )
+        if volume.size > state.MAX_EDGE**3 // 8:
+            st.info("This volume is too large for a mesh check in this page.")
+        elif st.button("Check the mesh"):
+            try:
+                state.solver().start(state.session_name(), [task])
+            except QueueFullError:
+                st.toast("The solver has much to do: ask again in a while.")
+            else:
+                st.rerun()
+        return
+    if isinstance(progress.result, MeshCheck):
+        table = {
+            "This grid [GPa]": np.diag(progress.result.coarse.stiffness),
+            "Refined by two [GPa]": np.diag(progress.result.fine.stiffness),
+            "Change [%]": 100 * progress.result.change,
+        }
+        widgets.show_table(widgets.property_table(table), key="mesh-table", missing="–")
+        return
+    st.write("The mesh check is at work …")
+    if st.button("Cancel the mesh check"):
+        state.solver().cancel(state.session_name(), [task])
+        st.rerun()
+
+
+def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
+    """Predictions of all blocks of a volume, and their spread."""
+    st.subheader(f"{len(blocks.volumes)} blocks of {blocks.volumes.shape[1]}³ voxels")
+    found = predict(checkpoint, blocks.volumes)
+    mean = scale * found.mean
+    spread = {"Mean of blocks [GPa]": mean.mean(0), "Standard deviation of blocks [GPa]": mean.std(0)}
+    widgets.show_table(widgets.property_table(spread), key="spread-table", missing="–")
+    table: dict[str, object] = {"First voxel": [str(tuple(start)) for start in blocks.starts.tolist()]}
+    _figures_table(table, found, scale)
+
+
+def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: float) -> None:
+    """A line for each of several files, to download."""
+    st.subheader("All files")
+    known = st.session_state.setdefault(_TABLE, {})
+    rows: list[dict[str, object]] = []
+    for file in files[:MAX_FILES]:
+        if file.file_id not in known:
+            try:
+                volume, note = automatic_volume(file)
+                known[file.file_id] = (note, predict(checkpoint, volume))
+            except (ValueError, MemoryError) as error:
+                known[file.file_id] = (str(error), None)
+        note, found = known[file.file_id]
+        row: dict[str, object] = {"File": file.name, "Note": note}
+        if found is not None:
+            row |= {
+                "Volume fraction [-]": float(found.volume_fraction[0]),
+                "Novelty [-]": float(found.novelty[0]),
+            }
+            for i, name in enumerate(PROPERTIES):
+                row |= {
+                    f"{name} [GPa]": scale * found.mean[0, i],
+                    f"{name} ± std [GPa]": scale * found.std[0, i],
+                }
+        rows.append(row)
+    if len(files) > MAX_FILES:
+        st.warning(f"The table holds the first {MAX_FILES} of {len(files)} files.")
+    _show_and_offer(pd.DataFrame(rows), "files")
+
+
+def _figures_table(table: Mapping[str, object], found: Prediction, scale: float) -> None:
+    columns: dict[str, object] = dict(table) | {"Volume fraction [-]": found.volume_fraction}
+    for i, name in enumerate(PROPERTIES):
+        columns |= {f"{name} [GPa]": scale * found.mean[:, i], f"{name} ± std [GPa]": scale * found.std[:, i]}
+    _show_and_offer(pd.DataFrame(columns | {"Novelty [-]": found.novelty}), "blocks")
+
+
+def _show_and_offer(table: pd.DataFrame, name: str) -> None:
+    widgets.show_table(table, key=f"{name}-shown", missing="–")
+    safe = table.copy()
+    for column in safe.select_dtypes(
+        "str"
+    ):  # a name that begins like a formula would be run by a spreadsheet
+        safe[column] = safe[column].str.replace(r"^([=+\-@])", r"'\1", regex=True)
+    st.download_button(
+        "Download the table (.csv)", safe.to_csv(index=False), f"{name}.csv", "text/csv", on_click="ignore"
+    )

@@ -1,0 +1,142 @@
+"""What stands beside the model: baselines, its components in a picture, the card from stored figures."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vaereg.checkpoint import Checkpoint
+from vaereg.evaluation import held_out_rows, known_rows
+from vaereg.report import model_card, read_baselines
+from vaereg.storage import Dataset
+
+ROOT = Path(__file__).parents[1]
+FAMILY = "gaussian-free"
+NAMES = ("volume fraction", "two-point statistics", "five-block CNN", "forward-only encoder")
+
+
+def benchmark(name: str, *arguments: object) -> None:
+    """Run a program of benchmarks/ in this process, as if with these arguments."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, *map(str, arguments)])
+        module(name).main()
+
+
+def module(name: str) -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def out(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_dataset_path: Path,
+    tiny_checkpoint_path: Path,
+    tiny_metrics: dict[str, Any],
+) -> Path:
+    """Record of all baselines, of seconds, and of one other run."""
+    folder = tmp_path_factory.mktemp("baselines")
+    out, run = folder / "record.json", folder / "run.json"
+    run.write_text(json.dumps(tiny_metrics))
+    flags = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--held-out", FAMILY]
+    benchmark("baselines", *flags, "--minutes", 0.005, "--run", f"other={run}", "--out", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def record(out: Path) -> dict[str, Any]:
+    return read_baselines(out)
+
+
+def test_every_baseline_is_tested_on_the_same_volumes(record: dict[str, Any], tiny_dataset: Dataset) -> None:
+    settings, found = record["settings"], record["figures"]["baselines"]
+    assert tuple(found) == NAMES
+    assert settings["training_volumes"] == len(known_rows(tiny_dataset, "train", (FAMILY,)))
+    assert settings["test_volumes"] == len(known_rows(tiny_dataset, "test", (FAMILY,)))
+    assert settings["held_out"] == [FAMILY]
+    assert settings["held_out_volumes"] == len(held_out_rows(tiny_dataset, (FAMILY,)))
+    for each in found.values():
+        assert FAMILY not in each["test"]["mape_axial_by_family"]
+        assert list(each["held_out"]["mape_axial_by_family"]) == [FAMILY]
+        assert 0.0 < each["test"]["mape_axial"] < 3.0
+
+
+def test_two_point_statistics_know_more_than_the_volume_fraction(record: dict[str, Any]) -> None:
+    found = record["figures"]["baselines"]
+    errors = [found[name]["test"]["mape_axial"] for name in NAMES[:2]]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_networks_are_trained_for_the_same_time(record: dict[str, Any]) -> None:
+    for name in NAMES[2:]:
+        settings = record["figures"]["baselines"][name]["settings"]
+        assert settings["steps"] >= 1 and settings["parameters"] > 1000
+
+
+def test_other_runs_are_taken_over(record: dict[str, Any], tiny_metrics: dict[str, Any]) -> None:
+    run = record["figures"]["runs"]["other"]
+    assert run["inverse"] == tiny_metrics["inverse"]
+    assert run["forward"]["encoder"] == tiny_metrics["forward"]["encoder"]
+
+
+def test_entries_of_other_data_are_dropped(
+    out: Path, tmp_path: Path, tiny_dataset_path: Path, tiny_checkpoint_path: Path
+) -> None:
+    """The tiny model left nothing out: without the flag the split is another one."""
+    again = tmp_path / "again.json"
+    again.write_text(out.read_text())
+    flags = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--only", "volume fraction"]
+    benchmark("baselines", *flags, "--out", again)
+    figures = read_baselines(again)["figures"]
+    assert list(figures["baselines"]) == ["volume fraction"]
+    assert list(figures["runs"]) == ["other"]
+
+
+def test_the_published_network_is_as_published() -> None:
+    network = module("baselines").FiveBlocks(32)
+    layers = [module for module in network.modules() if not list(module.children())]
+    channels = [layer.out_channels for layer in layers if isinstance(layer, torch.nn.Conv3d)]
+    widths = [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)]
+    assert (channels, widths) == ([16, 32, 64, 128, 256], [2048, 1024, 6])
+    assert network(torch.zeros(2, 1, 32, 32, 32)).shape == (2, 6)
+
+
+def test_statistics_turn_with_the_volume(rng: np.random.Generator) -> None:
+    """What boosting reads of one axis is what it reads of another of the turned volume."""
+    statistics = module("baselines")._statistics
+    volume = (rng.random((16, 16, 16)) < 0.4).astype(np.uint8)
+    found = statistics(volume)
+    np.testing.assert_allclose(statistics(volume.transpose(1, 2, 0)), found[[1, 2, 0]], atol=1e-12)
+    np.testing.assert_allclose(statistics(volume[:, ::-1]), found, atol=1e-12)
+
+
+def test_components_are_drawn(tmp_path: Path, tiny_checkpoint_path: Path) -> None:
+    path = tmp_path / "components.png"
+    flags = ["--checkpoint", tiny_checkpoint_path, "--size", 16, "--out", path]
+    benchmark("components", *flags)
+    with Image.open(path) as picture:
+        assert picture.width > picture.height > 200
+    assert (ROOT / "docs" / "components.png").stat().st_size < 500_000
+
+
+def test_the_card_is_made_again_from_stored_figures(
+    tmp_path: Path,
+    out: Path,
+    tiny_checkpoint_path: Path,
+    tiny_checkpoint: Checkpoint,
+    tiny_metrics: dict[str, Any],
+) -> None:
+    metrics, card = tmp_path / "metrics.json", tmp_path / "card.md"
+    metrics.write_text(json.dumps(tiny_metrics))
+    flags = ["--checkpoint", tiny_checkpoint_path, "--metrics", metrics, "--baselines", out, "--out", card]
+    benchmark("model_card", *flags)
+    expected = model_card(tiny_checkpoint, tiny_metrics, read_baselines(out))
+    assert card.read_text(encoding="utf-8") == expected

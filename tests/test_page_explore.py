@@ -1,0 +1,173 @@
+"""The Explore page: map, selection, neighbours and walks; without a map it says what to do."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import map_state
+from pages.shared.figures_maps import MAX_POINTS, Shade, drawn_points, histogram_figure, map_figure
+from pages.shared.places import sample_key, sample_number, typical_samples
+from vaereg.checkpoint import Checkpoint, save_checkpoint
+from vaereg.elasticity import PROPERTIES
+from vaereg.embedding import Embedding
+
+APP = Path(__file__).parents[1] / "app.py"
+
+
+def open_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", path)
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.session_state["entered"] = True
+    app.switch_page("pages/explore.py").run()
+    yield app
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(
+    tmp_path: Path, tiny_checkpoint: Checkpoint, tiny_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AppTest]:
+    """The page, with the tiny checkpoint and its map."""
+    one = tiny_checkpoint
+    save_checkpoint(tmp_path / "mapped.pt", one.model, one.config, one.fitted, one.card, tiny_embedding)
+    yield from open_page(tmp_path / "mapped.pt", monkeypatch)
+
+
+def galleries(app: AppTest) -> list[dict[str, Any]]:
+    """What the page gave to its 3D galleries."""
+    return [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore[attr-defined]
+
+
+def choose(app: AppTest, *keys: str) -> AppTest:
+    """Choose places as the map does; AppTest cannot click into a figure."""
+    app.session_state["explored"] = map_state.Explored(chosen=keys)
+    return app.run()
+
+
+def test_without_a_map_the_page_says_what_to_do(
+    tmp_path: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = tiny_checkpoint
+    save_checkpoint(tmp_path / "bare.pt", one.model, one.config, one.fitted, one.card)
+    for app in open_page(tmp_path / "bare.pt", monkeypatch):
+        assert not app.exception
+        assert "vaereg train" in app.info[0].value
+        assert not app.get("plotly_chart")
+
+
+def test_the_empty_page_shows_typical_volumes(page: AppTest, tiny_embedding: Embedding) -> None:
+    assert not page.exception
+    assert "Click" in page.info[0].value
+    typical = typical_samples(tiny_embedding)
+    shown = [panel["title"] for panel in galleries(page)[0]["panels"]]
+    assert set(shown) == set(tiny_embedding.family.tolist()) == set(typical)
+
+
+def test_a_chosen_sample_stands_before_its_neighbours(page: AppTest, tiny_embedding: Embedding) -> None:
+    choose(page, sample_key(5))
+    assert not page.exception
+    assert page.subheader[0].value.startswith("Sample 5")
+    shown = [panel["badge"] for panel in galleries(page)[0]["panels"]]
+    nearest = tiny_embedding.nearest(tiny_embedding.latent[5:6], 9)[0]
+    assert shown == [str(number) for number in nearest]
+    (table,) = page.dataframe
+    np.testing.assert_allclose(table.value["Solver [GPa]"], tiny_embedding.properties[5], rtol=1e-6)
+
+
+def test_a_selection_shows_its_first_volumes_and_its_number(page: AppTest) -> None:
+    choose(page, *map(sample_key, range(20)))
+    assert not page.exception
+    assert page.subheader[0].value == "20 volumes"
+    first = galleries(page)[0]
+    assert [panel["badge"] for panel in first["panels"]] == [str(number) for number in range(12)]
+    assert "12 of 20" in first["rows"][0]["note"]
+
+
+def test_a_place_that_is_gone_is_forgotten(page: AppTest) -> None:
+    choose(page, "design 3 0")
+    assert not page.exception
+    assert "Click" in page.info[0].value
+
+
+def test_a_sample_becomes_the_end_of_a_walk(page: AppTest) -> None:
+    choose(page, sample_key(7))
+    (button,) = [button for button in page.button if button.label == "Walk to here"]
+    button.click().run()
+    assert not page.exception
+    assert page.selectbox(map_state.WALK_ENDS[1]).value == sample_key(7)
+    assert "to sample 7" in galleries(page)[-1]["rows"][0]["note"]
+
+
+def test_steps_and_realisations_change_the_walk(page: AppTest) -> None:
+    first = galleries(page)[-1]["set"]
+    page.slider(map_state.WALK_STEP).set_value(3).run()
+    second = galleries(page)[-1]["set"]
+    page.number_input(map_state.WALK_SEED).set_value(4).run()
+    assert len({first, second, galleries(page)[-1]["set"]}) == 3
+    assert not page.exception
+
+
+def test_a_walk_along_an_axis(page: AppTest) -> None:
+    (kind,) = [group for group in page.segmented_control if group.key == map_state.WALK_KIND]
+    kind.set_value("Along a principal axis").run()
+    assert not page.exception
+    badges = [panel["badge"] for panel in galleries(page)[-1]["panels"]]
+    assert badges == ["-3.0 σ", "+0.0 σ", "+3.0 σ"]
+
+
+def test_every_colour_and_plane_is_drawn(page: AppTest) -> None:
+    (plane,) = [group for group in page.segmented_control if group.key == map_state.PLANE]
+    plane.set_value("UMAP").run()
+    for name in ("C11 [GPa]", "volume fraction [-]", "component"):
+        page.selectbox(map_state.SHADE).set_value(name).run()
+        assert not page.exception
+
+
+def test_keys_of_samples_read_back() -> None:
+    assert sample_number(sample_key(17)) == 17
+    assert sample_number("design 3 0") is None
+    assert sample_number("sample x") is None
+
+
+def test_the_map_says_which_point_is_which() -> None:
+    """Whatever the traces, customdata gives the number of the volume back, and the choice is drawn."""
+    family = np.array(["spheres", "laminate", "spheres", "voronoi"])
+    places = np.arange(8.0).reshape(4, 2)
+    figure = map_figure(
+        places, list("abcd"), Shade(name="family", values=family), axes=("x", "y"), selected=[2]
+    )
+    found = {}
+    traces: Any = figure["data"]
+    for trace in traces:
+        for number, x, text in zip(trace["customdata"], trace["x"], trace["text"], strict=True):
+            assert places[number, 0] == x
+            assert "abcd"[number] == text
+            found[number] = trace["name"]
+        chosen = [trace["customdata"][i] for i in trace["selectedpoints"]]
+        assert chosen == ([2] if trace["name"] == "spheres" else [])
+    assert [found[i] for i in range(4)] == family.tolist()
+
+
+def test_a_large_map_is_thinned_evenly() -> None:
+    rows = drawn_points(12_345)
+    assert len(rows) <= MAX_POINTS
+    assert (rows[0], rows[-1]) == (0, 12_344)
+    assert set(np.diff(rows)) <= {2, 3}
+    np.testing.assert_array_equal(drawn_points(10), np.arange(10))
+
+
+def test_histograms_have_units(tiny_embedding: Embedding) -> None:
+    columns = {f"{name} [GPa]": tiny_embedding.properties[:, i] for i, name in enumerate(PROPERTIES)}
+    figure = histogram_figure(
+        columns, {name: values[:9] for name, values in columns.items()}
+    ).to_plotly_json()
+    titles = [axis["title"]["text"] for name, axis in figure["layout"].items() if name.startswith("xaxis")]
+    assert titles == list(columns)
+    assert len(figure["data"]) == 2 * len(columns)

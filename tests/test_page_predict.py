@@ -1,0 +1,246 @@
+"""The Predict page with a tiny checkpoint, empty and filled: uploads, choices, messages; no traceback."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import background
+from pages.shared.figures_volume import grey_figure, place_figure, young_figure
+from vaereg.elasticity import PROPERTIES, isotropic_stiffness
+from vaereg.generators import gaussian_field
+from vaereg.homogenization import HomogenizationResult
+from vaereg.segmentation import histogram
+
+APP = Path(__file__).parents[1] / "app.py"
+STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
+
+
+@pytest.fixture
+def page(tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    """The page with the tiny checkpoint and a solver in this process that answers at once."""
+
+    def solve(*args: object, **kwargs: object) -> HomogenizationResult:
+        return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
+
+    executor = ThreadPoolExecutor(2)
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
+    monkeypatch.setattr(background, "homogenize", solve)
+    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    yield app.switch_page("pages/predict.py").run()
+    executor.shutdown()
+    st.cache_resource.clear()
+
+
+def gallery(page: AppTest) -> dict[str, Any]:
+    """What the page gave to its first 3D view."""
+    return json.loads(page.get("bidi_component")[0].proto.json)  # type: ignore[attr-defined]
+
+
+def title(page: AppTest) -> str:
+    return page.title[0].value.replace("\\", "")
+
+
+def npy(array: np.ndarray, *, allow_pickle: bool = False) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, array, allow_pickle=allow_pickle)
+    return buffer.getvalue()
+
+
+def cell(size: int = 16) -> np.ndarray:
+    return gaussian_field(size, (2.0, 2.0, 2.0), 0.5, generator=np.random.default_rng(1))
+
+
+def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    content = [(name, data, "application/octet-stream") for name, data in files]
+    page.file_uploader[0].set_value(content)  # type: ignore[arg-type]
+    page.run()
+    assert not page.exception
+    return page
+
+
+def table(page: AppTest) -> Any:  # noqa: ANN401
+    (found,) = [one.value for one in page.dataframe if "Predicted [GPa]" in one.value.columns]
+    return found
+
+
+def test_it_begins_with_an_example(page: AppTest) -> None:
+    assert not page.exception
+    assert "example 1" in title(page)
+    found = table(page)
+    assert list(found["Property"]) == list(PROPERTIES)
+    for name in ("90 % from [GPa]", "Predicted [GPa]", "90 % to [GPa]"):
+        assert found[name].between(found["Reuss bound [GPa]"], found["Voigt bound [GPa]"]).all()
+    first = gallery(page)["set"]
+    next(button for button in page.button if button.label == "Show an example").click().run()
+    assert gallery(page)["set"] != first
+
+
+def test_an_uploaded_volume_is_shown_and_solved(page: AppTest) -> None:
+    upload(page, ("mine.npy", npy(cell())))
+    assert "mine" in title(page)
+    for _ in range(100):
+        if page.metric[-1].value == "done":
+            break
+        page.run()
+    np.testing.assert_allclose(table(page)["Solver [GPa]"], np.diag(STIFFNESS))
+    (constants,) = [one.value for one in page.dataframe if "Constant" in one.value.columns]
+    assert "E_x [GPa]" in list(constants["Constant"])
+
+
+def test_a_stack_and_a_box(page: AppTest) -> None:
+    upload(page, ("stack.npy", npy(np.stack([cell(), 1 - cell()]))))
+    assert "volume 1 of 2" in title(page)
+    first = gallery(page)["set"]
+    (number,) = [one for one in page.number_input if one.label == "Volume"]
+    number.set_value(2).run()
+    assert "volume 2 of 2" in title(page) and gallery(page)["set"] != first
+    upload(page, ("box.npy", npy(cell()[:, :, :8])))
+    assert "16 × 16 × 8 voxels" in page.caption[0].value
+
+
+def test_grey_values_begin_at_otsu_and_follow_the_slider(page: AppTest) -> None:
+    noise = np.random.default_rng(0).normal(0.0, 5.0, (16, 16, 16))
+    upload(page, ("ct.npy", npy(50.0 + 100.0 * cell() + noise)))
+    (slider,) = [one for one in page.slider if one.label.startswith("Threshold")]
+    assert 65 < float(slider.value) < 135  # type: ignore[arg-type]
+    first = gallery(page)["set"]
+    slider.set_value(slider.min + 0.95 * (slider.max - slider.min)).run()
+    assert not page.exception and gallery(page)["set"] != first
+
+
+def test_labels_are_merged_and_phases_swapped(page: AppTest) -> None:
+    grid = np.random.default_rng(0).integers(0, 5, (16, 16, 16)).astype(np.uint8)
+    upload(page, ("labels.npy", npy(grid)))
+    (chooser,) = page.multiselect
+    chooser.set_value([1, 3]).run()
+    fraction = float(page.metric[0].value)
+    assert fraction == pytest.approx(np.isin(grid, (1, 3)).mean(), abs=1e-3)
+    former = gallery(page)["set"]
+    (swap,) = [one for one in page.toggle if one.label.startswith("Swap")]
+    swap.set_value(True).run()
+    assert float(page.metric[0].value) == pytest.approx(1 - fraction, abs=2e-3)
+    (chooser,) = page.multiselect
+    chooser.set_value([]).run()
+    assert "some labels stiff" in page.error[0].value
+    assert gallery(page)["set"] != former  # what was shown last stays
+
+
+def test_a_data_set_is_chosen(page: AppTest, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["scan/<b>one</b>"], file["two"], file["curve"] = cell(), 1 - cell(), np.arange(4)
+    upload(page, ("a.h5", (tmp_path / "a.h5").read_bytes()))
+    (chooser,) = [one for one in page.selectbox if one.label == "Array in the file"]
+    assert sorted(chooser.options) == ["scan/<b>one</b>", "two"]
+    chooser.set_value("two").run()
+    assert "a.h5, two" in title(page)
+    chooser.set_value("scan/<b>one</b>").run()
+    assert "<b>" not in page.title[0].value
+
+
+def test_a_part_and_blocks_of_a_large_volume(page: AppTest) -> None:
+    large = np.tile(cell(), (3, 3, 3))
+    upload(page, ("large.npy", npy(large)))
+    (way,) = [one for one in page.radio if one.label == "Show"]
+    way.set_value("part").run()
+    assert not page.exception and "part 32³" in title(page)
+    (way,) = [one for one in page.radio if one.label == "Show"]
+    way.set_value("blocks").run()
+    (edge,) = [one for one in page.selectbox if one.label == "Voxels per edge"]
+    edge.set_value(16).run()
+    assert not page.exception and "block 1 of 27" in title(page)
+    spread = [
+        one.value for one in page.dataframe if "Standard deviation of blocks [GPa]" in one.value.columns
+    ]
+    np.testing.assert_allclose(spread[0]["Standard deviation of blocks [GPa]"], 0.0, atol=1e-3)
+
+
+def test_several_files_give_a_table(page: AppTest) -> None:
+    upload(page, ("a.npy", npy(cell())), ("=b.npy", npy(1 - cell())), ("c.npy", b"rubbish"))
+    assert "NumPy file" in page.error[0].value.replace("\\", "")
+    (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+    assert list(files["File"]) == ["a.npy", "=b.npy", "c.npy"]
+    assert files["C11 [GPa]"].notna().tolist() == [True, True, False]
+    assert "NumPy file" in files["Note"][2]
+
+
+def test_own_materials_scale_or_leave_it_to_the_solver(page: AppTest) -> None:
+    before = table(page)["Predicted [GPa]"].to_numpy()
+    page.number_input(key="e-stiff").set_value(240.0)
+    page.number_input(key="e-soft").set_value(4.8).run()
+    np.testing.assert_allclose(table(page)["Predicted [GPa]"], 2 * before)
+    page.number_input(key="e-soft").set_value(48.0).run()
+    assert not page.exception
+    assert "does not apply" in page.warning[0].value
+    assert table(page)["Predicted [GPa]"].isna().all()
+    for _ in range(100):
+        if table(page)["Solver [GPa]"].notna().all():
+            break
+        page.run()
+    np.testing.assert_allclose(table(page)["Solver [GPa]"], np.diag(STIFFNESS))
+
+
+def test_a_cell_that_is_not_periodic_is_noticed(page: AppTest) -> None:
+    assert not [one for one in page.info if "not periodic" in one.value]
+    ramp = np.zeros((16, 16, 16), np.uint8)
+    ramp[:8] = cell()[:8]
+    ramp[0], ramp[15] = 1, 0
+    upload(page, ("cut.npy", npy(cell(32)[:16, :16, :16])))
+    assert [one for one in page.info if "not periodic" in one.value]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        pytest.param("a.npy", b"", "empty", id="empty"),
+        pytest.param("a.npy", b"\x80\x04\x95K\x00.", "pickle", id="pickle"),
+        pytest.param("a.h5", b"\x80\x04\x95K\x00.", "pickle", id="pickle as HDF5"),
+        pytest.param("a.npy", npy(np.array([{}], dtype=object), allow_pickle=True), "pickled", id="objects"),
+        pytest.param("a.npy", npy(cell())[:-100], "truncated", id="truncated"),
+        pytest.param("a.npy", npy(np.full((16, 16, 16), np.nan)), "finite", id="nan"),
+        pytest.param("a.npy", npy(np.zeros((16, 16, 16), np.uint8)), "both phases", id="one phase"),
+        pytest.param("a.npy", npy(np.full((16, 16, 16), 7)), "the value 7 only", id="one value"),
+        pytest.param("a.npy", npy(cell()[0]), "shape", id="flat"),
+        pytest.param("a.npy", npy(cell(4)), "at least 8 voxels", id="too small"),
+        pytest.param("a.npy", npy(np.zeros((300, 300, 300), np.uint8)), "at most 16777216", id="too large"),
+        pytest.param("a.vti", b"<VTKFile type='PolyData'/>", "PolyData", id="other VTK"),
+        pytest.param("a.tif", b"II*\x00 no more", "expected pages", id="damaged TIFF"),
+        pytest.param("a.raw", bytes(100), "got 100", id="raw"),
+    ],
+)
+def test_a_bad_upload_keeps_the_former_volume(
+    page: AppTest, name: str, content: bytes, complaint: str
+) -> None:
+    former = gallery(page)["set"]
+    upload(page, (name, content))
+    assert complaint in page.error[0].value.replace("\\", "")
+    assert gallery(page)["set"] == former
+    assert "example 1" in title(page)
+
+
+def test_a_hostile_name_is_shown_as_text(page: AppTest) -> None:
+    name = "![x](http://example.com/a.png)<script>`$x$` :red[y].npy"
+    upload(page, (name, npy(cell())))
+    shown = page.title[0].value
+    assert "![" not in shown and "<script>" not in shown.replace("\\<script\\>", "")
+    upload(page, (name, b""))
+    assert "![" not in page.error[0].value
+
+
+def test_figures() -> None:
+    counts, edges = histogram(np.arange(100.0))
+    assert "grey value" in str(grey_figure(counts, edges, 50.0).to_plotly_json()["layout"]["xaxis"])
+    isotropic = young_figure({"a": isotropic_stiffness(10.0, 0.3)}).data[0]
+    np.testing.assert_allclose(np.asarray(isotropic["surfacecolor"]), 10.0)
+    place = place_figure(np.zeros((5, 2)), np.ones(2), np.array([1, 2]))
+    assert [trace["name"] for trace in place.to_plotly_json()["data"]][-1] == "this volume"

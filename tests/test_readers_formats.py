@@ -1,0 +1,506 @@
+"""Every kind of file that is read: what its own library writes, and files made to do harm."""
+
+import io
+import pickle
+import struct
+import tracemalloc
+import zipfile
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import pyvista as pv
+import scipy.io
+import tifffile
+
+from vaereg.readers import RawLayout, choose_array, list_arrays, read_array, read_volumes
+from vaereg.segmentation import (
+    Segmentation,
+    crop,
+    face_mismatch,
+    histogram,
+    labels,
+    otsu_threshold,
+    split_blocks,
+)
+
+VOLUME = np.random.default_rng(0).integers(0, 2, (6, 5, 4), dtype=np.uint8)
+ONES = np.ones((4, 4, 4), dtype=np.uint8)
+
+
+def npz(path: Path, array: np.ndarray) -> None:
+    np.savez_compressed(path, im=array, other=np.arange(3.0))
+
+
+def hdf5(path: Path, array: np.ndarray) -> None:
+    with h5py.File(path, "w") as file:
+        options = {"compression": "gzip", "shuffle": True, "chunks": (2, 2, 2)}
+        file.create_dataset("sphere/32/ms", data=array, **options)
+        file["curve"] = np.arange(4.0)
+
+
+def tiff(path: Path, array: np.ndarray) -> None:
+    tifffile.imwrite(path, array, photometric="minisblack", compression="zlib")
+
+
+def vti(path: Path, array: np.ndarray) -> None:
+    image = pv.ImageData(dimensions=[length + 1 for length in array.shape])
+    image.cell_data["phase"] = array.flatten(order="F")
+    image.save(path)
+
+
+def mat(path: Path, array: np.ndarray) -> None:
+    scipy.io.savemat(path, {"phase": array, "note": "text", "parts": {"a": 1}}, do_compression=True)
+
+
+def mat73(path: Path, array: np.ndarray) -> None:
+    """As MATLAB does: HDF5 behind a header of 512 bytes, axes reversed."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["phase"] = array.T
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+
+
+WRITERS = {
+    "a.npz": npz,
+    "a.h5": hdf5,
+    "a.hdf5": hdf5,
+    "a.tif": tiff,
+    "A.TIFF": tiff,
+    "a.vti": vti,
+    "a.mat": mat,
+    "b.mat": mat73,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_what_its_own_library_writes_is_read(name: str, dtype: type, tmp_path: Path) -> None:
+    if name == "a.npz":
+        npz(tmp_path / name, VOLUME.astype(dtype))
+    else:
+        WRITERS[name](tmp_path / name, VOLUME.astype(dtype))
+    found = read_volumes(tmp_path / name, cubic=False)
+    np.testing.assert_array_equal(found, VOLUME[None])
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_cut_short_anywhere_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name, VOLUME)
+    whole = (tmp_path / name).read_bytes()
+    cuts = {*range(0, 300, 13), *range(300, len(whole) - 1, max(1, len(whole) // 60))}
+    for length in sorted(cut for cut in cuts if cut < len(whole)):
+        try:
+            found = read_array(whole[:length], name=name)
+        except ValueError as error:
+            assert str(error).startswith(f"{name}: ") or name in str(error)
+            assert len(str(error).splitlines()) == 1
+        else:  # what is missing was not needed
+            np.testing.assert_array_equal(found, VOLUME)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_damage_is_refused_in_one_line(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Flipped bytes give another volume or a ValueError, never another error."""
+    WRITERS[name](tmp_path / name, VOLUME)
+    whole = np.frombuffer((tmp_path / name).read_bytes(), np.uint8)
+    for _ in range(60):
+        damaged = whole.copy()
+        damaged[rng.integers(0, min(len(whole), 4000), 3)] = rng.integers(0, 256, 3)
+        try:
+            read_array(damaged.tobytes(), name=name)
+        except ValueError as error:
+            assert len(str(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize("mode", ["Ascii", "Binary", "Appended"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("encoded", [False, True])
+def test_every_encoding_of_vtk(mode: str, compressed: bool, encoded: bool, tmp_path: Path) -> None:
+    from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
+
+    image = pv.ImageData(dimensions=[length + 1 for length in VOLUME.shape])
+    image.cell_data["phase"] = VOLUME.flatten(order="F")
+    image.cell_data["double"] = 2.5 * VOLUME.flatten(order="F")
+    image.cell_data["vector"] = np.zeros((VOLUME.size, 3))
+    writer = vtkXMLImageDataWriter()
+    writer.SetFileName(str(tmp_path / "a.vti"))
+    writer.SetInputData(image)
+    getattr(writer, f"SetDataModeTo{mode}")()
+    writer.SetEncodeAppendedData(encoded)
+    writer.SetCompressorTypeToZLib() if compressed else writer.SetCompressorTypeToNone()
+    writer.Write()
+    content = (tmp_path / "a.vti").read_bytes()
+    assert {one.name for one in list_arrays(content, name="a.vti")} == {"phase", "double"}
+    for name, factor in (("phase", 1), ("double", 2.5)):
+        found = read_array(content, name="a.vti", dataset=name)
+        np.testing.assert_array_equal(found, factor * VOLUME)
+
+
+def test_raw_needs_a_shape_and_has_exactly_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(VOLUME.astype(">u2").tobytes())
+    found = read_volumes(path, raw=RawLayout(shape=(6, 5, 4), dtype=">u2"), cubic=False)
+    np.testing.assert_array_equal(found[0], VOLUME)
+    with pytest.raises(ValueError, match="shape of a file without a header"):
+        read_volumes(path)
+    with pytest.raises(ValueError, match=r"960 bytes for shape \(6, 5, 4\) of float64, got 240"):
+        read_volumes(path, raw=RawLayout(shape=(6, 5, 4), dtype="float64"))
+    for shape, dtype in (((4, 4), "uint8"), ((4, 0, 4), "uint8"), ((4, 4, 4), "O"), ((4, 4, 4), "rubbish")):
+        with pytest.raises(ValueError, match="expected a (shape|type)"):
+            RawLayout(shape=shape, dtype=dtype)
+
+
+def test_one_of_several_data_sets_must_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["one"], file["deep/two"], file["curve"] = ONES, 1 - ONES, np.arange(4)
+        file["objects"] = np.array([b"a", b"bc"], dtype=object)
+    listed = list_arrays(path.read_bytes(), name="a.h5")
+    assert {one.name for one in listed if one.usable} == {"one", "deep/two"}
+    assert choose_array(listed, "/deep/two", name="a.h5").shape == (4, 4, 4)
+    with pytest.raises(ValueError, match=r"name of one of its arrays, got none: .*one \(4, 4, 4\)"):
+        read_volumes(path)
+    with pytest.raises(ValueError, match="an array 'three', got .*one"):
+        read_volumes(path, dataset="three")
+    assert read_volumes(path, dataset="deep/two").max() == 0
+
+
+# --- files made to do harm
+
+
+def bomb_npz(path: Path) -> None:
+    """2 GB of zeros in 2 MB."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a.npy", "w", force_zip64=True) as file:
+            head = b"{'descr': '|u1', 'fortran_order': False, 'shape': (4, 4, 4), }".ljust(117) + b"\n"
+            file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+            for _ in range(256):
+                file.write(bytes(2**20))
+
+
+def huge_npz(path: Path) -> None:
+    head = b"{'descr': '|u1', 'fortran_order': False, 'shape': (65536, 65536, 65536), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+
+
+def objects_npz(path: Path) -> None:
+    np.savez(path, a=np.array([{"a": 1}] * 8).reshape(2, 2, 2))
+
+
+def huge_hdf5(path: Path) -> None:
+    """64 GB declared, nothing stored."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", shape=(4096, 4096, 4096), dtype=np.uint8, chunks=(64, 64, 64))
+
+
+def hollow_hdf5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", shape=(256, 256, 256), dtype=np.float64, chunks=(64, 64, 64))
+
+
+def bomb_hdf5(path: Path) -> None:
+    """A chunk that inflates to 256 MB in place of 4 KB."""
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset(
+            "a", shape=(16, 16, 16), dtype=np.uint8, chunks=(16, 16, 16), compression="gzip"
+        )
+        dataset.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(2**28), 1))
+
+
+def external_hdf5(path: Path) -> None:
+    (path.parent / "secret").write_bytes(bytes(64))
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "a", shape=(4, 4, 4), dtype=np.uint8, external=[(str(path.parent / "secret"), 0, 64)]
+        )
+
+
+def link_hdf5(path: Path) -> None:
+    with h5py.File(path.parent / "other.h5", "w") as file:
+        file["b"] = ONES
+    with h5py.File(path, "w") as file:
+        file["a"] = h5py.ExternalLink(str(path.parent / "other.h5"), "b")
+        file["loop"] = h5py.SoftLink("/loop")
+
+
+def circle_hdf5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_group("a")["b"] = file["/"]
+
+
+def huge_tiff(path: Path) -> None:
+    tifffile.imwrite(path, np.zeros((4, 8, 8), np.uint8), photometric="minisblack")
+    content = path.read_bytes()
+    # width and height are tags 256 and 257, each of one short or long
+    for tag in (256, 257):
+        for kind in (3, 4):
+            at = struct.pack("<HHI", tag, kind, 1)
+            content = content.replace(at + struct.pack("<I", 8), at + struct.pack("<I", 60000))
+    path.write_bytes(content)
+
+
+def bomb_tiff(path: Path) -> None:
+    """A strip that inflates to 256 MB in place of 4."""
+    tifffile.imwrite(path, np.random.default_rng(0).random((256, 2048)), compression="zlib", rowsperstrip=256)
+    with tifffile.TiffFile(path) as file:
+        (offset,), (count,) = file.pages[0].dataoffsets, file.pages[0].databytecounts  # type: ignore[union-attr]
+        tag = file.pages[0].tags["StripByteCounts"]  # type: ignore[union-attr]
+    raw = bytearray(path.read_bytes())
+    bomb = zlib.compress(bytes(2**28), 1)
+    raw[offset : offset + len(bomb)] = bomb
+    raw[tag.valueoffset : tag.valueoffset + 4] = struct.pack("<I", len(bomb))
+    assert len(bomb) < count
+    path.write_bytes(raw)
+
+
+def lzw_tiff(path: Path) -> None:
+    tifffile.imwrite(path, ONES, photometric="minisblack")
+    at = struct.pack("<HHI", 259, 3, 1)
+    path.write_bytes(path.read_bytes().replace(at + b"\1\0", at + b"\5\0"))
+
+
+def colour_tiff(path: Path) -> None:
+    tifffile.imwrite(path, np.zeros((4, 4, 4, 3), np.uint8), photometric="rgb")
+
+
+def uneven_tiff(path: Path) -> None:
+    with tifffile.TiffWriter(path) as file:
+        file.write(np.zeros((4, 4), np.uint8))
+        file.write(np.zeros((5, 4), np.uint8))
+
+
+VTI = (
+    '<VTKFile type="ImageData" {attributes}><ImageData><Piece Extent="{extent}">{body}</Piece></ImageData>'
+    "</VTKFile>"
+)
+ARRAY = '<CellData><DataArray type="UInt8" Name="a" format="{format}">{text}</DataArray></CellData>'
+
+
+def vti_text(attributes: str = "", extent: str = "0 2 0 2 0 2", format: str = "ascii", text: str = "") -> str:
+    body = ARRAY.format(format=format, text=text)
+    return VTI.format(attributes=attributes, extent=extent, body=body)
+
+
+def entity_vti(path: Path) -> None:
+    """A billion laughs."""
+    entities = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{i + 1} "{f"&a{i};" * 10}">' for i in range(9))
+    path.write_text(f"<!DOCTYPE VTKFile [{entities}]>" + vti_text(text="&a9;"))
+
+
+def secret_vti(path: Path) -> None:
+    path.write_text('<!DOCTYPE a [<!ENTITY s SYSTEM "file:///etc/passwd">]>' + vti_text(text="&s;"))
+
+
+def huge_vti(path: Path) -> None:
+    path.write_text(vti_text(extent="0 99999 0 99999 0 99999", text="0"))
+
+
+def bomb_vti(path: Path) -> None:
+    """A block that inflates to 32 MB in place of 8 bytes."""
+    import base64
+
+    data = zlib.compress(bytes(2**25), 9)
+    head = base64.b64encode(struct.pack("<4I", 1, 8, 0, len(data))).decode()
+    text = head + base64.b64encode(data).decode()
+    path.write_text(vti_text('compressor="vtkZLibDataCompressor"', format="binary", text=text))
+
+
+def poly_vti(path: Path) -> None:
+    path.write_text('<VTKFile type="PolyData"/>')
+
+
+def deep_vti(path: Path) -> None:
+    path.write_text('<VTKFile type="ImageData">' + "<a>" * 100_000)
+
+
+def text_vti(path: Path) -> None:
+    path.write_text(vti_text(text="1 0 1 rubbish 0 1 1 1"))
+
+
+def many_vti(path: Path) -> None:
+    path.write_text(vti_text(text="1 " * 100))
+
+
+def bomb_mat(path: Path) -> None:
+    """An element that inflates to 256 MB in place of 64 bytes."""
+    scipy.io.savemat(path, {"a": ONES})
+    element = path.read_bytes()[128:] + bytes(2**28)
+    packed = zlib.compress(element, 1)
+    path.write_bytes(path.read_bytes()[:128] + struct.pack("<II", 15, len(packed)) + packed)
+
+
+def huge_mat(path: Path) -> None:
+    scipy.io.savemat(path, {"a": np.zeros((3, 5, 7), np.uint8)})
+    shape = struct.pack("<3i", 3, 5, 7)
+    path.write_bytes(path.read_bytes().replace(shape, struct.pack("<3i", 2**30, 2**30, 2**30)))
+
+
+def old_mat(path: Path) -> None:
+    scipy.io.savemat(path, {"a": np.ones((4, 4))}, format="4")
+
+
+def cells_mat(path: Path) -> None:
+    scipy.io.savemat(path, {"a": np.array([[{"b": 1}]], dtype=object), "s": {"t": 2}})
+
+
+def disguised(path: Path) -> None:
+    path.write_bytes(pickle.dumps([1, 2]))
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+HARM = {
+    "bomb.npz": (bomb_npz, r"64 bytes of data for shape \(4, 4, 4\), got .* more behind it"),
+    "huge.npz": (huge_npz, r"at most \d+ voxels, got shape \(65536, 65536, 65536\)"),
+    "objects.npz": (objects_npz, "pickled Python objects"),
+    "huge.h5": (huge_hdf5, r"at most \d+ voxels, got shape \(4096, 4096, 4096\)"),
+    "hollow.h5": (hollow_hdf5, r"64 chunks .*got 0 \(stored in part\)"),
+    "bomb.h5": (bomb_hdf5, "bytes of data, got more when inflated"),
+    "external.h5": (external_hdf5, "stored in the file, got one that refers to others"),
+    "link.h5": (link_hdf5, "got no array"),
+    "circle.h5": (circle_hdf5, "got no array"),
+    "huge.tif": (huge_tiff, "expected"),
+    "bomb.tif": (bomb_tiff, "bytes of data, got more when inflated"),
+    "lzw.tif": (lzw_tiff, "expected no compression or Deflate, got .*LZW"),
+    "colour.tif": (colour_tiff, r"one number per pixel \(grey\), got 3"),
+    "uneven.tif": (uneven_tiff, r"expected shape \(4, 4\).*got \(5, 4\)"),
+    "entity.vti": (entity_vti, "got XML with a document type"),
+    "secret.vti": (secret_vti, "got XML with a document type"),
+    "huge.vti": (huge_vti, r"at most \d+ voxels, got shape \(99999, 99999, 99999\)"),
+    "bomb.vti": (bomb_vti, "8 bytes of data, got 9"),
+    "poly.vti": (poly_vti, "got 'VTK file of type PolyData'"),
+    "deep.vti": (deep_vti, "tags within tags"),
+    "text.vti": (text_vti, "expected numbers, got other text"),
+    "many.vti": (many_vti, r"8 numbers for shape \(2, 2, 2\), got 100"),
+    "bomb.mat": (bomb_mat, "expected"),
+    "huge.mat": (huge_mat, r"at most \d+ voxels, got shape"),
+    "old.mat": (old_mat, "MATLAB file"),
+    "cells.mat": (cells_mat, "got no array"),
+    **{
+        f"pickle{suffix}": (disguised, "a pickle, which is never opened")
+        for suffix in (".npz", ".h5", ".tif")
+    },
+    **{f"pickle2{suffix}": (disguised, "a pickle, which is never opened") for suffix in (".vti", ".mat")},
+    **{f"empty{suffix}": (empty, "got an empty file") for suffix in (".npz", ".h5", ".tif", ".vti", ".mat")},
+    "volume.pdf": (empty, r"expected a file of \.npy, .*got '\.pdf'"),
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_files_made_to_do_harm(name: str, tmp_path: Path) -> None:
+    write, message = HARM[name]
+    write(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    tracemalloc.start()
+    try:
+        if name == "bomb.mat":  # what lies behind the array is never inflated
+            np.testing.assert_array_equal(read_array(content, name=name), ONES)
+        else:
+            with pytest.raises(ValueError, match=message) as caught:
+                read_array(content, name=name)
+            assert len(str(caught.value).splitlines()) == 1
+            assert len(str(caught.value)) < 500
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["a.npz", "a.h5", "a.tif", "a.mat"])
+def test_values_that_are_not_finite(name: str, value: float, tmp_path: Path) -> None:
+    WRITERS[name](tmp_path / name, np.where(VOLUME, value, 0.0))
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        read_volumes(tmp_path / name)
+
+
+def test_hostile_names_are_printable() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        data = io.BytesIO()
+        np.save(data, ONES)
+        archive.writestr("a\n\x1b[31m![x](http://example.com).npy", data.getvalue())
+    (found,) = list_arrays(buffer.getvalue(), name="a.npz")
+    assert found.name.isprintable()
+    np.testing.assert_array_equal(read_array(buffer.getvalue(), name="a.npz", dataset=found.name), ONES)
+
+
+# --- grey values and labels to phases
+
+
+def test_otsu_parts_two_peaks(rng: np.random.Generator) -> None:
+    values = np.concatenate([rng.normal(50, 8, 4000), rng.normal(170, 8, 2000)])
+    assert 75 < otsu_threshold(values) < 145
+    assert otsu_threshold(np.array([0, 0, 1])) == 0.5
+    assert 10 < otsu_threshold(np.array([10, 10, 200], np.uint8)) < 200
+    with pytest.raises(ValueError, match="different values to find a threshold"):
+        otsu_threshold(np.full(8, 3.0))
+
+
+def test_otsu_is_the_best_of_all_thresholds(rng: np.random.Generator) -> None:
+    values = rng.integers(0, 40, 500)
+
+    def within(level: float) -> float:
+        parts = [part for part in (values[values <= level], values[values > level]) if len(part)]
+        return sum(len(part) * part.var() for part in parts)
+
+    assert within(otsu_threshold(values)) == pytest.approx(min(within(level + 0.5) for level in range(39)))
+
+
+def test_thresholds_labels_and_order() -> None:
+    grey = np.array([[[0, 3], [5, 9]]])
+    assert Segmentation(threshold=4).apply(grey, name="a").ravel().tolist() == [0, 0, 1, 1]
+    assert Segmentation(threshold=4, swap=True).apply(grey, name="a").ravel().tolist() == [1, 1, 0, 0]
+    assert Segmentation(stiff=[3, 9]).apply(grey, name="a").ravel().tolist() == [0, 1, 0, 1]
+    assert Segmentation().apply(grey, name="a") is grey
+    for segmentation, message in (
+        (Segmentation(threshold=9), "threshold within its values 0 to 9, got 9"),
+        (Segmentation(stiff=[4]), "labels of the file, got 4"),
+        (Segmentation(swap=True), "phases 0 and 1 to swap"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            segmentation.apply(grey, name="a")
+    with pytest.raises(ValueError, match="got both"):
+        Segmentation(threshold=1.0, stiff=[1])
+    for level in (np.nan, "best"):
+        with pytest.raises(ValueError, match="threshold"):
+            Segmentation(threshold=level)
+
+
+def test_labels_and_histogram() -> None:
+    found = labels(np.array([[4, 0], [2, 4]]))
+    assert found is not None and found.tolist() == [0, 2, 4]
+    assert labels(np.arange(100)) is None
+    counts, edges = histogram(np.array([0, 0, 2, 5], np.uint8))
+    assert counts.tolist() == [2, 0, 1, 0, 0, 1] and edges[0] == -0.5
+    assert histogram(np.linspace(0.0, 1.0, 999))[0].sum() == 999
+
+
+def test_crop_and_blocks() -> None:
+    volume = np.arange(5 * 4 * 7).reshape(5, 4, 7)
+    np.testing.assert_array_equal(crop(volume, (1, 0, 2), (2, 4, 3)), volume[1:3, :, 2:5])
+    with pytest.raises(ValueError, match=r"part of the volume .*got \(2, 4, 6\) from \(1, 0, 2\)"):
+        crop(volume, (1, 0, 2), (2, 4, 6))
+    blocks, starts = split_blocks(volume, 2)
+    assert blocks.shape == (2 * 2 * 3, 2, 2, 2)
+    for block, (x, y, z) in zip(blocks, starts, strict=True):
+        np.testing.assert_array_equal(block, volume[x : x + 2, y : y + 2, z : z + 2])
+    with pytest.raises(ValueError, match="at least 5 voxels per edge"):
+        split_blocks(volume, 5)
+
+
+def test_faces_that_do_not_fit_are_found(rng: np.random.Generator) -> None:
+    from vaereg.generators import gaussian_field
+
+    whole = gaussian_field(32, (2.0, 2.0, 2.0), 0.5, generator=rng)
+    assert face_mismatch(whole).periodic
+    part = whole[:16]
+    found = face_mismatch(part)
+    assert not found.periodic
+    assert found.faces[0] > 1.5 * found.inside[0] and found.faces[0] == np.mean(part[0] != part[-1])
+    assert face_mismatch(np.ones((1, 2, 3))).periodic
