@@ -25,24 +25,35 @@ void main() {
   gl_Position = vec4(point, 0.0, 1.0);
 }`;
 
-// Positions are in voxels, from 0 to size, x y z; the texture's fastest axis is z, hence the zyx.
+// Positions are in voxels, from 0 to size, x y z; the texture's fastest axis is z, hence the zyx. The box holds one
+// period or, tiled, two along each axis.
 const FRAGMENT = `#version 300 es
 precision highp float;
 precision highp int;
 precision highp sampler3D;
-uniform sampler3D volume;  // red: smoothed phase, green: phase
-uniform vec3 size, low, high, eye, stiff, cut, shade, line;
+uniform sampler3D volume;  // red: smoothed phase, green: phase, blue: whether the voxel is marked
+uniform vec3 size, period, low, high, eye, stiff, cut, shade, line, accent;
 uniform mat3 basis;  // columns: right, up, forward
 uniform vec2 slope;
 uniform float pixel;  // width of a pixel at unit distance
-uniform bool voxels;
+uniform bool voxels, soft;  // soft: show the soft phase in place of the stiff one
 in vec2 point;
 out vec4 color;
 
 // At one half, faces on which stiff and soft voxels meet across the period would be neither.
 const float LEVEL = 0.506;
 
-float field(vec3 p) { return textureLod(volume, (p / size).zyx, 0.0).r; }
+float level(vec3 p, float lod) {
+  float value = textureLod(volume, (p / period).zyx, lod).r;
+  return soft ? 1.0 - value : value;
+}
+
+float field(vec3 p) { return level(p, 0.0); }
+
+bool solid(ivec3 index) {
+  float phase = texelFetch(volume, (index % ivec3(period)).zyx, 0).g;
+  return soft ? phase < 0.5 : phase > 0.5;
+}
 
 vec2 slab(vec3 origin, vec3 inverse, vec3 a, vec3 b) {
   vec3 t0 = (a - origin) * inverse, t1 = (b - origin) * inverse;
@@ -90,7 +101,7 @@ void main() {
       normal = faceNormal(entry, ray);
       onCut = true;
       for (int i = 0; i < 1600; i++) {
-        if (texelFetch(volume, index.zyx, 0).g > 0.5) { hit = true; break; }
+        if (solid(index)) { hit = true; break; }
         onCut = false;
         if (next.x < next.y && next.x < next.z) {
           t = next.x; next.x += delta.x; index.x += turn.x; normal = vec3(-float(turn.x), 0.0, 0.0);
@@ -134,7 +145,7 @@ void main() {
   vec3 p = eye + ray * t;
   // Ambient occlusion from the volume's own mip levels: how much stiff phase lies ahead of the surface.
   vec3 ahead = p + normal * 1.8, further = p + normal * 4.5;
-  float crowd = 0.6 * textureLod(volume, (ahead / size).zyx, 1.0).r + 0.4 * textureLod(volume, (further / size).zyx, 2.0).r;
+  float crowd = 0.6 * level(ahead, 1.0) + 0.4 * level(further, 2.0);
   bool inside = onCut || any(lessThan(ahead, low)) || any(greaterThan(ahead, high));
   float open = inside ? 1.0 : clamp(1.2 - 1.15 * crowd, 0.0, 1.0);
   float depth = clamp((t - cell.x) / (0.9 * max(size.x, max(size.y, size.z))), 0.0, 1.0);
@@ -144,6 +155,8 @@ void main() {
   float light = 0.56 + 0.44 * max(dot(normal, key), 0.0) + 0.16 * max(dot(normal, rim), 0.0) + 0.06 * normal.z;
   float shine = pow(max(dot(normal, normalize(key - ray)), 0.0), 32.0) * (onCut ? 0.0 : 0.14);
   vec3 base = onCut ? cut : stiff;
+  float marked = textureLod(volume, ((p - 0.5 * normal) / period).zyx, 0.0).b;
+  base = mix(base, accent, 0.85 * smoothstep(0.35, 0.65, marked));
   if (voxels) {  // a fine seam between voxels
     vec3 gap = abs(fract(p) - 0.5) * (1.0 - abs(normal));
     float seam = max(gap.x, max(gap.y, gap.z));
@@ -156,13 +169,14 @@ void main() {
 }`;
 
 export default function (component) {
-  const { parentElement, data, setStateValue } = component;
+  const { parentElement, data, setStateValue, setTriggerValue } = component;
   let gallery = galleries.get(parentElement);
   if (!gallery) {
     gallery = new Gallery(parentElement);
     galleries.set(parentElement, gallery);
   }
   gallery.select = (index) => setStateValue("selected", { set: gallery.data.set, index });
+  gallery.pin = (index) => setTriggerValue("pin", { set: gallery.data.set, index });
   gallery.update(data);
   return () => {
     gallery.dispose();
@@ -198,6 +212,7 @@ class Gallery {
     this.visible.disconnect();
     this.resized.disconnect();
     this.density.onchange = null;
+    document.removeEventListener("fullscreenchange", this.leave);
     this.renderer?.dispose();
     this.root.remove();
   }
@@ -205,7 +220,7 @@ class Gallery {
   update(data) {
     const former = this.data;
     this.data = data;
-    this.view = views.get(data.view) ?? { ...HOME, voxels: false, axis: -1, cut: 0.5 };
+    this.view = views.get(data.view) ?? { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 };
     views.set(data.view, this.view);
     if (!former) this.buildToolbar();
     this.notice.textContent = this.renderer
@@ -214,7 +229,7 @@ class Gallery {
     this.notice.hidden = !this.notice.textContent;
     this.root.classList.toggle("stale", Boolean(data.notice));
     this.root.classList.toggle("single", !data.rows[0].title);
-    const layout = JSON.stringify([data.set, data.rows]);
+    const layout = JSON.stringify([data.set, data.rows, data.shapes, Boolean(data.pinned)]);
     if (layout !== this.layout) {
       this.layout = layout;
       this.buildPanels();
@@ -240,6 +255,17 @@ class Gallery {
       const button = makeButton(voxels ? "Voxels" : "Smooth", "", look);
       button.onclick = () => this.setView({ voxels });
       return button;
+    });
+    const shown = make("div", "group", this.toolbar);
+    shown.setAttribute("role", "group");
+    shown.setAttribute("aria-label", "What is shown");
+    this.switches = [
+      ["soft", "Soft phase", "Show the soft phase in place of the stiff one"],
+      ["tiled", "2×2×2", "Repeat the cell twice along each axis: it is periodic"],
+    ].map(([name, label, title]) => {
+      const button = makeButton(label, title, shown);
+      button.onclick = () => this.setView({ [name]: !this.view[name] });
+      return { name, button };
     });
     const camera = make("div", "group", this.toolbar);
     camera.setAttribute("role", "group");
@@ -277,6 +303,7 @@ class Gallery {
   showView() {
     this.looks.forEach((button, i) => button.setAttribute("aria-pressed", String(this.view.voxels === Boolean(i))));
     this.axes.forEach((button, i) => button.setAttribute("aria-pressed", String(this.view.axis === i - 1)));
+    for (const { name, button } of this.switches) button.setAttribute("aria-pressed", String(this.view[name]));
     this.slider.hidden = this.view.axis < 0;
     this.slider.value = this.view.cut;
     const { basis } = cameraOf(this.view, [1, 1, 1]);
@@ -293,9 +320,11 @@ class Gallery {
   buildPanels() {
     this.visible.disconnect();
     this.renderer?.forget();
+    if (this.enlarged) this.enlarge(null);
     this.rows.replaceChildren();
     this.root.removeAttribute("data-drawn");
-    const volumes = decodeVolumes(this.data.volumes, this.data.panels.length);
+    const volumes = decodeVolumes(this.data.volumes, this.data.shapes);
+    const marks = this.data.marks ? decodeVolumes(this.data.marks, this.data.shapes) : [];
     this.panels = [];
     this.places = "";
     this.resized.disconnect();
@@ -310,6 +339,7 @@ class Gallery {
         const bar = make("span", "bar", head);
         make("span", "fill", bar).style.width = `${100 * clamp(row.weight, 0, 1)}%`;
         make("span", "note", head).textContent = row.note;
+        if (row.character) make("span", "character", head).textContent = row.character;
       }
       const cards = make("div", "cards", section);
       for (const index of row.panels) {
@@ -317,16 +347,49 @@ class Gallery {
         card.tabIndex = 0;
         card.setAttribute("role", "button");
         card.dataset.index = index;
-        const panel = { index, card, view: make("div", "view", card), bits: volumes[index], color: row.color, quality: 0 };
+        const panel = { index, card, view: make("div", "view", card), bits: volumes[index], marks: marks[index], quality: 0 };
+        panel.shape = this.data.shapes[index];
+        panel.color = row.color;
         const tag = make("div", "tag", card);
         panel.title = make("span", "name", tag);
         panel.badge = make("span", "badge", tag);
+        this.cardButtons(panel, tag);
         panel.figures = make("table", "figures", card);
         this.panels[index] = panel;
         this.visible.observe(panel.view);
         this.resized.observe(panel.view); // its captions may leave it another width
       }
     }
+    this.resize();
+  }
+
+  cardButtons(panel, tag) {
+    const buttons = make("span", "buttons", tag);
+    panel.enlarge = makeButton("⤢", "", buttons);
+    panel.enlarge.onclick = () => this.enlarge(this.enlarged === panel ? null : panel);
+    if (!this.data.pinned) return;
+    panel.pin = makeButton("☆", "", buttons);
+    panel.pin.onclick = () => {
+      const index = this.data.pinned.indexOf(panel.index);
+      if (index < 0) this.data.pinned.push(panel.index);
+      else this.data.pinned.splice(index, 1);
+      this.mark(); // shown at once; Python answers with what is put aside
+      this.pin(panel.index);
+    };
+  }
+
+  // One panel alone over the whole screen, or over the page where the browser allows no more; Escape leaves it.
+  enlarge(panel) {
+    const former = this.enlarged;
+    if (former === panel) return;
+    this.enlarged = panel;
+    former?.card.classList.remove("enlarged");
+    panel?.card.classList.add("enlarged");
+    this.root.classList.toggle("alone", Boolean(panel));
+    if (panel) this.root.requestFullscreen?.().catch(() => {});
+    else if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+    (panel ?? former).enlarge.focus();
+    this.mark();
     this.resize();
   }
 
@@ -357,6 +420,12 @@ class Gallery {
       const chosen = panel.index === this.data.selected;
       panel.card.classList.toggle("selected", chosen);
       panel.card.setAttribute("aria-pressed", String(chosen));
+      const alone = panel === this.enlarged;
+      setLabel(panel.enlarge, alone ? "✕" : "⤢", alone ? "Back to all (Escape)" : "Full screen");
+      if (!panel.pin) continue;
+      const pinned = this.data.pinned?.includes(panel.index);
+      setLabel(panel.pin, pinned ? "★" : "☆", pinned ? "Take out of the shortlist" : "Add to the shortlist");
+      panel.pin.setAttribute("aria-pressed", String(Boolean(pinned)));
     }
   }
 
@@ -366,8 +435,8 @@ class Gallery {
     const dark = background[0] + background[1] + background[2] < 1.5;
     this.root.classList.toggle("dark", dark);
     return dark
-      ? { dark, stiff: [0.7, 0.75, 0.8], shade: [0.16, 0.2, 0.28], line: [0.62, 0.7, 0.78], mix: 0.62 }
-      : { dark, stiff: [0.8, 0.84, 0.88], shade: [0.26, 0.32, 0.43], line: [0.3, 0.37, 0.45], mix: 0.6 };
+      ? { dark, stiff: [0.7, 0.75, 0.8], shade: [0.16, 0.2, 0.28], line: [0.62, 0.7, 0.78], accent: [0.95, 0.55, 0.2], mix: 0.62 }
+      : { dark, stiff: [0.8, 0.84, 0.88], shade: [0.26, 0.32, 0.43], line: [0.3, 0.37, 0.45], accent: [0.9, 0.45, 0.1], mix: 0.6 };
   }
 
   // --- pointer, wheel and keys ---------------------------------------------------------------------------------
@@ -376,7 +445,7 @@ class Gallery {
     let drag = null;
     this.rows.addEventListener("pointerdown", (event) => {
       const card = event.target.closest(".card");
-      if (!card || event.button !== 0) return;
+      if (!card || event.button !== 0 || event.target.closest("button")) return;
       drag = { card, x: event.clientX, y: event.clientY, moved: false, id: event.pointerId };
     });
     this.rows.addEventListener("pointermove", (event) => {
@@ -402,7 +471,13 @@ class Gallery {
     };
     this.rows.addEventListener("pointerup", release);
     this.rows.addEventListener("pointercancel", release);
-    this.rows.addEventListener("dblclick", () => this.setView(HOME));
+    this.rows.addEventListener("dblclick", (event) => {
+      if (!event.target.closest("button")) this.setView(HOME);
+    });
+    this.leave = () => {
+      if (!document.fullscreenElement) this.enlarge(null);
+    };
+    document.addEventListener("fullscreenchange", this.leave);
     // A plain wheel scrolls the page: a gallery that fills the window must not swallow it.
     this.rows.addEventListener(
       "wheel",
@@ -416,9 +491,10 @@ class Gallery {
       { passive: false },
     );
     this.rows.addEventListener("keydown", (event) => {
-      const card = event.target.closest(".card");
+      const card = event.target.closest("button") ? null : event.target.closest(".card");
       const turn = { ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, 0.12], ArrowDown: [0, -0.12] }[event.key];
       if (card && (event.key === "Enter" || event.key === " ")) this.choose(Number(card.dataset.index));
+      else if (event.key === "Escape" && this.enlarged) this.enlarge(null);
       else if (turn) this.setView({ yaw: this.view.yaw + turn[0], pitch: this.view.pitch + turn[1] });
       else if (event.key === "+" || event.key === "-") this.setView({ zoom: this.view.zoom * (event.key === "+" ? 1.2 : 1 / 1.2) });
       else return;
@@ -507,7 +583,7 @@ class Gallery {
       const { version } = this;
       const begin = performance.now();
       for (const panel of panels) {
-        this.renderer.draw(panel, scale, this.view, this.data.shape, this.tint(panel));
+        this.renderer.draw(panel, scale, this.view, this.tint(panel));
         panel.quality = scale;
         panel.drawn = true;
       }
@@ -612,11 +688,12 @@ class Renderer {
   }
 
   // Draws a panel at `scale` times its size into a texture, and that, filtered, onto the canvas.
-  draw(panel, scale, view, shape, colors) {
+  draw(panel, scale, view, colors) {
     const { gl, uniform } = this;
     const width = Math.max(8, Math.round(panel.width * scale));
     const height = Math.max(8, Math.round(panel.height * scale));
     this.reserve(width + 1, height + 1); // the filter below reads one texel beyond the edge
+    const shape = panel.shape.map((edge) => edge * (view.tiled ? 2 : 1));
     const longest = Math.max(...shape);
     const { basis, eye } = cameraOf(view, shape);
     const wide = width / height;
@@ -634,8 +711,9 @@ class Renderer {
     gl.viewport(0, 0, width, height);
     gl.useProgram(this.program);
     gl.bindVertexArray(this.vertices);
-    gl.bindTexture(gl.TEXTURE_3D, this.texture(panel, shape));
+    gl.bindTexture(gl.TEXTURE_3D, this.texture(panel));
     gl.uniform3fv(uniform.size, shape);
+    gl.uniform3fv(uniform.period, panel.shape);
     gl.uniform3fv(uniform.low, low);
     gl.uniform3fv(uniform.high, high);
     gl.uniform3fv(uniform.eye, eye.map((value, axis) => value * longest + 0.5 * shape[axis]));
@@ -643,7 +721,8 @@ class Renderer {
     gl.uniform2fv(uniform.slope, slope);
     gl.uniform1f(uniform.pixel, ((2 * slope[1]) / height) * Math.max(1, scale));
     gl.uniform1i(uniform.voxels, view.voxels ? 1 : 0);
-    for (const name of ["stiff", "cut", "shade", "line"]) gl.uniform3fv(uniform[name], colors[name]);
+    gl.uniform1i(uniform.soft, view.soft ? 1 : 0);
+    for (const name of ["stiff", "cut", "shade", "line", "accent"]) gl.uniform3fv(uniform[name], colors[name]);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
 
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.buffer);
@@ -684,7 +763,8 @@ class Renderer {
   }
 
   // The panel's volume as a texture, made when it is first seen.
-  texture(panel, shape) {
+  texture(panel) {
+    const { shape } = panel;
     const known = this.textures.get(panel.index);
     if (known) return known;
     const { gl } = this;
@@ -692,7 +772,8 @@ class Renderer {
     this.textures.set(panel.index, texture);
     gl.bindTexture(gl.TEXTURE_3D, texture);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.texImage3D(gl.TEXTURE_3D, 0, gl.RG8, shape[2], shape[1], shape[0], 0, gl.RG, gl.UNSIGNED_BYTE, smoothed(panel.bits, shape));
+    const texels = smoothed(panel.bits, panel.marks, shape);
+    gl.texImage3D(gl.TEXTURE_3D, 0, gl.RGB8, shape[2], shape[1], shape[0], 0, gl.RGB, gl.UNSIGNED_BYTE, texels);
     gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_NEAREST);
     gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     for (const axis of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) gl.texParameteri(gl.TEXTURE_3D, axis, gl.REPEAT);
@@ -701,16 +782,16 @@ class Renderer {
   }
 }
 
-// Base64 of numpy.packbits over (N, X, Y, Z), every volume starting at a byte.
-function decodeVolumes(text, count) {
+// Base64 of numpy.packbits over volumes of these shapes, one after the other, every volume starting at a byte.
+function decodeVolumes(text, shapes) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const each = bytes.length / count;
-  return Array.from({ length: count }, (_, i) => bytes.subarray(i * each, (i + 1) * each));
+  let start = 0;
+  return shapes.map(([x, y, z]) => bytes.subarray(start, (start += Math.ceil((x * y * z) / 8))));
 }
 
-// Bits to two bytes a voxel: the phase, and the phase under a periodic 1-4-1 filter along each axis, whose level set
-// at one half is the smooth surface.
-function smoothed(bits, shape) {
+// Bits to three bytes a voxel: the phase under a periodic 1-4-1 filter along each axis, whose level set at one half is
+// the smooth surface; the phase; and whether the voxel is marked.
+function smoothed(bits, marks, shape) {
   const count = shape[0] * shape[1] * shape[2];
   const phase = new Float32Array(count);
   for (let i = 0; i < count; i++) phase[i] = (bits[i >> 3] >> (7 - (i & 7))) & 1;
@@ -730,10 +811,11 @@ function smoothed(bits, shape) {
     }
     field = next;
   }
-  const texels = new Uint8Array(2 * count);
+  const texels = new Uint8Array(3 * count);
   for (let i = 0; i < count; i++) {
-    texels[2 * i] = Math.round(255 * field[i]);
-    texels[2 * i + 1] = 255 * phase[i];
+    texels[3 * i] = Math.round(255 * field[i]);
+    texels[3 * i + 1] = 255 * phase[i];
+    if (marks) texels[3 * i + 2] = 255 * ((marks[i >> 3] >> (7 - (i & 7))) & 1);
   }
   return texels;
 }
@@ -786,6 +868,12 @@ function makeGizmo(parent) {
     image.append(line, text);
     return { line, text };
   });
+}
+
+function setLabel(button, label, title) {
+  button.textContent = label;
+  button.title = title;
+  button.setAttribute("aria-label", title);
 }
 
 function parseColor(text, fallback) {

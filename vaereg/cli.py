@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_homogenize(parsers)
     _add_predict(parsers)
     _add_design(parsers)
+    _add_refine(parsers)
     _add_generate(parsers)
     _add_train(parsers)
     _add_evaluate(parsers)
@@ -127,6 +128,22 @@ def _add_design(parsers: _Commands) -> None:
         "--component", type=int, metavar="K", help="take all designs from this mixture component"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5)")
+    _add_model_flags(parser)
+
+
+def _add_refine(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers, "refine", commands.run_refine, "bring designs onto their target with the solver"
+    )
+    parser.add_argument("designs", type=Path, metavar="DESIGNS", help="designs with their target (HDF5)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5)")
+    parser.add_argument(
+        "--tolerance", type=float, default=0.01, metavar="T", help="relative distance that counts as reached"
+    )
+    parser.add_argument(
+        "--max-solves", type=int, default=20, metavar="N", help="solves per design, the verification included"
+    )
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
     _add_model_flags(parser)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "run_generate",
     "run_homogenize",
     "run_predict",
+    "run_refine",
     "run_train",
     "write_json",
 ]
@@ -112,6 +113,68 @@ def run_design(arguments: argparse.Namespace) -> None:
         component=arguments.component,
     )
     save_designs(arguments.out, designs)
+
+
+def run_refine(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from vaereg.elasticity import PROPERTIES
+    from vaereg.files import check_output
+    from vaereg.prediction import predict
+    from vaereg.refine import refine_all, within_component
+    from vaereg.storage import read_designs, write_designs
+    from vaereg.targets import target_distance
+
+    check_output(arguments.out)
+    stored = read_designs(arguments.designs)
+    checkpoint = _load_checkpoint(arguments)
+    predictable = {name: value for name, value in stored.target.items() if name in PROPERTIES}
+    promise = target_distance(stored.predicted, predictable) if predictable else np.zeros(len(stored))
+    results = refine_all(
+        stored.microstructures,
+        stored.target,
+        checkpoint.model.materials,
+        order=np.argsort(promise, kind="stable").tolist(),
+        tolerance=arguments.tolerance,
+        max_solves=arguments.max_solves,
+        workers=arguments.workers,
+        on_progress=progress("refine", "designs"),
+    )
+    volumes = np.stack([result.volume for result in results])
+    write_designs(
+        arguments.out,
+        microstructures=volumes,
+        component=stored.component,
+        latent=stored.latent,
+        predicted=predict(checkpoint, volumes).mean,
+        target=stored.target,
+        seed=stored.seed,
+        checkpoint=stored.checkpoint,
+        stiffness=np.stack([result.stiffness for result in results]),
+        solves=np.array([result.solves for result in results]),
+    )
+    spread = within_component(stored.microstructures, stored.component)
+    usual = "" if spread is None else f" (two designs of one component differ by {spread:.4f})"
+    solves, moved = ([getattr(result, name) for result in results] for name in ("solves", "moved"))
+    print(
+        f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
+        f"moved by {np.median(moved):.4f}{usual}",
+        file=sys.stderr,
+    )
+    if checkpoint.hash != stored.checkpoint:
+        print(
+            f"refine: the designs are of the checkpoint {stored.checkpoint}, the predictions and materials "
+            f"of {checkpoint.hash}",
+            file=sys.stderr,
+        )
+    if missed := [result for result in results if not result.converged]:
+        least = min(result.error for result in missed)
+        print(
+            f"refine: {len(missed)} of {len(results)} designs are not there yet: "
+            f"more than {arguments.tolerance:.1%} off the target after up to {arguments.max_solves} solves, "
+            f"the nearest {least:.1%}",
+            file=sys.stderr,
+        )
 
 
 def run_generate(arguments: argparse.Namespace) -> None:

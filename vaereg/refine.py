@@ -33,6 +33,7 @@ __all__ = [
     "refine",
     "refine_all",
     "statistics_distance",
+    "within_component",
 ]
 
 TOLERANCE = 0.01
@@ -286,6 +287,19 @@ def statistics_distance(one: ArrayLike, other: ArrayLike) -> float:
     """Root mean square difference of the two-point correlations of two volumes, over all lags [-]."""
     difference = two_point_correlation(one) - two_point_correlation(other)
     return float(np.sqrt(np.square(difference).mean()))
+
+
+def within_component(volumes: ArrayLike, component: ArrayLike) -> float | None:
+    """Mean distance of the two-point statistics of two volumes of one component [-]; None without a pair.
+
+    Args:
+        volumes: Phases 0 and 1, shape (N, X, Y, Z).
+        component: Of every volume, shape (N,).
+    """
+    curves, labels = [two_point_correlation(volume) for volume in np.asarray(volumes)], np.asarray(component)
+    pairs = [(i, j) for i in range(len(labels)) for j in range(i) if labels[i] == labels[j]]
+    distances = [np.sqrt(np.square(curves[i] - curves[j]).mean()) for i, j in pairs]
+    return float(np.mean(distances)) if distances else None
 
 
 def _finish(search: Search) -> Refinement:

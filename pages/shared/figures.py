@@ -7,8 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.design import Target
 from vaereg.elasticity import PROPERTIES
+from vaereg.targets import Target
 
 __all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure"]
 

@@ -12,9 +12,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
-from vaereg.microstructure import pack_bits
+__all__ = ["Caption", "Line", "Row", "pinned_volume", "selected_volume", "volume_gallery"]
 
-__all__ = ["Caption", "Line", "Row", "selected_volume", "volume_gallery"]
+Volumes = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 
 _ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -60,52 +60,75 @@ class Row:
     weight: float = 0.0
     """Weight of the component, 0 to 1."""
     note: str = ""
+    character: str = ""
+    """What the volumes look like, in words."""
 
 
 def volume_gallery(
     key: str,
-    volumes: NDArray[np.uint8],
+    volumes: Volumes,
     rows: Sequence[Row],
     captions: Sequence[Caption],
     *,
     selected: int | None = None,
+    pinned: Sequence[int] | None = None,
+    marked: Volumes | None = None,
     notice: str = "",
     unit: str = "GPa",
     on_select: Callable[[], None] = lambda: None,
+    on_pin: Callable[[], None] = lambda: None,
 ) -> None:
     """Show volumes in one 3D view with linked cameras.
 
     Args:
         key: Name of the view; its camera outlives reruns and page changes.
-        volumes: Phase per voxel, 0 or 1, shape (N, X, Y, Z).
+        volumes: Phase per voxel, 0 or 1, N of shape (X, Y, Z), which may differ.
         rows: How they are grouped.
         captions: One per volume.
-        selected: The volume that is marked.
+        selected: The volume that is chosen.
+        pinned: The volumes that are in the shortlist; None where none can be put there.
+        marked: Voxels that are drawn in another colour, 0 or 1, shaped as the volumes.
         notice: Why what is shown is not what was asked for.
         unit: Of the figures in the captions.
         on_select: Called when the user has chosen another volume, see `selected_volume`.
+        on_pin: Called when the user has put a volume into the shortlist or taken it out, see `pinned_volume`.
     """
-    packed = pack_bits(volumes).tobytes()
+    packed = _pack(volumes)
     data: dict[str, Any] = {
         "view": key,
         "set": _set_name(packed),
-        "shape": list(volumes.shape[1:]),
+        "shapes": [list(volume.shape) for volume in volumes],
         "volumes": base64.b64encode(packed).decode("ascii"),
+        "marks": None if marked is None else base64.b64encode(_pack(marked)).decode("ascii"),
         "rows": [asdict(row) for row in rows],
         "panels": [asdict(caption) for caption in captions],
         "selected": selected,
+        "pinned": None if pinned is None else list(pinned),
         "notice": notice,
         "unit": unit,
     }
-    _component(key=key, data=data, on_selected_change=on_select)
+    _component(key=key, data=data, on_selected_change=on_select, on_pin_change=on_pin)
 
 
-def selected_volume(key: str, volumes: NDArray[np.uint8]) -> int | None:
+def selected_volume(key: str, volumes: Volumes) -> int | None:
     """The one of these volumes that the user has chosen in a view; None where it was one of others."""
-    chosen = (st.session_state.get(key) or {}).get("selected") or {}
-    if chosen.get("set") != _set_name(pack_bits(volumes).tobytes()):
+    return _event(key, "selected", volumes)
+
+
+def pinned_volume(key: str, volumes: Volumes) -> int | None:
+    """The one of these volumes that the user has just put into the shortlist, or taken out of it."""
+    return _event(key, "pin", volumes)
+
+
+def _event(key: str, name: str, volumes: Volumes) -> int | None:
+    event = (st.session_state.get(key) or {}).get(name) or {}
+    if event.get("set") != _set_name(_pack(volumes)):
         return None
-    return chosen["index"] if chosen.get("index") in range(len(volumes)) else None
+    return event["index"] if event.get("index") in range(len(volumes)) else None
+
+
+def _pack(volumes: Volumes) -> bytes:
+    return b"".join(np.packbits(np.asarray(volume, dtype=bool)).tobytes() for volume in volumes)
 
 
 def _set_name(packed: bytes) -> str:

@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 from pages.shared.background import Outcome, SolverQueue, volume_hash
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from vaereg.design import Designs, UnreachableTargetError, design
+from vaereg.design import Designs, design
 from vaereg.generators import FAMILIES, generate
 from vaereg.prediction import Prediction, predict
+from vaereg.targets import Target, UnreachableTargetError
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
 SEED = "seed"
 COUNT = "count"
+SIZE = "size"
+COMPONENT = "component"
+FRACTION = "volume_fraction"
+PRESET = "preset"
+CLOSURE_AXES = ("closure-across", "closure-up")
+SOLVE_ALL = "solve-all"
 GALLERY = "design-gallery"
 VOLUME_VIEW = "volume-view"
 UPLOAD = "upload"
@@ -43,9 +50,26 @@ def value_key(name: str) -> str:
     return name
 
 
-def fixed_key(name: str) -> str:
-    """Key of the switch that fixes a property."""
-    return f"fix_{name}"
+def range_key(name: str) -> str:
+    """Key of the slider of a property that has two handles."""
+    return f"{name}_range"
+
+
+def mode_key(name: str) -> str:
+    """Key of the choice between free, value and range of a property."""
+    return f"{name}_is"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How many designs, which, and how large."""
+
+    count: int
+    seed: int
+    size: int
+    """Voxels per edge."""
+    component: int | None
+    """The only mixture component, from 0, or None for all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +78,7 @@ class ShownDesigns:
 
     designs: Designs | None
     """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
-    problem: str | None
+    problem: UnreachableTargetError | None
     """Why there are none for the target that is set."""
 
 
@@ -121,9 +145,25 @@ def session_name() -> str:
     return st.session_state.setdefault(_SESSION, uuid4().hex)
 
 
-def watch(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
-    """Have the solver work on the volumes that this session shows now; what is known of them so far."""
-    return solver().watch(session_name(), volumes, checkpoint.model.materials)
+def watch(
+    checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]], asked: Sequence[bool] | None = None
+) -> list[Outcome]:
+    """Have the solver work on the volumes that this session shows now; what is known of them so far.
+
+    Args:
+        checkpoint: Whose materials count.
+        volumes: What is shown, the most wanted first.
+        asked: Which of them the solver is to work on; all if left out.
+    """
+    materials = checkpoint.model.materials
+    wanted = volumes if asked is None else [v for v, one in zip(volumes, asked, strict=True) if one]
+    solver().watch(session_name(), wanted, materials)
+    return known(checkpoint, volumes)
+
+
+def known(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
+    """What the solver knows of volumes, without asking it to work on them."""
+    return solver().known(volumes, checkpoint.model.materials)
 
 
 def shortlist() -> list[ShortlistItem]:
@@ -139,6 +179,19 @@ def add_to_shortlist(item: ShortlistItem) -> bool:
         st.toast(sentence(str(error)))
         return False
     return True
+
+
+def is_in_shortlist(volume: NDArray[np.uint8]) -> bool:
+    """Whether this volume was put aside."""
+    return volume_hash(volume) in {item.hash for item in shortlist()}
+
+
+def toggle_in_shortlist(item: ShortlistItem) -> None:
+    """Put a volume aside or, where it is already, take it out."""
+    if is_in_shortlist(item.volume):
+        remove_from_shortlist(item.hash)
+    else:
+        add_to_shortlist(item)
 
 
 def remove_from_shortlist(volume: str) -> None:
@@ -159,14 +212,17 @@ def set_shortlist(items: Sequence[ShortlistItem]) -> None:
     st.session_state[_SHORTLIST] = list(items)
 
 
-def show_designs(
-    checkpoint: Checkpoint, targets: Mapping[str, float], *, count: int, size: int, seed: int
-) -> ShownDesigns:
+def current_designs() -> Designs | None:
+    """The designs that the Design page shows, or showed last; None before it was opened."""
+    return st.session_state.get(_DESIGNS)
+
+
+def show_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: Sampling) -> ShownDesigns:
     """Designs for a target [GPa]; the former ones, and why, where it is out of reach."""
     try:
-        found = _design(checkpoint, checkpoint.hash, tuple(sorted(targets.items())), count, size, seed)
+        found = _design(checkpoint, checkpoint.hash, tuple(sorted(targets.items())), sampling)
     except UnreachableTargetError as error:
-        return ShownDesigns(designs=st.session_state.get(_DESIGNS), problem=str(error))
+        return ShownDesigns(designs=st.session_state.get(_DESIGNS), problem=error)
     st.session_state[_DESIGNS] = found
     return ShownDesigns(designs=found, problem=None)
 
@@ -176,12 +232,17 @@ def show_designs(
 def _design(
     _checkpoint: Checkpoint,
     checkpoint_hash: str,
-    targets: tuple[tuple[str, float], ...],
-    count: int,
-    size: int,
-    seed: int,
+    targets: tuple[tuple[str, Target], ...],
+    sampling: Sampling,
 ) -> Designs:
-    return design(_checkpoint, dict(targets), count, size, seed=seed)
+    return design(
+        _checkpoint,
+        dict(targets),
+        sampling.count,
+        sampling.size,
+        seed=sampling.seed,
+        component=sampling.component,
+    )
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -1,7 +1,7 @@
-"""Each page, empty and filled, with a tiny checkpoint: inputs, messages, files; never a traceback."""
+"""The Design page, empty and filled, with a tiny checkpoint: inputs, messages, files; never a traceback."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -12,14 +12,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import background, state, widgets
+from pages.shared import background, design_view, state, widgets
 from pages.shared.background import Outcome
+from pages.shared.closure import closure_figure, default_axes
 from pages.shared.figures import design_figure, prediction_figure
+from pages.shared.presets import presets, reachable_properties
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.homogenization import HomogenizationResult
 from vaereg.storage import read_designs
+from vaereg.targets import TARGETS, Target, check_reachable, check_targets, interval
 
 APP = Path(__file__).parents[1] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
@@ -73,19 +76,16 @@ def settled(app: AppTest) -> AppTest:
     return app
 
 
-def fix_only(app: AppTest, targets: dict[str, float]) -> AppTest:
+def fix_only(app: AppTest, targets: Mapping[str, Target]) -> AppTest:
     """Set the target of the Design page."""
-    for name in PROPERTIES:
-        app.toggle(state.fixed_key(name)).set_value(name in targets)
-    if not targets:
-        return app.run()
+    for name in TARGETS:
+        mode = "free" if name not in targets else "range" if isinstance(targets[name], tuple) else "value"
+        app.segmented_control(key=state.mode_key(name)).set_value(mode)
     app.run()
     for name, value in targets.items():
-        app.slider(state.value_key(name)).set_value(value)
-    return app.run()
-
-
-# --- Design
+        key = state.range_key if isinstance(value, tuple) else state.value_key
+        app.slider(key(name)).set_value(value)
+    return app.run() if targets else app
 
 
 def test_design_shows_designs_of_every_component(
@@ -102,12 +102,14 @@ def test_design_shows_designs_of_every_component(
 
 def test_sliders_have_the_ranges_of_the_training_data(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
     app.run()
-    for name, (low, high) in tiny_checkpoint.property_ranges.items():
+    for name in ("C11", "C22", "C33"):
+        low, high = tiny_checkpoint.property_ranges[name]
         slider = app.slider(state.value_key(name))
         assert slider.min == pytest.approx(low, abs=0.051)
         assert slider.max == pytest.approx(high, abs=0.051)
         assert "GPa" in slider.label
-    assert [app.toggle(state.fixed_key(name)).value for name in PROPERTIES] == [True] * 3 + [False] * 3
+    modes = [app.segmented_control(key=state.mode_key(name)).value for name in TARGETS]
+    assert modes == ["value"] * 3 + ["free"] * 4
 
 
 def test_solver_values_stand_beside_the_predictions(app: AppTest, targets: dict[str, float]) -> None:
@@ -143,7 +145,7 @@ def test_number_of_designs(app: AppTest, targets: dict[str, float]) -> None:
 def test_nothing_fixed_says_what_to_do(app: AppTest) -> None:
     fix_only(app.run(), {})
     assert not app.exception
-    assert "Fix at least one property" in app.info[0].value
+    assert "at least one property" in app.info[0].value
     assert not app.get("bidi_component")
 
 
@@ -165,7 +167,7 @@ def test_an_unreachable_target_keeps_the_former_designs_and_says_so(
 def test_an_unreachable_target_at_first_sight(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
     for name, value in impossible(tiny_checkpoint).items():
         app.query_params[state.value_key(name)] = str(value)
-        app.query_params[state.fixed_key(name)] = "true"
+        app.query_params[state.mode_key(name)] = "value"
     app.run()
     assert not app.exception
     assert "GPa" in app.warning[0].value
@@ -180,14 +182,23 @@ def test_nonsense_in_a_link_is_ignored(app: AppTest) -> None:
     assert app.number_input(state.SEED).value == 7
 
 
-def test_link_restores_target_seed_and_count(app: AppTest, targets: dict[str, float]) -> None:
+def test_link_restores_target_component_and_count(
+    app: AppTest, targets: dict[str, float], tiny_checkpoint: Checkpoint
+) -> None:
     app.query_params["C11"] = str(targets["C11"])
-    app.query_params["fix_C22"] = "false"
-    app.query_params["fix_C33"] = "false"
+    app.query_params[state.mode_key("C22")] = "free"
+    app.query_params[state.mode_key("C33")] = "range"
+    low, high = tiny_checkpoint.property_ranges["C33"]
+    app.query_params[state.range_key("C33")] = [f"{low + 0.2:.1f}", f"{high - 0.2:.1f}"]
     app.query_params[state.COUNT] = "4"
+    app.query_params[state.COMPONENT] = "2"
     app.run()
+    assert not app.exception
     assert app.slider(state.value_key("C11")).value == targets["C11"]
-    assert len(gallery(app)["panels"]) == 4
+    assert app.slider(state.range_key("C33")).value == pytest.approx((low + 0.2, high - 0.2), abs=0.06)
+    shown = gallery(app)
+    assert len(shown["panels"]) == 4
+    assert [row["title"] for row in shown["rows"]] == ["Component 2"]
 
 
 def test_inputs_survive_a_page_change(app: AppTest, targets: dict[str, float]) -> None:
@@ -197,7 +208,7 @@ def test_inputs_survive_a_page_change(app: AppTest, targets: dict[str, float]) -
     app.switch_page("pages/design.py").run()
     assert app.slider(state.COUNT).value == 3
     assert app.slider(state.value_key("C11")).value == targets["C11"]
-    assert not app.toggle(state.fixed_key("C22")).value
+    assert app.segmented_control(key=state.mode_key("C22")).value == "free"
 
 
 def test_downloads_read_back(tiny_checkpoint: Checkpoint, targets: dict[str, float], tmp_path: Path) -> None:
@@ -206,7 +217,7 @@ def test_downloads_read_back(tiny_checkpoint: Checkpoint, targets: dict[str, flo
     partial: list[Outcome] = [solved, None, solved]
     path = tmp_path / "designs.h5"
     for outcomes, complete in ((partial, False), ([solved] * 3, True)):
-        path.write_bytes(widgets.designs_file(designs, outcomes))
+        path.write_bytes(design_view.designs_file(designs, outcomes))
         stored = read_designs(path)
         np.testing.assert_array_equal(stored.microstructures, designs.microstructures)
         assert stored.target == targets
@@ -238,9 +249,6 @@ def test_a_damaged_checkpoint_is_told(app: AppTest, monkeypatch: pytest.MonkeyPa
     assert "could not be loaded" in app.error[0].value
 
 
-# --- figures
-
-
 def test_figures_have_units_and_every_property() -> None:
     six = np.arange(1.0, 7.0)
     ranges = {name: (0.5, 8.0) for name in PROPERTIES}
@@ -252,3 +260,58 @@ def test_figures_have_units_and_every_property() -> None:
         assert list(figure_json["data"][0]["y"]) == list(PROPERTIES)
     assert [trace["name"] for trace in design_plot.to_plotly_json()["data"]][-1] == "solver"
     assert len(predicted_plot.to_plotly_json()["data"]) == 2
+
+
+def test_every_preset_is_in_reach_and_has_its_character(tiny_checkpoint: Checkpoint) -> None:
+    found = presets(tiny_checkpoint)
+    for target in found.values():
+        check_reachable(tiny_checkpoint, check_targets(target))
+    assert len(set(list(found["Isotropic"].values())[:3])) == 1
+    along_z = found["Stiff along z"]
+    assert interval(along_z["C33"]) > interval(along_z["C11"]) == interval(along_z["C22"])
+
+
+def test_a_preset_sets_the_target(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    app.run()
+    app.selectbox(state.PRESET).set_value("Isotropic").run()
+    assert not app.exception
+    wanted = presets(tiny_checkpoint)["Isotropic"]
+    assert {name: app.slider(state.value_key(name)).value for name in PROPERTIES} == pytest.approx(
+        wanted, abs=0.06
+    )
+    assert app.title[0].value.startswith("Designs for C11")
+
+
+def test_volume_fraction_and_ranges_are_targets(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    low, high = tiny_checkpoint.fraction_range
+    middle = round((low + high) / 2, 2)
+    stiffness = tiny_checkpoint.property_ranges["C11"]
+    ends = (round(stiffness[0] + 0.1, 1), round(stiffness[1] - 0.1, 1))
+    fix_only(app.run(), {"C11": ends, "volume_fraction": middle})
+    assert not app.exception
+    (table,) = [table.value for table in app.dataframe if "Volume fraction [-]" in table.value.columns]
+    np.testing.assert_allclose(table["Volume fraction [-]"], middle, atol=0.01)
+
+
+def test_a_design_is_put_aside_and_taken_out(app: AppTest, targets: dict[str, float]) -> None:
+    fix_only(app.run(), targets)
+    for label, count in (("Add to the shortlist", 1), ("Take out of the shortlist", 0)):
+        (button,) = [button for button in app.button if button.label == label]
+        button.click().run()
+        assert not app.exception
+        assert len(gallery(app)["pinned"]) == count
+
+
+def test_the_closure_shows_the_target(tiny_checkpoint: Checkpoint) -> None:
+    known = reachable_properties(tiny_checkpoint, 50)
+    assert set(known) == set(TARGETS) and len(known["C11"]) <= 50
+    names = list(known)
+    assert default_axes({"C11": 1.0, "C33": 2.0}, names) == ("C11", "C33")
+    assert default_axes({"C22": 1.0}, names) == ("volume_fraction", "C22")
+    materials = tiny_checkpoint.model.materials
+    for targets in ({"C11": 1.0, "volume_fraction": 0.5}, {"C11": (1.0, 2.0)}, {"volume_fraction": 0.5}):
+        figure = closure_figure(("volume_fraction", "C11"), known, targets, {}, {}, materials)
+        names = [trace["name"] for trace in figure.to_plotly_json()["data"]]
+        assert {"training set", "Voigt bound", "Reuss bound"} <= set(names)
+        assert "target" in names or figure.layout.shapes
+        assert "[GPa]" in figure.layout.yaxis.title.text

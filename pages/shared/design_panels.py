@@ -1,0 +1,190 @@
+"""The parts of the Design page: summary and gallery, the chosen design, what is reachable."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import design_view, state, widgets
+from pages.shared.background import Outcome
+from pages.shared.closure import axis_title, closure_figure, default_axes
+from pages.shared.figures import design_figure
+from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery
+from pages.shared.targets import reachable
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs
+from vaereg.elasticity import PROPERTIES
+from vaereg.targets import Target, target_distance
+
+__all__ = ["DETAILS", "is_pending", "show_closure", "show_details", "show_gallery"]
+
+DETAILS = "details"
+SMALL = 40
+"""Edge up to which the solver runs on all designs unasked [voxel]: it takes about half a second for each."""
+
+
+def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], list[Outcome]]:
+    """The chosen design, which ones the solver is to work on, and what it knows; has it work on them.
+
+    Without a choice of the user's it is the best one. Of large cells only the chosen one is solved unasked.
+    """
+    volumes = list(designs.microstructures)
+    every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
+    chosen = selected_volume(state.GALLERY, volumes)
+    if chosen is None:
+        chosen = design_view.best_design(designs, state.known(checkpoint, volumes))[0]
+    asked = [every or index == chosen for index in range(len(volumes))]
+    return chosen, asked, state.watch(checkpoint, volumes, asked)
+
+
+def is_pending(checkpoint: Checkpoint, designs: Designs) -> bool:
+    """Whether the solver is still at work on what it was asked for."""
+    _, asked, outcomes = look(checkpoint, designs)
+    return any(one and outcome is None for one, outcome in zip(asked, outcomes, strict=True))
+
+
+def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling: bool) -> None:
+    """Summary and gallery; to be run again while the solver is at work."""
+    chosen, asked, outcomes = look(checkpoint, designs)
+    if polling != is_pending(checkpoint, designs):
+        st.rerun()  # once more as a whole, with or without the clock
+    design_summary(designs, outcomes, asked, components=checkpoint.components)
+    if designs.size > SMALL:
+        st.toggle(
+            "Run the solver on all designs, not on the chosen one alone",
+            key=state.SOLVE_ALL,
+            help="Seconds for each design of 64³ voxels, and four times as long for 96³.",
+        )
+    volume_gallery(
+        state.GALLERY,
+        designs.microstructures,
+        design_view.design_rows(designs),
+        design_view.design_captions(designs, outcomes, asked),
+        selected=chosen,
+        pinned=[i for i, volume in enumerate(designs.microstructures) if state.is_in_shortlist(volume)],
+        notice=notice,
+        on_select=lambda: st.rerun(DETAILS),
+        on_pin=lambda: _toggle_pin(checkpoint, designs),
+    )
+
+
+def design_summary(
+    designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool], *, components: int
+) -> None:
+    """The line above the gallery: how many, how good, how far the solver is."""
+    truth = widgets.solved(outcomes)
+    done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
+    known = np.isfinite(truth).all(axis=1)
+    best, judge = design_view.best_design(designs, outcomes)
+    nearest = target_distance(truth, designs.targets) if judge == "solver" else designs.error
+    used = len(np.unique(designs.component))
+    error = np.median(np.abs(designs.mean[known] / truth[known] - 1)) if known.any() else np.nan
+    failed = done - int(known.sum())
+    with st.container(key="summary"):
+        first, second, third, fourth = st.columns([2, 2, 3, 2])
+    first.metric("Designs", len(outcomes), delta=f"{used} of {components} components", **widgets.PLAIN)
+    second.metric(
+        f"Best by {judge}",
+        f"{100 * nearest[best]:.1f} %",
+        delta=f"off target, design #{best + 1}",
+        help="Mean relative distance from what is asked for.",
+        **widgets.PLAIN,
+    )
+    third.metric(
+        "Prediction against solver",
+        f"{100 * error:.1f} %" if known.any() else "…",
+        delta="median difference, C11 to C66",
+        help="Of the designs that the solver has seen so far.",
+        **widgets.PLAIN,
+    )
+    fourth.metric("Solver check", f"{done}/{len(outcomes)}", help=widgets.SOLVER_HELP)
+    text = f"solver {done}/{len(outcomes)}" + (f", {failed} failed" if failed else "")
+    fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
+
+
+def show_details(checkpoint: Checkpoint, designs: Designs) -> None:
+    """Figures and files of the chosen design, and the table of all; run again when another one is chosen."""
+    chosen, _, outcomes = look(checkpoint, designs)
+    mean, std, truth = designs.mean[chosen], designs.std[chosen], widgets.solved(outcomes)[chosen]
+    st.subheader(f"Design #{chosen + 1}, component {designs.component[chosen] + 1}")
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        wanted = [widgets.value_text(designs.targets.get(name)) for name in PROPERTIES]
+        table = {"Target [GPa]": wanted, "Predicted [GPa]": mean, "± std [GPa]": std, "Solver [GPa]": truth}
+        table["Difference [%]"] = 100 * (mean / truth - 1)
+        widgets.show_table(widgets.property_table(table), key="selected-table", missing="–")
+        if isinstance(outcomes[chosen], Exception):
+            st.error(f"The solver gave up on this design. {state.sentence(str(outcomes[chosen]))}")
+        _actions(designs, chosen, outcomes[chosen])
+    with right:
+        known = truth if np.isfinite(truth).all() else None
+        figure = design_figure(mean, std, known, designs.targets, checkpoint.property_ranges)
+        st.plotly_chart(figure, key="selected-figure", config={"displayModeBar": False})
+    st.subheader("All designs")
+    widgets.show_table(design_view.design_table(designs, outcomes), key="design-table", missing="–")
+
+
+def _actions(designs: Designs, chosen: int, outcome: Outcome) -> None:
+    """What can be done with the chosen design."""
+    volume = designs.microstructures[chosen]
+    with st.container(horizontal=True):
+        pinned = state.is_in_shortlist(volume)
+        if st.button(
+            "Take out of the shortlist" if pinned else "Add to the shortlist",
+            help="Volumes that are put aside stay through the session; the page Explore shows them on the map.",
+        ):
+            state.toggle_in_shortlist(design_view.design_item(designs, chosen, outcome))
+            st.rerun()
+        st.download_button(
+            f"Download design #{chosen + 1} (.npy)",
+            data=partial(widgets.volume_file, volume),
+            file_name=f"design-{chosen + 1}.npy",
+            on_click="ignore",
+        )
+        if st.button("Open in Predict"):
+            state.show_volume(f"design #{chosen + 1}, seed {designs.seed}", volume)
+            st.switch_page("pages/predict.py")
+
+
+def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
+    """Put the design whose star was clicked into the shortlist, or take it out."""
+    index = pinned_volume(state.GALLERY, designs.microstructures)
+    if index is not None:
+        (outcome,) = state.known(checkpoint, [designs.microstructures[index]])
+        state.toggle_in_shortlist(design_view.design_item(designs, index, outcome))
+
+
+def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs: Designs | None) -> None:
+    """Where the target lies among what is reachable, in the plane of two properties."""
+    known = reachable(checkpoint, checkpoint.hash)
+    names = list(known)
+    across, up = default_axes(targets, names)
+    predicted, truth = {}, {}
+    if designs is not None:
+        fraction = designs.microstructures.mean(axis=(1, 2, 3))
+        predicted = dict(zip(PROPERTIES, designs.mean.T, strict=True)) | {state.FRACTION: fraction}
+        truth = dict(
+            zip(
+                PROPERTIES,
+                widgets.solved(state.known(checkpoint, list(designs.microstructures))).T,
+                strict=True,
+            )
+        ) | {state.FRACTION: fraction}
+    chosen = []
+    columns = zip(st.columns(2, gap="small"), ("Across", "Up"), state.CLOSURE_AXES, (across, up), strict=True)
+    for column, label, key, own in columns:
+        name = column.selectbox(
+            label,
+            [None, *names],
+            key=key,
+            format_func=lambda name, own=own: f"auto: {own}" if name is None else axis_title(name),
+            label_visibility="collapsed",
+            help="Axis of the figure of what is reachable.",
+            persist_state="session",
+        )
+        chosen.append(name or own)
+    figure = closure_figure(
+        (chosen[0], chosen[1]), known, targets, predicted, truth, checkpoint.model.materials
+    )
+    st.plotly_chart(figure, key="closure", config={"displayModeBar": False})

@@ -1,0 +1,167 @@
+"""Designs as rows, captions, tables, files and items of the shortlist; what the Design page shows."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import widgets
+from pages.shared.background import Outcome, SolverQueue, volume_hash
+from pages.shared.figures import COMPONENT_COLORS
+from pages.shared.gallery import Caption, Line, Row
+from pages.shared.shortlist import ShortlistItem
+from vaereg.design import Designs, save_designs
+from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.homogenization import HomogenizationResult
+from vaereg.morphology import describe
+from vaereg.targets import target_distance
+
+__all__ = [
+    "best_design",
+    "design_captions",
+    "design_item",
+    "design_rows",
+    "design_table",
+    "latest_designs_file",
+]
+
+IN_CAPTIONS = 3
+"""Properties in the captions of the gallery."""
+
+
+def design_rows(designs: Designs) -> list[Row]:
+    """The rows of the gallery: one per mixture component that has designs."""
+    rows = []
+    for component in np.unique(designs.component):
+        panels = np.flatnonzero(designs.component == component).tolist()
+        weight = float(designs.weights[component])
+        volumes = designs.microstructures[panels]
+        rows.append(
+            Row(
+                panels=panels,
+                color=COMPONENT_COLORS[component % len(COMPONENT_COLORS)],
+                title=f"Component {component + 1}",
+                weight=weight,
+                note=f"weight {100 * weight:.0f} %",
+                character=_character(volumes, "".join(volume_hash(volume) for volume in volumes)),
+            )
+        )
+    return rows
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _character(_volumes: NDArray[np.uint8], names: str) -> str:
+    """What volumes look like, in words; nothing where one of them is of one phase only."""
+    try:
+        return describe(_volumes).name
+    except ValueError:
+        return ""
+
+
+def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
+    """The design nearest to the target, and who says so: the solver once it knows all, before the model."""
+    verified = target_distance(widgets.solved(outcomes), designs.targets)
+    known = np.isfinite(verified)
+    if all(outcome is not None for outcome in outcomes) and known.any():
+        return int(np.nanargmin(verified)), "solver"
+    return int(np.argmin(designs.error)), "prediction"
+
+
+def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]) -> list[Caption]:
+    """What is written on the panels of the gallery.
+
+    Args:
+        designs: What is shown.
+        outcomes: What the solver knows of each.
+        asked: Whether the solver works on it.
+    """
+    names = [name for name in PROPERTIES if name in designs.targets]
+    names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
+    columns = [PROPERTIES.index(name) for name in names]
+    truth = widgets.solved(outcomes)
+    verified = target_distance(truth, designs.targets)
+    best, judge = best_design(designs, outcomes)
+    captions = []
+    for i, outcome in enumerate(outcomes):
+        predicted = [f"{designs.mean[i, j]:.1f}" for j in columns] + [f"{100 * designs.error[i]:.1f} %"]
+        spread = [f"{designs.std[i, j]:.1f}" for j in columns] + [""]
+        if isinstance(outcome, HomogenizationResult):
+            figures = [f"{truth[i, j]:.1f}" for j in columns] + [f"{100 * verified[i]:.1f} %"]
+            solver = Line(label="solver", values=figures, kind="solver")
+        elif outcome is None:
+            text, kind = ("…", "pending") if asked[i] else ("–", "spread")
+            solver = Line(label="solver", values=[text] * (len(columns) + 1), kind=kind)
+        else:
+            solver = Line(label="solver", values=["failed"] * (len(columns) + 1), kind="failed")
+        captions.append(
+            Caption(
+                title=f"#{i + 1}",
+                badge=f"best by {judge}" if i == best else "",
+                columns=[*names, "off target"],
+                lines=[
+                    Line(label="predicted", values=predicted, kind="predicted"),
+                    Line(label="± std", values=spread, kind="spread"),
+                    solver,
+                ],
+            )
+        )
+    return captions
+
+
+def design_table(designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """All figures of the designs, one line each."""
+    truth = widgets.solved(outcomes)
+    table = {
+        "Design": np.arange(1, len(designs.component) + 1),
+        "Component": designs.component + 1,
+        "Distance, predicted [%]": 100 * designs.error,
+        "Distance, solver [%]": 100 * target_distance(truth, designs.targets),
+        "Volume fraction [-]": designs.microstructures.mean(axis=(1, 2, 3)),
+    }
+    for j, name in enumerate(PROPERTIES):
+        table[f"{name} predicted [GPa]"] = designs.mean[:, j]
+        table[f"{name} ± std [GPa]"] = designs.std[:, j]
+        table[f"{name} solver [GPa]"] = truth[:, j]
+    return pd.DataFrame(table)
+
+
+def design_item(designs: Designs, index: int, outcome: Outcome) -> ShortlistItem:
+    """One design as it is put aside."""
+    solved = isinstance(outcome, HomogenizationResult)
+    return ShortlistItem(
+        name=f"#{index + 1}, {widgets.target_text(designs.targets)}",
+        volume=designs.microstructures[index],
+        origin=f"design #{index + 1}, component {designs.component[index] + 1}, seed {designs.seed}",
+        targets=designs.targets,
+        mean=designs.mean[index],
+        std=designs.std[index],
+        stiffness=outcome.stiffness if solved else None,
+        latent=designs.latent[index].astype(np.float64),
+        component=int(designs.component[index]),
+        seed=designs.seed,
+        checkpoint=designs.checkpoint,
+    )
+
+
+def designs_file(designs: Designs, outcomes: Sequence[Outcome]) -> bytes:
+    """The designs as `designs.h5`, with the solver's stiffness where every design was verified."""
+    results = [one for one in outcomes if isinstance(one, HomogenizationResult)]
+    complete = len(results) == len(designs.component)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "designs.h5"
+        save_designs(
+            path,
+            designs,
+            stiffness=np.stack([one.stiffness for one in results]) if complete else None,
+            solves=np.ones(len(results), dtype=np.int64) if complete else None,
+        )
+        return path.read_bytes()
+
+
+def latest_designs_file(designs: Designs, solver: SolverQueue, materials: TwoPhase) -> bytes:
+    """The designs with what the solver knows of them now."""
+    return designs_file(designs, solver.known(list(designs.microstructures), materials))

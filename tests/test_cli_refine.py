@@ -1,0 +1,79 @@
+"""The command `refine`: what it writes is what `homogenize` finds; what is not reached is said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaereg.cli import main
+from vaereg.generators import gaussian_field
+from vaereg.homogenization import homogenize
+from vaereg.storage import read_designs, write_designs
+
+
+@pytest.fixture
+def designs(tmp_path: Path) -> Path:
+    """Two volumes near a target, the second one predicted to be nearer."""
+    volumes = np.stack(
+        [gaussian_field(16, (2, 2, 2), 0.5, generator=np.random.default_rng(i)) for i in (0, 1)]
+    )
+    wanted = float(1.05 * homogenize(volumes[0]).stiffness[0, 0])
+    write_designs(
+        tmp_path / "designs.h5",
+        microstructures=volumes,
+        component=[1, 1],
+        latent=np.zeros((2, 4)),
+        predicted=np.full((2, 6), wanted) * np.array([[0.5], [1.0]]),
+        target={"C11": wanted},
+        seed=3,
+        checkpoint="another",
+    )
+    return tmp_path / "designs.h5"
+
+
+def run(designs: Path, checkpoint: Path, *flags: str) -> int:
+    out = designs.with_name("refined.h5")
+    return main(["refine", str(designs), "--out", str(out), "--checkpoint", str(checkpoint), *flags])
+
+
+def test_what_is_stored_is_what_the_solver_finds(
+    designs: Path, tiny_checkpoint_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(designs, tiny_checkpoint_path, "--workers", "1") == 0
+    said = capsys.readouterr().err
+    assert "2/2 designs" in said and "one component differ by" in said and "another" in said
+    before, after = read_designs(designs), read_designs(tmp_path / "refined.h5")
+    assert (after.target, after.seed, after.checkpoint) == (before.target, 3, "another")
+    assert after.solves is not None and after.stiffness is not None
+    assert after.solves.min() >= 2 and after.solves.max() <= 20
+    np.save(tmp_path / "volumes.npy", after.microstructures)
+    assert main(["homogenize", str(tmp_path / "volumes.npy"), "--out", str(tmp_path / "own.json")]) == 0
+    own = json.loads((tmp_path / "own.json").read_text(encoding="utf-8"))["results"]
+    for stored, found in zip(after.stiffness, own, strict=True):
+        np.testing.assert_allclose(stored, found["stiffness"], rtol=1e-7, atol=1e-6)
+        assert stored[0, 0] == pytest.approx(before.target["C11"], rel=0.0101)
+
+
+def test_what_is_not_reached_is_said(
+    designs: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--workers", "1", "--max-solves", "1", "--tolerance", "0.0001")
+    assert run(designs, tiny_checkpoint_path, *flags) == 0
+    assert "2 of 2 designs are not there yet" in capsys.readouterr().err
+    refined = read_designs(designs.with_name("refined.h5"))
+    assert refined.solves is not None and refined.solves.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("flags", [("--tolerance", "0"), ("--max-solves", "0"), ("--workers", "0")])
+def test_bad_flags_are_refused(
+    designs: Path, tiny_checkpoint_path: Path, flags: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(designs, tiny_checkpoint_path, *flags) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not designs.with_name("refined.h5").exists()
+
+
+def test_a_file_of_something_else_is_refused(tiny_dataset_path: Path, tmp_path: Path) -> None:
+    assert main(["refine", str(tiny_dataset_path), "--out", str(tmp_path / "r.h5")]) == 2
+    assert main(["refine", str(tmp_path / "missing.h5"), "--out", str(tmp_path / "r.h5")]) == 2
