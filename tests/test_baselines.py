@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vaereg.checkpoint import Checkpoint
+from vaereg.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.evaluation import held_out_rows, known_rows
 from vaereg.report import model_card, read_baselines
 from vaereg.storage import Dataset
@@ -140,3 +140,11 @@ def test_the_card_is_made_again_from_stored_figures(
     benchmark("model_card", *flags)
     expected = model_card(tiny_checkpoint, tiny_metrics, read_baselines(out))
     assert card.read_text(encoding="utf-8") == expected
+
+
+def test_the_card_is_that_of_the_shipped_model() -> None:
+    metrics = json.loads(DEFAULT_CHECKPOINT.with_suffix(".json").read_text(encoding="utf-8"))
+    stored = ROOT / "benchmarks" / "results" / "baselines.json"
+    expected = model_card(load_checkpoint(), metrics, read_baselines(stored))
+    found = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
+    assert found == expected, "run `python -m vaereg evaluate --card`, or benchmarks/model_card.py"

@@ -11,6 +11,7 @@ from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators import generate
 from vaereg.homogenization import homogenize
+from vaereg.shapes import laminate
 from vaereg.storage import Dataset
 from vaereg.targets import target_distance
 from vaereg.trials import KINDS, _agreement, _copies, _invariant, _statistics_distances, inverse_figures
@@ -113,14 +114,11 @@ def test_copies_of_training_volumes_are_found(tiny_dataset: Dataset) -> None:
     assert 0.5 < found["unseen"]["median"] <= found["unseen"]["largest"] < 0.99
 
 
-def test_laminates_are_not_taken_for_copies(tiny_dataset: Dataset) -> None:
+def test_layers_are_not_taken_for_copies(tiny_dataset: Dataset) -> None:
     """Of few layers there are so few kinds that unseen ones are met in the training set."""
     training = tiny_dataset.indices("train")
-    family = tiny_dataset.samples.family.copy()
-    family[training[0]] = "laminate"
-    samples = dataclasses.replace(tiny_dataset.samples, family=family)
-    renamed = dataclasses.replace(tiny_dataset, samples=samples)
-    made = tiny_dataset.volumes(training[:2])
-    found = _copies(renamed, training, made, made[:1])
+    layers = laminate([3, 5, 4, 4], axis=1)
+    made = np.stack([tiny_dataset.volumes(training[:1])[0], layers])
+    found = _copies(tiny_dataset, training, made, made[1:])
     assert (found["designs"]["copies"], found["designs"]["layered"]) == (1, 1)
     assert found["unseen"] == {"median": None, "largest": None, "copies": 0, "layered": 1}

@@ -363,7 +363,7 @@ _COPIES = """\
 Designs (C11, C22, C33) share {designs_median} of their voxels with the nearest training volume in the median
 and {designs_largest} at most, over all shifts, turns and reflections; unseen volumes of the data
 {unseen_median} and {unseen_largest}. Copies: {designs_copies}. Not compared are {designs_layered} designs
-nearest to a laminate: of few layers there are so few kinds that all are met again."""
+that are layers: of few layers there are so few kinds that all are met again."""
 
 _DISCRETE = (
     "Valid for its material pair (above). The solver's numbers are those of trilinear hexahedra, one per "

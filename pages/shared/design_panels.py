@@ -132,7 +132,7 @@ def _actions(designs: Designs, chosen: int, outcome: Outcome) -> None:
         pinned = state.is_in_shortlist(volume)
         if st.button(
             "Take out of the shortlist" if pinned else "Add to the shortlist",
-            help="Volumes that are put aside stay through the session; the page Explore shows them on the map.",
+            help="What is put aside stays through the session; the page Explore shows it on the map.",
         ):
             state.toggle_in_shortlist(design_view.design_item(designs, chosen, outcome))
             st.rerun()
