@@ -37,7 +37,7 @@ __all__ = [
 DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "default.pt"
 """The checkpoint that ships with the repository."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MAX_BYTES = 200 * 2**20
 
 
