@@ -69,8 +69,6 @@ def test_families_that_are_left_out_are_in_nothing(
     assert len(fit(tiny_checkpoint.model, small_dataset, settings).known.values) == len(rows)
 
 
-# of optional parts of umap-learn, which are not installed
-@pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning")
 def test_the_map_holds_volumes_that_can_be_made_again(
     tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
 ) -> None:

@@ -119,4 +119,4 @@ def test_the_solver_helps(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) ->
     assert error < 0.3 * of_encoder
     assert error < 0.8 * of_bound
     np.testing.assert_array_equal(guided.latent, alone.latent)
-    np.testing.assert_array_equal(guided.novelty, alone.novelty)
+    assert (guided.novelty >= alone.novelty).all(), "two tiers see what one sees, and where they disagree"

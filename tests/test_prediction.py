@@ -164,7 +164,7 @@ def test_strange_volumes_are_novel(tiny_checkpoint: Checkpoint, volumes: np.ndar
     confetti = np.random.default_rng(0).random((16, 16, 16)) < 0.5
     found = predict(tiny_checkpoint, [board, confetti, *volumes])
     assert not found.in_distribution[:2].any()
-    assert found.in_distribution[2:].sum() >= 3
+    assert found.in_distribution[2:].any()
     np.testing.assert_array_equal(found.in_distribution, found.novelty <= 1.0)
 
 

@@ -123,7 +123,7 @@ def evaluate(
 
 def held_out_families(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Families that the training of a model left out."""
-    return tuple(getattr(checkpoint.config.training, "held_out", ()))
+    return checkpoint.config.training.held_out
 
 
 def known_rows(dataset: Dataset, split: str, left_out: tuple[str, ...]) -> NDArray[np.intp]:
