@@ -9,7 +9,9 @@ chooses among these; the physics-guided one has the last word on those that are 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,8 +41,9 @@ _LATENTS_PER_DESIGN = 2
 """Latent vectors that are decoded per design."""
 _REALISATIONS = 2
 """Draws of noise per decoded latent vector."""
-_VOXELS_AT_ONCE = 16 * 32**3
-"""Largest batch that is decoded [voxel]."""
+_VOXELS_AT_ONCE = 12 * 32**3
+"""Largest batch that one thread decodes [voxel]."""
+_MOST_THREADS = 4
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
 _GUIDED_EDGE = 40
 """Largest cells that the physics-guided regressor ranks [voxel]; for larger ones it takes seconds."""
@@ -231,17 +234,22 @@ def _realise(
     generator: torch.Generator,
 ) -> Designs:
     """Decode each z (M, D) once, and judge the voxels by the encoder's regressor; weights are left empty."""
-    model = checkpoint.model
-    parts: list[tuple[NDArray, ...]] = []
-    for some in z.split(max(1, _VOXELS_AT_ONCE // size**3)):
+    parts = z.split(max(1, _VOXELS_AT_ONCE // size**3))
+    seeds = torch.randint(2**62, (len(parts),), generator=generator).tolist()
+
+    def decode(some: torch.Tensor, seed: int) -> tuple[NDArray, ...]:
+        model, own = checkpoint.model, torch.Generator().manual_seed(seed)
         with torch.inference_mode():
-            noise = model.noise(len(some), size, generator=generator)
+            noise = model.noise(len(some), size, generator=own)
             volumes = model.decode(some, noise, fraction=_wanted_fraction(checkpoint, some, wanted)).squeeze(
                 1
             )
         mean, std, _, _ = encode_batch(checkpoint, volumes)
-        parts.append((volumes.to(torch.uint8).cpu().numpy(), mean, std))
-    voxels, mean, std = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return volumes.to(torch.uint8).cpu().numpy(), mean, std
+
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        found = list(threads.map(decode, parts, seeds))
+    voxels, mean, std = (np.concatenate(column) for column in zip(*found, strict=True))
     return Designs(
         microstructures=voxels,
         component=components,

@@ -286,7 +286,7 @@ def _strange(checkpoint: Checkpoint, size: int) -> dict[str, float]:
     ]
     kinds = {"random voxels": noise, "one voxel": [dot, 1 - dot], "checkerboard": [checkerboard]}
     return {
-        name: 1.0 - float(predict(checkpoint, volumes, guided=False).in_distribution.mean())
+        name: 1.0 - float(predict(checkpoint, volumes).in_distribution.mean())
         for name, volumes in kinds.items()
     }
 

@@ -300,9 +300,11 @@ def _times(metrics: Mapping[str, Any]) -> list[str]:
 
 def _limits(checkpoint: Checkpoint) -> str:
     own = not checkpoint.config.training.features.endswith("imagenet")
+    left_out = checkpoint.config.training.held_out
+    known = [name for name in checkpoint.card["families"].split(", ") if name not in left_out]
     points = [
-        f"Trained on these families: {checkpoint.card['families']}. What is unlike them is flagged by the "
-        "novelty score at best; the shares above say how often.",
+        f"Trained on these families: {', '.join(known)}. What is unlike them is flagged by the novelty score "
+        "at best; the shares above say how often.",
         _DISCRETE,
         _OWN_FEATURES if own else _IMAGENET,
     ]
