@@ -244,7 +244,7 @@ def _unpack(packed: dict[str, Any]) -> Embedding:
     Raises:
         ValueError: The columns differ in length.
     """
-    columns = {
+    columns: dict[str, Any] = {
         name: value.numpy()
         if isinstance(value, torch.Tensor)
         else np.array(value)

@@ -36,7 +36,9 @@ class MorphologyClusters:
         normal = terms.T @ terms + _RIDGE * len(terms) * torch.eye(terms.shape[1]).to(terms)
         self.coefficients = torch.linalg.solve(normal, terms.T @ correlation)
         rest = (correlation - terms @ self.coefficients).cpu().numpy()
-        centres = KMeans(count, n_init=4, random_state=0).fit(rest).cluster_centers_
+        # the annotation of n_init knows its default alone
+        found = KMeans(count, n_init=4, random_state=0).fit(rest)  # pyright: ignore[reportArgumentType]
+        centres = found.cluster_centers_
         centres = centres[centres.mean(1).argsort()]  # from fine to coarse
         self.centres = torch.from_numpy(centres).to(correlation)
 

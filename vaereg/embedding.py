@@ -58,7 +58,7 @@ class Embedding:
 
     def project_pca(self, latent: NDArray[np.float32]) -> NDArray[np.float32]:
         """Places of latent vectors (N, D) in the plane of the first two principal axes, shape (N, 2)."""
-        return (np.asarray(latent) - self.pca_mean) @ self.pca_axes[:2].T
+        return ((latent - self.pca_mean) @ self.pca_axes[:2].T).astype(np.float32)
 
     def project_umap(self, latent: NDArray[np.float32]) -> NDArray[np.float32]:
         """Places of latent vectors (N, D) in the UMAP plane, shape (N, 2).
@@ -67,17 +67,15 @@ class Embedding:
         inverse distance.
         """
         nearest = self.nearest(latent, _NEIGHBOURS)
-        offsets = self.latent[nearest] - np.asarray(latent)[:, None]
+        offsets = self.latent[nearest] - latent[:, None]
         weights = 1.0 / (np.linalg.norm(offsets, axis=2) + 1e-6)
         return np.einsum("nk,nkd->nd", weights / weights.sum(1, keepdims=True), self.umap[nearest])
 
     def nearest(self, latent: NDArray[np.float32], count: int) -> NDArray[np.intp]:
         """Volumes whose latent vectors are nearest to given ones (N, D), nearest first, shape (N, count)."""
-        latent = np.asarray(latent, dtype=np.float64)
-        own = self.latent.astype(np.float64)
-        squared = (
-            np.square(latent).sum(1)[:, None] - 2.0 * latent @ own.T + np.square(own).sum(1)
-        )  # the offsets themselves would take N M D numbers
+        asked, own = latent.astype(np.float64), self.latent.astype(np.float64)
+        # the offsets themselves would take N M D numbers
+        squared = np.square(asked).sum(1)[:, None] - 2.0 * asked @ own.T + np.square(own).sum(1)
         return np.argsort(squared, axis=1, kind="stable")[:, :count]
 
     def volume(self, index: int) -> NDArray[np.uint8]:
