@@ -114,16 +114,16 @@ def is_error(message: ConsoleMessage) -> bool:
 
 
 def drawn(page: Page, *, other_than: str | None = None) -> str:
-    """Wait until the gallery of the page shows volumes in full; their hash.
+    """Wait until the first gallery of the page shows volumes in full; their hash.
 
-    While the server is at work, the gallery of the page before may still be there.
+    Others may be in tabs that are not open. While the server is at work, the gallery of the page before may
+    still be there.
     """
     settled(page)
-    gallery = page.locator(".gallery[data-drawn][data-state=refined]")
-    if other_than is not None:
-        gallery = page.locator(f".gallery[data-drawn][data-state=refined]:not([data-drawn='{other_than}'])")
-    gallery.wait_for()
-    return str(page.locator(".gallery").get_attribute("data-drawn"))
+    gallery = page.locator(".gallery").first
+    expect(gallery).to_have_attribute("data-drawn", re.compile(f"^(?!{other_than}$)."))
+    expect(gallery).to_have_attribute("data-state", "refined")
+    return str(gallery.get_attribute("data-drawn"))
 
 
 def settled(page: Page) -> None:
