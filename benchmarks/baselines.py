@@ -33,8 +33,8 @@ from vaereg.evaluation import (
     forward_figures,
     held_out_families,
     held_out_rows,
-    known_rows,
 )
+from vaereg.fitting import known_indices
 from vaereg.microstructure import two_point_correlation
 from vaereg.model import VaeReg
 from vaereg.storage import Dataset, read_dataset
@@ -249,8 +249,8 @@ def split_of(data: Dataset, held_out: tuple[str, ...]) -> Split:
     return Split(
         data=data,
         properties=np.diagonal(data.samples.stiffness, axis1=1, axis2=2).astype(np.float64),
-        train=known_rows(data, "train", held_out),
-        test=known_rows(data, "test", held_out),
+        train=known_indices(data, "train", held_out),
+        test=known_indices(data, "test", held_out),
         held_out=held_out_rows(data, held_out),
     )
 

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from vaereg.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
-from vaereg.evaluation import held_out_rows, known_rows
+from vaereg.evaluation import held_out_rows
+from vaereg.fitting import known_indices
 from vaereg.report import model_card, read_baselines
 from vaereg.storage import Dataset
 
@@ -59,8 +60,8 @@ def record(out: Path) -> dict[str, Any]:
 def test_every_baseline_is_tested_on_the_same_volumes(record: dict[str, Any], tiny_dataset: Dataset) -> None:
     settings, found = record["settings"], record["figures"]["baselines"]
     assert tuple(found) == NAMES
-    assert settings["training_volumes"] == len(known_rows(tiny_dataset, "train", (FAMILY,)))
-    assert settings["test_volumes"] == len(known_rows(tiny_dataset, "test", (FAMILY,)))
+    assert settings["training_volumes"] == len(known_indices(tiny_dataset, "train", (FAMILY,)))
+    assert settings["test_volumes"] == len(known_indices(tiny_dataset, "test", (FAMILY,)))
     assert settings["held_out"] == [FAMILY]
     assert settings["held_out_volumes"] == len(held_out_rows(tiny_dataset, (FAMILY,)))
     for each in found.values():

@@ -17,8 +17,8 @@ from vaereg.evaluation import (
     figures_by_family,
     forward_figures,
     held_out_rows,
-    known_rows,
 )
+from vaereg.fitting import known_indices
 from vaereg.prediction import predict
 from vaereg.storage import Dataset
 
@@ -134,11 +134,11 @@ def test_parity_lists_truth_and_predictions(tiny_metrics: Metrics) -> None:
 def test_rows_of_families_that_training_left_out(tiny_dataset: Dataset) -> None:
     left_out = ("gaussian-free", "gaussian-rod-x")
     family = tiny_dataset.samples.family
-    known, others = known_rows(tiny_dataset, "test", left_out), held_out_rows(tiny_dataset, left_out)
+    known, others = known_indices(tiny_dataset, "test", left_out), held_out_rows(tiny_dataset, left_out)
     assert not np.isin(family[known], left_out).any()
     assert set(known) < set(tiny_dataset.indices("test"))
     assert set(others) == set(np.flatnonzero(np.isin(family, left_out)))
-    assert set(known_rows(tiny_dataset, "test", ())) == set(tiny_dataset.indices("test"))
+    assert set(known_indices(tiny_dataset, "test", ())) == set(tiny_dataset.indices("test"))
     assert len(held_out_rows(tiny_dataset, ())) == 0
 
 
@@ -176,7 +176,7 @@ def test_left_out_families_are_measured_apart(
     for name in ("component_figures", "decoder_figures", "inverse_figures", "_timings"):
         monkeypatch.setattr(f"vaereg.evaluation.{name}", lambda *arguments, **settings: {})
     metrics = evaluate(tiny_checkpoint, tiny_dataset, targets=1)
-    assert metrics["data"]["volumes"] == len(known_rows(tiny_dataset, "test", left_out))
+    assert metrics["data"]["volumes"] == len(known_indices(tiny_dataset, "test", left_out))
     assert not set(metrics["forward"]["guided"]["by_family"]) & set(left_out)
     assert metrics["held_out"]["guided"]["by_family"].keys() == set(left_out)
     assert metrics["novelty"]["held_out"].keys() == set(left_out)

@@ -63,7 +63,7 @@ def test_families_that_are_left_out_are_in_nothing(
     tiny_checkpoint: Checkpoint, small_dataset: Dataset
 ) -> None:
     settings = dataclasses.replace(PRESETS["tiny"].training, held_out=("gaussian-equiaxed",))
-    rows = known_indices(small_dataset, "train", settings)
+    rows = known_indices(small_dataset, "train", settings.held_out)
     assert 0 < len(rows) < len(small_dataset.indices("train"))
     assert "gaussian-equiaxed" not in small_dataset.samples.family[rows]
     assert len(fit(tiny_checkpoint.model, small_dataset, settings).known.values) == len(rows)

@@ -12,10 +12,9 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import asdict, fields
-from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +26,7 @@ from vaereg.generators import GENERATOR_VERSION, family_weights, generate
 from vaereg.homogenization import ConvergenceError, homogenize
 from vaereg.microstructure import pack_bits, volume_fraction
 from vaereg.storage import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
-from vaereg.workers import leave_with, single_threaded
+from vaereg.workers import worker_processes
 
 __all__ = ["generate_dataset", "label_batch", "volume_source"]
 
@@ -232,18 +231,7 @@ def _label_all(
     """Label batches in several processes, in the order in which they are finished."""
     if not batches:
         return
-    context = get_context("spawn")
-    held, lifeline = context.Pipe(duplex=False)
-    with single_threaded(), held, lifeline:
-        executor = ProcessPoolExecutor(
-            min(workers, len(batches)), mp_context=context, initializer=leave_with, initargs=(held,)
-        )
-        try:
-            tasks = {executor.submit(label_batch, plan, indices): indices for indices in batches}
-            for task in as_completed(tasks):
-                yield tasks[task], task.result()
-        except BaseException:
-            lifeline.close()
-            raise
-        finally:
-            executor.shutdown(cancel_futures=True)
+    with worker_processes(min(workers, len(batches))) as executor:
+        tasks = {executor.submit(label_batch, plan, indices): indices for indices in batches}
+        for task in as_completed(tasks):
+            yield tasks[task], task.result()

@@ -25,6 +25,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.fidelity import component_figures, decoder_figures
+from vaereg.fitting import known_indices
 from vaereg.homogenization import homogenize
 from vaereg.prediction import Prediction, predict
 from vaereg.storage import Dataset
@@ -36,7 +37,6 @@ __all__ = [
     "forward_figures",
     "held_out_families",
     "held_out_rows",
-    "known_rows",
 ]
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -89,7 +89,7 @@ def evaluate(
             of other materials than the checkpoint.
     """
     left_out = held_out_families(checkpoint)
-    indices = known_rows(dataset, split, left_out)
+    indices = known_indices(dataset, split, left_out)
     if min(targets, count, workers) < 1:
         raise ValueError(
             f"expected at least one target, one design and one worker, got {targets}, {count} and {workers}"
@@ -100,7 +100,7 @@ def evaluate(
         raise ValueError(
             f"expected data of the checkpoint's materials {materials}, got {dataset.plan.materials}"
         )
-    training = known_rows(dataset, "train", left_out)
+    training = known_indices(dataset, "train", left_out)
     others = held_out_rows(dataset, left_out)
     forward, novelty = _forward(checkpoint, dataset, training, indices)
     metrics: dict[str, Any] = {
@@ -124,12 +124,6 @@ def evaluate(
 def held_out_families(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Families that the training of a model left out."""
     return checkpoint.config.training.held_out
-
-
-def known_rows(dataset: Dataset, split: str, left_out: tuple[str, ...]) -> NDArray[np.intp]:
-    """Volumes of a split whose families training did not leave out, ascending."""
-    rows = dataset.indices(split)
-    return rows[~np.isin(dataset.samples.family[rows], left_out)]
 
 
 def held_out_rows(dataset: Dataset, left_out: tuple[str, ...]) -> NDArray[np.intp]:

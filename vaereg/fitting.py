@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -30,10 +30,10 @@ _MAPPED = 3000
 """Volumes of the data set in the map of the latent space."""
 
 
-def known_indices(dataset: Dataset, split: str, settings: TrainingConfig) -> NDArray[np.intp]:
-    """Volumes of a split whose families are not left out of training."""
+def known_indices(dataset: Dataset, split: str, left_out: Sequence[str]) -> NDArray[np.intp]:
+    """Volumes of a split whose families training did not leave out, ascending."""
     indices = dataset.indices(split)
-    return indices[~np.isin(dataset.samples.family[indices], settings.held_out)]
+    return indices[~np.isin(dataset.samples.family[indices], tuple(left_out))]
 
 
 def fit(
@@ -56,8 +56,8 @@ def fit(
             number.
     """
     properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
-    training = known_indices(dataset, "train", settings)
-    validation = known_indices(dataset, "validation", settings)
+    training = known_indices(dataset, "train", settings.held_out)
+    validation = known_indices(dataset, "validation", settings.held_out)
 
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
     known = np.column_stack([properties, dataset.samples.volume_fraction])[training]

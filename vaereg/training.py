@@ -95,8 +95,8 @@ class _Loop:
         self.config, self.settings, self.out, self.device = config, config.training, out, device
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
         self.data = dataset
-        self.train_indices = known_indices(dataset, "train", self.settings)
-        self.validation_indices = known_indices(dataset, "validation", self.settings)
+        self.train_indices = known_indices(dataset, "train", self.settings.held_out)
+        self.validation_indices = known_indices(dataset, "validation", self.settings.held_out)
         if len(self.train_indices) < self.settings.batch_size or len(self.validation_indices) == 0:
             raise ValueError(
                 f"expected at least {self.settings.batch_size} training volumes and one for validation, "
@@ -326,8 +326,8 @@ def training_card(
         torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
     )
     return {
-        "training volumes": len(known_indices(dataset, "train", config.training)),
-        "validation volumes": len(known_indices(dataset, "validation", config.training)),
+        "training volumes": len(known_indices(dataset, "train", config.training.held_out)),
+        "validation volumes": len(known_indices(dataset, "validation", config.training.held_out)),
         "families left out": ", ".join(config.training.held_out) or "none",
         "cell": f"{plan.size}³ voxels, periodic",
         "families": ", ".join(sorted(plan.families)),

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
-__all__ = ["THREAD_VARIABLES", "leave_with", "map_in_processes", "single_threaded"]
+__all__ = ["THREAD_VARIABLES", "leave_with", "map_in_processes", "single_threaded", "worker_processes"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -63,14 +63,23 @@ def map_in_processes(
     if workers == 1 or len(tasks) < 2:
         yield from map(function, tasks)
         return
+    with worker_processes(min(workers, len(tasks))) as executor:
+        yield from executor.map(function, tasks, chunksize=chunk)
+
+
+@contextmanager
+def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each, which end at once where the caller fails or is killed.
+
+    Args:
+        count: Number of processes.
+    """
     context = get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     with single_threaded(), held, lifeline:
-        executor = ProcessPoolExecutor(
-            min(workers, len(tasks)), mp_context=context, initializer=leave_with, initargs=(held,)
-        )
+        executor = ProcessPoolExecutor(count, mp_context=context, initializer=leave_with, initargs=(held,))
         try:
-            yield from executor.map(function, tasks, chunksize=chunk)
+            yield executor
         except BaseException:
             lifeline.close()
             raise
