@@ -119,7 +119,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 
 
 def test_the_log_has_every_term(small_dataset: Dataset, tmp_path: Path) -> None:
-    config, reports = settings(steps=20), []
+    config, reports = settings(steps=20, pixel_weight=1.0), []
     result = train(
         small_dataset,
         tmp_path,
