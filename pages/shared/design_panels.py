@@ -180,14 +180,14 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
             file_name=f"design-{chosen + 1}.npy",
             on_click="ignore",
         )
-        if st.button(
+        if state.relatives(designs) is None and st.button(
             "More like this", help="New realisations of its latent vector: the same kind, other noise."
         ):
             with st.spinner("Designing …"):
                 state.show_relatives(checkpoint, designs, chosen, len(designs.component))
             st.rerun()
         if st.button("Open in Predict"):
-            state.show_volume(f"design #{chosen + 1}, seed {designs.seed}", volume)
+            state.show_volume(f"design #{chosen + 1}, {state.origin(designs)}", volume)
             st.switch_page("pages/predict.py")
 
 

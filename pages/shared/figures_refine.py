@@ -80,7 +80,7 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
             **place,
         )
     figure.update_layout(**LAYOUT)
-    figure.update_layout(height=54 + 128 * rows, showlegend=False, margin={"t": 26, "l": 46, "b": 36})
+    figure.update_layout(height=60 + 128 * rows, showlegend=False, margin={"t": 26, "l": 46, "b": 42})
     figure.update_xaxes(range=[0.5, max(longest, 5) + 0.5], dtick=max(1, longest // 5), showgrid=False)
     figure.update_yaxes(
         type="log",
@@ -95,7 +95,8 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
                 font={"color": _STATUS_COLORS[curve.status]}, selector={"text": _title(curve)}
             )
     outer = {"showarrow": False, "xref": "paper", "yref": "paper", "font": {"size": 12}}
-    figure.add_annotation(text="solves", x=0.5, y=0, yanchor="top", yshift=-18, **outer)
+    legend = f"solves; dotted: tolerance {limit:g} %; diamond: verified"
+    figure.add_annotation(text=legend, x=0.5, y=0, yanchor="top", yshift=-20, **outer)
     figure.add_annotation(
         text="largest error [%]", x=0, y=0.5, xanchor="right", xshift=-26, textangle=-90, **outer
     )
