@@ -89,11 +89,6 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
         zeroline=False,
     )
     figure.update_annotations(font={"size": 12})
-    for curve in curves:
-        if curve.status in _STATUS_COLORS:
-            figure.update_annotations(
-                font={"color": _STATUS_COLORS[curve.status]}, selector={"text": _title(curve)}
-            )
     outer = {"showarrow": False, "xref": "paper", "yref": "paper", "font": {"size": 12}}
     legend = f"solves; dotted: tolerance {limit:g} %; diamond: verified"
     figure.add_annotation(text=legend, x=0.5, y=0, yanchor="top", yshift=-20, **outer)
@@ -104,4 +99,6 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
 
 
 def _title(curve: Curve) -> str:
-    return f"<b>{curve.title}</b>  {curve.status}"
+    text = f"<b>{curve.title}</b>  {curve.status}"
+    color = _STATUS_COLORS.get(curve.status)
+    return f'<span style="color:{color}">{text}</span>' if color else text
