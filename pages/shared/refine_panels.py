@@ -139,9 +139,10 @@ def show_runs(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
     if run.designs.targets != designs.targets:
         st.caption(f"These belong to another target than the one above: {_target(run)}.")
     _summary(run)
-    st.plotly_chart(
-        convergence_figure(curves(run), run.tolerance), key="convergence", config={"displayModeBar": False}
-    )
+    # A chart with a key of its own would be built anew whenever a curve grows.
+    with st.container(key="convergence"):
+        figure = convergence_figure(curves(run), run.tolerance)
+        st.plotly_chart(figure, config={"displayModeBar": False})
     entry = _chosen_entry(run)
     if entry is not None and entry.result is not None:
         _show_entry(checkpoint, run, entry, entry.result)
