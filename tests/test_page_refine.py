@@ -108,7 +108,7 @@ def test_designs_are_refined_in_the_background(app: AppTest, executor: ManualExe
     assert [line["label"] for line in shown["panels"][0]["lines"]] == ["predicted", "solver"]
     assert [line["label"] for line in shown["panels"][1]["lines"]] == ["verified"]
     (table,) = [t.value for t in app.dataframe if "After, verified" in t.value.columns]
-    assert table["Error [%]"][0] <= 2.0
+    assert table["Error [%]"].to_numpy()[0] <= 2.0
 
     press(app, "Add the refined one to the shortlist")
     (item,) = app.session_state["shortlist"]
@@ -148,7 +148,9 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     former = galleries(app)[1]["set"]
     assert not any("another target" in caption.value for caption in app.caption)
 
-    app.slider(state.value_key("C11")).set_value(app.slider(state.value_key("C11")).value + 2.0).run()
+    slider = app.slider(state.value_key("C11"))
+    assert isinstance(slider.value, float)
+    slider.set_value(slider.value + 2.0).run()
     executor.finish()
     app.run()
     assert any("another target" in caption.value for caption in app.caption)
@@ -203,7 +205,7 @@ def test_a_refined_design_gets_a_mesh_check(
     app.run()
     assert not app.exception
     (table,) = [table.value for table in app.dataframe if "Refined by two [GPa]" in table.value.columns]
-    np.testing.assert_allclose(table["Change [%]"], -3.0)
+    np.testing.assert_allclose(table["Change [%]"].to_numpy(), -3.0)
 
 
 def test_more_like_one_design_and_back(app: AppTest, executor: ManualExecutor) -> None:
