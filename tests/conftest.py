@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from browser import CHROMIUM, page, server
 
 from vaereg.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.config import PRESETS
@@ -22,7 +23,7 @@ from vaereg.microstructure import pack_bits
 from vaereg.storage import Dataset, DatasetPlan, read_dataset, write_dataset
 from vaereg.training import train, training_card
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+__all__ = ["page", "server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,138 @@
+"""What the tests in headless Chromium share: one server, a browser window each, what is seen of a gallery.
+
+The 3D gallery is judged by its pixels, and nothing but the local server may be asked for anything.
+"""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+PATIENCE = 120_000
+"""Longest wait for anything [ms]: the machine may be slow, and busy."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the dashboard as a user starts it, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    address = f"http://localhost:{port}"
+    with log.open("w") as output:
+        process = subprocess.Popen(command + options, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + PATIENCE / 1000
+            while not answers(f"{address}/_stcore/health"):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(PATIENCE / 1000)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there."""
+    try:
+        with urlopen(url, timeout=5) as reply:
+            return reply.status == 200
+    except (URLError, OSError):
+        return False
+
+
+@pytest.fixture
+def page(server: str) -> Iterator[Page]:
+    """A browser window that notes every request and every error, and lets none pass."""
+    requests: list[str] = []
+    errors: list[str] = []
+    expect.set_options(timeout=PATIENCE)
+    program = next(path for path in map(shutil.which, CHROMIUM) if path)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), timeout=PATIENCE)
+        window = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+        window.set_default_timeout(PATIENCE)
+        window.on("request", lambda request: requests.append(request.url))
+        window.on("websocket", lambda socket: requests.append(socket.url))
+        window.on("console", lambda message: errors.append(complaint(message)) if is_error(message) else None)
+        window.on("pageerror", lambda error: errors.append(str(error)))
+        yield window
+        browser.close()
+    local = urlsplit(server).netloc
+    foreign = [url for url in requests if urlsplit(url).scheme not in ("data", "blob")]
+    foreign = [url for url in foreign if urlsplit(url).netloc != local]
+    assert requests and not foreign, foreign
+    assert not errors, errors
+
+
+def complaint(message: ConsoleMessage) -> str:
+    """What the console said, and of which address."""
+    return f"{message.text} {message.location['url']}"
+
+
+def is_error(message: ConsoleMessage) -> bool:
+    """Whether a message is an error; Streamlit probes the address of a page for its server, in vain."""
+    return message.type == "error" and not re.search(r"/\w+/_stcore/", urlsplit(message.location["url"]).path)
+
+
+def drawn(page: Page, *, other_than: str | None = None) -> str:
+    """Wait until the first gallery of the page shows volumes in full; their hash.
+
+    Others may be in tabs that are not open. While the server is at work, the gallery of the page before may
+    still be there.
+    """
+    settled(page)
+    gallery = page.locator(".gallery").first
+    gallery.scroll_into_view_if_needed()  # only what is seen is drawn
+    expect(gallery).to_have_attribute("data-drawn", re.compile(f"^(?!{other_than}$)."))
+    expect(gallery).to_have_attribute("data-state", "refined")
+    return str(gallery.get_attribute("data-drawn"))
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has nothing more to say."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def pixels(page: Page, index: int = 0) -> np.ndarray:
+    """What is seen of the volume of a panel, shape (height, width, 3), as floats from 0 to 1."""
+    page.mouse.move(2, 2)  # what is pointed at may look otherwise
+    image = page.locator(".card .view").nth(index).screenshot()
+    return np.asarray(Image.open(BytesIO(image)).convert("RGB")) / 255.0
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of pixels that are clearly different [-], where both pictures are; a panel keeps its size."""
+    assert np.abs(np.subtract(one.shape, other.shape)).max() <= 2  # rounding
+    height, width = np.minimum(one.shape, other.shape)[:2]
+    return float((np.abs(one[:height, :width] - other[:height, :width]).max(axis=2) > 0.08).mean())
