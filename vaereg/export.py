@@ -20,11 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import __version__
-from vaereg.elasticity import (
-    PROPERTIES,
-    TwoPhase,
-    lame_parameters,
-)
+from vaereg.elasticity import TwoPhase, lame_parameters
 from vaereg.files import replace_file, write_array
 from vaereg.meshes import write_abaqus, write_stl
 from vaereg.microstructure import as_two_phase
@@ -215,13 +211,12 @@ def _write_tif(path: Path, job: _Job) -> None:
 def _write_h5(path: Path, job: _Job) -> None:
     known = job.provenance
     latent = np.zeros(0, np.float32) if known.latent is None else np.asarray(known.latent)
-    mean = np.full(len(PROPERTIES), np.nan) if known.mean is None else np.asarray(known.mean)
     write_designs(
         path,
         microstructures=job.volume[None],
         component=[-1 if known.component is None else known.component],
         latent=latent[None],
-        predicted=mean[None],
+        predicted=None if known.mean is None else np.asarray(known.mean)[None],
         target=known.target,
         seed=-1 if known.seed is None else known.seed,
         checkpoint=known.checkpoint,
