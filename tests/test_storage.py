@@ -326,7 +326,7 @@ HOSTILE_DESIGNS = {
         r"got shape \(0, 5, 5, 5\)",
     ),
     "one volume": (replace_dataset("microstructures", data=np.zeros((5, 5, 5), np.uint8)), "of shape"),
-    "no predictions": (lambda file: file.__delitem__("predicted"), "a dataset predicted/C11"),
+    "half of the predictions": (lambda file: file.__delitem__("predicted/C44"), "a dataset predicted/C44"),
     "group elsewhere": (
         lambda file: (
             file.__delitem__("predicted"),

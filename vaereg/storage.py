@@ -319,7 +319,7 @@ def read_designs(path: Path) -> DesignFile:
                 f"got shape {volumes.shape} and largest value {volumes.max(initial=0)}"
             )
         count = len(volumes)
-        if "predicted" in file:
+        if "predicted" in list(file):  # even as a link to nothing
             names = [f"predicted/{name}" for name in PROPERTIES]
             columns = [read_array(file, name, shape=(count,), kind="f", dtype=np.float64) for name in names]
             predicted = np.stack(columns, axis=1)

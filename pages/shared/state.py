@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from pages.shared.background import Outcome, SolverQueue, volume_hash
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
+from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.design import Designs, design
 from vaereg.generators import FAMILIES, generate
+from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction, predict
 from vaereg.targets import Target, UnreachableTargetError
 
@@ -31,6 +33,11 @@ GALLERY = "design-gallery"
 VOLUME_VIEW = "volume-view"
 UPLOAD = "upload"
 SOLVE_LARGE = "solve-large"
+COMPARE_VIEW = "compare-gallery"
+SOLVE_SHORTLIST = "solve-shortlist"
+SESSION_FILE = "session-file"
+SESSION_MESSAGE = "session-message"
+RENAMED = "renamed"
 _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
 _SESSION = "session-name"
@@ -210,6 +217,20 @@ def rename_in_shortlist(volume: str, name: str) -> None:
 def set_shortlist(items: Sequence[ShortlistItem]) -> None:
     """Put these volumes in place of the shortlist."""
     st.session_state[_SHORTLIST] = list(items)
+
+
+def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
+    """The shortlist, with what the solver has found since; what it found stays with the volumes."""
+    items = shortlist()
+    for i, (item, found) in enumerate(
+        zip(items, known(checkpoint, [one.volume for one in items]), strict=True)
+    ):
+        if not isinstance(found, HomogenizationResult) or item.tolerance is not None:
+            continue
+        if item.stiffness is None or np.array_equal(item.stiffness, found.stiffness):
+            items[i] = replace(item, stiffness=found.stiffness, tolerance=RTOL)
+    set_shortlist(items)
+    return items
 
 
 def current_designs() -> Designs | None:
