@@ -69,14 +69,16 @@ def compare(
 def solver_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """The solver's stiffness, a line for each volume; without figures where it has not seen it."""
     found = [np.full(6, np.nan) if (c := one.item.stiffness) is None else np.diag(c) for one in compared]
-    return _table(compared, {f"{name} [GPa]": [row[i] for row in found] for i, name in enumerate(PROPERTIES)})
+    return _table(
+        compared, {f"{name} solver [GPa]": [row[i] for row in found] for i, name in enumerate(PROPERTIES)}
+    )
 
 
 def predicted_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """The predicted stiffness and its standard deviation, a line for each volume."""
     columns: dict[str, list[float]] = {}
     for i, name in enumerate(PROPERTIES):
-        for title, values in (("", "mean"), (" ± std", "std")):
+        for title, values in ((" predicted", "mean"), (" ± std", "std")):
             found = [getattr(one.item, values) for one in compared]
             columns[f"{name}{title} [GPa]"] = [np.nan if each is None else each[i] for each in found]
     return _table(compared, columns)
