@@ -20,8 +20,8 @@ if not items:
         "or load a session in the sidebar."
     )
     with st.container(horizontal=True):
-        st.page_link("pages/design.py", label="Find designs for a target", icon="🎯")
-        st.page_link("pages/predict.py", label="Predict a volume of your own", icon="📄")
+        st.page_link("pages/design.py", label="Find designs for a target")
+        st.page_link("pages/predict.py", label="Predict a volume of your own")
     st.stop()
 
 compared = compare(items, compare_panels.measured)

@@ -210,7 +210,7 @@ def _show_stiffness(compared: Sequence[Compared]) -> None:
 def _show_constants(compared: Sequence[Compared]) -> None:
     table = comparison.constants_table(compared)
     if _has_solved(compared):
-        _table(table, "constants-table")
+        _table(table, "constants-table", 2)
         st.caption(
             "From the solver's whole stiffness. ν_xy: contraction along y over extension along x, under "
             "tension along x. Universal anisotropy: 0 where a material is isotropic."
@@ -241,7 +241,7 @@ def _show_directions(compared: Sequence[Compared]) -> None:
 
 
 def _show_statistics(compared: Sequence[Compared]) -> None:
-    _table(comparison.statistics_table(compared), "statistics-table")
+    _table(comparison.statistics_table(compared), "statistics-table", 2)
     figure = statistics_figure({one.letter: one.statistics for one in compared})
     st.plotly_chart(figure, key="statistics", config=PLAIN)
     st.caption(
@@ -275,5 +275,5 @@ def _has_solved(compared: Sequence[Compared]) -> bool:
     return len(missing) < len(compared)
 
 
-def _table(table: pd.DataFrame, key: str) -> None:
-    widgets.show_table(table, key=key, missing="–")
+def _table(table: pd.DataFrame, key: str, digits: int = 1) -> None:
+    widgets.show_table(table, key=key, missing="–", digits=digits)

@@ -107,14 +107,13 @@ def constants_table(compared: Sequence[Compared]) -> pd.DataFrame:
 def statistics_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """Statistics that are one figure or word, a line for each volume."""
     columns: dict[str, list[object]] = {
-        "Voxels": [" × ".join(map(str, one.item.volume.shape)) for one in compared],
         "Volume fraction [-]": [one.statistics.volume_fraction for one in compared],
         "Specific surface [1/voxel]": [one.statistics.specific_surface for one in compared],
     }
     for phase, name in ((1, "stiff"), (0, "soft")):
         found = [one.statistics.connectivity[phase] for one in compared]
-        columns[f"Largest {name} cluster [% of phase]"] = [100.0 * each.largest for each in found]
-        columns[f"{name.capitalize()} phase percolates along"] = [
+        columns[f"Largest {name} cluster [% of it]"] = [100.0 * each.largest for each in found]
+        columns[f"{name.capitalize()} percolates along"] = [
             ", ".join(axis for axis, through in zip(AXES, each.percolates, strict=True) if through) or "none"
             for each in found
         ]

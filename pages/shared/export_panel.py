@@ -25,7 +25,7 @@ _BOTH_PHASES = ("stl", "fans")
 def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
     """What to export, in which formats, and the button that makes the file."""
     by_letter = {one.letter: one for one in compared}
-    first, second, third = st.columns([5, 8, 3], gap="medium", vertical_alignment="bottom")
+    first, second = st.columns([3, 1], gap="medium")
     chosen = first.selectbox(
         "What",
         [None, *by_letter],
@@ -35,20 +35,22 @@ def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
     items = [one.item for one in compared] if chosen is None else [by_letter[chosen].item]
     single = [item.name for item in items if item.volume.min() == item.volume.max()]
     offered = [name for name in FORMATS if not single or name not in _BOTH_PHASES]
-    formats = second.multiselect(
-        "Formats",
-        offered,
-        [name for name in _START if name in offered],
-        format_func=lambda name: f"{FORMATS[name].suffix} – {FORMATS[name].label}",
-        key="export-formats",
-    )
-    size = third.number_input(
+    size = second.number_input(
         "Voxel size [any unit]",
         min_value=1e-12,
         value=1.0,
         format="%g",
         key="export-voxel-size",
         help="Edge of a voxel in your unit of length. Meshes and grids are written in that unit.",
+    )
+    formats = st.pills(
+        "Formats",
+        offered,
+        selection_mode="multi",
+        default=[name for name in _START if name in offered],
+        format_func=lambda name: f"{FORMATS[name].title} {FORMATS[name].suffix}",
+        key="export-formats",
+        help="  \n".join(f"{FORMATS[name].suffix}: {FORMATS[name].label}" for name in offered),
     )
     if single:
         st.caption("STL and FANS are left out: they need both phases, and a chosen volume has one only.")

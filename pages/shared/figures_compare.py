@@ -82,8 +82,10 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
     for label, values in axes.items():
         given = np.asarray(values, dtype=np.float64)
         low, high = float(given.min()), float(given.max())
-        room = 0.08 * (high - low) or 0.05 * abs(high) or 0.05
-        dimensions.append({"label": label, "values": given, "range": [low - room, high + room]})
+        room, digits = max(0.08 * (high - low), 0.005 * abs(high), 0.005), 1 if high > 1.0 else 3
+        dimensions.append({"label": label, "values": given, "tickformat": f".{digits}f"})
+        most = min(high + room, 100.0) if label.endswith("[%]") else high + room
+        dimensions[-1]["range"] = [low - room, most]
     scale = [
         (end / len(letters), item_line(place)["color"])
         for place in range(len(letters))
@@ -95,7 +97,9 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
             line={"color": places, "colorscale": scale, "cmin": -0.5, "cmax": len(letters) - 0.5},
             unselected={"line": {"color": "rgb(128, 138, 150)", "opacity": 0.12}},
             labelangle=-20,
-            labelside="top",
+            labelfont={"size": 13},
+            tickfont={"size": 11},
+            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # the ticks say it
         )
     )
     figure.update_layout(
@@ -165,19 +169,22 @@ def section_figure(stiffness: Mapping[int, ArrayLike], letters: Sequence[str]) -
     """
     angle = np.linspace(0.0, 2.0 * np.pi, 121)
     planes = {"yz": (1, 2), "xz": (0, 2), "xy": (0, 1)}
+    most = 0.0
     figure = make_subplots(
         1,
         3,
         specs=[[{"type": "polar"}] * 3],
-        subplot_titles=[f"plane {first}-{second}" for first, second in planes],
+        subplot_titles=[f"plane {first}–{second}" for first, second in planes],
         horizontal_spacing=0.07,
     )
     for column, (first, second) in enumerate(planes.values(), start=1):
         directions: NDArray[np.float64] = np.zeros((len(angle), 3))
         directions[:, first], directions[:, second] = np.cos(angle), np.sin(angle)
         for place, matrix in stiffness.items():
+            young = directional_young(matrix, directions)
+            most = max(most, float(young.max()))
             figure.add_scatterpolar(
-                r=directional_young(matrix, directions),
+                r=young,
                 theta=np.degrees(angle),
                 mode="lines",
                 name=letters[place],
@@ -192,13 +199,14 @@ def section_figure(stiffness: Mapping[int, ArrayLike], letters: Sequence[str]) -
         names = ["xyz"[first], "xyz"[second]]
         figure.update_polars(
             angularaxis={**axes, "ticktext": [*names, *(f"−{name}" for name in names)]},
-            radialaxis={"rangemode": "tozero", "angle": 45, "tickangle": 45, "nticks": 4},
-            bgcolor="rgba(0,0,0,0)",
             row=1,
             col=column,
         )
-    figure.update_layout(**_layout(), height=380)
-    figure.update_layout(margin={"l": 30, "r": 30, "t": 60, "b": 30}, legend={"y": 1.14})
+    radial = {"range": [0.0, 1.05 * most], "angle": 45, "tickangle": 45, "nticks": 4, "ticksuffix": " GPa"}
+    figure.update_polars(radialaxis=radial, bgcolor="rgba(0,0,0,0)")
+    figure.update_annotations(yshift=20, font={"size": 13})
+    figure.update_layout(**_layout(), height=400)
+    figure.update_layout(margin={"l": 30, "r": 30, "t": 80, "b": 30}, legend={"y": 1.2})
     return figure
 
 

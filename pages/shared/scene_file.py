@@ -14,7 +14,11 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; worker-src blob:; connect-src data: blob:"
 )
-"""What the scene may load: nothing but itself. Its viewer names a server for its icon."""
+"""What the scene may load: nothing but itself."""
+LEVEL = 0.499
+"""Of the surface, between soft (0) and stiff (1): layers of one voxel keep their thickness."""
+_ICONS = "https://kitware.github.io/vtk-js/icon/"
+"""Where its viewer would look for its icons."""
 
 
 def scene_html(volume: NDArray[np.uint8], background: str, ink: str) -> str:
@@ -30,22 +34,33 @@ def scene_html(volume: NDArray[np.uint8], background: str, ink: str) -> str:
     import pyvista as pv
 
     shape = volume.shape
-    grid: Any = pv.ImageData(dimensions=tuple(length + 2 for length in shape), origin=(-0.5,) * 3)
-    grid.point_data["phase"] = np.pad(volume, 1).ravel(order="F").astype(np.float32)
-    surface = grid.contour([0.5], scalars="phase", method="flying_edges")
-    plotter: Any = pv.Plotter(off_screen=True, window_size=[1100, 640])
+    grid: Any = pv.ImageData(dimensions=tuple(length + 1 for length in shape))
+    grid.point_data["phase"] = _corners(volume).ravel(order="F")
+    inside = grid.contour([LEVEL], scalars="phase", method="flying_edges")
+    cut = grid.extract_surface(algorithm="dataset_surface").clip_scalar(scalars="phase", value=LEVEL, invert=False)
+    plotter: Any = pv.Plotter(off_screen=True, window_size=[1100, 640], lighting=None)
+    plotter.add_light(pv.Light(light_type="headlight", intensity=0.9))
     plotter.set_background(background)
-    if surface.n_points:
-        plotter.add_mesh(surface, color="#5b8fd9", smooth_shading=True, split_sharp_edges=True, specular=0.2)
+    for mesh, color in ((inside, "#c3cad4"), (cut, "#5b8fd9")):
+        if mesh.n_points:
+            mesh.clear_data()
+            plotter.add_mesh(mesh, color=color, smooth_shading=mesh is inside, ambient=0.3, diffuse=0.75)
     bounds = [end for length in shape for end in (0.0, float(length))]
     plotter.add_mesh(pv.Box(bounds), style="wireframe", color=ink, line_width=2)
-    plotter.add_axes(color=ink)
-    plotter.show_bounds(grid=False, location="outer", color=ink, xtitle="x [voxel]", ytitle="y", ztitle="z")
-    plotter.camera_position = "iso"
-    page = plotter.trame.export_html(None).read()
-    return page.replace(
-        "<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1
-    )
+    titles = {f"{axis}title": f"{axis} [voxel]" for axis in "xyz"}
+    plotter.show_bounds(grid=False, location="outer", color=ink, font_family="arial", **titles)
+    plotter.view_vector((1.0, -1.5, 0.9))
+    page = plotter.trame.export_html(None).read().replace(_ICONS, "data:,")
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    return page.replace("<head>", f"<head>\n{policy}", 1)
+
+
+def _corners(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean of the eight voxels around each corner of the periodic cell, shape (X + 1, Y + 1, Z + 1)."""
+    field = np.pad(volume.astype(np.float32), 1, mode="wrap")
+    for axis in range(3):
+        field = 0.5 * (np.delete(field, 0, axis) + np.delete(field, -1, axis))
+    return field
 
 
 def main() -> None:
