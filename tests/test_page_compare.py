@@ -183,7 +183,7 @@ def test_every_view_of_every_kind_of_item(app: AppTest, view: str, kind: str) ->
 def test_the_solver_is_asked_for_what_is_missing(app: AppTest, gate: threading.Event) -> None:
     gate.clear()
     opened(app, item(0, solved=True), item(1), item(2))
-    progress = [one for one in app.metric if one.label == "Verified by the solver"][0]
+    progress = [one for one in app.metric if one.label == "Solver check"][0]
     assert progress.value == "1/3"
     button(app, "Solve all").click().run()
     assert not app.exception
@@ -195,7 +195,7 @@ def test_the_solver_is_asked_for_what_is_missing(app: AppTest, gate: threading.E
             break
         app.run()
     app.run()
-    assert [one.value for one in app.metric if one.label == "Verified by the solver"] == ["3/3"]
+    assert [one.value for one in app.metric if one.label == "Solver check"] == ["3/3"]
     assert [one.tolerance for one in shortlist(app)] == [1e-3] * 3
     assert not [one for one in app.button if one.label in ("Solve all", "Cancel")]
     np.testing.assert_allclose(table(app, "C66 solver [GPa]")["C11 solver [GPa]"], STIFFNESS[0, 0])

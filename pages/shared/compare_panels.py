@@ -82,8 +82,8 @@ def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: 
         help="Of the designs of which both are known.",
         **widgets.PLAIN,
     )
-    fourth.metric("Verified by the solver", f"{done}/{len(items)}", help=widgets.SOLVER_HELP)
-    fourth.progress(done / len(items))
+    fourth.metric("Solver check", f"{done}/{len(items)}", help=widgets.SOLVER_HELP)
+    fourth.progress(done / len(items), text=f"verified {done}/{len(items)}")
     _solver_actions(missing, outcomes, polling)
 
 

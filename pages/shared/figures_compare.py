@@ -96,7 +96,7 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
             dimensions=dimensions,
             line={"color": places, "colorscale": scale, "cmin": -0.5, "cmax": len(letters) - 0.5},
             unselected={"line": {"color": "rgb(128, 138, 150)", "opacity": 0.12}},
-            labelangle=-20,
+            labelangle=-35,
             labelfont={"size": 13},
             tickfont={"size": 11},
             rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # the ticks say it

@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 60.0
 """Longest wait for a scene [s]."""
-_HEIGHT = 600
+_HEIGHT = 540
+"""Of the scene [px]."""
 _COLORS = {"light": ("#ffffff", "#4a5563"), "dark": ("#10151c", "#aab4c0")}
 """Of the background, and of lines and letters, by theme."""
 
