@@ -89,11 +89,11 @@ def test_the_loss_reaches_every_parameter(
 def test_terms_are_finite_and_come_in_turn(model: VaeReg, features: FeatureMaps, batch: Batch) -> None:
     """Style every few steps; consistency of designs once the regressor has had a start, in two halves."""
     style, warmup = CONFIG.training.style_every, CONFIG.training.warmup
-    always = set(TERMS) - {"style", "consistency", "inverse"}
+    always = set(TERMS) - {"style", "pixel", "consistency", "inverse", "morphology"}
     expected = {
         0: always | {"style"},
         1: always,
-        2 * warmup + 1: always | {"inverse"},
+        2 * warmup + 1: always | {"inverse", "morphology"},
         LATE: always | {"consistency", "style"},
     }
     assert LATE % style == 0 and (2 * warmup + 1) % style != 0
@@ -261,12 +261,14 @@ def test_products_of_residuals_measure_the_bias_alone(model: VaeReg) -> None:
 
 
 def test_consistency_of_the_properties_is_a_squared_bias(model: VaeReg, batch: Batch) -> None:
-    """In nats: two realisations that are both off by the scale in one property cost one half."""
+    """In nats: two realisations that are both off by the scale in one property cost a half; far ones less."""
     x = batch[0][:2]
     with torch.no_grad():
         target = model.encode(x).property_mean.log()
-        target[:, 1] += 0.1
-        assert float(losses._property_bias(model, x, x, target, 0.1)) == pytest.approx(0.5, rel=1e-3)
+        for off, expected in ((0.01, 0.5), (losses._FAR, 0.25)):
+            moved = target.clone()
+            moved[:, 1] += off
+            assert float(losses._property_bias(model, x, x, moved, off)) == pytest.approx(expected, rel=2e-3)
 
 
 def test_designs_do_not_teach_the_regressor(
@@ -306,3 +308,37 @@ def test_one_batch_is_overfitted(model: VaeReg, features: FeatureMaps, batch: Ba
     first, last = history[0], history[-1]
     assert last["regression"] < 0.5 * first["regression"]
     assert last["fraction"] < 0.5 * first["fraction"]
+
+
+def test_the_surface_is_that_of_the_voxels() -> None:
+    """Faces between the phases per voxel, as `vaereg.microstructure` counts them."""
+    volumes = (torch.rand(3, 1, 8, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.3).float()
+    expected = [math.log(microstructure.specific_surface(volume[0].numpy())) for volume in volumes]
+    torch.testing.assert_close(losses._log_surface(volumes), torch.tensor(expected))
+
+
+def test_a_free_mixture_pays_its_exact_divergence() -> None:
+    prior = ConditionalMixture(
+        torch.tensor([[0.3, 0.7]]).log(), torch.zeros(1, 2, 2), torch.eye(2).repeat(1, 2, 1, 1)
+    )
+    z = torch.ones(1, 2)
+    found = losses._prior_terms(torch.zeros(1), prior, z, None)["divergence"]
+    torch.testing.assert_close(found, -prior.log_prob(z).squeeze())
+
+
+@pytest.mark.parametrize("name", ["single-gaussian", "no-style", "paper", "pixel"])
+def test_presets_take_terms_away(name: str, model: VaeReg, features: FeatureMaps, batch: Batch) -> None:
+    training = PRESETS[name].training
+    changed = dataclasses.replace(
+        CONFIG.training,
+        **{
+            key: getattr(training, key)
+            for key in ("assigned", "style_weight", "pixel_weight", "consistency_weight")
+        },
+    )
+    config = dataclasses.replace(CONFIG, training=changed)
+    terms = terms_of(model, features, batch, LATE, config)
+    assert ("style" in terms) == (name not in ("no-style", "pixel"))
+    assert ("pixel" in terms) == (name == "pixel")
+    weights = term_weights(config, LATE)
+    assert (weights["consistency"] == 0.0) == (name in ("paper", "pixel"))

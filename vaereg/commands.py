@@ -195,34 +195,35 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.checkpoint import save_checkpoint
-    from vaereg.config import PRESETS, RunConfig
+    from vaereg.config import RunConfig, preset
     from vaereg.fitting import embed, fit
     from vaereg.storage import read_dataset
     from vaereg.training import train, training_card
 
     if arguments.config is not None:
         config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
-    elif arguments.preset in PRESETS:
-        config = PRESETS[arguments.preset]
     else:
-        raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {arguments.preset!r}")
+        config = preset(arguments.preset)
     if arguments.minutes is not None and not arguments.minutes > 0.0:
         raise ValueError(f"expected positive minutes, got {arguments.minutes}")
     if find_spec("umap") is None:
         raise ValueError("expected the package umap-learn, which maps the latent space, got none: install it")
     device = _device(arguments)
     dataset = read_dataset(arguments.data)
+    former = None if arguments.checkpoint is None else _load_checkpoint(arguments)
     result = train(
         dataset,
         arguments.out,
         config,
         device=device,
         resume=arguments.resume,
+        regressor=None if former is None else former.model,
+        whole=True,
         max_minutes=arguments.minutes,
         on_progress=_training_progress,
     )
     path = arguments.out / "checkpoint.pt"
-    card = training_card(dataset, config, result, device)
+    card = training_card(dataset, config, result, device, former)
     report = progress("train", "volumes for the guided regressor")
     fitted = fit(result.model, dataset, config.training, on_progress=report)
     print("train: mapping the latent space", file=sys.stderr)
