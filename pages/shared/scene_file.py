@@ -37,7 +37,9 @@ def scene_html(volume: NDArray[np.uint8], background: str, ink: str) -> str:
     grid: Any = pv.ImageData(dimensions=tuple(length + 1 for length in shape))
     grid.point_data["phase"] = _corners(volume).ravel(order="F")
     inside = grid.contour([LEVEL], scalars="phase", method="flying_edges")
-    cut = grid.extract_surface(algorithm="dataset_surface").clip_scalar(scalars="phase", value=LEVEL, invert=False)
+    cut = grid.extract_surface(algorithm="dataset_surface").clip_scalar(
+        scalars="phase", value=LEVEL, invert=False
+    )
     plotter: Any = pv.Plotter(off_screen=True, window_size=[1100, 640], lighting=None)
     plotter.add_light(pv.Light(light_type="headlight", intensity=0.9))
     plotter.set_background(background)
