@@ -28,6 +28,15 @@ def download(page: Page, button: str, path: Path) -> Path:
     return path
 
 
+def choose_what(page: Page, name: str) -> None:
+    """Choose what to export; a list closes where the page still scrolls, so it does that first."""
+    what = page.get_by_role("combobox", name="What")
+    what.scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)
+    what.click()
+    page.get_by_role("option", name=name).click()
+
+
 def test_two_designs_are_compared_and_exported(page: Page, server: str, tmp_path: Path) -> None:
     # Nothing was put aside yet: the page says what to do, and leads there.
     page.goto(f"{server}/compare")
@@ -64,10 +73,10 @@ def test_two_designs_are_compared_and_exported(page: Page, server: str, tmp_path
     page.get_by_label("Name", exact=True).fill("stiff & light")
     page.get_by_label("Name", exact=True).press("Enter")
     expect(page.locator(".card .name").first).to_have_text("A · stiff & light")
+    settled(page)
 
     # One design in one format: the contract's file, read back.
-    page.get_by_role("combobox", name="What").click()
-    page.get_by_role("option", name="A · stiff & light").click()
+    choose_what(page, "A · stiff & light")
     formats = page.get_by_test_id("stButtonGroup").filter(has_text="DAMASK")
     for name in ("NumPy .npy", "VTK .vti", "STL .stl", "manifest .json", "designs .h5"):
         formats.get_by_role("button", name=name).click()
@@ -79,8 +88,7 @@ def test_two_designs_are_compared_and_exported(page: Page, server: str, tmp_path
     np.testing.assert_allclose(stored.stiffness[0], truth, rtol=1e-3, atol=0.01)
 
     # All designs: a zip with a manifest.
-    page.get_by_role("combobox", name="What").click()
-    page.get_by_role("option", name="All 2").click()
+    choose_what(page, "All 2")
     with zipfile.ZipFile(download(page, "Download 2 designs as a zip", tmp_path / "all.zip")) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         assert [design["name"] for design in manifest["designs"]][0] == "stiff & light"
