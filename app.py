@@ -21,6 +21,7 @@ def main() -> None:
             st.Page("pages/design.py", title="Design", default=True),
             st.Page("pages/explore.py", title="Explore"),
             st.Page("pages/predict.py", title="Predict"),
+            st.Page("pages/compare.py", title="Compare & export"),
             st.Page("pages/model.py", title="Model"),
         ],
         position="top",

@@ -228,7 +228,7 @@ class Gallery {
       : "The 3D view needs WebGL 2, which this browser does not offer. All figures are in the table.";
     this.notice.hidden = !this.notice.textContent;
     this.root.classList.toggle("stale", Boolean(data.notice));
-    this.root.classList.toggle("single", !data.rows[0].title);
+    this.root.classList.toggle("single", !data.rows[0].title && data.rows[0].panels.length === 1);
     const layout = JSON.stringify([data.set, data.rows, data.shapes, Boolean(data.pinned)]);
     if (layout !== this.layout) {
       this.layout = layout;

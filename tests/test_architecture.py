@@ -118,10 +118,12 @@ def test_asserts_are_for_tests(path: Path) -> None:
     assert not [node.lineno for node in nodes if isinstance(node, ast.Assert)]
 
 
-def test_figures_know_no_streamlit() -> None:
-    path = ROOT / "pages" / "shared" / "figures.py"
-    if path.exists():
-        assert "streamlit" not in {name.split(".")[0] for name in imports(path)}
+FIGURES = sorted((ROOT / "pages" / "shared").glob("figures*.py"))
+
+
+@pytest.mark.parametrize("path", FIGURES, ids=lambda path: path.stem)
+def test_figures_know_no_streamlit(path: Path) -> None:
+    assert "streamlit" not in {name.split(".")[0] for name in imports(path)}
 
 
 def test_importing_the_package_is_light() -> None:

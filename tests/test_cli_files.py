@@ -10,7 +10,8 @@ import pytest
 import tifffile
 
 from vaereg.cli import main
-from vaereg.export import FORMATS
+from vaereg.elasticity import TwoPhase
+from vaereg.export import FORMATS, export
 from vaereg.homogenization import homogenize
 from vaereg.storage import write_designs
 
@@ -106,6 +107,16 @@ def test_every_format_is_exported(designs: Path, tmp_path: Path) -> None:
     known = json.loads((tmp_path / "one-json.json").read_text(encoding="utf-8"))
     assert (known["seed"], known["component"], known["target"]) == (4, 1, {"C11": 30.0})
     assert main(["export", str(designs), "--format", "zip", "--out", str(tmp_path / "all.zip")]) == 0
+
+
+def test_a_bare_design_is_exported_and_read_again(tmp_path: Path) -> None:
+    """What is not known stays so, from file to file."""
+    export(np.eye(4)[:, :, None] * np.ones(4), TwoPhase(), "h5", tmp_path / "bare.h5")
+    out = tmp_path / "a.json"
+    command = ["export", str(tmp_path / "bare.h5"), "--index", "0", "--format", "json"]
+    assert main([*command, "--out", str(out)]) == 0
+    known = json.loads(out.read_text(encoding="utf-8"))
+    assert all(known[key] is None for key in ("predicted", "solver", "seed", "component", "latent"))
 
 
 @pytest.mark.parametrize(

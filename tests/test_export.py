@@ -109,9 +109,21 @@ def test_designs_file(volume: np.ndarray, provenance: Provenance, tmp_path: Path
     np.testing.assert_array_equal(stored.microstructures, volume[None])
     assert stored.target == {"C11": 30.0, "volume_fraction": (0.3, 0.5)}
     assert (stored.seed, stored.component[0], stored.checkpoint) == (7, 2, "0123456789abcdef")
-    assert stored.stiffness is not None and stored.solves is not None
+    assert stored.stiffness is not None and stored.solves is not None and stored.predicted is not None
     np.testing.assert_array_equal(stored.stiffness[0], provenance.stiffness)
     np.testing.assert_array_equal(stored.predicted[0], provenance.mean)
+
+
+def test_designs_file_holds_no_more_than_is_known(volume: np.ndarray, tmp_path: Path) -> None:
+    """What is not known is not there: no figure that is not a number."""
+    export(volume, PAIR, "h5", tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert set(file) == {"microstructures", "component", "latent"}
+        assert (file.attrs["seed"], file.attrs["checkpoint"]) == (-1, "")
+    stored = read_designs(tmp_path / "a.h5")
+    np.testing.assert_array_equal(stored.microstructures, volume[None])
+    assert stored.predicted is None and stored.stiffness is None
+    assert (stored.component.tolist(), stored.latent.shape) == ([-1], (1, 0))
 
 
 def hexahedron(corners: np.ndarray, law: np.ndarray) -> np.ndarray:

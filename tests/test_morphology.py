@@ -7,7 +7,7 @@ import pytest
 
 from vaereg.generators import gaussian_field, generate
 from vaereg.microstructure import correlation_lengths
-from vaereg.morphology import describe
+from vaereg.morphology import describe, measure
 from vaereg.shapes import fibres, laminate, spheres
 
 SIZE = 32
@@ -88,6 +88,24 @@ def test_a_laminate_is_a_plate_of_half_the_cell() -> None:
     assert found.correlation_lengths[[0, 2]].tolist() == [8.0, 8.0]
     # S2 falls by 1/16 a voxel from f = 1/4: (S2 - f²) / (f - f²) = 1 - r/3
     assert found.correlation_lengths[1] == pytest.approx(3.0 * (1.0 - np.exp(-1.0)))
+
+
+def test_statistics_of_fibres() -> None:
+    """One fibre along x of square section 2 × 2 in a cell of 4 × 8 × 8: all figures are known."""
+    volume = np.zeros((4, 8, 8), np.uint8)
+    volume[:, 2:4, 2:4] = 1
+    found = measure(volume)
+    assert found.volume_fraction == 1 / 16
+    assert [len(curve) for curve in found.two_point] == [3, 5, 5]
+    np.testing.assert_allclose(found.two_point[0], 1 / 16, atol=1e-12)
+    np.testing.assert_allclose(found.two_point[1], [1 / 16, 1 / 32, 0, 0, 0], atol=1e-12)
+    stiff, soft = found.lineal_path[1], found.lineal_path[0]
+    np.testing.assert_allclose(stiff[1], [1 / 16, 1 / 32, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(soft[0], 15 / 16)
+    assert found.specific_surface == pytest.approx(8 / 64)
+    soft_phase, stiff_phase = found.connectivity
+    assert stiff_phase.percolates == (True, False, False) and stiff_phase.largest == 1.0
+    assert soft_phase.percolates == (True, True, True) and soft_phase.largest == 1.0
 
 
 def test_rods_of_all_axes_together_are_not_equiaxed() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pages.shared import shortlist
 from pages.shared.shortlist import Session, ShortlistItem, add_item, read_session, write_session
+from vaereg.elasticity import isotropic_stiffness
 
 
 def item(seed: int = 0, size: int = 8, *, name: str | None = None) -> ShortlistItem:
@@ -27,7 +28,8 @@ def full_item(seed: int = 0) -> ShortlistItem:
         targets={"C11": 60.0, "C22": (30.0, 40.5), "volume_fraction": 0.5},
         mean=rng.random(6),
         std=rng.random(6),
-        stiffness=rng.random((6, 6)),
+        stiffness=isotropic_stiffness(40.0, 0.3) + 0.1,
+        tolerance=1e-3,
         latent=rng.random(16),
         component=2,
         seed=7,
@@ -49,7 +51,7 @@ def test_a_session_comes_back_exactly() -> None:
             assert (before is None) == (after is None)
             if before is not None:
                 np.testing.assert_array_equal(before, after)
-        for key in ("origin", "targets", "component", "seed", "checkpoint", "hash"):
+        for key in ("origin", "targets", "component", "seed", "checkpoint", "tolerance", "hash"):
             assert getattr(one, key) == getattr(other, key)
     assert write_session(found) == content
 
@@ -132,6 +134,9 @@ def lying() -> bytes:
         pytest.param(changed(items=[entry(volume="../../etc/passwd")]), "lacks", id="path"),
         pytest.param(changed(items=[entry(mean=[1, 2])]), "mean", id="short mean"),
         pytest.param(changed(items=[entry(stiffness=[[1], [2, 3]])]), "stiffness", id="ragged"),
+        pytest.param(changed(items=[entry(stiffness=np.zeros((6, 6)).tolist())]), "definite", id="floppy"),
+        pytest.param(changed(items=[entry(stiffness=np.tri(6).tolist())]), "symmetric", id="not symmetric"),
+        pytest.param(changed(items=[entry(tolerance=-1.0)]), "tolerance", id="negative tolerance"),
         pytest.param(changed(items=[entry(latent=["x"])]), "latent", id="text for numbers"),
         pytest.param(changed(items=[entry(component=-1)]), "component", id="negative"),
         pytest.param(changed(items=[entry(targets={"C11": "60"})]), "target", id="target"),

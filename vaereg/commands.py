@@ -129,7 +129,9 @@ def run_refine(arguments: argparse.Namespace) -> None:
     stored = read_designs(arguments.designs)
     checkpoint = _load_checkpoint(arguments)
     predictable = {name: value for name, value in stored.target.items() if name in PROPERTIES}
-    promise = target_distance(stored.predicted, predictable) if predictable else np.zeros(len(stored))
+    promise = np.zeros(len(stored))
+    if predictable and stored.predicted is not None:
+        promise = target_distance(stored.predicted, predictable)
     results = refine_all(
         stored.microstructures,
         stored.target,
@@ -294,11 +296,11 @@ def run_export(arguments: argparse.Namespace) -> None:
                 name=f"design {i}",
                 origin=f"design {i} of {arguments.designs.name}",
                 target=designs.target,
-                seed=designs.seed,
-                component=int(designs.component[i]),
-                latent=designs.latent[i],
+                seed=designs.seed if designs.seed >= 0 else None,
+                component=int(designs.component[i]) if designs.component[i] >= 0 else None,
+                latent=designs.latent[i] if designs.latent.size else None,
                 checkpoint=designs.checkpoint,
-                mean=designs.predicted[i],
+                mean=None if designs.predicted is None else designs.predicted[i],
                 stiffness=None if designs.stiffness is None else designs.stiffness[i],
                 solves=None if designs.solves is None else int(designs.solves[i]),
             ),

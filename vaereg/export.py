@@ -20,11 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import __version__
-from vaereg.elasticity import (
-    PROPERTIES,
-    TwoPhase,
-    lame_parameters,
-)
+from vaereg.elasticity import TwoPhase, lame_parameters
 from vaereg.files import replace_file, write_array
 from vaereg.meshes import write_abaqus, write_stl
 from vaereg.microstructure import as_two_phase
@@ -51,6 +47,8 @@ class BundleItem:
 class Format:
     """One kind of file."""
 
+    title: str
+    """In a word."""
     label: str
     """What it is, for whom."""
     suffix: str
@@ -215,13 +213,12 @@ def _write_tif(path: Path, job: _Job) -> None:
 def _write_h5(path: Path, job: _Job) -> None:
     known = job.provenance
     latent = np.zeros(0, np.float32) if known.latent is None else np.asarray(known.latent)
-    mean = np.full(len(PROPERTIES), np.nan) if known.mean is None else np.asarray(known.mean)
     write_designs(
         path,
         microstructures=job.volume[None],
         component=[-1 if known.component is None else known.component],
         latent=latent[None],
-        predicted=mean[None],
+        predicted=None if known.mean is None else np.asarray(known.mean)[None],
         target=known.target,
         seed=-1 if known.seed is None else known.seed,
         checkpoint=known.checkpoint,
@@ -291,15 +288,26 @@ def _one_line(text: str) -> str:
 
 
 FORMATS: dict[str, Format] = {
-    "npy": Format(label="NumPy array", suffix=".npy", write=_write_npy),
-    "vti": Format(label="VTK image data (ParaView)", suffix=".vti", write=_write_vti),
-    "stl": Format(label="STL, closed surface of the stiff phase", suffix=".stl", write=_write_stl),
-    "tif": Format(label="TIFF stack, 0 and 255, a page for each x", suffix=".tif", write=_write_tif),
-    "h5": Format(label="HDF5 file of designs (vaereg)", suffix=".h5", write=_write_h5),
-    "abaqus": Format(label="Abaqus input, periodic voxel mesh", suffix=".inp", write=_write_abaqus),
-    "fans": Format(label="FANS microstructure and input file", suffix=".h5", write=_write_fans),
-    "damask": Format(label="DAMASK grid", suffix=".vti", write=_write_damask),
-    "csv": Format(label="table of properties", suffix=".csv", write=_write_csv),
-    "json": Format(label="manifest: target, seed, versions, solver", suffix=".json", write=_write_manifest),
+    "npy": Format(title="NumPy", label="NumPy array", suffix=".npy", write=_write_npy),
+    "vti": Format(title="VTK", label="VTK image data (ParaView)", suffix=".vti", write=_write_vti),
+    "stl": Format(
+        title="STL", label="STL, closed surface of the stiff phase", suffix=".stl", write=_write_stl
+    ),
+    "tif": Format(
+        title="TIFF", label="TIFF stack, 0 and 255, a page for each x", suffix=".tif", write=_write_tif
+    ),
+    "h5": Format(title="designs", label="HDF5 file of designs (vaereg)", suffix=".h5", write=_write_h5),
+    "abaqus": Format(
+        title="Abaqus", label="Abaqus input, periodic voxel mesh", suffix=".inp", write=_write_abaqus
+    ),
+    "fans": Format(title="FANS", label="FANS microstructure and input file", suffix=".h5", write=_write_fans),
+    "damask": Format(title="DAMASK", label="DAMASK grid", suffix=".vti", write=_write_damask),
+    "csv": Format(title="table", label="table of properties", suffix=".csv", write=_write_csv),
+    "json": Format(
+        title="manifest",
+        label="manifest: target, seed, versions, solver",
+        suffix=".json",
+        write=_write_manifest,
+    ),
 }
 """Kinds of files that `export` writes, by name."""

@@ -126,12 +126,14 @@ def lineal_path(volume: ArrayLike, phase: int = 1) -> NDArray[np.float64]:
     """
     inside = np.asarray(volume) == phase
     steps = max(inside.shape)
-    probability = np.empty((3, steps))
+    probability = np.zeros((3, steps))
     for axis in range(3):
         whole = inside.copy()
         for step in range(steps):
             whole &= np.roll(inside, -step, axis)
             probability[axis, step] = whole.mean()
+            if not probability[axis, step]:
+                break  # nor is any longer one
     return probability
 
 

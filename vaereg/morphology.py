@@ -1,4 +1,4 @@
-"""What a set of two-phase volumes looks like, in numbers and in a name that follows from them by rule.
+"""What two-phase volumes look like, in numbers and in a name that follows from them by rule.
 
 Only directions along the axes are looked at: structures that are long along a diagonal count as equiaxed.
 """
@@ -8,9 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.microstructure import as_two_phase, connectivity, correlation_lengths, volume_fraction
+from vaereg.microstructure import (
+    Connectivity,
+    as_two_phase,
+    connectivity,
+    correlation_lengths,
+    lineal_path,
+    specific_surface,
+    two_point_correlation,
+    volume_fraction,
+)
 
-__all__ = ["Morphology", "describe"]
+__all__ = ["Morphology", "Statistics", "describe", "measure"]
 
 _EQUIAXED = 1.5
 """Up to this ratio of the longest to the shortest correlation length all count as equal [-]."""
@@ -34,6 +43,40 @@ class Morphology:
     """Along x, y, z, mean of the volumes, shape (3,) [voxel]."""
     anisotropy: float
     """Ratio of the longest to the shortest of these mean lengths [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statistics:
+    """Statistics of one volume; pairs are of the soft phase (0) and the stiff phase (1)."""
+
+    volume_fraction: float
+    """Of the stiff phase [-]."""
+    two_point: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    """Probability that two voxels are both stiff, at lags of 0, 1, ... voxels up to half the edge along x, y,
+    z [-]."""
+    lineal_path: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Probability that a segment lies in the phase, see `vaereg.microstructure.lineal_path`, (3, L) [-]."""
+    specific_surface: float
+    """Area of the interface per volume [1/voxel]."""
+    connectivity: tuple[Connectivity, Connectivity]
+
+
+def measure(volume: ArrayLike) -> Statistics:
+    """Statistics of a two-phase volume of shape (X, Y, Z), which may be of one phase only.
+
+    Raises:
+        ValueError: The array is no two-phase volume.
+    """
+    field = as_two_phase(volume)
+    correlation = two_point_correlation(field)
+    x, y, z = (length // 2 + 1 for length in field.shape)
+    return Statistics(
+        volume_fraction=volume_fraction(field),
+        two_point=(correlation[:x, 0, 0], correlation[0, :y, 0], correlation[0, 0, :z]),
+        lineal_path=(lineal_path(field, 0), lineal_path(field, 1)),
+        specific_surface=specific_surface(field),
+        connectivity=(connectivity(field, 0), connectivity(field, 1)),
+    )
 
 
 def describe(volumes: ArrayLike) -> Morphology:

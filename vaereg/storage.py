@@ -163,17 +163,17 @@ class DesignFile:
     microstructures: NDArray[np.uint8]
     """Phase per voxel, 0 or 1, shape (N, X, Y, Z)."""
     component: NDArray[np.int64]
-    """Mixture component that each design was drawn from, shape (N,)."""
+    """Mixture component that each design was drawn from, shape (N,); -1 where it was drawn from none."""
     latent: NDArray[np.float32]
-    """Latent vector of each design, shape (N, D)."""
-    predicted: NDArray[np.float64]
-    """Predicted C11, C22, C33, C44, C55, C66 [GPa], shape (N, 6)."""
+    """Latent vector of each design, shape (N, D); D is 0 where there are none."""
     target: dict[str, Target]
     """What was asked for by property: a value or a range [GPa]."""
     seed: int
-    """Seed of the designs."""
+    """Seed of the designs; -1 where it is unknown."""
     checkpoint: str
-    """Hash of the checkpoint that made them."""
+    """Hash of the checkpoint that made them; empty where none did."""
+    predicted: NDArray[np.float64] | None = None
+    """Predicted C11, C22, C33, C44, C55, C66 [GPa] where they were predicted, shape (N, 6)."""
     stiffness: NDArray[np.float64] | None = None
     """The solver's stiffness [GPa] where it was computed, shape (N, 6, 6)."""
     solves: NDArray[np.int64] | None = None
@@ -257,10 +257,10 @@ def write_designs(
     microstructures: ArrayLike,
     component: ArrayLike,
     latent: ArrayLike,
-    predicted: ArrayLike,
     target: Mapping[str, Target],
     seed: int,
     checkpoint: str,
+    predicted: ArrayLike | None = None,
     stiffness: ArrayLike | None = None,
     solves: ArrayLike | None = None,
 ) -> None:
@@ -282,8 +282,9 @@ def write_designs(
         "solves": (solves, (count,), np.int64),
     }
     arrays = {name: _fitting(name, *rest) for name, rest in given.items() if rest[0] is not None}
-    columns = arrays.pop("predicted").T
-    arrays |= {f"predicted/{name}": column for name, column in zip(PROPERTIES, columns, strict=True)}
+    if "predicted" in arrays:
+        columns = arrays.pop("predicted").T
+        arrays |= {f"predicted/{name}": column for name, column in zip(PROPERTIES, columns, strict=True)}
 
     def write(temporary: Path) -> None:
         with h5py.File(temporary, "w") as file:
@@ -308,7 +309,7 @@ def read_designs(path: Path) -> DesignFile:
         FileNotFoundError: There is no such file.
         ValueError: The file holds no designs of this format version, or contradicts itself.
     """
-    stiffness = solves = None
+    predicted = stiffness = solves = None
     with open_hdf5(path) as file:
         _check_version(file)
         volumes = read_array(file, "microstructures", shape=(None,) * 4, kind="bu", dtype=np.uint8)
@@ -318,8 +319,10 @@ def read_designs(path: Path) -> DesignFile:
                 f"got shape {volumes.shape} and largest value {volumes.max(initial=0)}"
             )
         count = len(volumes)
-        names = [f"predicted/{name}" for name in PROPERTIES]
-        columns = [read_array(file, name, shape=(count,), kind="f", dtype=np.float64) for name in names]
+        if "predicted" in list(file):  # even as a link to nothing
+            names = [f"predicted/{name}" for name in PROPERTIES]
+            columns = [read_array(file, name, shape=(count,), kind="f", dtype=np.float64) for name in names]
+            predicted = np.stack(columns, axis=1)
         if "stiffness" in file:
             stiffness = read_array(file, "stiffness", shape=(count, 6, 6), kind="f", dtype=np.float64)
         if "solves" in file:
@@ -328,7 +331,7 @@ def read_designs(path: Path) -> DesignFile:
             microstructures=volumes,
             component=read_array(file, "component", shape=(count,), kind="iu", dtype=np.int64),
             latent=read_array(file, "latent", shape=(count, None), kind="f", dtype=np.float32),
-            predicted=np.stack(columns, axis=1),
+            predicted=predicted,
             target=_read_target(file),
             seed=read_int(file, "seed"),
             checkpoint=read_text(file, "checkpoint"),

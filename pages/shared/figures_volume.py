@@ -1,4 +1,4 @@
-"""Figures of the Predict page: grey values, directional stiffness, the place among the training data."""
+"""Figures of one volume: grey values, surface, directional stiffness, the place among the training data."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET
 from vaereg.elasticity import directional_young
 
-__all__ = ["grey_figure", "place_figure", "young_figure"]
+__all__ = ["grey_figure", "isosurface_figure", "place_figure", "young_figure"]
 
 
 def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
@@ -89,4 +89,34 @@ def place_figure(
     figure.update_layout(**LAYOUT, height=360)
     figure.update_xaxes(title="first principal axis [-]", zeroline=False)
     figure.update_yaxes(title="second principal axis [-]", zeroline=False)
+    return figure
+
+
+def isosurface_figure(volume: NDArray[np.uint8]) -> go.Figure:
+    """Surface of the stiff phase of a volume (X, Y, Z), of every n-th voxel where it is large."""
+    step = -(-max(volume.shape) // 40)
+    coarse = np.pad(volume[::step, ::step, ::step], 1)
+    x, y, z = (step * (axis.ravel() - 0.5) for axis in np.indices(coarse.shape))
+    figure = go.Figure(
+        go.Isosurface(
+            x=x,
+            y=y,
+            z=z,
+            value=coarse.ravel().astype(np.float64),
+            isomin=0.5,
+            isomax=0.5,
+            surface_count=1,
+            caps={"x_show": False, "y_show": False, "z_show": False},
+            colorscale=[(0, PREDICTED), (1, PREDICTED)],
+            showscale=False,
+            hoverinfo="skip",
+        )
+    )
+    figure.update_layout(**LAYOUT, height=560)
+    figure.update_scenes(
+        aspectmode="data",
+        xaxis_title="x [voxel]",
+        yaxis_title="y [voxel]",
+        zaxis_title="z [voxel]",
+    )
     return figure

@@ -58,6 +58,8 @@ class ShortlistItem:
     """Their standard deviation [GPa], shape (6,)."""
     stiffness: NDArray[np.float64] | None = None
     """The solver's, of the checkpoint's two phases, shape (6, 6) [GPa]; None until it is known."""
+    tolerance: float | None = None
+    """Relative residual at which the solver stopped [-]; None where that is not known."""
     latent: NDArray[np.float64] | None = None
     """Latent vector that it was decoded from, shape (D,)."""
     component: int | None = None
@@ -166,6 +168,7 @@ def _record(item: ShortlistItem) -> dict[str, Any]:
         "component": item.component,
         "seed": item.seed,
         "checkpoint": item.checkpoint,
+        "tolerance": item.tolerance,
     } | {
         key: None if array is None else np.asarray(array, dtype=np.float64).tolist()
         for key, array in arrays.items()
@@ -212,7 +215,8 @@ def _read_item(archive: zipfile.ZipFile, record: object, name: str) -> Shortlist
         targets={str(key)[:MAX_NAME]: _target(value, name) for key, value in list(targets.items())[:16]},
         mean=_numbers(entry, "mean", (size,), name),
         std=_numbers(entry, "std", (size,), name),
-        stiffness=_numbers(entry, "stiffness", (size, size), name),
+        stiffness=_stiffness(entry, name),
+        tolerance=_tolerance(entry, name),
         latent=_numbers(entry, "latent", (None,), name),
         component=_integer(entry, "component", name),
         seed=_integer(entry, "seed", name),
@@ -237,6 +241,27 @@ def _numbers(
     if not fits or array.size > _MAX_LATENT or not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite numbers in {key} of an item, got something else")
     return array
+
+
+def _stiffness(record: Mapping[str, Any], name: str) -> NDArray[np.float64] | None:
+    """A stiffness that a material can have."""
+    size = len(PROPERTIES)
+    stiffness = _numbers(record, "stiffness", (size, size), name)
+    if stiffness is None:
+        return None
+    alike = np.allclose(stiffness, stiffness.T, rtol=1e-3, atol=1e-3 * np.abs(stiffness).max())
+    if not alike or np.linalg.eigvalsh(stiffness).min() <= 0.0:
+        raise ValueError(f"{name}: expected a symmetric, positive definite stiffness of an item, got none")
+    return stiffness
+
+
+def _tolerance(record: Mapping[str, Any], name: str) -> float | None:
+    value = record.get("tolerance")
+    if value is None:
+        return None
+    if not isinstance(value, float) or not 0.0 < value < 1.0:
+        raise ValueError(f"{name}: expected a number of 0 to 1 as tolerance of an item, got something else")
+    return value
 
 
 def _integer(record: Mapping[str, Any], key: str, name: str) -> int | None:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from pages.shared.background import Outcome, SolverQueue, volume_hash
 from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
+from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.design import Designs, design, more_like
 from vaereg.generators import FAMILIES, generate
+from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction, predict
 from vaereg.targets import Target, UnreachableTargetError
 
@@ -37,6 +39,11 @@ REFINE_SOLVES = "refine-solves"
 REFINE_RUN = "refine-run"
 REFINE_DESIGN = "refine-design"
 REFINED_VIEW = "refined-view"
+COMPARE_VIEW = "compare-gallery"
+SOLVE_SHORTLIST = "solve-shortlist"
+SESSION_FILE = "session-file"
+SESSION_MESSAGE = "session-message"
+RENAMED = "renamed"
 _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
 _SESSION = "session-name"
@@ -270,6 +277,20 @@ def origin(designs: Designs) -> str:
     if found is None or designs is not found.designs:
         return f"seed {designs.seed}"
     return f"draw {designs.seed} of design #{found.index + 1} of seed {found.base.seed}"
+
+
+def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
+    """The shortlist, with what the solver has found since; what it found stays with the volumes."""
+    items = shortlist()
+    for i, (item, found) in enumerate(
+        zip(items, known(checkpoint, [one.volume for one in items]), strict=True)
+    ):
+        if not isinstance(found, HomogenizationResult) or item.tolerance is not None:
+            continue
+        if item.stiffness is None or np.array_equal(item.stiffness, found.stiffness):
+            items[i] = replace(item, stiffness=found.stiffness, tolerance=RTOL)
+    set_shortlist(items)
+    return items
 
 
 def current_designs() -> Designs | None:

@@ -83,13 +83,20 @@ def material_note(checkpoint: Checkpoint, size: int) -> None:
     )
 
 
-def show_table(table: pd.DataFrame, key: str, *, missing: str) -> None:
-    """A table of figures with as many digits as they deserve, and what to write where there is none."""
+def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) -> None:
+    """A table of figures with as many digits as they deserve, and what to write where there is none.
+
+    Args:
+        table: Its columns, named with their units.
+        key: Of the widget.
+        missing: What stands where there is no figure.
+        digits: After the decimal point, one more for figures without a unit.
+    """
     config: dict[Any, Any] = {}
     for name, column in table.items():
         if column.dtype.kind in "if":
-            digits = "%d" if column.dtype.kind == "i" else "%.2f" if "[-]" in str(name) else "%.1f"
-            config[name] = st.column_config.NumberColumn(format=digits)
+            places = 0 if column.dtype.kind == "i" else digits + ("[-]" in str(name))
+            config[name] = st.column_config.NumberColumn(format=f"%.{places}f")
     st.dataframe(table, hide_index=True, column_config=config, key=key, placeholder=missing)
 
 

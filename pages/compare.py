@@ -1,0 +1,34 @@
+"""Compare & export: the shortlist side by side, in figures and numbers, and its files for other programs."""
+
+import streamlit as st
+
+from pages.shared import compare_panels, state
+from pages.shared.comparison import compare
+from pages.shared.export_panel import export_inputs
+from pages.shared.session_panel import session_inputs
+
+POLL = 0.7  # time between two looks at the solver's progress [s]
+
+checkpoint = state.start_page("pages/compare.py")
+items = state.complete_shortlist(checkpoint)
+with st.sidebar:
+    session_inputs(checkpoint)
+if not items:
+    st.title("Compare & export")
+    st.info(
+        "The shortlist is empty. Put designs aside with the star in a gallery or **Add to the shortlist**, "
+        "or load a session in the sidebar."
+    )
+    with st.container(horizontal=True):
+        st.page_link("pages/design.py", label="Find designs for a target")
+        st.page_link("pages/predict.py", label="Predict a volume of your own")
+    st.stop()
+
+compared = compare(items, compare_panels.measured)
+st.title(f"Compare {len(items)} designs" if len(items) > 1 else "One design: put more aside to compare")
+solving = compare_panels.is_solving(checkpoint, items)
+st.fragment(compare_panels.show_summary, run_every=POLL if solving else None)(checkpoint, compared, solving)
+st.fragment(compare_panels.show_gallery)(compared)
+st.fragment(compare_panels.show_figures)(compared)
+st.subheader("Export", help="The volumes and what is known of them, in the files of other programs.")
+st.fragment(export_inputs)(compared, checkpoint.model.materials)

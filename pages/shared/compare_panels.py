@@ -1,0 +1,279 @@
+"""The parts of the Compare page: summary and solver, gallery and chosen volume, tables and figures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import comparison, state, widgets
+from pages.shared.background import Outcome
+from pages.shared.comparison import Compared
+from pages.shared.figures import COMPONENT_COLORS
+from pages.shared.figures_compare import (
+    parallel_figure,
+    section_figure,
+    statistics_figure,
+    surfaces_figure,
+)
+from pages.shared.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
+from pages.shared.scene import open_scene
+from pages.shared.shortlist import ShortlistItem
+from vaereg.checkpoint import Checkpoint
+from vaereg.elasticity import PROPERTIES
+from vaereg.morphology import Statistics, measure
+
+__all__ = ["is_solving", "measured", "show_figures", "show_gallery", "show_summary"]
+
+IN_CAPTIONS = 3
+"""Properties in the captions of the gallery."""
+MAX_SURFACES = 6
+"""Directional stiffness surfaces at a time: each needs a part of the graphics card of its own."""
+PLAIN = {"displayModeBar": False}
+
+
+def measured(item: ShortlistItem) -> Statistics:
+    """Statistics of an item, computed once."""
+    return _measure(item.hash, item.volume)
+
+
+@st.cache_data(max_entries=256, show_spinner="Measuring the structure …")
+def _measure(name: str, _volume: NDArray[np.uint8]) -> Statistics:
+    return measure(_volume)
+
+
+def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
+    """Whether the solver is at work on the shortlist; has it work on what was asked for."""
+    missing = [item.volume for item in items if item.stiffness is None]
+    asked = st.session_state.get(state.SOLVE_SHORTLIST, False)
+    state.watch(checkpoint, missing if asked else [])
+    outcomes = state.known(checkpoint, missing)
+    if asked and None not in outcomes:
+        st.session_state[state.SOLVE_SHORTLIST] = asked = False
+    return asked
+
+
+def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: bool) -> None:
+    """How many, how alike, how far the solver is; to be run again while it is at work."""
+    items = [one.item for one in compared]
+    missing = [item for item in items if item.stiffness is None]
+    outcomes = state.known(checkpoint, [item.volume for item in missing])
+    news = any(outcome is not None and not isinstance(outcome, Exception) for outcome in outcomes)
+    if news or polling != is_solving(checkpoint, items):
+        st.rerun()  # once more as a whole: with the new values, with or without the clock
+    done = len(items) - len(missing)
+    both = [item for item in items if item.stiffness is not None and item.mean is not None]
+    fractions = [one.statistics.volume_fraction for one in compared]
+    with st.container(key="summary"):
+        first, second, third, fourth = st.columns([2, 2, 3, 2])
+    first.metric("Designs", len(items), delta="in the shortlist", **widgets.PLAIN)
+    second.metric(
+        "Volume fraction",
+        f"{min(fractions):.2f} – {max(fractions):.2f}" if len(items) > 1 else f"{fractions[0]:.3f}",
+        delta="of the stiff phase",
+        **widgets.PLAIN,
+    )
+    error = np.median([_difference(item) for item in both]) if both else np.nan
+    third.metric(
+        "Prediction against solver",
+        f"{100 * error:.1f} %" if both else "…",
+        delta="median difference, C11 to C66",
+        help="Of the designs of which both are known.",
+        **widgets.PLAIN,
+    )
+    fourth.metric("Solver check", f"{done}/{len(items)}", help=widgets.SOLVER_HELP)
+    fourth.progress(done / len(items), text=f"verified {done}/{len(items)}")
+    _solver_actions(missing, outcomes, polling)
+
+
+def _difference(item: ShortlistItem) -> float:
+    return float(np.median(np.abs(np.asarray(item.mean) / np.diag(np.asarray(item.stiffness)) - 1.0)))
+
+
+def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome], polling: bool) -> None:
+    """Ask the solver for what is missing, or call it off."""
+    for item, outcome in zip(missing, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            st.error(f"The solver gave up on {state.plain(item.name)}. {state.sentence(str(outcome))}")
+    open_ = sum(outcome is None for outcome in outcomes)
+    if not open_:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if polling:
+            st.write(f"The solver is at work on {open_} design{'s' * (open_ > 1)} …")
+        else:
+            st.write(f"{open_} design{'s have' if open_ > 1 else ' has'} no solver values yet.")
+        if st.button("Cancel" if polling else "Solve all", type="secondary" if polling else "primary"):
+            st.session_state[state.SOLVE_SHORTLIST] = not polling
+            st.rerun()
+
+
+def show_gallery(compared: Sequence[Compared]) -> None:
+    """All volumes with linked cameras, and what can be done with the chosen one."""
+    if [one.item.hash for one in compared] != [item.hash for item in state.shortlist()]:
+        st.rerun()  # one was taken out by its star
+    volumes = [one.item.volume for one in compared]
+    chosen = selected_volume(state.COMPARE_VIEW, volumes) or 0
+    volume_gallery(
+        state.COMPARE_VIEW,
+        volumes,
+        [Row(panels=list(range(len(volumes))), color=COMPONENT_COLORS[0])],
+        [_caption(one) for one in compared],
+        selected=chosen,
+        pinned=range(len(volumes)),
+        on_pin=lambda: _take_out(volumes),
+    )
+    _show_chosen(compared[chosen])
+
+
+def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
+    index = pinned_volume(state.COMPARE_VIEW, volumes)
+    if index is not None:
+        state.remove_from_shortlist(state.volume_hash(volumes[index]))
+
+
+def _caption(one: Compared) -> Caption:
+    item = one.item
+
+    def texts(values: NDArray[np.float64] | None, missing: str) -> list[str]:
+        return [missing if values is None else f"{values[i]:.1f}" for i in range(IN_CAPTIONS)]
+
+    solver = None if item.stiffness is None else np.diag(item.stiffness)
+    return Caption(
+        title=one.label,
+        columns=PROPERTIES[:IN_CAPTIONS],
+        lines=[
+            Line(label="predicted", values=texts(item.mean, "–"), kind="predicted"),
+            Line(label="± std", values=texts(item.std, "–"), kind="spread"),
+            Line(label="solver", values=texts(solver, "–"), kind="spread" if solver is None else "solver"),
+        ],
+    )
+
+
+def _show_chosen(one: Compared) -> None:
+    """Name, origin and actions of the chosen volume."""
+    item = one.item
+    key = f"name-{item.hash}"
+    st.subheader(f"Design {one.letter}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Name", item.name, max_chars=80, key=key, on_change=_rename, args=(item.hash, key), width=360
+        )
+        if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
+            open_scene(one.label, item.volume)
+        if st.button("Open in Predict"):
+            state.show_volume(item.name, item.volume)
+            st.switch_page("pages/predict.py")
+        if st.button("Take out of the shortlist"):
+            state.remove_from_shortlist(item.hash)
+            st.rerun()
+    wanted = f" · asked for {widgets.target_text(item.targets)}" if item.targets else ""
+    size = " × ".join(map(str, item.volume.shape))
+    st.caption(f"{state.plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")
+    if st.session_state.pop(state.RENAMED, False):
+        st.rerun()  # every table and figure has the name
+
+
+def _rename(volume: str, key: str) -> None:
+    state.rename_in_shortlist(volume, st.session_state[key])
+    st.session_state[key] = next(item.name for item in state.shortlist() if item.hash == volume)
+    st.session_state[state.RENAMED] = True
+
+
+def show_figures(compared: Sequence[Compared]) -> None:
+    """Tables and figures of all volumes; what is not looked at is not drawn."""
+    views = {
+        "Stiffness": _show_stiffness,
+        "Engineering constants": _show_constants,
+        "Directional stiffness": _show_directions,
+        "Statistics": _show_statistics,
+        "Parallel coordinates": _show_parallel,
+    }
+    for tab, show in zip(
+        st.tabs(list(views), key="compare-tabs", on_change="rerun"), views.values(), strict=True
+    ):
+        if tab.open:
+            with tab:
+                show(compared)
+
+
+def _show_stiffness(compared: Sequence[Compared]) -> None:
+    st.markdown("**By the solver** (verified)")
+    _table(comparison.solver_table(compared), "solver-table")
+    st.markdown("**By the model** (predicted, with its standard deviation)")
+    _table(comparison.predicted_table(compared), "predicted-table")
+    st.markdown("**Whole matrices** by the solver [GPa]", help="Voigt order, engineering shear strain.")
+    st.html(comparison.matrices_html(compared))
+
+
+def _show_constants(compared: Sequence[Compared]) -> None:
+    table = comparison.constants_table(compared)
+    if _has_solved(compared):
+        _table(table, "constants-table", 2)
+        st.caption(
+            "From the solver's whole stiffness. ν_xy: contraction along y over extension along x, under "
+            "tension along x. Universal anisotropy: 0 where a material is isotropic."
+        )
+
+
+def _show_directions(compared: Sequence[Compared]) -> None:
+    if not _has_solved(compared):
+        return
+    letters = [one.letter for one in compared]
+    solved = {i: one.item.stiffness for i, one in enumerate(compared) if one.item.stiffness is not None}
+    chosen = st.pills(
+        f"Designs, at most {MAX_SURFACES}",
+        list(solved),
+        selection_mode="multi",
+        default=list(solved)[:MAX_SURFACES],
+        format_func=lambda place: state.plain(compared[place].label),
+        key="surfaces-of",
+    )
+    shown = {place: solved[place] for place in chosen[:MAX_SURFACES]}
+    if not shown:
+        st.info("Choose at least one design.")
+        return
+    surfaces = surfaces_figure({letters[place]: matrix for place, matrix in shown.items()})
+    st.plotly_chart(section_figure(shown, letters), key="sections", config=PLAIN)
+    st.plotly_chart(surfaces, key="surfaces", config=PLAIN)
+    st.caption("Young's modulus E(n) under tension along the direction n, by the solver; one scale for all.")
+
+
+def _show_statistics(compared: Sequence[Compared]) -> None:
+    _table(comparison.statistics_table(compared), "statistics-table", 2)
+    figure = statistics_figure({one.letter: one.statistics for one in compared})
+    st.plotly_chart(figure, key="statistics", config=PLAIN)
+    st.caption(
+        "Two-point: probability that two voxels at this lag are both stiff. Path: probability that a whole "
+        "segment of this length lies in the phase."
+    )
+
+
+def _show_parallel(compared: Sequence[Compared]) -> None:
+    known = [one for one in compared if one.source != "unknown"]
+    if not known:
+        st.info("Nothing is known of the stiffness of these designs yet: have the solver look at them.")
+        return
+    verified = [one.source == "solver" for one in known]
+    figure = parallel_figure([one.letter for one in known], verified, comparison.property_axes(known))
+    st.plotly_chart(figure, key="parallel", config=PLAIN)
+    st.caption(
+        "Draw along an axis to pick lines, click there to let them go, draw an axis sideways by its name to "
+        "move it. Stiffness is the solver's where it is known, else predicted; cluster: share of the phase "
+        "that is in its largest cluster."
+    )
+
+
+def _has_solved(compared: Sequence[Compared]) -> bool:
+    missing = [one.letter for one in compared if one.item.stiffness is None]
+    if missing:
+        st.info(
+            f"This needs the solver's whole stiffness, which is not known of {', '.join(missing)}: "
+            "**Solve all** above has it computed."
+        )
+    return len(missing) < len(compared)
+
+
+def _table(table: pd.DataFrame, key: str, digits: int = 1) -> None:
+    widgets.show_table(table, key=key, missing="–", digits=digits)

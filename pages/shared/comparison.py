@@ -1,0 +1,162 @@
+"""Volumes of the shortlist beside each other, as tables; free of any user interface."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from string import ascii_uppercase
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pages.shared.shortlist import MAX_ITEMS, ShortlistItem
+from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, engineering_constants, universal_anisotropy
+from vaereg.morphology import Statistics
+
+__all__ = [
+    "Compared",
+    "compare",
+    "constants_table",
+    "matrices_html",
+    "predicted_table",
+    "property_axes",
+    "solver_table",
+    "statistics_table",
+]
+
+AXES, PLANES = ("x", "y", "z"), ("yz", "xz", "xy")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
+    """One volume of the shortlist, under a letter that stands for it in every figure."""
+
+    letter: str
+    item: ShortlistItem
+    statistics: Statistics
+
+    @property
+    def label(self) -> str:
+        """Letter and name."""
+        return f"{self.letter} · {self.item.name}"
+
+    @property
+    def properties(self) -> NDArray[np.float64]:
+        """C11 to C66 [GPa], shape (6,): the solver's, or else predicted, or else not numbers."""
+        if self.item.stiffness is not None:
+            return np.diag(self.item.stiffness)
+        return np.full(len(PROPERTIES), np.nan) if self.item.mean is None else self.item.mean
+
+    @property
+    def source(self) -> str:
+        """Whose these properties are."""
+        if self.item.stiffness is not None:
+            return "solver"
+        return "unknown" if self.item.mean is None else "predicted"
+
+
+def compare(
+    items: Sequence[ShortlistItem], measured: Callable[[ShortlistItem], Statistics]
+) -> list[Compared]:
+    """Give each item its letter and its statistics."""
+    letters = ascii_uppercase[:MAX_ITEMS]
+    return [
+        Compared(letter=letter, item=item, statistics=measured(item))
+        for letter, item in zip(letters, items, strict=False)
+    ]
+
+
+def solver_table(compared: Sequence[Compared]) -> pd.DataFrame:
+    """The solver's stiffness, a line for each volume; without figures where it has not seen it."""
+    found = [np.full(6, np.nan) if (c := one.item.stiffness) is None else np.diag(c) for one in compared]
+    return _table(
+        compared, {f"{name} solver [GPa]": [row[i] for row in found] for i, name in enumerate(PROPERTIES)}
+    )
+
+
+def predicted_table(compared: Sequence[Compared]) -> pd.DataFrame:
+    """The predicted stiffness and its standard deviation, a line for each volume."""
+    columns: dict[str, list[float]] = {}
+    for i, name in enumerate(PROPERTIES):
+        for title, values in ((" predicted", "mean"), (" ± std", "std")):
+            found = [getattr(one.item, values) for one in compared]
+            columns[f"{name}{title} [GPa]"] = [np.nan if each is None else each[i] for each in found]
+    return _table(compared, columns)
+
+
+def constants_table(compared: Sequence[Compared]) -> pd.DataFrame:
+    """Engineering constants of the solver's stiffness, a line for each volume that it has seen."""
+    solved = [one for one in compared if one.item.stiffness is not None]
+    if not solved:
+        return pd.DataFrame({"Design": []})
+    stiffness = np.stack([np.asarray(one.item.stiffness) for one in solved])
+    found = engineering_constants(stiffness)
+    columns = {f"E_{axis} [GPa]": found.young[:, i] for i, axis in enumerate(AXES)}
+    columns |= {f"G_{plane} [GPa]": found.shear[:, i] for i, plane in enumerate(PLANES)}
+    columns |= {
+        f"ν_{a}{b} [-]": found.poisson[:, i, j]
+        for i, a in enumerate(AXES)
+        for j, b in enumerate(AXES)
+        if i < j
+    }
+    columns["Universal anisotropy [-]"] = universal_anisotropy(stiffness)
+    columns["Volume fraction [-]"] = np.array([one.statistics.volume_fraction for one in solved])
+    return _table(solved, columns)
+
+
+def statistics_table(compared: Sequence[Compared]) -> pd.DataFrame:
+    """Statistics that are one figure or word, a line for each volume."""
+    columns: dict[str, list[object]] = {
+        "Volume fraction [-]": [one.statistics.volume_fraction for one in compared],
+        "Specific surface [1/voxel]": [one.statistics.specific_surface for one in compared],
+    }
+    for phase, name in ((1, "stiff"), (0, "soft")):
+        found = [one.statistics.connectivity[phase] for one in compared]
+        columns[f"Largest {name} cluster [% of it]"] = [100.0 * each.largest for each in found]
+        columns[f"{name.capitalize()} percolates along"] = [
+            ", ".join(axis for axis, through in zip(AXES, each.percolates, strict=True) if through) or "none"
+            for each in found
+        ]
+    return _table(compared, columns)
+
+
+def property_axes(compared: Sequence[Compared]) -> dict[str, NDArray[np.float64]]:
+    """Figures of the volumes of which something is known, by the name and unit of the axis, shape (N,)."""
+    axes = {
+        f"{name} [GPa]": np.array([one.properties[i] for one in compared])
+        for i, name in enumerate(PROPERTIES)
+    }
+    axes["fraction [-]"] = np.array([one.statistics.volume_fraction for one in compared])
+    axes["surface [1/voxel]"] = np.array([one.statistics.specific_surface for one in compared])
+    for phase, name in ((1, "stiff"), (0, "soft")):
+        largest = [100.0 * one.statistics.connectivity[phase].largest for one in compared]
+        axes[f"{name} cluster [%]"] = np.array(largest)
+    return axes
+
+
+def matrices_html(compared: Sequence[Compared]) -> str:
+    """The solver's whole matrices, a small table for each volume, as HTML."""
+    head = "<tr><th></th>" + "".join(f"<th>{name}</th>" for name in VOIGT_ORDER) + "</tr>"
+    parts = []
+    for one in compared:
+        stiffness = one.item.stiffness
+        if stiffness is None:
+            body = "<p>No solver values yet.</p>"
+        else:
+            small = 0.01 * float(np.abs(stiffness).max())
+            rows = "".join(
+                f"<tr><th>{name}</th>" + "".join(_entry(value, small) for value in row) + "</tr>"
+                for name, row in zip(VOIGT_ORDER, stiffness, strict=True)
+            )
+            body = f"<table>{head}{rows}</table>"
+        parts.append(f"<figure><figcaption>{escape(one.label)}</figcaption>{body}</figure>")
+    return f'<div class="matrices">{"".join(parts)}</div>'
+
+
+def _entry(value: float, small: float) -> str:
+    kind = ' class="small"' if abs(value) < small else ""
+    return f"<td{kind}>{value:.2f}</td>"
+
+
+def _table(compared: Sequence[Compared], columns: dict) -> pd.DataFrame:
+    return pd.DataFrame({"Design": [one.label for one in compared], **columns})

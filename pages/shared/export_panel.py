@@ -1,0 +1,116 @@
+"""Files of the shortlist for other programs: one volume or all, made when they are asked for."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.shared.comparison import Compared
+from pages.shared.shortlist import ShortlistItem
+from pages.shared.tasks import RTOL
+from vaereg.elasticity import TwoPhase
+from vaereg.export import FORMATS, BundleItem, Provenance, bundle, export
+
+__all__ = ["export_file", "export_inputs", "item_provenance"]
+
+_START = ("npy", "vti", "stl", "json")
+"""What is chosen at first."""
+_BOTH_PHASES = ("stl", "fans")
+"""Formats that need both phases."""
+
+
+def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
+    """What to export, in which formats, and the button that makes the file."""
+    by_letter = {one.letter: one for one in compared}
+    first, second = st.columns([3, 1], gap="medium")
+    chosen = first.selectbox(
+        "What",
+        [None, *by_letter],
+        format_func=lambda letter: f"All {len(compared)}" if letter is None else by_letter[letter].label,
+        key="export-what",
+    )
+    items = [one.item for one in compared] if chosen is None else [by_letter[chosen].item]
+    single = [item.name for item in items if item.volume.min() == item.volume.max()]
+    offered = [name for name in FORMATS if not single or name not in _BOTH_PHASES]
+    size = second.number_input(
+        "Voxel size [any unit]",
+        min_value=1e-12,
+        value=1.0,
+        format="%g",
+        key="export-voxel-size",
+        help="Edge of a voxel in your unit of length. Meshes and grids are written in that unit.",
+    )
+    formats = st.pills(
+        "Formats",
+        offered,
+        selection_mode="multi",
+        default=[name for name in _START if name in offered],
+        format_func=lambda name: f"{FORMATS[name].title} {FORMATS[name].suffix}",
+        key="export-formats",
+        help="  \n".join(f"{FORMATS[name].suffix}: {FORMATS[name].label}" for name in offered),
+    )
+    if single:
+        st.caption("STL and FANS are left out: they need both phases, and a chosen volume has one only.")
+    if not formats:
+        st.info("Choose at least one format.")
+        return
+    label, name, mime, write = export_file(items, formats, materials, size)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(label, data=write, file_name=name, mime=mime, on_click="ignore", type="primary")
+        st.caption(
+            "Every zip has a manifest (target, seed, model, versions, units, solver tolerance, time) and a "
+            f"table of properties. Young's moduli {materials.e_stiff:g} and {materials.e_soft:g} GPa."
+        )
+
+
+def export_file(
+    items: Sequence[ShortlistItem], formats: Sequence[str], materials: TwoPhase, voxel_size: float
+) -> tuple[str, str, str, Callable[[], bytes]]:
+    """Label of the button, name and type of the file, and what makes it: a zip, or the only file."""
+    if len(items) == 1 and len(formats) == 1 and formats[0] != "fans":
+        suffix = FORMATS[formats[0]].suffix
+        write = partial(_single, items[0], formats[0], materials, voxel_size)
+        return f"Download as {suffix}", f"vaereg-design{suffix}", "application/octet-stream", write
+    count = f"{len(items)} designs" if len(items) > 1 else "the design"
+    write = partial(_archive, list(items), list(formats), materials, voxel_size)
+    return f"Download {count} as a zip", "vaereg-designs.zip", "application/zip", write
+
+
+def item_provenance(item: ShortlistItem) -> Provenance:
+    """What is known of an item, as exported files say it."""
+    verified = item.stiffness is not None
+    return Provenance(
+        name=item.name,
+        origin=item.origin,
+        target=item.targets,
+        seed=item.seed,
+        component=item.component,
+        latent=None if item.latent is None else item.latent.astype(np.float32),
+        checkpoint=item.checkpoint,
+        mean=item.mean,
+        std=item.std,
+        stiffness=item.stiffness,
+        solver_tolerance=item.tolerance if verified else None,
+        solver_dtype="float32" if verified and item.tolerance == RTOL else "",
+    )
+
+
+def _single(item: ShortlistItem, format: str, materials: TwoPhase, voxel_size: float) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"vaereg-design{FORMATS[format].suffix}"
+        provenance = item_provenance(item)
+        export(item.volume, materials, format, path, provenance=provenance, voxel_size=voxel_size)
+        return path.read_bytes()
+
+
+def _archive(
+    items: Sequence[ShortlistItem], formats: Sequence[str], materials: TwoPhase, voxel_size: float
+) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "designs.zip"
+        volumes = [BundleItem(volume=item.volume, provenance=item_provenance(item)) for item in items]
+        bundle(path, volumes, materials, formats=formats, voxel_size=voxel_size)
+        return path.read_bytes()

@@ -1,0 +1,80 @@
+"""One chosen volume in a full pyvista scene, through stpyvista; a plotly figure where that does not work."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import state, widgets
+from pages.shared.background import volume_hash
+from pages.shared.figures_volume import isosurface_figure
+
+__all__ = ["open_scene"]
+
+_log = logging.getLogger(__name__)
+_ROOT = Path(__file__).parents[2]
+_PATIENCE = 60.0
+"""Longest wait for a scene [s]."""
+_HEIGHT = 540
+"""Of the scene [px]."""
+_COLORS = {"light": ("#ffffff", "#4a5563"), "dark": ("#10151c", "#aab4c0")}
+"""Of the background, and of lines and letters, by theme."""
+
+
+class SceneError(RuntimeError):
+    """There is no pyvista scene to be had."""
+
+
+def open_scene(name: str, volume: NDArray[np.uint8]) -> None:
+    """Show a volume in a window of its own over the page."""
+
+    @st.dialog(state.plain(name), width="large")
+    def show() -> None:
+        theme = "dark" if st.context.theme.type == "dark" else "light"
+        try:
+            with st.spinner("Building the scene …"):
+                _show_pyvista(volume, theme)
+            st.caption("Drag to turn, shift and drag to move, wheel to zoom.")
+        except SceneError as error:
+            _log.warning("no pyvista scene: %s", error)
+            st.info("The pyvista scene is not available here; this is a plainer view.")
+            st.plotly_chart(isosurface_figure(volume), key="scene-figure", config={"displayModeBar": False})
+
+    show()
+
+
+def _show_pyvista(volume: NDArray[np.uint8], theme: str) -> None:
+    """Show the scene with stpyvista's component.
+
+    stpyvista would fork the server for each view, and wait for ever if the fork fails; so the scene is made
+    in a process of its own, once, and given to the component as it is.
+    """
+    page = _scene(volume_hash(volume), volume, theme)
+    try:
+        import stpyvista
+
+        data = {"_html": page, "backend": "trame", "height": _HEIGHT, "width": 0, "use_container_width": True}
+        stpyvista._stpv_component(key=f"scene-{volume_hash(volume)}", data=data)
+    except Exception as error:  # an optional library, of which anything may be missing
+        raise SceneError(f"stpyvista: {error}") from error
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _scene(name: str, _volume: NDArray[np.uint8], theme: str) -> str:
+    """The scene as HTML."""
+    command = [sys.executable, "-m", "pages.shared.scene_file", *_COLORS[theme]]
+    try:
+        done = subprocess.run(
+            command, input=widgets.volume_file(_volume), capture_output=True, cwd=_ROOT, timeout=_PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SceneError(str(error)) from error
+    if done.returncode or not done.stdout:
+        raise SceneError(
+            done.stderr.decode(errors="replace").strip()[-2000:] or f"ended by {done.returncode}"
+        )
+    return done.stdout.decode("utf-8")

@@ -1,0 +1,60 @@
+"""Saving a session to a file, and loading it again: the shortlist, and the inputs of the Design page."""
+
+from functools import partial
+
+import streamlit as st
+
+from pages.shared import state
+from pages.shared.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
+from pages.shared.targets import current_inputs, restore_inputs
+from vaereg.checkpoint import Checkpoint
+
+__all__ = ["session_inputs"]
+
+
+def session_inputs(checkpoint: Checkpoint) -> None:
+    """A button to save the session, and a place for the file of a former one."""
+    st.subheader("Session", help="The shortlist and the inputs of the page Design, in one file.")
+    session = Session(items=state.shortlist(), inputs=current_inputs())
+    st.download_button(
+        "Save the session",
+        data=partial(write_session, session),
+        file_name="vaereg-session.zip",
+        mime="application/zip",
+        on_click="ignore",
+        disabled=not (session.items or session.inputs),
+        width="stretch",
+    )
+    st.file_uploader(
+        "Load a session",
+        type="zip",
+        key=state.SESSION_FILE,
+        max_upload_size=MAX_SESSION_BYTES >> 20,
+        on_change=_load,
+        args=(checkpoint,),
+        help="It takes the place of the shortlist and of the inputs of the page Design.",
+    )
+    kind, text = st.session_state.get(state.SESSION_MESSAGE, ("", ""))
+    if kind == "error":
+        st.error(text)
+    elif kind:
+        st.success(text)
+
+
+def _load(checkpoint: Checkpoint) -> None:
+    """Take the session of the file that was chosen; what is no session changes nothing."""
+    st.session_state.pop(state.SESSION_MESSAGE, None)
+    file = st.session_state[state.SESSION_FILE]
+    if file is None:
+        return
+    try:
+        session = read_session(file, name=file.name)
+    except ValueError as error:
+        text = f"{state.sentence(str(error))} What was here before is kept."
+        st.session_state[state.SESSION_MESSAGE] = ("error", text)
+        return
+    state.set_shortlist(session.items)
+    restore_inputs(checkpoint, session.inputs)
+    count = len(session.items)
+    text = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(session.inputs)
+    st.session_state[state.SESSION_MESSAGE] = ("success", text)
