@@ -1,10 +1,9 @@
 """Forward models to measure the joint model against, on the same split: results/baselines.json.
 
-Run `python benchmarks/baselines.py --data DATA.h5 [--only NAME ...] [--minutes M]`. Networks see the volumes
-that the joint model sees, turned and shifted as in its training, for M minutes of CPU time each; all are
-tested on the test split, and on the families that training leaves out. What `--only` does not name keeps its
-entry, if that is of the same data. `--run NAME=FILE` takes over the figures that `python -m vaereg evaluate`
-wrote of a model trained with another preset.
+Run `python benchmarks/baselines.py --data DATA.h5 [--only NAME ...] [--minutes M] [--steps N]`. Networks see
+the volumes that the joint model sees, turned and shifted as in its training, for M minutes of CPU time each
+or for N steps, whichever ends first; all are tested on the test split, and on the families that training
+leaves out. What `--only` does not name keeps its entry, if that is of the same data.
 """
 
 import argparse
@@ -163,8 +162,21 @@ class EncoderOnly(nn.Module):
         return self.model.standardise(self.model.encode(volumes).property_mean)
 
 
-def _train(network: nn.Module, split: Split, minutes: float) -> Predicted:
-    """Mean absolute error of log c; AdamW, cosine schedule over the CPU time, running mean of the weights."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What the training of a network may take; it ends with the first that is spent."""
+
+    minutes: float
+    """CPU time [min]."""
+    steps: float = math.inf
+
+    def spent(self, seconds: float, step: int) -> float:
+        """Part that is spent, from 0 to 1."""
+        return max(seconds / (60.0 * self.minutes), step / self.steps)
+
+
+def _train(network: nn.Module, split: Split, budget: Budget) -> Predicted:
+    """Mean absolute error of log c; AdamW, cosine schedule over the budget, running mean of the weights."""
     generator = torch.Generator().manual_seed(0)
     properties = torch.from_numpy(split.properties).float()
     logs = properties[split.train].log()
@@ -173,8 +185,7 @@ def _train(network: nn.Module, split: Split, minutes: float) -> Predicted:
     optimiser = torch.optim.AdamW(trained, lr=RATE, weight_decay=1e-4)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     begin, step, seconds = time.process_time(), 0, 0.0
-    while seconds < 60.0 * minutes:
-        progress = seconds / (60.0 * minutes)
+    while (progress := budget.spent(seconds, step)) < 1.0:
         rate = RATE * min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.495 * (1.0 + math.cos(math.pi * progress)))
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -210,23 +221,23 @@ METHODS = ("volume fraction", "two-point statistics", "five-block CNN", "forward
 """What can be trained."""
 
 
-def predicted(split: Split, name: str, minutes: float, config: ModelConfig) -> Predicted:
-    """Train one of `METHODS`; a network for the given minutes of CPU time."""
+def predicted(split: Split, name: str, budget: Budget, config: ModelConfig) -> Predicted:
+    """Train one of `METHODS`."""
     if name == "volume fraction":
         return volume_fraction_only(split)
     if name == "two-point statistics":
         return two_point_boosting(split)
     torch.manual_seed(0)
     if name == "five-block CNN":
-        return _train(FiveBlocks(split.data.plan.size), split, minutes)
+        return _train(FiveBlocks(split.data.plan.size), split, budget)
     properties = torch.from_numpy(split.properties[split.train]).float()
-    return _train(EncoderOnly(config, TwoPhase(**split.data.plan.materials), properties), split, minutes)
+    return _train(EncoderOnly(config, TwoPhase(**split.data.plan.materials), properties), split, budget)
 
 
-def measure(split: Split, name: str, minutes: float, config: ModelConfig) -> dict[str, Any]:
+def measure(split: Split, name: str, budget: Budget, config: ModelConfig) -> dict[str, Any]:
     """Train one of `METHODS` and test it."""
     begin = time.process_time()
-    mean, settings = predicted(split, name, minutes, config)
+    mean, settings = predicted(split, name, budget, config)
     figures: dict[str, Any] = {
         "settings": settings | {"cpu_minutes": round((time.process_time() - begin) / 60.0, 1)}
     }
@@ -267,14 +278,6 @@ def describe(split: Split) -> dict[str, Any]:
     }
 
 
-def figures_of_run(path: Path) -> dict[str, Any]:
-    """What is compared of a model that `evaluate` measured."""
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    kept = ("checkpoint", "training", "data", "inverse_one", "inverse", "inverse_six")
-    forward = {tier: metrics["forward"][tier] for tier in ("guided", "encoder")}
-    return {name: metrics[name] for name in kept if name in metrics} | {"forward": forward}
-
-
 def add(
     out: Path, kind: str, name: str, entry: dict[str, Any], settings: dict[str, Any] | None = None
 ) -> None:
@@ -293,30 +296,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="labelled data set; left out, only --run is done")
+    parser.add_argument("--data", type=Path, required=True, help="labelled data set")
     parser.add_argument("--checkpoint", type=Path, help="joint model (default: the shipped one)")
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), help="what to train")
     parser.add_argument(
         "--held-out", nargs="*", metavar="FAMILY", help="families left out of training (default: the model's)"
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="CPU time of each network")
-    parser.add_argument("--run", nargs="+", metavar="NAME=FILE", default=[], help="figures of other runs")
+    parser.add_argument("--steps", type=int, default=math.inf, help="most steps of each network")
     parser.add_argument("--out", type=Path, default=RESULTS / "baselines.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
-    if arguments.data is not None:
-        checkpoint = load_checkpoint(arguments.checkpoint)
-        chosen = arguments.held_out
-        held_out = held_out_families(checkpoint) if chosen is None else tuple(chosen)
-        split = split_of(read_dataset(arguments.data), held_out)
-        for name in arguments.only:
-            print(name, file=sys.stderr)
-            found = measure(split, name, arguments.minutes, checkpoint.config.model)
-            add(arguments.out, "baselines", name, found, describe(split))
-    for text in arguments.run:
-        name, _, path = text.partition("=")
-        add(arguments.out, "runs", name, figures_of_run(Path(path)))
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    chosen = arguments.held_out
+    held_out = held_out_families(checkpoint) if chosen is None else tuple(chosen)
+    split = split_of(read_dataset(arguments.data), held_out)
+    budget = Budget(minutes=arguments.minutes, steps=arguments.steps)
+    for name in arguments.only:
+        print(name, file=sys.stderr)
+        found = measure(split, name, budget, checkpoint.config.model)
+        add(arguments.out, "baselines", name, found, describe(split))
     print(arguments.out)
 
 

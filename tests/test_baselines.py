@@ -1,5 +1,6 @@
 """What stands beside the model: baselines, its components in a picture, the card from stored figures."""
 
+import dataclasses
 import importlib
 import json
 import sys
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from vaereg.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from vaereg.config import PRESETS
 from vaereg.evaluation import held_out_rows
 from vaereg.fitting import known_indices
 from vaereg.report import model_card, read_baselines
@@ -20,6 +22,7 @@ from vaereg.storage import Dataset
 
 ROOT = Path(__file__).parents[1]
 FAMILY = "gaussian-free"
+ABLATIONS = ("paper", "single-gaussian")
 NAMES = ("volume fraction", "two-point statistics", "five-block CNN", "forward-only encoder")
 
 
@@ -41,14 +44,13 @@ def out(
     tmp_path_factory: pytest.TempPathFactory,
     tiny_dataset_path: Path,
     tiny_checkpoint_path: Path,
-    tiny_metrics: dict[str, Any],
 ) -> Path:
-    """Record of all baselines, of seconds, and of one other run."""
-    folder = tmp_path_factory.mktemp("baselines")
-    out, run = folder / "record.json", folder / "run.json"
-    run.write_text(json.dumps(tiny_metrics))
-    flags = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--held-out", FAMILY]
-    benchmark("baselines", *flags, "--minutes", 0.005, "--run", f"other={run}", "--out", out)
+    """Record of all baselines, of seconds, and of two ablations, of steps."""
+    out = tmp_path_factory.mktemp("baselines") / "record.json"
+    flags = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--out", out]
+    benchmark("baselines", *flags, "--held-out", FAMILY, "--minutes", 0.005)
+    few = ["--steps", 2, "--targets", 1, "--count", 2]
+    benchmark("ablations", *flags, *few, "--only", *ABLATIONS)
     return out
 
 
@@ -82,10 +84,22 @@ def test_networks_are_trained_for_the_same_time(record: dict[str, Any]) -> None:
         assert settings["steps"] >= 1 and settings["parameters"] > 1000
 
 
-def test_other_runs_are_taken_over(record: dict[str, Any], tiny_metrics: dict[str, Any]) -> None:
-    run = record["figures"]["runs"]["other"]
-    assert run["inverse"] == tiny_metrics["inverse"]
-    assert run["forward"]["encoder"] == tiny_metrics["forward"]["encoder"]
+def test_ablations_are_trained_alike(record: dict[str, Any], tiny_checkpoint: Checkpoint) -> None:
+    runs = record["figures"]["runs"]
+    assert tuple(runs) == ABLATIONS
+    for run in runs.values():
+        assert (run["settings"]["steps"], run["settings"]["encoder_of"]) == (2, tiny_checkpoint.hash)
+        assert run["inverse"]["targets"] == 1 and run["inverse"]["median_error"] > 0.0
+        assert all(ratio > 0.0 for ratio in run["decoded_against_real"].values())
+    assert runs["single-gaussian"]["components_effective"] == 1.0
+
+
+def test_an_ablation_takes_one_claim_away(tiny_checkpoint: Checkpoint) -> None:
+    altered, default = module("ablations")._altered, PRESETS["default"]
+    own = tiny_checkpoint.config
+    single = PRESETS["single-gaussian"]
+    assert altered(own.model, single.model, default.model) == dataclasses.replace(own.model, components=1)
+    assert altered(own.training, default.training, default.training) == own.training
 
 
 def test_entries_of_other_data_are_dropped(
@@ -98,7 +112,7 @@ def test_entries_of_other_data_are_dropped(
     benchmark("baselines", *flags, "--out", again)
     figures = read_baselines(again)["figures"]
     assert list(figures["baselines"]) == ["volume fraction"]
-    assert list(figures["runs"]) == ["other"]
+    assert tuple(figures["runs"]) == ABLATIONS
 
 
 def test_the_published_network_is_as_published() -> None:

@@ -53,3 +53,16 @@ def test_fine_and_coarse_fields_differ(std: float) -> None:
     properties = torch.zeros(len(volumes), 6)
     found = MorphologyClusters(correlation, properties, 2).assign(correlation, properties).argmax(1)
     assert found.tolist() == [0, 1] * 8
+
+
+def test_the_likeliest_cluster_is_the_assigned_one() -> None:
+    """Probabilities sum to one, prefer the nearest centre and give a gradient towards it."""
+    correlation, properties, _ = planted()
+    clusters = MorphologyClusters(correlation, properties, 3)
+    lengthened = correlation.clone().requires_grad_()
+    found = clusters.log_probabilities(lengthened, properties)
+    torch.testing.assert_close(found.exp().sum(1), torch.ones(len(found)))
+    assert (found.argmax(1) == clusters.assign(correlation, properties).argmax(1)).all()
+    found[:, -1].sum().backward()
+    assert lengthened.grad is not None
+    assert (lengthened.grad.mean(1) >= 0.0).all()  # the last cluster is the coarsest

@@ -89,11 +89,11 @@ def test_the_loss_reaches_every_parameter(
 def test_terms_are_finite_and_come_in_turn(model: VaeReg, features: FeatureMaps, batch: Batch) -> None:
     """Style every few steps; consistency of designs once the regressor has had a start, in two halves."""
     style, warmup = CONFIG.training.style_every, CONFIG.training.warmup
-    always = set(TERMS) - {"style", "consistency", "inverse"}
+    always = set(TERMS) - {"style", "pixel", "consistency", "inverse", "morphology"}
     expected = {
         0: always | {"style"},
         1: always,
-        2 * warmup + 1: always | {"inverse"},
+        2 * warmup + 1: always | {"inverse", "morphology"},
         LATE: always | {"consistency", "style"},
     }
     assert LATE % style == 0 and (2 * warmup + 1) % style != 0
@@ -306,3 +306,51 @@ def test_one_batch_is_overfitted(model: VaeReg, features: FeatureMaps, batch: Ba
     first, last = history[0], history[-1]
     assert last["regression"] < 0.5 * first["regression"]
     assert last["fraction"] < 0.5 * first["fraction"]
+
+
+def test_the_surface_is_that_of_the_voxels() -> None:
+    """Faces between the phases per voxel, as `vaereg.microstructure` counts them."""
+    volumes = (torch.rand(3, 1, 8, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.3).float()
+    expected = [math.log(microstructure.specific_surface(volume[0].numpy())) for volume in volumes]
+    torch.testing.assert_close(losses._log_surface(volumes), torch.tensor(expected))
+
+
+def test_components_that_disagree_with_the_assignment_cost() -> None:
+    """The cross-entropy is zero where z tells its component, and large where it tells another."""
+    mean = torch.tensor([[[-9.0, 0.0], [9.0, 0.0]]]).repeat(2, 1, 1)
+    prior = ConditionalMixture(torch.full((2, 2), 0.5).log(), mean, torch.eye(2).repeat(2, 2, 1, 1))
+    z, assignment = torch.tensor([[-9.0, 0.0], [9.0, 0.0]]), torch.tensor([[0.99, 0.01], [0.01, 0.99]])
+    costs = [
+        float(losses._prior_terms(torch.zeros(2), prior, z, each)["assignment"])
+        for each in (assignment, assignment.flip(1))
+    ]
+    assert costs[0] < 2.0 and costs[1] > 100.0
+    assert "assignment" not in losses._prior_terms(torch.zeros(2), prior, z, None)
+
+
+def test_a_free_mixture_pays_its_exact_divergence() -> None:
+    prior = ConditionalMixture(
+        torch.tensor([[0.3, 0.7]]).log(), torch.zeros(1, 2, 2), torch.eye(2).repeat(1, 2, 1, 1)
+    )
+    z = torch.ones(1, 2)
+    found = losses._prior_terms(torch.zeros(1), prior, z, None)["divergence"]
+    torch.testing.assert_close(found, -prior.log_prob(z).squeeze())
+
+
+@pytest.mark.parametrize("name", ["single-gaussian", "no-style", "paper", "pixel"])
+def test_presets_take_terms_away(name: str, model: VaeReg, features: FeatureMaps, batch: Batch) -> None:
+    training = PRESETS[name].training
+    changed = dataclasses.replace(
+        CONFIG.training,
+        **{
+            key: getattr(training, key)
+            for key in ("assigned", "style_weight", "pixel_weight", "consistency_weight")
+        },
+    )
+    config = dataclasses.replace(CONFIG, training=changed)
+    terms = terms_of(model, features, batch, LATE, config)
+    assert ("style" in terms) == (name not in ("no-style", "pixel"))
+    assert ("pixel" in terms) == (name == "pixel")
+    assert ("assignment" in terms) == (name == "no-style")
+    weights = term_weights(config, LATE)
+    assert (weights["consistency"] == 0.0) == (name in ("paper", "pixel"))

@@ -1,5 +1,7 @@
 """The joint model: predictions that stay physical, distributions that are what they say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -138,3 +140,12 @@ def test_initialisation_is_its_own(generator: torch.Generator) -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     means = model().prior(1.0 + torch.rand(1, 6, generator=generator)).mean[0]
     assert (torch.pdist(means) > 0.5).all()
+
+
+def test_a_deterministic_model_has_one_noise() -> None:
+    config = dataclasses.replace(CONFIG, deterministic=True)
+    first, second = (
+        VaeReg(config).noise(3, 8, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)
+    )
+    assert torch.equal(first, second) and torch.equal(first[0], first[2])
+    assert first.shape == (3, config.fields, 8, 8, 8) and first.std() > 0.5

@@ -119,7 +119,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 
 
 def test_the_log_has_every_term(small_dataset: Dataset, tmp_path: Path) -> None:
-    config, reports = settings(steps=20), []
+    config, reports = settings(steps=20, pixel_weight=1.0), []
     result = train(
         small_dataset,
         tmp_path,
@@ -257,3 +257,22 @@ def test_a_fresh_run_begins_its_log_anew(small_dataset: Dataset, tmp_path: Path)
     (tmp_path / LOG_FILE).write_text("step,seconds\n20,1.0\n")
     train(small_dataset, tmp_path, settings(steps=20))
     assert [row["step"] for row in log_rows(tmp_path)] == ["20"]
+
+
+def test_a_regressor_is_taken_over_and_stays(small_dataset: Dataset, tmp_path: Path) -> None:
+    """Also after a run is resumed; all else is trained."""
+    first = train(small_dataset, tmp_path / "first", settings(steps=6)).model
+    config = settings(steps=8, checkpoint_minutes=0.0, seed=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(small_dataset, tmp_path / "own", settings(steps=20), regressor=first, on_progress=stop_at(20))
+    model = train(small_dataset, tmp_path / "second", config, regressor=first).model
+    again = train(small_dataset, tmp_path / "second", config, resume=True).model
+    for found in (model, again):
+        for part, kept in (("encoder", True), ("property_head", True), ("decoder", False)):
+            own, others = (
+                torch.cat([p.flatten() for p in getattr(each, part).parameters()]) for each in (found, first)
+            )
+            assert torch.equal(own, others) == kept, part
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, widths=(4, 8)))
+    with pytest.raises(ValueError, match="expected a regressor of the shape"):
+        train(small_dataset, tmp_path / "third", other, regressor=first)

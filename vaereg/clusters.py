@@ -10,6 +10,7 @@ Letters: B batch, K clusters, L lags along three axes, T properties.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
@@ -41,6 +42,7 @@ class MorphologyClusters:
         centres = found.cluster_centers_
         centres = centres[centres.mean(1).argsort()]  # from fine to coarse
         self.centres = torch.from_numpy(centres).to(correlation)
+        self.width = float(np.sqrt(found.inertia_ / rest.size))
 
     def assign(self, correlation: Tensor, properties: Tensor) -> Tensor:
         """Assignment r of volumes to components, rows sum to one, shape (B, K).
@@ -49,10 +51,24 @@ class MorphologyClusters:
             correlation: Shape (B, L) [-].
             properties: Standardised, shape (B, T).
         """
-        rest = correlation - _quadratic(properties) @ self.coefficients
-        nearest = torch.cdist(rest, self.centres).argmin(1)
+        nearest = self._distances(correlation, properties).argmin(1)
         count = len(self.centres)
-        return (1.0 - _DOUBT) * torch.nn.functional.one_hot(nearest, count).to(rest) + _DOUBT / count
+        return (1.0 - _DOUBT) * torch.nn.functional.one_hot(nearest, count).to(correlation) + _DOUBT / count
+
+    def log_probabilities(self, correlation: Tensor, properties: Tensor) -> Tensor:
+        """Logarithm of the probability of each cluster, taken as equal spheres, shape (B, K); differentiable.
+
+        Args:
+            correlation: Shape (B, L) [-].
+            properties: Standardised, shape (B, T).
+        """
+        squared = self._distances(correlation, properties).square()
+        return (-0.5 * squared / (correlation.shape[1] * self.width**2)).log_softmax(-1)
+
+    def _distances(self, correlation: Tensor, properties: Tensor) -> Tensor:
+        """From every cluster's centre, shape (B, K) [-]."""
+        rest = correlation - _quadratic(properties) @ self.coefficients
+        return torch.cdist(rest, self.centres)
 
 
 def _quadratic(properties: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ class ModelConfig:
     """Gaussian fields that the decoder mixes."""
     mixing: int = 8
     """Width of the decoder's voxelwise network."""
+    deterministic: bool = False
+    """One fixed noise for all: a latent vector has a single realisation."""
 
     def __post_init__(self) -> None:
         for name in ("latent", "components", "features", "fields", "mixing"):
@@ -70,16 +72,28 @@ class TrainingConfig:
     """Of the sum of the terms below, each in nats, against the regression."""
     divergence_weight: float = 1.0
     """Of log q(z | x) - log p(z | c)."""
+    assigned: bool = True
+    """Components explain clusters of morphology (`vaereg.clusters`); otherwise the mixture is left free."""
+    morphology_weight: float = 10.0
+    """Of the two terms that keep assigned components apart, in z and in what is decoded from it."""
     correlation_scale: float = 0.02
     """Two-point correlation: deviation that costs `statistics_weight` nats."""
     statistics_weight: float = 8.0
     """Of the two-point correlation term, in squared units of `correlation_scale`."""
+    surface_scale: float = 0.05
+    """Relative specific surface: deviation that costs half a nat."""
+    surface_weight: float = 1.0
+    """Of the specific surface."""
     fraction_scale: float = 0.01
     """Volume fraction: deviation that costs half a nat."""
     consistency_scale: float = 0.1
     """Logarithmic property of the decoded volume: deviation that costs half a nat per property."""
+    consistency_weight: float = 1.0
+    """Of what decoded volumes differ in properties from those asked for."""
     style_weight: float = 40.0
     """Of the squared relative Gram distance."""
+    pixel_weight: float = 0.0
+    """Of the mean squared difference from the volume itself, voxel by voxel."""
     seed: int = 0
     """Of initialisation, batches and noise."""
     checkpoint_minutes: float = 3.0
@@ -152,11 +166,23 @@ def _is_like(default: object, value: object) -> bool:
     if isinstance(default, tuple):
         return isinstance(value, tuple) and all(_is_like(default[0], item) for item in value)
     kind = (int, float) if isinstance(default, float) else type(default)
-    return isinstance(value, kind) and not isinstance(value, bool)
+    return isinstance(value, kind) and isinstance(value, bool) == isinstance(default, bool)
 
+
+_PUBLISHED = TrainingConfig(
+    assigned=False, statistics_weight=0.0, surface_weight=0.0, consistency_weight=0.0, style_weight=400.0
+)
+"""Losses of the publication: style alone judges what is decoded, and the mixture finds its own components."""
 
 PRESETS = {
     "default": RunConfig(),
+    "single-gaussian": RunConfig(model=ModelConfig(components=1), training=TrainingConfig(assigned=False)),
+    "no-style": RunConfig(training=TrainingConfig(style_weight=0.0)),
+    "paper": RunConfig(model=ModelConfig(deterministic=True), training=_PUBLISHED),
+    "pixel": RunConfig(
+        model=ModelConfig(deterministic=True),
+        training=dataclasses.replace(_PUBLISHED, style_weight=0.0, pixel_weight=2000.0),
+    ),
     "tiny": RunConfig(
         model=ModelConfig(latent=4, components=2, widths=(8, 16), features=32, fields=2, mixing=4),
         training=TrainingConfig(
@@ -173,4 +199,7 @@ PRESETS = {
         ),
     ),
 }
-"""Runs by name: `default` is that of the shipped checkpoint, `tiny` checks an installation in seconds."""
+"""Runs by name: `default` is that of the shipped checkpoint, `tiny` checks an installation in seconds; the
+others take claims away one by one. `paper`: as published (arXiv 2402.17806), save for the networks; `pixel`:
+the same, with a voxelwise loss in place of style; `single-gaussian`: one component in place of a mixture;
+`no-style`: two-point statistics alone."""

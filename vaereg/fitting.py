@@ -22,7 +22,7 @@ from vaereg.prior import PropertyMixture
 from vaereg.reach import KnownProperties
 from vaereg.storage import Dataset
 
-__all__ = ["embed", "encode_all", "fit", "known_indices"]
+__all__ = ["embed", "encode_all", "fit", "fit_latent_regressor", "known_indices"]
 
 _NOVEL = 0.995
 """Part of the validation volumes whose novelty, of each of two kinds, is below 1."""
@@ -103,7 +103,7 @@ def fit(
         spread_factor=spread_factor,
         guided=guided,
         guided_spread_factor=_spread_factor(guided_mean, guided_spread, properties[validation]),
-        latent_regressor=_fit_latent_regressor(model, dataset.shape[0], properties[training]),
+        latent_regressor=fit_latent_regressor(model, dataset.shape[0], properties[training]),
         novelty_mean=torch.from_numpy(centre.astype(np.float32)),
         novelty_whitening=torch.from_numpy(whitening.astype(np.float32)),
         disagreement_limit=float(np.quantile(disagreement, _NOVEL)),
@@ -154,7 +154,7 @@ def embed(model: VaeReg, dataset: Dataset, settings: TrainingConfig) -> Embeddin
     )
 
 
-def _fit_latent_regressor(
+def fit_latent_regressor(
     model: VaeReg, size: int, properties: NDArray[np.float64], epochs: int = 150
 ) -> LatentRegressor:
     """Learn what decoded latent vectors come to: z of all components at the training set's properties.

@@ -8,13 +8,13 @@ the two residuals, (S(x1) - S(x)) (S(x2) - S(x)), has the squared bias alone as 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaereg.clusters import MorphologyClusters
 from vaereg.config import RunConfig
 from vaereg.features import FeatureMaps, gram_matrices, random_slices, style_distance
 from vaereg.model import Encoding, VaeReg
-from vaereg.networks import axis_correlation, two_point_correlation
+from vaereg.networks import axis_correlation, mixed_precision, two_point_correlation
 from vaereg.prior import ConditionalMixture
 
 __all__ = ["TERMS", "loss_terms", "regression_terms", "term_weights"]
@@ -25,15 +25,22 @@ _TEMPERATURE = 0.3
 _CORRELATION_REACH = 8
 """Lags, per axis and direction, that the two-point term compares [voxel]."""
 
+_SMOOTHEST = 1e-3
+"""Least specific surface whose logarithm is taken [faces per voxel]."""
+
 TERMS = (
     "regression",
     "spread",
     "divergence",
+    "assignment",
     "fraction",
     "correlation",
+    "surface",
     "consistency",
     "inverse",
+    "morphology",
     "style",
+    "pixel",
     "components_used",
     "latent_used",
 )
@@ -49,19 +56,23 @@ def term_weights(config: RunConfig, step: int) -> dict[str, float]:
     """
     settings = config.training
     generative = settings.generative_weight
+    # a divergence in full from the first step would empty the latent vector
+    early = min(1.0, (step + 1) / (2.0 * settings.warmup))
     # the regressor must be worth something before designs are led by it
     late = generative * min(1.0, max(0.0, step / (2.0 * settings.warmup) - 1.0))
     return {
         "regression": settings.regression_weight,
         "spread": 0.1,
-        "divergence": generative
-        * settings.divergence_weight
-        * min(1.0, (step + 1) / (2.0 * settings.warmup)),
+        "divergence": generative * settings.divergence_weight * early,
+        "assignment": generative * settings.morphology_weight * early,
         "fraction": generative,
         "correlation": generative * settings.statistics_weight,
-        "consistency": late,
-        "inverse": late,
+        "surface": generative * settings.surface_weight,
+        "consistency": late * settings.consistency_weight,
+        "inverse": late * settings.consistency_weight,
+        "morphology": late * settings.morphology_weight,
         "style": generative * settings.style_weight * settings.style_every,
+        "pixel": generative * settings.pixel_weight,
         "components_used": 0.0,
         "latent_used": 0.0,
     }
@@ -95,9 +106,11 @@ def loss_terms(
     terms = regression_terms(encoding, properties)
 
     z = encoding.sample(generator=generator)
-    correlation = axis_correlation(two_point_correlation(volumes))
-    assignment = clusters.assign(correlation, model.standardise(properties))
-    terms |= _prior_terms(encoding.log_prob(z), model.prior(properties), z, assignment)
+    prior, assignment = model.prior(properties), None
+    if settings.assigned:
+        correlation = axis_correlation(two_point_correlation(volumes))
+        assignment = clusters.assign(correlation, model.standardise(properties))
+    terms |= _prior_terms(encoding.log_prob(z), prior, z, assignment)
     terms["latent_used"] = (
         (encoding.latent_mean.var(0) > 0.1 * encoding.latent_std.square().mean(0)).sum().float()
     )
@@ -113,6 +126,11 @@ def loss_terms(
     terms["correlation"] = (bias * _lag_weights(reference)).sum(
         (1, 2, 3)
     ).mean() / settings.correlation_scale**2
+    surface = _log_surface(volumes[:count])
+    bias = (_log_surface(first) - surface) * (_log_surface(second) - surface)
+    terms["surface"] = 0.5 * bias.mean() / settings.surface_scale**2
+    if settings.pixel_weight:
+        terms["pixel"] = (first - volumes[:count]).square().mean()
 
     target = properties[:count].log()
     if step >= 2 * settings.warmup:
@@ -121,10 +139,16 @@ def loss_terms(
         if step % 2 == 0:
             terms["consistency"] = _property_bias(model, first, second, target, settings.consistency_scale)
         else:
-            drawn, _ = model.prior(properties[:count]).sample(generator=generator)
+            drawn, component = model.prior(properties[:count]).sample(generator=generator)
             pair = _decode_twice(model, drawn, volumes.shape[-1], generator)
             terms["inverse"] = _property_bias(model, *pair, target, settings.consistency_scale)
-    if step % settings.style_every == 0:
+            if settings.assigned:
+                # and the morphology of its component: what two-point correlation tells of it
+                standardised = model.standardise(properties[:count]).repeat(2, 1)
+                correlation = axis_correlation(two_point_correlation(torch.cat(pair)))
+                likely = clusters.log_probabilities(correlation, standardised)
+                terms["morphology"] = nn.functional.nll_loss(likely, component.repeat(2))
+    if settings.style_weight and step % settings.style_every == 0:
         terms["style"] = _style_term(features, first, second, volumes, settings.style_volumes, generator)
     return terms
 
@@ -140,23 +164,30 @@ def regression_terms(encoding: Encoding, properties: Tensor) -> dict[str, Tensor
 
 
 def _prior_terms(
-    log_posterior: Tensor, prior: ConditionalMixture, z: Tensor, assignment: Tensor
+    log_posterior: Tensor, prior: ConditionalMixture, z: Tensor, assignment: Tensor | None
 ) -> dict[str, Tensor]:
-    """Divergence of q(z | x) from the mixture p(z | c).
+    """Divergence of q(z | x) from the mixture p(z | c), and how well z tells its component.
 
     A mixture has no closed-form divergence. The bound
 
         log p(z | c) >= sum over k of r_k (log w_k + log p_k(z | c) - log r_k)
 
-    holds for every r. Responsibilities of the mixture itself make all components alike or leave most of them
-    unused; here r is the morphology's (`vaereg.clusters`), so that each component keeps a family of its own.
+    holds for every r, and with the mixture's own responsibilities it is an equality; these make all
+    components alike or leave most of them unused. With an assignment, r is the morphology's
+    (`vaereg.clusters`), so that each component keeps a family of its own, and the mixture's responsibilities
+    learn to agree with it (cross-entropy), so that components do not overlap.
     """
     joint = prior.component_log_prob(z)
-    bound = (assignment * (joint - assignment.log())).sum(-1)
+    terms: dict[str, Tensor] = {}
+    if assignment is None:
+        bound = joint.logsumexp(-1)
+    else:
+        bound = (assignment * (joint - assignment.log())).sum(-1)
+        terms["assignment"] = -(assignment * joint.log_softmax(-1)).sum(-1).mean()
     with torch.no_grad():
         mean = joint.softmax(-1).mean(0)
         used = (-(mean * mean.clamp_min(1e-9).log()).sum()).exp()
-    return {"divergence": (log_posterior - bound).mean(), "components_used": used}
+    return terms | {"divergence": (log_posterior - bound).mean(), "components_used": used}
 
 
 def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -183,9 +214,19 @@ def _lag_weights(correlation: Tensor) -> Tensor:
     return weights / weights.sum()
 
 
+def _log_surface(volumes: Tensor) -> Tensor:
+    """Logarithm of the specific surface, in faces between the phases per voxel, shape (B,).
+
+    It weighs smooth and rough volumes alike.
+    """
+    faces = [(volumes - volumes.roll(1, axis)).square().mean((1, 2, 3, 4)) for axis in (2, 3, 4)]
+    return torch.stack(faces).sum(0).clamp_min(_SMOOTHEST).log()
+
+
 def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor, scale: float) -> Tensor:
     """How far decoded volumes are from log c [nats], by the regressor, whose weights stay untouched."""
-    parameters = list(model.encoder.parameters()) + list(model.property_head.parameters())
+    parameters = [*model.encoder.parameters(), *model.property_head.parameters()]
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:
@@ -205,10 +246,13 @@ def _style_term(
     count: int,
     generator: torch.Generator,
 ) -> Tensor:
-    grams = []
-    for batch in (first, second):
-        grams.append(gram_matrices(features(random_slices(batch[:count], 3, generator=generator))))
+    def grams_of(batch: Tensor, slices: int, group: int = 1) -> list[Tensor]:
+        chosen = random_slices(batch[:count], slices, generator=generator)
+        with mixed_precision(chosen):
+            maps = features(chosen)
+        return gram_matrices([each.float() for each in maps], group=group)
+
+    grams = [grams_of(batch, 3) for batch in (first, second)]
     with torch.no_grad():
-        slices = random_slices(volumes[:count], 6, generator=generator)
-        reference = gram_matrices(features(slices), group=2)
+        reference = grams_of(volumes, 6, group=2)
     return style_distance(grams[0], grams[1], reference).mean()

@@ -105,11 +105,13 @@ class VaeReg(nn.Module):
         return self.prior_network(self.standardise(properties))
 
     def noise(self, count: int, size: int, *, generator: torch.Generator) -> Tensor:
-        """White noise for `decode`, shape (count, C, size, size, size)."""
-        device = self.property_location.device
-        return torch.randn(
-            count, self.config.fields, size, size, size, generator=generator, device=generator.device
-        ).to(device)
+        """White noise for `decode`, shape (count, C, size, size, size); one for all if deterministic."""
+        drawn = count
+        if self.config.deterministic:
+            generator, drawn = torch.Generator().manual_seed(0), 1
+        shape = (self.config.fields, size, size, size)
+        noise = torch.randn(drawn, *shape, generator=generator, device=generator.device)
+        return noise.to(self.property_location.device).expand(count, *shape)
 
     def decode(
         self, z: Tensor, noise: Tensor, temperature: float | None = None, fraction: Tensor | None = None

@@ -22,6 +22,7 @@ __all__ = [
     "SpectralFilter",
     "axis_correlation",
     "cut",
+    "mixed_precision",
     "two_point_correlation",
 ]
 
@@ -33,6 +34,12 @@ _GUIDED_ROWS = 6
 
 _BUMPS = 6
 """Radial functions of the spectral basis."""
+
+
+def mixed_precision(inputs: Tensor) -> torch.autocast:
+    """Convolutions in bfloat16 where the device has it and a network is trained; float32 elsewhere."""
+    enabled = inputs.is_cuda and torch.is_grad_enabled() and torch.cuda.is_bf16_supported()
+    return torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled)
 
 
 def two_point_correlation(volumes: Tensor) -> Tensor:
@@ -111,11 +118,16 @@ class Encoder(nn.Module):
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Statistics, shape (B, S), of volumes, shape (B, 1, X, Y, Z)."""
-        maps = torch.relu(self.stem(2.0 * volumes - 1.0))
         fraction = volumes.mean((1, 2, 3, 4))[:, None]
         pooled = [2.0 * fraction - 1.0, axis_correlation(two_point_correlation(volumes))]
-        for stage in self.stages:
-            maps = stage(maps)
+        scales = []
+        with mixed_precision(volumes):
+            maps = torch.relu(self.stem(2.0 * volumes - 1.0))
+            for stage in self.stages:
+                maps = stage(maps)
+                scales.append(maps)
+        for maps in scales:
+            maps = maps.float()
             pooled += [maps.mean((2, 3, 4)), maps.square().mean((2, 3, 4)).add(1e-6).sqrt()]
         return torch.cat(pooled, -1)
 

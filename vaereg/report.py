@@ -250,24 +250,35 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
         ),
     ]
     if runs:
-        names = [*labels][:3]
-        compared = [
-            (
-                name,
-                f"{run['forward']['encoder']['mape_axial']:.2%}",
-                *(_figure(key, run["inverse"][key]) for key in names),
-                _figure("two_point", run["inverse"]["two_point_distance_between_components"]),
-            )
-            for name, run in {"this model": metrics, **runs}.items()
-        ]
-        head = (
-            "",
-            "encoder's error",
-            *(labels[key] for key in names),
-            "two-point distance across components",
-        )
-        parts += ["Other ways to train, C11, C22, C33 asked for:", _table(head, compared)]
+        steps = max(run["settings"]["steps"] for run in runs.values())
+        parts += [_ABLATIONS.format(steps=steps), _ablations(runs)]
     return parts
+
+
+def _ablations(runs: Mapping[str, Any]) -> str:
+    """Table of presets that were trained alike."""
+    rows = [
+        (
+            name,
+            *(f"{run[trial]['median_error']:.1%}" for trial in _TRIALS),
+            f"{run['inverse']['median_error_of_best_by_prediction']:.1%}",
+            _figure("two_point", run["inverse"]["two_point_distance_within_component"]),
+            _figure("two_point", run["inverse"]["two_point_distance_between_components"]),
+            f"{run['components_used']} ({run['components_effective']:.1f})",
+            *(f"{ratio:.1f}" for ratio in run["decoded_against_real"].values()),
+        )
+        for name, run in runs.items()
+    ]
+    head = (
+        "preset",
+        *(f"all designs, {name}" for name in _TRIALS.values()),
+        "best by prediction, C11, C22, C33",
+        "two-point distance within a component",
+        "across components",
+        "components used (as many equal ones)",
+        *_STATISTICS.values(),
+    )
+    return _table(head, rows)
 
 
 def _share(value: float | None) -> str:
@@ -360,6 +371,10 @@ _INVERSE = """\
 
 Asked for: properties of {targets} unseen volumes, {count} designs each, every one checked by the solver.
 Error: mean relative distance of the solver's values from the target."""
+
+_ABLATIONS = """\
+What the parts are worth, by `python benchmarks/ablations.py`: presets trained for {steps:,} steps each on one
+encoder. The last columns are medians over the families of the ratio decoded to real of the section above."""
 
 _COPIES = """\
 Designs (C11, C22, C33) share {designs_median} of their voxels with the nearest training volume in the median

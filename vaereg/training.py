@@ -55,6 +55,7 @@ def train(
     *,
     device: str = "cpu",
     resume: bool = False,
+    regressor: VaeReg | None = None,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
     max_minutes: float | None = None,
 ) -> TrainingResult:
@@ -68,14 +69,19 @@ def train(
         config: Sizes, weights and schedule.
         device: "cpu" or "cuda".
         resume: Go on from the state in `out`; its configuration must be the same.
+        regressor: Trained model whose encoder and regressor are taken over and stay as they are: only the
+            prior, the latent head and the decoder are trained.
         on_progress: Called with step, steps and the smoothed terms.
         max_minutes: Wall time after which the schedule is cut short: the learning rate follows the larger of
             the parts of steps and of time that are spent.
 
     Raises:
-        ValueError: The data set has no training or validation volumes, or the run to resume is another one.
+        ValueError: The data set has no training or validation volumes, the run to resume is another one, or
+            the regressor is of another shape.
     """
     loop = _Loop(dataset, out, config, torch.device(device), max_minutes)
+    if regressor is not None:
+        loop.take_over(regressor)
     if resume:
         loop.restore()
     elif (out / STATE_FILE).exists():
@@ -125,8 +131,25 @@ class _Loop:
         ).to(device)
         self.step, self.seconds = 0, 0.0
         self.joint_begin: int | None = None
+        self.frozen = False
         self.clusters: MorphologyClusters | None = None
         self.smooth: dict[str, float] = {}
+
+    def take_over(self, regressor: VaeReg) -> None:
+        """Copy the encoder and the regressor of a trained model, and keep them as they are."""
+        try:
+            for model in (self.model, self.average):
+                model.encoder.load_state_dict(regressor.encoder.state_dict())
+                model.property_head.load_state_dict(regressor.property_head.state_dict())
+        except RuntimeError as error:
+            raise ValueError("expected a regressor of the shape that is configured, got another") from error
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Train the prior, the latent head and the decoder alone, from the next step."""
+        self.frozen, self.joint_begin = True, self.joint_begin or 0
+        self.model.encoder.requires_grad_(False)
+        self.model.property_head.requires_grad_(False)
 
     def save(self) -> None:
         save_state(
@@ -138,6 +161,7 @@ class _Loop:
                 "generator": self.generator.get_state(),
                 "step": self.step,
                 "joint_begin": self.joint_begin,
+                "frozen": self.frozen,
                 "seconds": self.seconds,
                 "smooth": self.smooth,
                 "config": self.config.to_json(),
@@ -163,6 +187,8 @@ class _Loop:
         self.generator.set_state(state["generator"])
         self.step, self.seconds, self.smooth = state["step"], state["seconds"], state["smooth"]
         self.joint_begin = state["joint_begin"]
+        if state["frozen"]:
+            self._freeze()
         _truncate_log(self.out / LOG_FILE, self.step)
 
     def run(self, on_progress: Callable[[int, int, dict[str, float]], None] | None) -> None:
