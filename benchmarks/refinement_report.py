@@ -35,7 +35,8 @@ relative distance of an asked property from its target, by the solver.
 The search of `refine` begins at the best of {designs} designs, at the training volume that is nearest in
 properties, or at a design for the properties of a random training volume. Beside it: a search in the latent
 space of the model (at most {latent} solves), and gradient descent on a graded density from noise (at most
-{graded} solves), which ends with a cut into two phases; its solves to a level are those of the graded density.
+{graded} solves), which ends with a cut into two phases; its solves to a level are those of the graded
+density.
 
 ![Median error against solves](refinement.png)"""
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -31,6 +32,8 @@ GALLERY = "design-gallery"
 VOLUME_VIEW = "volume-view"
 UPLOAD = "upload"
 SOLVE_LARGE = "solve-large"
+MODEL_PART = "part"
+REFINEMENT_KIND = "refinement-kind"
 _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
 _SESSION = "session-name"
@@ -39,6 +42,8 @@ _VOLUME = "volume"
 _EXAMPLE = "example"
 _SHORTLIST = "shortlist"
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
+"""Records of the benchmarks."""
 MIN_EDGE = 8
 """Edge of the smallest cube that the model takes [voxel]."""
 MAX_EDGE = 128

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import ArrayLike, NDArray
+from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from pages.shared import state
 from pages.shared.background import Outcome
@@ -83,13 +84,30 @@ def material_note(checkpoint: Checkpoint, size: int) -> None:
     )
 
 
-def show_table(table: pd.DataFrame, key: str, *, missing: str) -> None:
-    """A table of figures with as many digits as they deserve, and what to write where there is none."""
+def lasting_tabs(names: Sequence[str], key: str) -> Sequence[TabContainer]:
+    """Tabs of which only the open one needs content; the link names it, and a change of pages keeps it."""
+    kept = f"{key}-kept"
+    if key not in st.session_state and st.session_state.get(kept) in names:
+        st.session_state[key] = st.session_state[kept]
+    tabs = st.tabs(names, key=key, bind="query-params")
+    st.session_state[kept] = st.session_state[key]
+    return tabs
+
+
+def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) -> None:
+    """A table of figures with as many digits as they deserve, and what to write where there is none.
+
+    Args:
+        table: Its columns, named with their units.
+        key: Of the widget.
+        missing: What stands where there is no figure.
+        digits: After the decimal point, one more for figures without a unit.
+    """
     config: dict[Any, Any] = {}
     for name, column in table.items():
         if column.dtype.kind in "if":
-            digits = "%d" if column.dtype.kind == "i" else "%.2f" if "[-]" in str(name) else "%.1f"
-            config[name] = st.column_config.NumberColumn(format=digits)
+            places = 0 if column.dtype.kind == "i" else digits + ("[-]" in str(name))
+            config[name] = st.column_config.NumberColumn(format=f"%.{places}f")
     st.dataframe(table, hide_index=True, column_config=config, key=key, placeholder=missing)
 
 
