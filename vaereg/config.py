@@ -74,7 +74,7 @@ class TrainingConfig:
     """Of log q(z | x) - log p(z | c)."""
     assigned: bool = True
     """Components explain clusters of morphology (`vaereg.clusters`); otherwise the mixture is left free."""
-    morphology_weight: float = 10.0
+    morphology_weight: float = 4.0
     """Of the two terms that keep assigned components apart, in z and in what is decoded from it."""
     correlation_scale: float = 0.02
     """Two-point correlation: deviation that costs `statistics_weight` nats."""
@@ -82,7 +82,7 @@ class TrainingConfig:
     """Of the two-point correlation term, in squared units of `correlation_scale`."""
     surface_scale: float = 0.05
     """Relative specific surface: deviation that costs half a nat."""
-    surface_weight: float = 1.0
+    surface_weight: float = 5.0
     """Of the specific surface."""
     fraction_scale: float = 0.01
     """Volume fraction: deviation that costs half a nat."""
