@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from vaereg import microstructure
+from vaereg import microstructure, networks
 from vaereg.generators import gaussian_field
 from vaereg.networks import (
     Decoder,
@@ -17,6 +17,7 @@ from vaereg.networks import (
     SpectralFilter,
     axis_correlation,
     cut,
+    mixed_precision,
     two_point_correlation,
 )
 
@@ -332,3 +333,23 @@ def test_the_latent_regressor_learns_a_function(generator: torch.Generator) -> N
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.1 * losses[0]
+
+
+def test_half_precision_keeps_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The convolutions of a GPU's training run in bfloat16; here the processor plays the part."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = Encoder((8, 16))
+    volumes = (torch.rand(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    exact = encoder(volumes)
+    monkeypatch.setattr(networks, "mixed_precision", lambda inputs: torch.autocast("cpu", torch.bfloat16))
+    half = encoder(volumes)
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, exact)
+    torch.testing.assert_close(half, exact, rtol=0.02, atol=0.01)
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_precision_is_full_without_a_gpu() -> None:
+    with mixed_precision(torch.zeros(1)):
+        assert torch.conv1d(torch.ones(1, 1, 3), torch.ones(1, 1, 3)).dtype == torch.float32
