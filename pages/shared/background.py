@@ -223,6 +223,8 @@ class SolverQueue:
             except BrokenProcessPool as error:
                 self._replace_workers(name, error)
                 continue
+            except RuntimeError:  # the program is about to end
+                return
             self._running[name] = future
             future.add_done_callback(lambda done, name=name: self._finish(name, done))
 
