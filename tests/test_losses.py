@@ -315,19 +315,6 @@ def test_the_surface_is_that_of_the_voxels() -> None:
     torch.testing.assert_close(losses._log_surface(volumes), torch.tensor(expected))
 
 
-def test_components_that_disagree_with_the_assignment_cost() -> None:
-    """The cross-entropy is zero where z tells its component, and large where it tells another."""
-    mean = torch.tensor([[[-9.0, 0.0], [9.0, 0.0]]]).repeat(2, 1, 1)
-    prior = ConditionalMixture(torch.full((2, 2), 0.5).log(), mean, torch.eye(2).repeat(2, 2, 1, 1))
-    z, assignment = torch.tensor([[-9.0, 0.0], [9.0, 0.0]]), torch.tensor([[0.99, 0.01], [0.01, 0.99]])
-    costs = [
-        float(losses._prior_terms(torch.zeros(2), prior, z, each)["assignment"])
-        for each in (assignment, assignment.flip(1))
-    ]
-    assert costs[0] < 2.0 and costs[1] > 100.0
-    assert "assignment" not in losses._prior_terms(torch.zeros(2), prior, z, None)
-
-
 def test_a_free_mixture_pays_its_exact_divergence() -> None:
     prior = ConditionalMixture(
         torch.tensor([[0.3, 0.7]]).log(), torch.zeros(1, 2, 2), torch.eye(2).repeat(1, 2, 1, 1)
@@ -351,6 +338,5 @@ def test_presets_take_terms_away(name: str, model: VaeReg, features: FeatureMaps
     terms = terms_of(model, features, batch, LATE, config)
     assert ("style" in terms) == (name not in ("no-style", "pixel"))
     assert ("pixel" in terms) == (name == "pixel")
-    assert ("assignment" in terms) == (name == "no-style")
     weights = term_weights(config, LATE)
     assert (weights["consistency"] == 0.0) == (name in ("paper", "pixel"))

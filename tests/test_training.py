@@ -274,5 +274,5 @@ def test_a_regressor_is_taken_over_and_stays(small_dataset: Dataset, tmp_path: P
             )
             assert torch.equal(own, others) == kept, part
     other = dataclasses.replace(config, model=dataclasses.replace(config.model, widths=(4, 8)))
-    with pytest.raises(ValueError, match="expected a regressor of the shape"):
+    with pytest.raises(ValueError, match="expected a model of the shape"):
         train(small_dataset, tmp_path / "third", other, regressor=first)

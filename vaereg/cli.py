@@ -181,6 +181,13 @@ def _add_train(parsers: _Commands) -> None:
     settings.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file")
     parser.add_argument("--minutes", type=float, metavar="M", help="fit the schedule into this wall time")
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    parser.add_argument(
+        "--continue-from",
+        type=Path,
+        metavar="FILE",
+        dest="checkpoint",
+        help="begin with a trained model; its encoder and regressor stay as they are",
+    )
     _add_device_flag(parser)
 
 

@@ -210,17 +210,20 @@ def run_train(arguments: argparse.Namespace) -> None:
         raise ValueError("expected the package umap-learn, which maps the latent space, got none: install it")
     device = _device(arguments)
     dataset = read_dataset(arguments.data)
+    former = None if arguments.checkpoint is None else _load_checkpoint(arguments)
     result = train(
         dataset,
         arguments.out,
         config,
         device=device,
         resume=arguments.resume,
+        regressor=None if former is None else former.model,
+        whole=True,
         max_minutes=arguments.minutes,
         on_progress=_training_progress,
     )
     path = arguments.out / "checkpoint.pt"
-    card = training_card(dataset, config, result, device)
+    card = training_card(dataset, config, result, device, former)
     report = progress("train", "volumes for the guided regressor")
     fitted = fit(result.model, dataset, config.training, on_progress=report)
     print("train: mapping the latent space", file=sys.stderr)

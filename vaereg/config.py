@@ -74,15 +74,15 @@ class TrainingConfig:
     """Of log q(z | x) - log p(z | c)."""
     assigned: bool = True
     """Components explain clusters of morphology (`vaereg.clusters`); otherwise the mixture is left free."""
-    morphology_weight: float = 4.0
-    """Of the two terms that keep assigned components apart, in z and in what is decoded from it."""
+    morphology_weight: float = 30.0
+    """Of how well a decoded volume tells the component that it was drawn from."""
     correlation_scale: float = 0.02
     """Two-point correlation: deviation that costs `statistics_weight` nats."""
     statistics_weight: float = 8.0
     """Of the two-point correlation term, in squared units of `correlation_scale`."""
     surface_scale: float = 0.05
     """Relative specific surface: deviation that costs half a nat."""
-    surface_weight: float = 5.0
+    surface_weight: float = 15.0
     """Of the specific surface."""
     fraction_scale: float = 0.01
     """Volume fraction: deviation that costs half a nat."""
@@ -176,6 +176,7 @@ _PUBLISHED = TrainingConfig(
 
 PRESETS = {
     "default": RunConfig(),
+    "continued": RunConfig(training=TrainingConfig(steps=1500, learning_rate=7e-4, warmup=20)),
     "single-gaussian": RunConfig(model=ModelConfig(components=1), training=TrainingConfig(assigned=False)),
     "no-style": RunConfig(training=TrainingConfig(style_weight=0.0)),
     "paper": RunConfig(model=ModelConfig(deterministic=True), training=_PUBLISHED),
@@ -199,7 +200,7 @@ PRESETS = {
         ),
     ),
 }
-"""Runs by name: `default` is that of the shipped checkpoint, `tiny` checks an installation in seconds; the
-others take claims away one by one. `paper`: as published (arXiv 2402.17806), save for the networks; `pixel`:
-the same, with a voxelwise loss in place of style; `single-gaussian`: one component in place of a mixture;
-`no-style`: two-point statistics alone."""
+"""Runs by name. `default` trains a model, `continued` goes on with a trained one (`--continue-from`), `tiny`
+checks an installation in seconds; the others take claims away one by one. `paper`: as published (arXiv
+2402.17806), save for the networks; `pixel`: the same, with a voxelwise loss in place of style;
+`single-gaussian`: one component in place of a mixture; `no-style`: two-point statistics alone."""

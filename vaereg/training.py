@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg import __version__
-from vaereg.checkpoint import save_state
+from vaereg.checkpoint import Checkpoint, save_state
 from vaereg.clusters import MorphologyClusters
 from vaereg.config import RunConfig
 from vaereg.elasticity import TwoPhase
@@ -56,6 +56,7 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     regressor: VaeReg | None = None,
+    whole: bool = False,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
     max_minutes: float | None = None,
 ) -> TrainingResult:
@@ -71,6 +72,7 @@ def train(
         resume: Go on from the state in `out`; its configuration must be the same.
         regressor: Trained model whose encoder and regressor are taken over and stay as they are: only the
             prior, the latent head and the decoder are trained.
+        whole: Begin with the other parts of that model, too, in place of new ones.
         on_progress: Called with step, steps and the smoothed terms.
         max_minutes: Wall time after which the schedule is cut short: the learning rate follows the larger of
             the parts of steps and of time that are spent.
@@ -81,7 +83,7 @@ def train(
     """
     loop = _Loop(dataset, out, config, torch.device(device), max_minutes)
     if regressor is not None:
-        loop.take_over(regressor)
+        loop.take_over(regressor, whole=whole)
     if resume:
         loop.restore()
     elif (out / STATE_FILE).exists():
@@ -135,14 +137,17 @@ class _Loop:
         self.clusters: MorphologyClusters | None = None
         self.smooth: dict[str, float] = {}
 
-    def take_over(self, regressor: VaeReg) -> None:
-        """Copy the encoder and the regressor of a trained model, and keep them as they are."""
+    def take_over(self, regressor: VaeReg, *, whole: bool) -> None:
+        """Copy a trained model, or its encoder and regressor alone; these stay as they are."""
+        parts = [""] if whole else ["encoder.", "property_head."]
+        taken = {
+            name: value for name, value in regressor.state_dict().items() if name.startswith(tuple(parts))
+        }
         try:
             for model in (self.model, self.average):
-                model.encoder.load_state_dict(regressor.encoder.state_dict())
-                model.property_head.load_state_dict(regressor.property_head.state_dict())
+                model.load_state_dict(model.state_dict() | taken)
         except RuntimeError as error:
-            raise ValueError("expected a regressor of the shape that is configured, got another") from error
+            raise ValueError("expected a model of the shape that is configured, got another") from error
         self._freeze()
 
     def _freeze(self) -> None:
@@ -344,13 +349,22 @@ def _truncate_log(path: Path, step: int) -> None:
 
 
 def training_card(
-    dataset: Dataset, config: RunConfig, result: TrainingResult, device: str
+    dataset: Dataset,
+    config: RunConfig,
+    result: TrainingResult,
+    device: str,
+    former: Checkpoint | None = None,
 ) -> dict[str, str | int | float]:
-    """Plain facts of a run for the model card: data, settings, hardware, time."""
+    """Plain facts of a run for the model card: data, settings, hardware, time, and of the model before it."""
     plan, features = dataset.plan, load_features(config.training.features)
     hardware = (
         torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
     )
+    begun = {}
+    if former is not None:
+        known = ("steps", "training time", "trained on", "date")
+        facts = ", ".join(f"{name} {former.card[name]}" for name in known if name in former.card)
+        begun = {"continued from": f"checkpoint {former.hash} ({facts}); encoder and regressor are its"}
     return {
         "training volumes": len(known_indices(dataset, "train", config.training.held_out)),
         "validation volumes": len(known_indices(dataset, "validation", config.training.held_out)),
@@ -364,6 +378,7 @@ def training_card(
         "soft phase": f"{plan.materials['e_soft']:g} GPa, Poisson ratio {plan.materials['nu_soft']:g}",
         "style features": f"{features.name}, SHA-256 {features.sha256}",
         "seed": config.training.seed,
+        **begun,
         "steps": result.steps,
         "parameters": sum(parameter.numel() for parameter in result.model.parameters()),
         "trained on": hardware,
