@@ -72,12 +72,13 @@ METRICS = {
     "inverse": TRIAL,
     "timings": {"predict_one": 0.05},
 }
+RUN = {"settings": {"steps": 1200}, "inverse": TRIAL, "components_effective": 1.0}
 BASELINES = {
     "benchmark": "baselines",
     "settings": {"data": {"seed": 1}, "held_out": ["voronoi"]},
     "figures": {
         "baselines": {"five-block CNN": {"test": FIGURES}},
-        "runs": {"one Gaussian": {"inverse": TRIAL}},
+        "runs": {"default": RUN, "single-gaussian": RUN},
     },
 }
 REFINEMENT = {
@@ -157,8 +158,9 @@ def test_designs_are_shown_beside_other_ways_to_train(open_page: Callable[..., A
     assert designs["C11, C22, C33 [%]"].tolist()[:2] == [5.0, 2.0]
     assert designs["Median error"].tolist()[-1] == "all designs of component 2"
     runs = table(page, "Training")
-    assert runs["Training"].tolist() == ["this model", "one Gaussian"]
-    assert runs["C11, C22, C33: best [%]"].tolist() == [2.0, 2.0]
+    assert runs["Training"].tolist() == ["default", "single-gaussian"]
+    assert runs["Best, C11, C22, C33 [%]"].tolist() == [2.0, 2.0]
+    assert "1200 steps" in page.caption[-1].value
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_the_open_part_outlives_a_change_of_pages(open_page: Callable[..., AppTe
 def test_a_key_that_is_missing_leaves_its_place_empty() -> None:
     assert model_tables.forward_table({"some model": {"test": {}}})["C11 [%]"].tolist() == [None]
     assert model_tables.inverse_table({"inverse": {}})["C11, C22, C33 [%]"].tolist() == [None] * 5
-    assert list(model_tables.runs_table({}, {"another": {}})) == ["Training"]
+    assert list(model_tables.runs_table({"another": {}})) == ["Training"]
     assert model_tables.diversity_table({}).empty and model_tables.novelty_table({}).empty
     assert model_tables.component_table({"by_component": {"0": {}}})["Component"].tolist() == [1]
     assert len(model_tables.decoder_table({"spheres": {}})) == 1

@@ -133,20 +133,20 @@ def diversity_table(trial: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Diversity", "Value"])
 
 
-def runs_table(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> pd.DataFrame:
-    """The model beside others of the same size that were trained in another way."""
+def runs_table(runs: Mapping[str, Any]) -> pd.DataFrame:
+    """Presets that were trained alike, and what each of them gives."""
     rows = []
-    for name, run in {"this model": metrics, **runs}.items():
+    for name, run in runs.items():
+        three = run.get("inverse", {})
         row: dict[str, Any] = {"Training": name}
-        row["Encoder's error [%]"] = _percent(run.get("forward", {}).get("encoder", {}).get("mape_axial"))
         for trial, title in TRIALS.items():
-            for key, short in (("median_error", "all"), ("median_error_of_best_by_prediction", "best")):
-                row[f"{title}: {short} [%]"] = _percent(run.get(trial, {}).get(key))
-        within, between = (
-            run.get("inverse", {}).get(f"two_point_distance_{key}")
-            for key in ("within_component", "between_components")
-        )
-        row["Distance across, over within components [-]"] = between / within if between and within else None
+            row[f"All designs, {title} [%]"] = _percent(run.get(trial, {}).get("median_error"))
+        row["Best, C11, C22, C33 [%]"] = _percent(three.get("median_error_of_best_by_prediction"))
+        for key, title in (("within_component", "within"), ("between_components", "across")):
+            row[f"Distance {title} components [-]"] = three.get(f"two_point_distance_{key}")
+        row["As many equal components [-]"] = run.get("components_effective")
+        ratios = run.get("decoded_against_real", {})
+        row |= {f"{title}, decoded over real [-]": ratios.get(key) for key, title in _STATISTICS.items()}
         rows.append(row)
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
