@@ -51,7 +51,10 @@ def test_lasso_and_click_on_the_map(page: Page, server: str) -> None:
     # A click: one volume, its properties, and what is near it.
     plot.hover()
     plot.locator("[data-title='Pan']").click()
-    page.mouse.click(*first_point(plot))
+    point = first_point(plot)
+    page.mouse.move(*point)
+    expect(plot.locator(".hoverlayer .hovertext")).to_be_visible()  # a click chooses what is hovered
+    page.mouse.click(*point)
     expect(page.get_by_role("heading", name=re.compile(r"^Sample \d+"))).to_be_visible()
     expect(page.locator(".st-key-map-properties")).to_be_visible()
     in_view(page, other_than=selected)
