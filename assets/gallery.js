@@ -595,6 +595,7 @@ class Gallery {
       if (version === this.version) this.announce();
       else await nextFrame();
     }
+    if (this.renderer && !this.renderer.lost()) this.announce(); // what was waited for may be out of sight now
     this.busy = false;
   }
 

@@ -1,11 +1,9 @@
 """Design: from a target stiffness to microstructures of every mixture component, checked by the solver."""
 
-from functools import partial
-
 import streamlit as st
 
-from pages.shared import design_panels, design_view, state, widgets
-from pages.shared.targets import sampling_inputs, target_inputs
+from pages.shared import design_panels, refine_panels, state, widgets
+from pages.shared.targets import sampling_inputs, set_nearest, target_inputs
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 
@@ -28,6 +26,12 @@ designs, notice = shown.designs, ""
 if shown.problem:
     st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
     st.warning(state.sentence(str(shown.problem)))
+    st.button(
+        "Use the nearest reachable target",
+        on_click=set_nearest,
+        args=(checkpoint, targets, shown.problem.nearest),
+        help="Sets the sliders to what comes nearest: the designs follow at once.",
+    )
 with plane:
     design_panels.show_closure(checkpoint, targets, None if shown.problem else designs)
 if designs is None:
@@ -36,16 +40,16 @@ if designs is None:
 if shown.problem:
     notice = f"These designs belong to the former target: {widgets.target_text(designs.targets)}"
 
+relatives = state.relatives(designs)
+if relatives is not None:
+    designs = relatives.designs
+    design_panels.relatives_bar(checkpoint, relatives)
 pending = design_panels.is_pending(checkpoint, designs)
 st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
     checkpoint, designs, notice, pending
 )
 st.fragment(design_panels.show_details, key=design_panels.DETAILS)(checkpoint, designs)
-# Built from what is known when it is clicked.
-st.download_button(
-    "Download all designs (designs.h5)",
-    data=partial(design_view.latest_designs_file, designs, state.solver(), checkpoint.model.materials),
-    file_name="designs.h5",
-    mime="application/x-hdf5",
-    on_click="ignore",
-)
+st.fragment(refine_panels.show_inputs)(checkpoint, designs)
+refining = refine_panels.is_pending(checkpoint)
+st.fragment(refine_panels.show_runs, run_every=POLL if refining else None)(checkpoint, designs, refining)
+design_panels.show_table(checkpoint, designs)

@@ -1,13 +1,13 @@
 """The background solver: shared results, fair turns, nothing done for designs that nobody shows."""
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
 
 import numpy as np
 import pytest
+from manual import ManualExecutor
 
 from pages.shared import background
 from pages.shared import tasks as tasks_module
@@ -24,38 +24,6 @@ from vaereg.homogenization import ConvergenceError, HomogenizationResult, homoge
 from vaereg.mesh import MeshCheck
 from vaereg.refine import Refinement, refine
 from vaereg.storage import Target
-
-
-class ManualExecutor(Executor):
-    """Runs a job when it is told to."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, object]]] = []
-        self.order: list[float] = []
-        self.broken = False
-
-    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
-        if self.broken:
-            raise BrokenProcessPool("a worker died")
-        future: Future[Any] = Future()
-        self.jobs.append((future, fn, args, kwargs))
-        return future
-
-    def step(self) -> None:
-        """Do the oldest job."""
-        future, fn, args, kwargs = self.jobs.pop(0)
-        self.order.append(float(np.mean(getattr(args[0], "volume", args[0]))))
-        try:
-            result = fn(*args, **kwargs)
-        except Exception as error:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    def finish(self) -> None:
-        """Do all jobs, and those that they lead to."""
-        while self.jobs:
-            self.step()
 
 
 @pytest.fixture

@@ -479,11 +479,19 @@ def test_train_makes_a_checkpoint_and_goes_on(
     other = ["train", "--data", data, "--out", out, "--preset", "tiny", "--resume"]
     assert f"the run in {out} has another configuration" in refused(capsys, *other)
 
+    more = [*flags[:3], "--out", tmp_path / "more", *flags[5:], "--continue-from", out / "checkpoint.pt"]
+    assert main([str(flag) for flag in more]) == 0
+    continued = load_checkpoint(tmp_path / "more" / "checkpoint.pt")
+    assert f"checkpoint {first.hash} (steps 20" in continued.card["continued from"]
+    changed = continued.model.state_dict()
+    same = {name.split(".")[0] for name, tensor in changed.items() if torch.equal(tensor, again[name])}
+    assert same >= {"encoder", "property_head"} and "prior_network" not in same
+
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--preset", "huge"], "expected a preset of default, tiny, got 'huge'"),
+        (["--preset", "huge"], f"expected a preset of {', '.join(PRESETS)}, got 'huge'"),
         (["--preset", "tiny", "--config", "c.json"], "not allowed with argument --preset"),
         (["--config", "none.json"], "No such file or directory: 'none.json'"),
         (["--preset", "tiny", "--minutes", "0"], "expected positive minutes, got 0"),

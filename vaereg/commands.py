@@ -193,17 +193,15 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.checkpoint import save_checkpoint
-    from vaereg.config import PRESETS, RunConfig
+    from vaereg.config import RunConfig, preset
     from vaereg.fitting import embed, fit
     from vaereg.storage import read_dataset
     from vaereg.training import train, training_card
 
     if arguments.config is not None:
         config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
-    elif arguments.preset in PRESETS:
-        config = PRESETS[arguments.preset]
     else:
-        raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {arguments.preset!r}")
+        config = preset(arguments.preset)
     if arguments.minutes is not None and not arguments.minutes > 0.0:
         raise ValueError(f"expected positive minutes, got {arguments.minutes}")
     if find_spec("umap") is None:

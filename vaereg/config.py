@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
-__all__ = ["PRESETS", "ModelConfig", "RunConfig", "TrainingConfig"]
+__all__ = ["PRESETS", "ModelConfig", "RunConfig", "TrainingConfig", "preset"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,3 +204,10 @@ PRESETS = {
 checks an installation in seconds; the others take claims away one by one. `paper`: as published (arXiv
 2402.17806), save for the networks; `pixel`: the same, with a voxelwise loss in place of style;
 `single-gaussian`: one component in place of a mixture; `no-style`: two-point statistics alone."""
+
+
+def preset(name: str) -> RunConfig:
+    """A run by name; raises ValueError where there is none of that name."""
+    if name not in PRESETS:
+        raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {name!r}")
+    return PRESETS[name]

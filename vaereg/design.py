@@ -10,7 +10,7 @@ chooses among these; the physics-guided one has the last word on those that are 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from vaereg.targets import (
     target_distance,
 )
 
-__all__ = ["Designs", "design", "more_like", "save_designs"]
+__all__ = ["Designs", "design", "more_like", "save_designs", "with_volumes"]
 
 _POOL = 256
 """Latent vectors drawn per component."""
@@ -167,6 +167,29 @@ def more_like(
     found = _realise(checkpoint, z, components, designs.targets, designs.size, generator)
     kept = np.argsort(found.error, kind="stable")[:count]
     return _ranked(checkpoint, replace(_chosen(found, kept), weights=designs.weights, seed=seed))
+
+
+def with_volumes(
+    checkpoint: Checkpoint, designs: Designs, volumes: NDArray[np.uint8], rows: Sequence[int]
+) -> Designs:
+    """Some designs with other voxels, such as refined ones, and predictions for these.
+
+    Args:
+        checkpoint: Trained model that judges the voxels.
+        designs: What `design` returned.
+        volumes: Phases 0 and 1 in place of theirs, shape (M, X, Y, Z).
+        rows: Which design each of them replaces, M of them.
+    """
+    chosen = _chosen(designs, np.asarray(rows, dtype=np.intp))
+    found = predict(checkpoint, volumes)
+    return replace(
+        chosen,
+        microstructures=volumes,
+        fraction=volumes.mean((1, 2, 3)),
+        mean=found.mean,
+        std=found.std,
+        error=target_distance(found.mean, designs.targets),
+    )
 
 
 def save_designs(

@@ -17,7 +17,15 @@ from vaereg.design import Designs
 from vaereg.elasticity import PROPERTIES
 from vaereg.targets import Target, target_distance
 
-__all__ = ["DETAILS", "is_pending", "show_closure", "show_details", "show_gallery"]
+__all__ = [
+    "DETAILS",
+    "is_pending",
+    "relatives_bar",
+    "show_closure",
+    "show_details",
+    "show_gallery",
+    "show_table",
+]
 
 DETAILS = "details"
 SMALL = 40
@@ -103,8 +111,24 @@ def design_summary(
     fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
 
 
+def relatives_bar(checkpoint: Checkpoint, relatives: state.Relatives) -> None:
+    """Says that the gallery shows realisations of one design, and the way back."""
+    base, index, own = relatives.base, relatives.index, relatives.designs
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**More like design #{index + 1}**, component {base.component[index] + 1}: its latent vector "
+            f"with other noise, draw {own.seed}",
+            width="stretch",
+        )
+        if st.button("Other realisations"):
+            with st.spinner("Designing …"):
+                state.show_relatives(checkpoint, base, index, len(own.component), own.seed + 1)
+            st.rerun()
+        st.button("Back to all designs", on_click=state.hide_relatives)
+
+
 def show_details(checkpoint: Checkpoint, designs: Designs) -> None:
-    """Figures and files of the chosen design, and the table of all; run again when another one is chosen."""
+    """Figures and files of the chosen design; run again when another one is chosen."""
     chosen, _, outcomes = look(checkpoint, designs)
     mean, std, truth = designs.mean[chosen], designs.std[chosen], widgets.solved(outcomes)[chosen]
     st.subheader(f"Design #{chosen + 1}, component {designs.component[chosen] + 1}")
@@ -116,16 +140,30 @@ def show_details(checkpoint: Checkpoint, designs: Designs) -> None:
         widgets.show_table(widgets.property_table(table), key="selected-table", missing="–")
         if isinstance(outcomes[chosen], Exception):
             st.error(f"The solver gave up on this design. {state.sentence(str(outcomes[chosen]))}")
-        _actions(designs, chosen, outcomes[chosen])
+        _actions(checkpoint, designs, chosen, outcomes[chosen])
     with right:
         known = truth if np.isfinite(truth).all() else None
         figure = design_figure(mean, std, known, designs.targets, checkpoint.property_ranges)
         st.plotly_chart(figure, key="selected-figure", config={"displayModeBar": False})
+
+
+def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
+    """All figures of all designs, and the file of them."""
+    volumes = list(designs.microstructures)
     st.subheader("All designs")
-    widgets.show_table(design_view.design_table(designs, outcomes), key="design-table", missing="–")
+    table = design_view.design_table(designs, state.known(checkpoint, volumes))
+    widgets.show_table(table, key="design-table", missing="–")
+    # Built from what is known when it is clicked.
+    st.download_button(
+        "Download all designs (designs.h5)",
+        data=partial(design_view.latest_designs_file, designs, state.solver(), checkpoint.model.materials),
+        file_name="designs.h5",
+        mime="application/x-hdf5",
+        on_click="ignore",
+    )
 
 
-def _actions(designs: Designs, chosen: int, outcome: Outcome) -> None:
+def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Outcome) -> None:
     """What can be done with the chosen design."""
     volume = designs.microstructures[chosen]
     with st.container(horizontal=True):
@@ -142,8 +180,14 @@ def _actions(designs: Designs, chosen: int, outcome: Outcome) -> None:
             file_name=f"design-{chosen + 1}.npy",
             on_click="ignore",
         )
+        if state.relatives(designs) is None and st.button(
+            "More like this", help="New realisations of its latent vector: the same kind, other noise."
+        ):
+            with st.spinner("Designing …"):
+                state.show_relatives(checkpoint, designs, chosen, len(designs.component))
+            st.rerun()
         if st.button("Open in Predict"):
-            state.show_volume(f"design #{chosen + 1}, seed {designs.seed}", volume)
+            state.show_volume(f"design #{chosen + 1}, {state.origin(designs)}", volume)
             st.switch_page("pages/predict.py")
 
 

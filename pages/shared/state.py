@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from pages.shared.background import Outcome, SolverQueue, volume_hash
+from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from vaereg.design import Designs, design
+from vaereg.design import Designs, design, more_like
 from vaereg.generators import FAMILIES, generate
 from vaereg.prediction import Prediction, predict
 from vaereg.targets import Target, UnreachableTargetError
@@ -44,6 +45,11 @@ WALK_GALLERY = "walk-gallery"
 EXPLORED = "explored"
 MODEL_PART = "part"
 REFINEMENT_KIND = "refinement-kind"
+REFINE_TOLERANCE = "refine-tolerance"
+REFINE_SOLVES = "refine-solves"
+REFINE_RUN = "refine-run"
+REFINE_DESIGN = "refine-design"
+REFINED_VIEW = "refined-view"
 _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
 _SESSION = "session-name"
@@ -51,6 +57,8 @@ _DESIGNS = "designs"
 _VOLUME = "volume"
 _EXAMPLE = "example"
 _SHORTLIST = "shortlist"
+_RELATIVES = "relatives"
+_REFINEMENTS = "refinements"
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
 """Records of the benchmarks."""
@@ -95,6 +103,18 @@ class ShownDesigns:
     """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
     problem: UnreachableTargetError | None
     """Why there are none for the target that is set."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Relatives:
+    """New realisations of one design."""
+
+    base: Designs
+    """The designs among which it was."""
+    index: int
+    """Its place there, from 0."""
+    designs: Designs
+    """The realisations; their seed is that of the noise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,6 +247,46 @@ def set_shortlist(items: Sequence[ShortlistItem]) -> None:
     st.session_state[_SHORTLIST] = list(items)
 
 
+def refinements() -> list[Run]:
+    """The refinements of this session with what is known of them now, the oldest first."""
+    found = [refreshed(run, solver().progress) for run in st.session_state.get(_REFINEMENTS, [])]
+    set_refinements(found)
+    return found
+
+
+def set_refinements(runs: Sequence[Run]) -> None:
+    """Put these refinements in place of those of this session."""
+    st.session_state[_REFINEMENTS] = list(runs)
+
+
+def show_relatives(checkpoint: Checkpoint, base: Designs, index: int, count: int, seed: int = 1) -> None:
+    """Show new realisations of one design, until there are other designs or `hide_relatives` is called."""
+    found = more_like(checkpoint, base, index, count, seed=seed)
+    st.session_state[_RELATIVES] = Relatives(base=base, index=index, designs=found)
+
+
+def hide_relatives() -> None:
+    """Show all designs again."""
+    st.session_state.pop(_RELATIVES, None)
+
+
+def relatives(designs: Designs) -> Relatives | None:
+    """The realisations that are shown in place of these designs, or that these are."""
+    found: Relatives | None = st.session_state.get(_RELATIVES)
+    if found is None or designs is found.designs:
+        return found
+    alike = (designs.targets, designs.seed) == (found.base.targets, found.base.seed)
+    return found if alike and np.array_equal(designs.latent, found.base.latent) else None
+
+
+def origin(designs: Designs) -> str:
+    """Where designs come from, in words."""
+    found = relatives(designs)
+    if found is None or designs is not found.designs:
+        return f"seed {designs.seed}"
+    return f"draw {designs.seed} of design #{found.index + 1} of seed {found.base.seed}"
+
+
 def current_designs() -> Designs | None:
     """The designs that the Design page shows, or showed last; None before it was opened."""
     return st.session_state.get(_DESIGNS)
@@ -239,6 +299,8 @@ def show_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling
     except UnreachableTargetError as error:
         return ShownDesigns(designs=st.session_state.get(_DESIGNS), problem=error)
     st.session_state[_DESIGNS] = found
+    if relatives(found) is None:
+        hide_relatives()
     return ShownDesigns(designs=found, problem=None)
 
 

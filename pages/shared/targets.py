@@ -9,13 +9,14 @@ import streamlit as st
 from pages.shared import state
 from pages.shared.presets import presets, reachable_properties
 from vaereg.checkpoint import Checkpoint
-from vaereg.targets import TARGETS, Target
+from vaereg.targets import TARGETS, Target, interval
 
 __all__ = [
     "current_inputs",
     "restore_inputs",
     "reachable",
     "sampling_inputs",
+    "set_nearest",
     "set_target",
     "target_inputs",
 ]
@@ -165,6 +166,14 @@ def set_target(checkpoint: Checkpoint, target: Mapping[str, Target]) -> None:
             st.session_state[state.range_key(name)] = (low, high)
         elif wanted is not None:
             st.session_state[state.value_key(name)] = quantity.clamped(wanted)
+
+
+def set_nearest(checkpoint: Checkpoint, target: Mapping[str, Target], nearest: Mapping[str, float]) -> None:
+    """Ask for what can be had in place of a target that cannot; ranges in which it lies stay."""
+    inside = {
+        name for name, value in target.items() if interval(value)[0] <= nearest[name] <= interval(value)[1]
+    }
+    set_target(checkpoint, {name: target[name] if name in inside else nearest[name] for name in target})
 
 
 def current_inputs() -> dict[str, Any]:

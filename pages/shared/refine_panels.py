@@ -1,0 +1,344 @@
+"""Refinement in the Design page: what is to be refined, how far it is, before and after."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import state, volume_panels, widgets
+from pages.shared.background import QueueFullError, volume_hash
+from pages.shared.figures import COMPONENT_COLORS
+from pages.shared.figures_refine import convergence_figure
+from pages.shared.gallery import Caption, Line, Row, volume_gallery
+from pages.shared.refinement import (
+    Entry,
+    Run,
+    add_run,
+    begin_run,
+    cancelled,
+    comparison_table,
+    curves,
+    refined_file,
+    run_table,
+)
+from pages.shared.shortlist import ShortlistItem
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs
+from vaereg.elasticity import PROPERTIES
+from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement
+
+__all__ = ["is_pending", "show_inputs", "show_runs"]
+
+VERIFIED_HELP = "By a solve in double precision to a relative residual of 1e-6, on the final voxels."
+IN_CAPTIONS = 3
+"""Properties in the captions of the gallery."""
+
+
+def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
+    """Which designs are to be refined, how far, and the button that begins it."""
+    st.subheader(
+        "Refine onto the target",
+        help="Flips voxels at the interface, guided by the solver's sensitivities, until the solver finds "
+        "every targeted property within the tolerance. The designs keep their morphology.",
+    )
+    count = len(designs.component)
+    first, second, third, fourth = st.columns([5, 2, 2, 3], vertical_alignment="bottom")
+    chosen = first.multiselect(
+        "Designs",
+        range(count),
+        format_func=lambda index: f"#{index + 1}",
+        key=f"refine-{volume_hash(designs.microstructures)[:16]}",
+        placeholder=f"all {count} that are shown",
+        persist_state="session",
+    )
+    tolerance = second.number_input(
+        "Tolerance [%]",
+        0.1,
+        20.0,
+        100 * TOLERANCE,
+        0.5,
+        "%.1f",
+        key=state.REFINE_TOLERANCE,
+        help="Largest relative distance of a targeted property from its value or range.",
+        persist_state="session",
+    )
+    most = third.number_input(
+        "Most solves",
+        2,
+        100,
+        MAX_SOLVES,
+        key=state.REFINE_SOLVES,
+        help="Of one design; a solve is one cell under six load cases. The last one verifies the result.",
+        persist_state="session",
+    )
+    wanted = len(chosen) or count
+    label = f"Refine {wanted} design{'s' if wanted > 1 else ''}"
+    if fourth.button(label, type="primary", width="stretch"):
+        run = begin_run(
+            checkpoint,
+            designs,
+            chosen,
+            number=1 + max((run.number for run in state.refinements()), default=0),
+            origin=state.origin(designs),
+            tolerance=tolerance / 100,
+            max_solves=int(most),
+        )
+        try:
+            state.solver().start(state.session_name(), [entry.task for entry in run.entries])
+        except QueueFullError as error:
+            st.warning(
+                "The solver's queue is full: wait until something is done, cancel it, or choose fewer "
+                f"designs. {state.sentence(str(error))}"
+            )
+        except ValueError as error:
+            st.error(f"These designs cannot be refined. {state.sentence(str(error))}")
+        else:
+            state.set_refinements(add_run(state.refinements(), run))
+            st.session_state[state.REFINE_RUN] = run.number
+            st.rerun()
+
+
+def is_pending(checkpoint: Checkpoint) -> bool:
+    """Whether something that `show_runs` shows is still to come."""
+    runs = state.refinements()
+    entry = _chosen_entry(_chosen_run(runs)) if runs else None
+    if entry is not None and entry.result is not None:
+        if volume_panels.mesh_at_work(entry.result.volume, checkpoint.model.materials):
+            return True
+    return any(run.unfinished for run in runs)
+
+
+def show_runs(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
+    """The refinements of this session; to be run again while the solver is at work on them."""
+    if polling != is_pending(checkpoint):
+        st.rerun()  # once more as a whole, with or without the clock
+    runs = state.refinements()
+    if not runs:
+        st.caption(
+            "Nothing has been refined yet. Designs are taken in order of promise and go on in the "
+            "background: the curves of error against solves appear here."
+        )
+        return
+    labels = {run.number: _label(run) for run in runs}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Refinement",
+            sorted(labels, reverse=True),
+            format_func=labels.__getitem__,
+            key=state.REFINE_RUN,
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        run = _chosen_run(runs)
+        if run.unfinished and st.button(
+            "Cancel", help="After the solve of the moment; what was found stays."
+        ):
+            _cancel(run)
+            st.rerun()
+    if run.designs.targets != designs.targets:
+        st.caption(f"These belong to another target than the one above: {_target(run)}.")
+    _summary(run)
+    st.plotly_chart(
+        convergence_figure(curves(run), run.tolerance), key="convergence", config={"displayModeBar": False}
+    )
+    entry = _chosen_entry(run)
+    if entry is not None and entry.result is not None:
+        _show_entry(checkpoint, run, entry, entry.result)
+    st.markdown(f"##### All {len(run.entries)} designs of this refinement")
+    st.dataframe(
+        run_table(run),
+        hide_index=True,
+        key="refine-table",
+        placeholder="–",
+        column_config={
+            "Largest error before, solver [%]": st.column_config.NumberColumn(format="%.1f"),
+            "Largest error after, verified [%]": st.column_config.NumberColumn(format="%.2f"),
+            "Voxels changed [%]": st.column_config.NumberColumn(format="%.2f"),
+            "Two-point statistics moved [-]": st.column_config.NumberColumn(format="%.4f"),
+        },
+    )
+    if run.done:
+        st.download_button(
+            f"Download {len(run.done)} refined designs (designs.h5)",
+            data=partial(refined_file, checkpoint, run),
+            file_name="refined.h5",
+            mime="application/x-hdf5",
+            on_click="ignore",
+            help="With verified stiffness and number of solves of every design that is through.",
+        )
+
+
+def _chosen_run(runs: list[Run]) -> Run:
+    wanted = st.session_state.get(state.REFINE_RUN)
+    return next((run for run in runs if run.number == wanted), runs[-1])
+
+
+def _chosen_entry(run: Run) -> Entry | None:
+    """The design that is shown before and after; the most promising one without a choice of the user's."""
+    wanted = st.session_state.get(state.REFINE_DESIGN)
+    done = run.done
+    return next((entry for entry in done if entry.index == wanted), done[0] if done else None)
+
+
+def _target(run: Run) -> str:
+    return widgets.target_text(run.designs.targets)
+
+
+def _label(run: Run) -> str:
+    return (
+        f"{run.number}: {_target(run)}; {len(run.entries)} of {len(run.designs.component)} designs of "
+        f"{run.designs.size}³, {run.origin}; within {100 * run.tolerance:g} %"
+    )
+
+
+def _cancel(run: Run) -> None:
+    """Give up what is unfinished, but for what another refinement of this session waits for too."""
+    runs = state.refinements()
+    others = {
+        entry.task.name
+        for one in runs
+        if one.number != run.number
+        for entry in one.entries
+        if entry.unfinished
+    }
+    tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in others]
+    state.solver().cancel(state.session_name(), tasks)
+    state.set_refinements([cancelled(one) if one.number == run.number else one for one in runs])
+
+
+def _summary(run: Run) -> None:
+    """The line above the curves: how many are there, what it took, how far it is."""
+    total, ended = len(run.entries), sum(not entry.unfinished for entry in run.entries)
+    done = run.done
+    best = min(done, key=lambda entry: entry.result.error if entry.result else np.inf, default=None)
+    with st.container(key="summary-refined"):
+        first, second, third, fourth = st.columns([2, 2, 2, 3])
+    first.metric(
+        "On target, verified",
+        f"{len(run.reached)}/{total}",
+        delta=f"all within {100 * run.tolerance:g} %",
+        help=VERIFIED_HELP,
+        **widgets.PLAIN,
+    )
+    second.metric(
+        "Solves",
+        str(run.solves),
+        delta=f"median {np.median([entry.solves for entry in done]):g} a design" if done else "so far",
+        help="Every solve counts, the verification among them; all designs together.",
+        **widgets.PLAIN,
+    )
+    third.metric(
+        "Best, verified",
+        "…" if best is None or best.result is None else f"{100 * best.result.error:.2f} %",
+        delta="off target" if best is None else f"off target, design #{best.index + 1}",
+        help="Largest relative distance of a targeted property.",
+        **widgets.PLAIN,
+    )
+    fourth.metric("Refinement", "at work" if run.unfinished else "finished")
+    words = [entry.status.split(" after")[0] for entry in run.entries]
+    fourth.progress(
+        ended / total, text=", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    )
+
+
+def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> None:
+    """One refined design: both volumes, all figures, and what can be done with it."""
+    st.selectbox(
+        "Before and after",
+        [one.index for one in run.done],
+        format_func={one.index: f"Design #{one.index + 1}, {one.status}" for one in run.done}.__getitem__,
+        key=state.REFINE_DESIGN,
+        persist_state="session",
+    )
+    with st.container(key="refined-panes"):
+        view, figures = st.columns([7, 6], gap="medium")
+    with view:
+        _gallery(run, entry, found)
+    with figures:
+        table = comparison_table(run, entry)
+        digits = {"Before, solver": "%.3f", "After, verified": "%.3f", "Error [%]": "%.2f"}
+        config: dict[Any, Any] = {name: st.column_config.NumberColumn(format=f) for name, f in digits.items()}
+        st.dataframe(table, hide_index=True, key="refined-table", placeholder="–", column_config=config)
+        usual = "–" if run.usual is None else f"{run.usual:.4f}"
+        with st.container(key="summary-changes"):
+            first, second = st.columns(2)
+        first.metric("Voxels changed", f"{100 * found.changed:.2f} %", delta="highlighted", **widgets.PLAIN)
+        second.metric(
+            "Two-point statistics moved",
+            f"{found.moved:.4f}",
+            delta=f"within a component: {usual}",
+            help="Root mean square change of the two-point correlation over all lags [-]; below, the mean "
+            "of it between two shown designs of one component.",
+            **widgets.PLAIN,
+        )
+        _actions(checkpoint, run, entry, found)
+    with st.expander("Mesh check of the refined design: the cell refined by two"):
+        volume_panels.mesh_panel(found.volume, checkpoint.model.materials)
+
+
+def _gallery(run: Run, entry: Entry, found: Refinement) -> None:
+    names = [name for name in PROPERTIES if name in run.designs.targets]
+    names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
+    columns = [PROPERTIES.index(name) for name in names]
+    before = entry.task.volume
+    rows = {
+        "predicted": run.designs.mean[entry.index],
+        "solver": entry.progress.history[0].properties,
+        "verified": np.diag(found.stiffness),
+    }
+    lines = {
+        label: Line(
+            label=label,
+            values=[f"{values[j]:.1f}" for j in columns],
+            kind="predicted" if label == "predicted" else "solver",
+        )
+        for label, values in rows.items()
+    }
+    volume_gallery(
+        state.REFINED_VIEW,
+        [before, found.volume],
+        [Row(panels=[0, 1], color=COMPONENT_COLORS[0])],
+        [
+            Caption(title="before", columns=names, lines=[lines["predicted"], lines["solver"]]),
+            Caption(title="after", badge=entry.status, columns=names, lines=[lines["verified"]]),
+        ],
+        marked=[before ^ found.volume] * 2,
+    )
+
+
+def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> None:
+    """What can be done with a refined design."""
+    name = f"design #{entry.index + 1}"
+    with st.container(horizontal=True):
+        pinned = state.is_in_shortlist(found.volume)
+        label = (
+            "Take the refined one out of the shortlist" if pinned else "Add the refined one to the shortlist"
+        )
+        if st.button(label):
+            state.toggle_in_shortlist(_item(checkpoint, run, entry, found))
+            st.rerun()
+        if st.button("Open the refined one in Predict"):
+            state.show_volume(f"{name} refined, {run.origin}", found.volume)
+            st.switch_page("pages/predict.py")
+
+
+def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
+    """A refined design as it is put aside."""
+    shown = state.ShownVolume(name="", volume=found.volume)
+    predicted = state.predict_volume(checkpoint, shown)
+    component = int(run.designs.component[entry.index])
+    return ShortlistItem(
+        name=f"#{entry.index + 1} refined, {_target(run)}",
+        volume=found.volume,
+        origin=f"refined from design #{entry.index + 1}, component {component + 1}, {run.origin}: "
+        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {found.solves} solves, verified",
+        targets=run.designs.targets,
+        mean=predicted.mean[0],
+        std=predicted.std[0],
+        stiffness=found.stiffness,
+        latent=run.designs.latent[entry.index].astype(np.float64),
+        component=component,
+        seed=run.designs.seed,
+        checkpoint=run.designs.checkpoint,
+    )

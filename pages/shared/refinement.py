@@ -1,0 +1,269 @@
+"""Refinements that a session asked for, as plain data: what was asked, how far it is, tables and files of it.
+
+Free of any user interface. A run brings designs of one target onto it, the most promising first; it keeps
+what it saw of its tasks, so that nothing is lost when the solver's queue forgets them.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pages.shared.figures_refine import Curve
+from pages.shared.tasks import Progress, RefineTask, Task
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs, save_designs, with_volumes
+from vaereg.elasticity import PROPERTIES
+from vaereg.refine import Refinement, within_component
+from vaereg.targets import TARGETS, interval
+
+__all__ = [
+    "Entry",
+    "MAX_RUNS",
+    "Run",
+    "add_run",
+    "begin_run",
+    "cancelled",
+    "comparison_table",
+    "curves",
+    "refined_file",
+    "refreshed",
+    "run_table",
+]
+
+MAX_RUNS = 8
+"""Runs that a session keeps."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Entry:
+    """One design of a run."""
+
+    index: int
+    """Place among the designs, from 0."""
+    task: RefineTask
+    progress: Progress = Progress(status="waiting")
+    """As it was seen last."""
+    cancelled: bool = False
+    """Whether the user ended it before it was through."""
+
+    @property
+    def result(self) -> Refinement | None:
+        """What was found, once it is done."""
+        return self.progress.result if isinstance(self.progress.result, Refinement) else None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the solver has, or will have, work with it."""
+        return not self.cancelled and self.progress.status in ("waiting", "running")
+
+    @property
+    def solves(self) -> int:
+        """Solves so far."""
+        return len(self.progress.history)
+
+    @property
+    def status(self) -> str:
+        """In words."""
+        if self.cancelled:
+            return "cancelled"
+        if self.result is None:
+            return self.progress.status
+        return "reached" if self.result.converged else f"not reached after {self.solves} solves"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Run:
+    """Designs of one target that are brought onto it."""
+
+    number: int
+    """Counts the runs of a session, from 1."""
+    designs: Designs
+    """All designs that were shown when it was asked for."""
+    origin: str
+    """What the designs are, in words, such as "seed 3"."""
+    tolerance: float
+    """Relative distance that counts as reached [-]."""
+    max_solves: int
+    """Largest number of solves of a design."""
+    entries: tuple[Entry, ...]
+    """The designs that were chosen, the most promising first."""
+    usual: float | None
+    """Mean distance of the two-point statistics of two shown designs of one component [-], or None."""
+
+    @property
+    def name(self) -> str:
+        """Equal for runs that ask for the same."""
+        return " ".join(sorted(entry.task.name for entry in self.entries))
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the solver is, or will be, at work on it."""
+        return any(entry.unfinished for entry in self.entries)
+
+    @property
+    def done(self) -> list[Entry]:
+        """The designs that are through, reached or not."""
+        return [entry for entry in self.entries if entry.result is not None]
+
+    @property
+    def reached(self) -> list[Entry]:
+        """The designs that are on target."""
+        return [entry for entry in self.entries if entry.result is not None and entry.result.converged]
+
+    @property
+    def solves(self) -> int:
+        """Solves of all designs so far."""
+        return sum(entry.solves for entry in self.entries)
+
+
+def begin_run(
+    checkpoint: Checkpoint,
+    designs: Designs,
+    chosen: Sequence[int],
+    *,
+    number: int,
+    origin: str,
+    tolerance: float,
+    max_solves: int,
+) -> Run:
+    """What is to be done to bring designs onto their target.
+
+    Args:
+        checkpoint: Whose materials count.
+        designs: What is shown.
+        chosen: Which of them, from 0; all where none is.
+        number: Of the run in its session.
+        origin: What the designs are, in words.
+        tolerance: Relative distance that counts as reached [-].
+        max_solves: Largest number of solves of a design.
+    """
+    wanted = np.array(sorted(chosen) or range(len(designs.component)))
+    order = wanted[np.argsort(designs.error[wanted], kind="stable")]
+    return Run(
+        number=number,
+        designs=designs,
+        origin=origin,
+        tolerance=tolerance,
+        max_solves=max_solves,
+        entries=tuple(
+            Entry(
+                index=index,
+                task=RefineTask(
+                    volume=designs.microstructures[index],
+                    targets=designs.targets,
+                    materials=checkpoint.model.materials,
+                    tolerance=tolerance,
+                    max_solves=max_solves,
+                ),
+            )
+            for index in order.tolist()
+        ),
+        usual=within_component(designs.microstructures, designs.component),
+    )
+
+
+def add_run(runs: Sequence[Run], run: Run) -> list[Run]:
+    """Runs with a new one at the end, in place of one that asked for the same; few finished ones are kept."""
+    kept = [one for one in runs if one.name != run.name]
+    surplus = [one for one in kept if not one.unfinished][: max(0, len(kept) + 1 - MAX_RUNS)]
+    return [*(one for one in kept if one not in surplus), run]
+
+
+def refreshed(run: Run, look: Callable[[Task], Progress | None]) -> Run:
+    """A run with what the queue knows of it now; what the queue does not know any more is ended."""
+    entries = []
+    for entry in run.entries:
+        if entry.unfinished:
+            seen = look(entry.task)
+            entry = replace(entry, cancelled=True) if seen is None else replace(entry, progress=seen)
+        entries.append(entry)
+    return replace(run, entries=tuple(entries))
+
+
+def cancelled(run: Run) -> Run:
+    """A run whose unfinished designs are given up; solves that were seen stay."""
+    return replace(run, entries=tuple(replace(e, cancelled=e.cancelled or e.unfinished) for e in run.entries))
+
+
+def curves(run: Run) -> list[Curve]:
+    """Largest error against solves of every design, for the figure."""
+    return [
+        Curve(
+            title=f"#{entry.index + 1}",
+            status=entry.status,
+            errors=[step.error for step in entry.progress.history],
+            component=int(run.designs.component[entry.index]),
+            verified=entry.result is not None,
+        )
+        for entry in run.entries
+    ]
+
+
+def run_table(run: Run) -> pd.DataFrame:
+    """A line per design: status, solves, errors, what changed."""
+    rows = []
+    for entry in run.entries:
+        history, found = entry.progress.history, entry.result
+        rows.append(
+            {
+                "Design": f"#{entry.index + 1}",
+                "Component": int(run.designs.component[entry.index]) + 1,
+                "Status": entry.status,
+                "Solves": entry.solves,
+                "Largest error before, solver [%]": 100 * history[0].error if history else np.nan,
+                "Largest error after, verified [%]": 100 * found.error if found else np.nan,
+                "Voxels changed [%]": 100 * found.changed if found else np.nan,
+                "Two-point statistics moved [-]": found.moved if found else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
+    """Every quantity of a design that is through, before and after, with its error; each with its unit."""
+    found = entry.result
+    if found is None:
+        raise ValueError("expected a design that is through, got one that is not")
+    before = [*entry.progress.history[0].properties, entry.task.volume.mean()]
+    after = [*np.diag(found.stiffness), found.volume.mean()]
+    rows = []
+    for name, old, new in zip(TARGETS, before, after, strict=True):
+        ends = interval(run.designs.targets[name]) if name in run.designs.targets else None
+        error = np.nan
+        if ends is not None:
+            error = 100 * max(ends[0] - new, new - ends[1], 0.0) / (0.5 * sum(ends))
+        rows.append(
+            {
+                "Property": f"{name} [GPa]" if name in PROPERTIES else "volume fraction [-]",
+                "Target": "free" if ends is None else " to ".join(f"{end:g}" for end in dict.fromkeys(ends)),
+                "Before, solver": float(old),
+                "After, verified": float(new),
+                "Error [%]": error,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
+    """The designs that are through as `designs.h5`, with verified stiffness and solves."""
+    done = run.done
+    results = [entry.result for entry in done if entry.result is not None]
+    designs = with_volumes(
+        checkpoint,
+        run.designs,
+        np.stack([result.volume for result in results]),
+        [entry.index for entry in done],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "designs.h5"
+        save_designs(
+            path,
+            designs,
+            stiffness=np.stack([result.stiffness for result in results]),
+            solves=np.array([result.solves for result in results], dtype=np.int64),
+        )
+        return path.read_bytes()

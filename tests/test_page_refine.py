@@ -1,0 +1,247 @@
+"""Refinement in the Design page with a tiny checkpoint: empty, at work, done, cancelled, other pages."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from manual import ManualExecutor
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import background, state, tasks
+from vaereg.checkpoint import Checkpoint
+from vaereg.elasticity import PROPERTIES
+from vaereg.homogenization import HomogenizationResult, homogenize
+from vaereg.mesh import MeshCheck
+from vaereg.targets import TARGETS
+
+APP = Path(__file__).parents[1] / "app.py"
+STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
+SOLVED = HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
+
+
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch) -> ManualExecutor:
+    """Works when it is told to; what is shown is solved at once and badly, refinements are true."""
+    executor = ManualExecutor()
+    monkeypatch.setattr(background, "homogenize", lambda *args, **kwargs: SOLVED)
+    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
+    return executor
+
+
+@pytest.fixture
+def app(
+    executor: ManualExecutor,
+    tiny_checkpoint_path: Path,
+    tiny_checkpoint: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[AppTest]:
+    """Three designs whose C11 is to be as the middle of the training data."""
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
+    for name in TARGETS:
+        app.query_params[state.mode_key(name)] = "value" if name == "C11" else "free"
+    app.query_params["C11"] = f"{middle[0]:.1f}"
+    app.query_params[state.COUNT] = "3"
+    app.run()
+    executor.finish()
+    yield app.run()
+    st.cache_resource.clear()
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    (button,) = [button for button in app.button if button.label.startswith(label)]
+    return button.click().run()
+
+
+def metric(app: AppTest, label: str) -> Any:  # noqa: ANN401
+    (found,) = [metric.value for metric in app.metric if metric.label == label]
+    return found
+
+
+def statuses(app: AppTest) -> list[str]:
+    (table,) = [table.value for table in app.dataframe if "Status" in table.value.columns]
+    return table["Status"].tolist()
+
+
+def galleries(app: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore
+
+
+def has_button(app: AppTest, label: str) -> bool:
+    return any(button.label.startswith(label) for button in app.button)
+
+
+def test_at_first_the_page_says_what_to_do(app: AppTest) -> None:
+    assert not app.exception
+    assert any("Nothing has been refined yet" in caption.value for caption in app.caption)
+    assert has_button(app, "Refine 3 designs") and not has_button(app, "Cancel")
+    assert len(galleries(app)) == 1
+    app.multiselect[0].set_value([1]).run()
+    assert has_button(app, "Refine 1 design")
+
+
+def test_designs_are_refined_in_the_background(app: AppTest, executor: ManualExecutor) -> None:
+    app.number_input(state.REFINE_TOLERANCE).set_value(2.0)
+    press(app, "Refine 3 designs")
+    assert not app.exception
+    assert metric(app, "Refinement") == "at work"
+    assert statuses(app) == ["running", "running", "waiting"]  # two workers, in order of promise
+    executor.step()
+    app.run()
+    assert metric(app, "Solves") == "1"
+    executor.finish()
+    app.run()
+    assert not app.exception
+    assert metric(app, "Refinement") == "finished"
+    assert statuses(app) == ["reached"] * 3
+    assert metric(app, "On target, verified") == "3/3"
+    assert not has_button(app, "Cancel")
+
+    shown = galleries(app)[1]
+    assert len(shown["panels"]) == 2 and shown["marks"] is not None
+    assert [line["label"] for line in shown["panels"][0]["lines"]] == ["predicted", "solver"]
+    assert [line["label"] for line in shown["panels"][1]["lines"]] == ["verified"]
+    (table,) = [t.value for t in app.dataframe if "After, verified" in t.value.columns]
+    assert table["Error [%]"][0] <= 2.0
+
+    press(app, "Add the refined one to the shortlist")
+    (item,) = app.session_state["shortlist"]
+    assert item.origin.startswith("refined from design #")
+    np.testing.assert_allclose(item.stiffness, homogenize(item.volume).stiffness, rtol=1e-7, atol=1e-6)
+    assert item.stiffness[0, 0] == pytest.approx(item.targets["C11"], rel=0.0201)
+    assert item.checkpoint and item.latent is not None
+    assert has_button(app, "Take the refined one out")
+
+
+def test_a_refinement_can_be_cancelled(app: AppTest, executor: ManualExecutor) -> None:
+    press(app, "Refine 3 designs")
+    executor.step()
+    before = len(executor.order)
+    press(app.run(), "Cancel")
+    assert not app.exception
+    assert statuses(app) == ["cancelled"] * 3
+    assert metric(app, "Refinement") == "finished"
+    assert metric(app, "Solves") == "1"  # what was found stays
+    executor.finish()
+    assert len(executor.order) <= before + 2  # the solves of the moment
+    press(app.run(), "Refine 3 designs")  # once more
+    assert statuses(app)[0] == "running"
+
+
+def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: ManualExecutor) -> None:
+    app.number_input(state.REFINE_SOLVES).set_value(3)
+    app.multiselect[0].set_value([0]).run()
+    press(app, "Refine 1 design")
+    app.switch_page("pages/predict.py").run()
+    executor.finish()
+    app.switch_page("pages/design.py").run()
+    assert not app.exception
+    assert app.number_input(state.REFINE_SOLVES).value == 3
+    assert app.multiselect[0].value == [0]
+    assert metric(app, "Refinement") == "finished"
+    former = galleries(app)[1]["set"]
+    assert not any("another target" in caption.value for caption in app.caption)
+
+    app.slider(state.value_key("C11")).set_value(app.slider(state.value_key("C11")).value + 2.0).run()
+    executor.finish()
+    app.run()
+    assert any("another target" in caption.value for caption in app.caption)
+    assert galleries(app)[1]["set"] == former
+    press(app, "Refine 3 designs")  # another one, which is shown at once; the former can be chosen
+    assert app.selectbox(state.REFINE_RUN).value == 2
+    app.selectbox(state.REFINE_RUN).set_value(1).run()
+    assert galleries(app)[1]["set"] == former
+    assert not app.exception
+
+
+def test_what_two_refinements_want_is_not_cancelled_with_one(app: AppTest, executor: ManualExecutor) -> None:
+    press(app, "Refine 3 designs")
+    app.multiselect[0].set_value([1]).run()
+    press(app, "Refine 1 design")
+    app.selectbox(state.REFINE_RUN).set_value(1).run()
+    press(app, "Cancel")
+    assert statuses(app) == ["cancelled"] * 3
+    app.selectbox(state.REFINE_RUN).set_value(2).run()
+    assert statuses(app)[0] in ("waiting", "running")
+    executor.finish()
+    app.run()
+    assert statuses(app)[0] not in ("waiting", "running", "cancelled")
+
+
+def test_a_full_queue_is_told(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "SESSION_TASKS", 2)
+    press(app, "Refine 3 designs")
+    assert not app.exception
+    assert "queue is full" in app.warning[0].value
+    assert not has_button(app, "Cancel")
+    app.multiselect[0].set_value([0, 1]).run()
+    press(app, "Refine 2 designs")
+    assert not app.warning
+
+
+def test_a_refined_design_gets_a_mesh_check(
+    app: AppTest, executor: ManualExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*args: object, **kwargs: object) -> MeshCheck:
+        finer = HomogenizationResult(stiffness=0.97 * STIFFNESS, iterations=1, residual=0.0, converged=True)
+        return MeshCheck(coarse=SOLVED, fine=finer)
+
+    monkeypatch.setattr(tasks, "mesh_check", check)
+    app.number_input(state.REFINE_SOLVES).set_value(2)
+    app.multiselect[0].set_value([2]).run()
+    press(app, "Refine 1 design")
+    executor.finish()
+    press(app.run(), "Check the mesh")
+    assert has_button(app, "Cancel the mesh check")
+    executor.finish()
+    app.run()
+    assert not app.exception
+    (table,) = [table.value for table in app.dataframe if "Refined by two [GPa]" in table.value.columns]
+    np.testing.assert_allclose(table["Change [%]"], -3.0)
+
+
+def test_more_like_one_design_and_back(app: AppTest, executor: ManualExecutor) -> None:
+    every = galleries(app)[0]
+    press(app, "More like this")
+    executor.finish()
+    app.run()
+    assert not app.exception
+    own = galleries(app)[0]
+    assert own["set"] != every["set"] and len(own["panels"]) == 3 and len(own["rows"]) == 1
+    assert not has_button(app, "More like this")
+    press(app, "Add to the shortlist")
+    assert "draw 1 of design #" in app.session_state["shortlist"][0].origin
+    press(app, "Other realisations")
+    assert galleries(app)[0]["set"] not in (every["set"], own["set"])
+    press(app, "Refine 3 designs")
+    assert "draw 2 of design #" in app.selectbox(state.REFINE_RUN).format_func(1)
+    press(app, "Back to all designs")
+    assert not app.exception
+    assert galleries(app)[0]["set"] == every["set"]
+    press(app, "More like this")
+    app.number_input(state.SEED).set_value(4).run()  # other designs
+    assert has_button(app, "More like this")
+
+
+def test_the_nearest_reachable_target_can_be_used(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    for index, name in enumerate(PROPERTIES):
+        low, high = tiny_checkpoint.property_ranges[name]
+        app.segmented_control(key=state.mode_key(name)).set_value("value" if index else "range")
+        app.run()
+        if index:
+            app.slider(state.value_key(name)).set_value(round(high - 0.1 if index < 3 else low + 0.1, 1))
+        else:
+            app.slider(state.range_key(name)).set_value((round(low + 0.1, 1), round(high - 0.1, 1)))
+    app.run()
+    assert app.title[0].value.startswith("No designs")
+    ends = app.slider(state.range_key("C11")).value
+    press(app, "Use the nearest reachable target")
+    assert not app.exception and not app.warning
+    assert app.title[0].value.startswith("Designs for")
+    assert app.slider(state.range_key("C11")).value == ends  # the nearest lies in it

@@ -1,0 +1,207 @@
+"""Refinements of a session as plain data: order, status, what is kept, tables, file and figure."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pages.shared import refinement
+from pages.shared.figures_refine import Curve, convergence_figure
+from pages.shared.refinement import (
+    Run,
+    add_run,
+    begin_run,
+    cancelled,
+    comparison_table,
+    curves,
+    refined_file,
+    refreshed,
+    run_table,
+)
+from pages.shared.tasks import Progress, Task
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs, design
+from vaereg.homogenization import homogenize
+from vaereg.refine import Refinement, Step, within_component
+from vaereg.storage import read_designs
+
+
+@pytest.fixture(scope="module")
+def designs(tiny_checkpoint: Checkpoint) -> Designs:
+    middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
+    targets = {"C11": float(middle[0]), "C22": (float(0.9 * middle[1]), float(1.1 * middle[1]))}
+    return design(tiny_checkpoint, targets, 6, 16)
+
+
+@pytest.fixture
+def begin(tiny_checkpoint: Checkpoint, designs: Designs) -> Callable[..., Run]:
+    def begin(number: int = 1, *chosen: int, tolerance: float = 0.02) -> Run:
+        return begin_run(
+            tiny_checkpoint,
+            designs,
+            chosen,
+            number=number,
+            origin="seed 0",
+            tolerance=tolerance,
+            max_solves=9,
+        )
+
+    return begin
+
+
+def steps(*errors: float) -> tuple[Step, ...]:
+    return tuple(
+        Step(solves=i, error=error, properties=np.arange(6.0) + i, flipped=3, iterations=9)
+        for i, error in enumerate(errors, 1)
+    )
+
+
+def finished(task: Task, error: float = 0.01) -> Progress:
+    """A result for a task: its volume with one voxel changed, and the solver's stiffness of it."""
+    volume = task.volume.copy()
+    volume[0, 0, 0] ^= 1
+    result = Refinement(
+        volume=volume,
+        stiffness=homogenize(volume).stiffness,
+        error=error,
+        converged=error <= 0.02,
+        solves=3,
+        history=steps(0.3, 0.1, error),
+        changed=1 / volume.size,
+        moved=0.004,
+    )
+    return Progress(status="done", history=result.history, result=result)
+
+
+def test_the_most_promising_is_first(begin: Callable[..., Run], designs: Designs) -> None:
+    run = begin()
+    assert sorted(entry.index for entry in run.entries) == list(range(6))
+    promise = [designs.error[entry.index] for entry in run.entries]
+    assert promise == sorted(promise)
+    assert run.usual == within_component(designs.microstructures, designs.component)
+    assert sorted(entry.index for entry in begin(1, 4, 2).entries) == [2, 4]
+    for entry in run.entries:
+        assert entry.task.targets == designs.targets
+        np.testing.assert_array_equal(entry.task.volume, designs.microstructures[entry.index])
+        assert (entry.task.tolerance, entry.task.max_solves) == (0.02, 9)
+
+
+def test_what_was_seen_is_kept(begin: Callable[..., Run]) -> None:
+    """The queue forgets finished tasks in the end; the session does not, and asks no more."""
+    run = begin(1, 0, 1, 2, 3)
+    names = [entry.task.name for entry in run.entries]
+    known = {
+        names[0]: finished(run.entries[0].task),
+        names[1]: finished(run.entries[1].task, 0.05),
+        names[2]: Progress(status="running", history=steps(0.3)),
+        names[3]: Progress(status="failed", error=RuntimeError("no")),
+    }
+    run = refreshed(run, lambda task: known.get(task.name))
+    assert [entry.status for entry in run.entries] == [
+        "reached",
+        "not reached after 3 solves",
+        "running",
+        "failed",
+    ]
+    assert (run.solves, len(run.reached), len(run.done), run.unfinished) == (7, 1, 2, True)
+    run = refreshed(run, lambda task: None)
+    assert [entry.status for entry in run.entries][2] == "cancelled"
+    assert (run.solves, len(run.done), run.unfinished) == (7, 2, False)
+
+
+def test_cancelling_keeps_what_was_found(begin: Callable[..., Run]) -> None:
+    run = begin(1, 0, 1)
+    first = run.entries[0].task.name
+    run = refreshed(run, lambda task: finished(task) if task.name == first else Progress(status="waiting"))
+    run = cancelled(run)
+    assert [entry.status for entry in run.entries] == ["reached", "cancelled"]
+    assert not run.unfinished
+    assert refreshed(run, finished).solves == run.solves  # what goes on for another session is not ours
+
+
+def test_runs_are_few_and_different(begin: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refinement, "MAX_RUNS", 2)
+    first, second, third = (begin(i, tolerance=0.01 * i) for i in (1, 2, 3))
+    again = begin(4, tolerance=0.01)
+    assert [run.number for run in add_run([first, second], again)] == [2, 4]
+    assert [run.number for run in add_run([first, second], third)] == [1, 2, 3]  # all at work
+    assert [run.number for run in add_run([first, cancelled(second)], third)] == [1, 3]
+
+
+def test_tables_say_what_changed(begin: Callable[..., Run], designs: Designs) -> None:
+    run = begin(1, 0, 1)
+    with pytest.raises(ValueError, match="through"):
+        comparison_table(run, run.entries[0])
+    first = run.entries[0].task.name
+    run = refreshed(run, lambda task: finished(task) if task.name == first else Progress(status="waiting"))
+    entry = run.entries[0]
+    assert entry.result is not None
+    first_row, second_row = run_table(run).to_dict("records")
+    assert (first_row["Status"], second_row["Status"]) == ("reached", "waiting")
+    assert first_row["Largest error before, solver [%]"] == pytest.approx(30.0)
+    assert first_row["Largest error after, verified [%]"] == pytest.approx(1.0)
+    assert np.isnan(second_row["Largest error after, verified [%]"])
+    assert first_row["Voxels changed [%]"] == pytest.approx(100 / 16**3)
+    rows = {row["Property"]: row for row in comparison_table(run, entry).to_dict("records")}
+    assert len(rows) == 7 and all("[" in name for name in rows)
+    row = rows["C11 [GPa]"]
+    assert row["After, verified"] == entry.result.stiffness[0, 0]
+    wanted = designs.targets["C11"]
+    assert isinstance(wanted, float)
+    assert row["Error [%]"] == pytest.approx(100 * abs(row["After, verified"] / wanted - 1))
+    assert " to " in rows["C22 [GPa]"]["Target"]
+    assert rows["C33 [GPa]"]["Target"] == "free"
+    assert np.isnan(rows["C33 [GPa]"]["Error [%]"])
+    assert rows["volume fraction [-]"]["After, verified"] == entry.result.volume.mean()
+
+
+def test_the_file_holds_what_is_through(
+    begin: Callable[..., Run], tiny_checkpoint: Checkpoint, designs: Designs, tmp_path: Path
+) -> None:
+    run = begin()
+    left = run.entries[2].task.name
+    run = cancelled(
+        refreshed(run, lambda task: Progress(status="waiting") if task.name == left else finished(task))
+    )
+    path = tmp_path / "refined.h5"
+    path.write_bytes(refined_file(tiny_checkpoint, run))
+    stored = read_designs(path)
+    assert len(stored) == 5
+    assert stored.stiffness is not None and stored.solves is not None
+    assert stored.solves.tolist() == [3] * 5
+    assert stored.target == designs.targets
+    for place, entry in enumerate(run.done):
+        assert entry.result is not None
+        np.testing.assert_array_equal(stored.microstructures[place], entry.result.volume)
+        np.testing.assert_array_equal(stored.stiffness[place], entry.result.stiffness)
+        np.testing.assert_array_equal(stored.latent[place], designs.latent[entry.index])
+        assert stored.component[place] == designs.component[entry.index]
+        assert not np.array_equal(stored.predicted[place], designs.mean[entry.index])
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_the_figure_has_a_panel_for_each_design(count: int) -> None:
+    shown = [
+        Curve(title=f"#{i + 1}", status="reached", errors=[0.2, 0.0], component=i, verified=True)
+        for i in range(count)
+    ]
+    waiting = Curve(title="#99", status="waiting", errors=[], component=0, verified=False)
+    figure = convergence_figure([*shown, waiting], 0.01).to_plotly_json()
+    lines = [trace for trace in figure["data"] if trace["mode"] == "lines+markers"]
+    assert len(lines) == count + 1
+    assert len({trace.get("xaxis") for trace in lines}) == count + 1
+    assert list(lines[0]["customdata"]) == [20.0, 0.0]
+    assert min(lines[0]["y"]) > 0.0  # drawn on a logarithmic axis
+    assert list(lines[0]["marker"]["symbol"]) == ["circle", "diamond"]
+    assert figure["layout"]["yaxis"]["type"] == "log"
+    texts = [annotation["text"] for annotation in figure["layout"]["annotations"]]
+    assert "<b>#99</b>  waiting" in texts and "largest error [%]" in texts
+    assert any("tolerance 1 %" in text for text in texts)
+
+
+def test_curves_are_those_of_the_run(begin: Callable[..., Run]) -> None:
+    run = refreshed(begin(1, 3), finished)
+    (curve,) = curves(run)
+    assert (curve.title, curve.status, curve.verified) == ("#4", "reached", True)
+    assert list(curve.errors) == [0.3, 0.1, 0.01]
