@@ -100,7 +100,8 @@ if problem:
 st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.hash[:10]}`")
 
 try:
-    prediction = state.predict_volume(checkpoint, shown)
+    with st.spinner("Predicting …", show_time=True):
+        prediction = state.predict_volume(checkpoint, shown.volume)
 except ValueError as error:
     st.error(state.sentence(str(error)))
     st.stop()

@@ -30,6 +30,7 @@ LEVELS = {
     "networks": 1,
     "prior": 1,
     "reach": 0,
+    "records": 0,
     "formats": 1,
     "matlab": 0,
     "meshes": 1,

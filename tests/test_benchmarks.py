@@ -1,5 +1,6 @@
 """docs/ holds what the benchmarks measured: the page is made from their files, not typed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,26 @@ def test_data_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:
     for name in ("families.png", "closure.png"):
         assert (ROOT / "docs" / name).stat().st_size < 500_000
     assert (tmp_path / "families.png").stat().st_size > 10_000
+
+
+def test_refinement_page_is_made_from_a_record(tmp_path: Path) -> None:
+    runs = [
+        {"kind": "three", "start": "design", "errors": [0.06, 0.02, 0.009]},
+        {"kind": "three", "start": "graded", "errors": [0.7, 0.4], "error_of_the_cut": 0.5},
+    ]
+    record = {
+        "benchmark": "refinement",
+        "date": "today",
+        "hardware": {"processor": "any", "cores": 2, "memory_gib": 8, "load_average": [0.5, 0.5, 0.5]},
+        "versions": {"python": "3.11"},
+        "settings": {"designs": 12, "max_solves": {"search": 60, "latent": 20, "graded": 40}},
+        "figures": runs,
+    }
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    command = [sys.executable, str(ROOT / "benchmarks" / "refinement_report.py")]
+    command += ["--record", str(tmp_path / "record.json"), "--out", str(tmp_path / "refinement.md")]
+    environment = {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": str(tmp_path)}
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
+    text = (tmp_path / "refinement.md").read_text(encoding="utf-8")
+    assert "| C11, C22, C33 | design of the model | 1 | 2 | 2 | 3 | 100% | 0.90% |" in text
+    assert (tmp_path / "refinement.png").stat().st_size > 5000

@@ -1,18 +1,17 @@
 """The Design page, empty and filled, with a tiny checkpoint: inputs, messages, files; never a traceback."""
 
 import json
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
+from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import background, design_view, state, widgets
+from pages.shared import design_view, state, widgets
 from pages.shared.background import Outcome
 from pages.shared.closure import closure_figure, default_axes
 from pages.shared.figures import design_figure, prediction_figure
@@ -23,26 +22,6 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.homogenization import HomogenizationResult
 from vaereg.storage import read_designs
 from vaereg.targets import TARGETS, Target, check_reachable, check_targets, interval
-
-APP = Path(__file__).parents[1] / "app.py"
-STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
-
-
-@pytest.fixture
-def app(tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    """The app with the tiny checkpoint and a solver in this process that answers at once."""
-
-    def solve(*args: object, **kwargs: object) -> HomogenizationResult:
-        return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
-
-    executor = ThreadPoolExecutor(2)
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
-    monkeypatch.setattr(background, "homogenize", solve)
-    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
-    st.cache_resource.clear()
-    yield AppTest.from_file(str(APP), default_timeout=120)
-    executor.shutdown()
-    st.cache_resource.clear()
 
 
 @pytest.fixture

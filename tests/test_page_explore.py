@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import map_state
+from pages.shared import map_state, state
 from pages.shared.figures_maps import MAX_POINTS, Shade, drawn_points, histogram_figure, map_figure
 from pages.shared.places import sample_key, sample_number, typical_samples
 from vaereg.checkpoint import Checkpoint, save_checkpoint
@@ -47,7 +47,7 @@ def galleries(app: AppTest) -> list[dict[str, Any]]:
 
 def choose(app: AppTest, *keys: str) -> AppTest:
     """Choose places as the map does; AppTest cannot click into a figure."""
-    app.session_state["explored"] = map_state.Explored(chosen=keys)
+    app.session_state[state.EXPLORED] = map_state.Explored(chosen=keys)
     return app.run()
 
 
@@ -101,21 +101,21 @@ def test_a_sample_becomes_the_end_of_a_walk(page: AppTest) -> None:
     (button,) = [button for button in page.button if button.label == "Walk to here"]
     button.click().run()
     assert not page.exception
-    assert page.selectbox(map_state.WALK_ENDS[1]).value == sample_key(7)
+    assert page.selectbox(state.WALK_ENDS[1]).value == sample_key(7)
     assert "to sample 7" in galleries(page)[-1]["rows"][0]["note"]
 
 
 def test_steps_and_realisations_change_the_walk(page: AppTest) -> None:
     first = galleries(page)[-1]["set"]
-    page.slider(map_state.WALK_STEP).set_value(3).run()
+    page.slider(state.WALK_STEP).set_value(3).run()
     second = galleries(page)[-1]["set"]
-    page.number_input(map_state.WALK_SEED).set_value(4).run()
+    page.number_input(state.WALK_SEED).set_value(4).run()
     assert len({first, second, galleries(page)[-1]["set"]}) == 3
     assert not page.exception
 
 
 def test_a_walk_along_an_axis(page: AppTest) -> None:
-    (kind,) = [group for group in page.segmented_control if group.key == map_state.WALK_KIND]
+    (kind,) = [group for group in page.segmented_control if group.key == state.WALK_KIND]
     kind.set_value("Along a principal axis").run()
     assert not page.exception
     badges = [panel["badge"] for panel in galleries(page)[-1]["panels"]]
@@ -123,10 +123,10 @@ def test_a_walk_along_an_axis(page: AppTest) -> None:
 
 
 def test_every_colour_and_plane_is_drawn(page: AppTest) -> None:
-    (plane,) = [group for group in page.segmented_control if group.key == map_state.PLANE]
+    (plane,) = [group for group in page.segmented_control if group.key == state.MAP_PLANE]
     plane.set_value("UMAP").run()
     for name in ("C11 [GPa]", "volume fraction [-]", "component"):
-        page.selectbox(map_state.SHADE).set_value(name).run()
+        page.selectbox(state.MAP_SHADE).set_value(name).run()
         assert not page.exception
 
 

@@ -1,8 +1,6 @@
 """The Predict page with a tiny checkpoint, empty and filled: uploads, choices, messages; no traceback."""
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,36 +8,18 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import streamlit as st
+from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import background
 from pages.shared.figures_volume import grey_figure, place_figure, young_figure
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators import gaussian_field
-from vaereg.homogenization import HomogenizationResult
 from vaereg.segmentation import histogram
-
-APP = Path(__file__).parents[1] / "app.py"
-STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 
 
 @pytest.fixture
-def page(tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    """The page with the tiny checkpoint and a solver in this process that answers at once."""
-
-    def solve(*args: object, **kwargs: object) -> HomogenizationResult:
-        return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
-
-    executor = ThreadPoolExecutor(2)
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
-    monkeypatch.setattr(background, "homogenize", solve)
-    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
-    st.cache_resource.clear()
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    yield app.switch_page("pages/predict.py").run()
-    executor.shutdown()
-    st.cache_resource.clear()
+def page(app: AppTest) -> AppTest:
+    return app.switch_page("pages/predict.py").run()
 
 
 def gallery(page: AppTest) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal
 from torch import Tensor, distributions
 
 from vaereg.prior import ConditionalMixture, MixturePrior, PropertyMixture
@@ -166,15 +166,10 @@ def property_mixture() -> PropertyMixture:
     )
 
 
-def test_the_density_of_properties_is_a_sum_of_gaussians(rng: np.random.Generator) -> None:
-    given, points = property_mixture(), rng.standard_normal((7, 3))
-    parts = [
-        multivariate_normal(*moments).pdf(points)
-        for moments in zip(given.means, given.covariances, strict=True)
-    ]
-    expected = given.weights @ np.array(parts)
-    np.testing.assert_allclose(given.log_density(points), np.log(expected))
-    np.testing.assert_allclose(given.log_density(points[0]), np.log(expected[0]))
+def density(given: PropertyMixture, points: np.ndarray) -> np.ndarray:
+    """p at points of shape (N, T), by SciPy."""
+    parts = zip(given.weights, given.means, given.covariances, strict=True)
+    return np.sum([weight * multivariate_normal(*moments).pdf(points) for weight, *moments in parts], axis=0)
 
 
 AXIS = np.linspace(-9.0, 9.0, 361)
@@ -187,11 +182,9 @@ def test_conditioning_on_two_properties_is_a_slice_of_the_density(fixed: list[bo
     given, mask, values = property_mixture(), np.array(fixed), np.array([0.4, -0.7])
     points = np.empty((len(AXIS), 3))
     points[:, mask], points[:, ~mask] = values, AXIS[:, None]
-    joint = np.exp(given.log_density(points))
-    found = np.exp(given.conditional(mask, values).log_density(AXIS[:, None]))
+    joint = density(given, points)
+    found = density(given.conditional(mask, values), AXIS[:, None])
     np.testing.assert_allclose(found, joint / (joint.sum() * STEP), atol=1e-9)
-    kept = np.exp(given.marginal(mask).log_density(values))
-    np.testing.assert_allclose(kept, joint.sum() * STEP)
 
 
 @pytest.mark.parametrize("index", range(3))
@@ -200,11 +193,9 @@ def test_conditioning_on_one_property_is_a_plane_of_the_density(index: int) -> N
     plane = np.stack(np.meshgrid(AXIS, AXIS, indexing="ij"), -1).reshape(-1, 2)
     points = np.empty((len(plane), 3))
     points[:, mask], points[:, ~mask] = 0.6, plane
-    joint = np.exp(given.log_density(points))
+    joint = density(given, points)
     conditional = given.conditional(mask, np.array([0.6]))
-    np.testing.assert_allclose(
-        np.exp(conditional.log_density(plane)), joint / (joint.sum() * STEP**2), atol=1e-9
-    )
+    np.testing.assert_allclose(density(conditional, plane), joint / (joint.sum() * STEP**2), atol=1e-9)
     assert math.isclose(conditional.weights.sum(), 1.0)
 
 
@@ -233,13 +224,3 @@ def test_samples_of_properties_have_the_moments(rng: np.random.Generator) -> Non
     assert error.max() < 5.0 * math.sqrt(3.0 / count)
     again = given.sample(5, generator=np.random.default_rng(1))
     np.testing.assert_array_equal(again, given.sample(5, generator=np.random.default_rng(1)))
-
-
-@pytest.mark.parametrize("index", range(3))
-def test_quantiles_invert_the_distribution(index: int) -> None:
-    given = property_mixture()
-    levels = (0.01, 0.8)
-    stds = np.sqrt(given.covariances[:, index, index])
-    for level, value in zip(levels, given.quantiles(index, levels), strict=True):
-        below = given.weights @ norm.cdf((value - given.means[:, index]) / stds)
-        assert math.isclose(below, level, abs_tol=1e-12)

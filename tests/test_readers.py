@@ -115,6 +115,7 @@ FILES = {
     "header is code": (npy_header("__import__('os')\n"), "header of a NumPy file, got a damaged one"),
     "header is deep": (npy_header("(" * 9000 + "\n"), "header of a NumPy file, got a damaged one"),
     "header is long": (npy_header(" " * 20_000), "header of a NumPy file, got a damaged one"),
+    "header is cut": (b"\x93NUMPY\x01", r"header of a NumPy file, got 7 bytes \(file truncated\)"),
     "negative": (
         npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-1, -1, 1), }\n"),
         "zero or more",

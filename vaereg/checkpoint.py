@@ -49,10 +49,8 @@ class CheckpointError(RuntimeError):
 class Fitted:
     """What is fitted to a trained model on the training and validation splits."""
 
-    property_limits: NDArray[np.float64]
-    """Smallest and largest property of the training set, shape (2, T) [GPa]."""
     property_quantiles: NDArray[np.float64]
-    """1st and 99th percentile, shape (2, T) [GPa]."""
+    """1st and 99th percentile of the properties of the training set, shape (2, T) [GPa]."""
     known: KnownProperties
     """Properties and volume fractions of the training volumes: what can be had."""
     mixture: PropertyMixture
@@ -147,7 +145,6 @@ def save_checkpoint(
             name: getattr(materials, name) for name in ("e_stiff", "e_soft", "nu_stiff", "nu_soft")
         },
         "weights": model.state_dict(),
-        "property_limits": torch.from_numpy(fitted.property_limits),
         "property_quantiles": torch.from_numpy(fitted.property_quantiles),
         "known": torch.from_numpy(fitted.known.values.astype(np.float32)),
         "mixture_weights": torch.from_numpy(mixture.weights),
@@ -200,7 +197,6 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         guided = GuidedRegressor(len(PROPERTIES))
         guided.load_state_dict(state["guided"])
         fitted = Fitted(
-            property_limits=state["property_limits"].numpy(),
             property_quantiles=state["property_quantiles"].numpy(),
             known=KnownProperties(state["known"].numpy()),
             mixture=PropertyMixture(

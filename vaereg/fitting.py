@@ -92,7 +92,6 @@ def fit(
     spread_factor = _spread_factor(mean, spread, properties[validation])
     disagreement = tier_disagreement(mean, mean * spread * spread_factor, guided_mean)
     return Fitted(
-        property_limits=np.stack([properties[training].min(0), properties[training].max(0)]),
         property_quantiles=np.quantile(properties[training], [0.01, 0.99], axis=0),
         known=KnownProperties(known),
         mixture=PropertyMixture(

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from scipy.stats import norm
 from torch import Tensor, nn
 
 __all__ = ["ConditionalMixture", "MixturePrior", "PropertyMixture"]
@@ -123,7 +122,7 @@ class PropertyMixture:
     """p(c) of the training set as a Gaussian mixture over standardised properties, conditioned in closed
     form.
 
-    Fills in the properties that a user leaves free and says how plausible a target is.
+    Fills in the properties that a user leaves free.
     """
 
     weights: NDArray[np.float64]
@@ -158,42 +157,12 @@ class PropertyMixture:
             covariances=np.array(covariances),
         )
 
-    def marginal(self, kept: NDArray[np.bool_]) -> PropertyMixture:
-        """Mixture over the properties in `kept`, shape (T,), alone."""
-        return PropertyMixture(
-            weights=self.weights,
-            means=self.means[:, kept],
-            covariances=self.covariances[:, kept][:, :, kept],
-        )
-
-    def log_density(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """log p(c), shape (N,), at `values`, shape (N, T)."""
-        logs = [
-            np.log(weight) + _gaussian_log_density(values - mean, covariance)
-            for weight, mean, covariance in zip(self.weights, self.means, self.covariances, strict=True)
-        ]
-        return np.asarray(logsumexp(logs, axis=0))
-
     def sample(self, count: int, *, generator: np.random.Generator) -> NDArray[np.float64]:
         """Draws from the mixture, shape (count, T)."""
         components = generator.choice(len(self.weights), size=count, p=self.weights)
         roots = np.linalg.cholesky(self.covariances + 1e-9 * np.eye(self.means.shape[1]))
         noise = generator.standard_normal((count, self.means.shape[1]))
         return self.means[components] + np.einsum("nij,nj->ni", roots[components], noise)
-
-    def quantiles(self, index: int, levels: tuple[float, float]) -> tuple[float, float]:
-        """Quantiles of one property's marginal distribution, by bisection."""
-        means = self.means[:, index]
-        stds = np.sqrt(self.covariances[:, index, index])
-        result = []
-        for level in levels:
-            low, high = float((means - 8.0 * stds).min()), float((means + 8.0 * stds).max())
-            for _ in range(60):
-                middle = 0.5 * (low + high)
-                below = float(self.weights @ norm.cdf((middle - means) / stds))
-                low, high = (middle, high) if below < level else (low, middle)
-            result.append(0.5 * (low + high))
-        return result[0], result[1]
 
 
 def _gaussian_log_density(

@@ -315,7 +315,7 @@ def _check_start(stream: BinaryIO, suffix: str, name: str) -> None:
         ".raw": (b"",),
     }
     if suffix == ".npy" and start.startswith(b"\x93NUMPY") and len(start) < 8:
-        start = b""
+        raise ValueError(f"{name}: expected the header of a NumPy file, got {size} bytes (file truncated)")
     if not start.startswith(starts[suffix]) or size == 0:
         titles = {
             ".npy": "NumPy file (.npy)",

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context, parent_process
 from typing import Any
 
@@ -51,6 +52,7 @@ __all__ = [
     "QueueFullError",
     "RefineTask",
     "SolverQueue",
+    "prepare_kernels",
     "start_workers",
     "volume_hash",
 ]
@@ -221,6 +223,8 @@ class SolverQueue:
             except BrokenProcessPool as error:
                 self._replace_workers(name, error)
                 continue
+            except RuntimeError:  # the program is about to end
+                return
             self._running[name] = future
             future.add_done_callback(lambda done, name=name: self._finish(name, done))
 
@@ -307,8 +311,20 @@ def start_workers(count: int) -> Executor:
     # The processes are started by the first jobs, and inherit the environment of that moment.
     with single_threaded():
         for _ in range(count):
-            executor.submit(homogenize, np.eye(4)[:, :, None] * np.ones(4), rtol=RTOL, dtype=np.float32)
+            executor.submit(_solve_something)
     return executor
+
+
+@cache
+def prepare_kernels() -> threading.Thread:
+    """Compile the solver's kernels, or load them, while a server starts: once, in a thread of its own."""
+    thread = threading.Thread(target=_solve_something, daemon=True)
+    thread.start()
+    return thread
+
+
+def _solve_something() -> None:
+    homogenize(np.eye(4)[:, :, None] * np.ones(4), rtol=RTOL, dtype=np.float32)
 
 
 def _prepare_worker() -> None:

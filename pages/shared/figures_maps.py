@@ -111,12 +111,11 @@ def map_figure(
             unselected={"marker": {"opacity": 0.9}},
             hovertemplate="%{text}<extra></extra>",
         )
-    figure.update_layout(**LAYOUT, height=560, dragmode="pan", clickmode="event+select")
+    figure.update_layout(**LAYOUT, height=590, dragmode="pan", clickmode="event+select")
     figure.update_layout(modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)"})
+    below = {"y": -0.14, "yanchor": "top", "itemsizing": "constant", "font": {"size": 11}}
     figure.update_layout(
-        legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "itemsizing": "constant"}
-        if shade.is_class
-        else {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"}
+        legend={"orientation": "h", "x": 0} | (below if shade.is_class else {"y": 1.01, "yanchor": "bottom"})
     )
     figure.update_xaxes(title=axes[0], zeroline=False)
     figure.update_yaxes(title=axes[1], zeroline=False)

@@ -1,20 +1,141 @@
-"""Figures of the Model page: parity, reliability, errors by family, training log, coverage."""
+"""Figures of the Model page: errors by method and family, reliability, parity, refinement, training, data."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import GREY, LAYOUT, PREDICTED, SOLVER
-from pages.shared.figures_maps import class_style, drawn_points
+from pages.shared.figures import COMPONENT_COLORS, GREY, LAYOUT, PREDICTED, SOLVER
+from pages.shared.figures_maps import CLASS_COLORS, class_style, drawn_points
 from vaereg.elasticity import PROPERTIES, TwoPhase, reuss_bound, voigt_bound
+from vaereg.records import LEVELS, STARTS, error_curve
 
-__all__ = ["coverage_figure", "family_figure", "log_figure", "parity_figure", "reliability_figure"]
+__all__ = [
+    "coverage_figure",
+    "family_figure",
+    "fidelity_figure",
+    "log_figure",
+    "method_figure",
+    "parity_figure",
+    "refinement_figure",
+    "reliability_figure",
+    "weight_figure",
+]
 
 TIERS = {"guided": PREDICTED, "encoder": SOLVER}
+START_COLORS = dict(zip(STARTS, CLASS_COLORS, strict=False))
+PERCENTS = {"tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100], "type": "log"}
+"""A logarithmic axis of percentages."""
 TIER_NAMES = {"guided": "physics-guided", "encoder": "encoder alone"}
+
+
+def method_figure(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> go.Figure:
+    """Mean error over C11, C22, C33 of each way to predict, on volumes of known and of unknown families.
+
+    Args:
+        methods: By name, figures with `mape_axial` [-] of `test` and `held_out` volumes.
+    """
+    figure = go.Figure()
+    for part, title, symbol in (
+        ("test", "unseen volumes of known families", "circle"),
+        ("held_out", "families that training left out", "diamond-open"),
+    ):
+        names = [name for name, parts in methods.items() if "mape_axial" in parts.get(part, {})]
+        figure.add_scatter(
+            x=[100.0 * methods[name][part]["mape_axial"] for name in names],
+            y=names,
+            mode="markers",
+            name=title,
+            marker={
+                "size": 11,
+                "symbol": symbol,
+                "color": PREDICTED,
+                "line": {"width": 2, "color": PREDICTED},
+            },
+            hovertemplate="%{y}, " + title + ": %{x:.2f} %<extra></extra>",
+        )
+    figure.update_layout(**LAYOUT, height=110 + 30 * len(methods))
+    figure.update_xaxes(title="mean error over C11, C22, C33 [%]", **PERCENTS)
+    figure.update_yaxes(autorange="reversed", ticks="", categoryarray=list(methods), categoryorder="array")
+    return figure
+
+
+def refinement_figure(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Median distance from the target against solves, a curve per start; see `vaereg.records`."""
+    figure = go.Figure()
+    for start, name in STARTS.items():
+        curve = 100.0 * error_curve([run for run in runs if run["start"] == start])
+        if len(curve):
+            figure.add_scatter(
+                x=np.arange(1, len(curve) + 1).tolist(),
+                y=curve.tolist(),
+                mode="lines",
+                name=name,
+                line={"color": START_COLORS[start], "width": 2.5 if start == "design" else 1.5},
+                hovertemplate=f"{name}, %{{x}} solves: %{{y:.2f}} %<extra></extra>",
+            )
+    for level in LEVELS:
+        line = {"width": 1, "dash": "dot", "color": "#8a929c"}
+        figure.add_hline(y=100.0 * level, line=line)
+    figure.update_layout(**LAYOUT, height=440)
+    figure.update_xaxes(title="solves [-]", type="log", tickvals=[1, 2, 5, 10, 20, 50], zeroline=False)
+    figure.update_yaxes(title="median error [%]", **PERCENTS)
+    return figure
+
+
+def weight_figure(components: Mapping[str, Any]) -> go.Figure:
+    """Weight of each component of the mixture against the property that is asked for."""
+    figure = go.Figure()
+    for k, each in components["by_component"].items():
+        number = int(k)
+        figure.add_scatter(
+            x=components["values"],
+            y=[100.0 * weight for weight in each["weight"]],
+            mode="lines+markers",
+            name=f"component {number + 1}: {each['name']}",
+            line={"color": COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "width": 2},
+            hovertemplate=f"component {number + 1}, %{{x:.1f}} GPa: %{{y:.0f}} %<extra></extra>",
+        )
+    figure.update_layout(**LAYOUT, height=380)
+    figure.update_xaxes(title=f"{components.get('property', 'C11')} asked for, others free [GPa]")
+    figure.update_yaxes(title="weight p(k | c) [%]", rangemode="tozero")
+    return figure
+
+
+def fidelity_figure(decoder: Mapping[str, Any]) -> go.Figure:
+    """Distance of decoded volumes from real ones over that of real ones from each other, by family."""
+    figure = go.Figure()
+    figure.add_vline(x=1.0, line={"width": 1, "color": "#8a929c"})
+    for number, (key, title) in enumerate(
+        (
+            ("two_point", "two-point correlation"),
+            ("lineal_path", "lineal path"),
+            ("specific_surface", "surface"),
+        )
+    ):
+        known = {name: each["ratio"].get(key) for name, each in decoder.items() if "ratio" in each}
+        known = {name: ratio for name, ratio in known.items() if ratio is not None}
+        figure.add_scatter(
+            x=list(known.values()),
+            y=list(known),
+            mode="markers",
+            name=title,
+            marker={
+                "size": 10,
+                "symbol": ("circle", "diamond", "square")[number],
+                "color": CLASS_COLORS[number],
+            },
+            hovertemplate="%{y}, " + title + ": %{x:.2f}<extra></extra>",
+        )
+    figure.update_layout(**LAYOUT, height=110 + 26 * len(decoder))
+    figure.update_xaxes(
+        title="decoded against real, over real against real [-]", type="log", tickvals=[0.25, 0.5, 1, 2, 4, 8]
+    )
+    figure.update_yaxes(autorange="reversed", ticks="", categoryarray=list(decoder), categoryorder="array")
+    return figure
 
 
 def parity_figure(

@@ -66,7 +66,7 @@ def view_inputs() -> View:
         default=PLANES[0],
         required=True,
         help=_PLANE_HELP,
-        key=map_state.PLANE,
+        key=state.MAP_PLANE,
         persist_state="session",
     )
     shades = [f"{name} [GPa]" for name in PROPERTIES] + [FRACTION, FAMILY, BY_COMPONENT]
@@ -74,21 +74,21 @@ def view_inputs() -> View:
         "Colour by",
         shades,
         index=shades.index(FAMILY),
-        key=map_state.SHADE,
+        key=state.MAP_SHADE,
         persist_state="session",
         help="Component: the one that explains a volume best, given its properties.",
     )
     designs = st.toggle(
         "Current designs",
         True,
-        key=map_state.WITH_DESIGNS,
+        key=state.MAP_DESIGNS,
         persist_state="session",
         help="Those of the Design page, diamonds in the colour of their component.",
     )
     shortlist = st.toggle(
         "Shortlist",
         True,
-        key=map_state.WITH_SHORTLIST,
+        key=state.MAP_SHORTLIST,
         persist_state="session",
         help="Volumes put aside, stars.",
     )
@@ -116,7 +116,7 @@ def show_map(checkpoint: Checkpoint, embedding: Embedding, view: View, places: M
     )
     st.plotly_chart(
         figure,
-        key=map_state.LATENT_MAP,
+        key=state.LATENT_MAP,
         on_select=map_state.note_selection,
         selection_mode=("points", "box", "lasso"),
         config={
@@ -164,11 +164,11 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
         near = [sample_place(embedding, int(i)) for i in nearest if sample_key(int(i)) != place.key]
         near = near[:NEIGHBOURS]
         if place.make_volume().shape != (embedding.size,) * 3:
-            _gallery(map_state.PLACE_VIEW, [place], [Row(panels=[0], color=_color(place))], embedding, place)
-            _gallery(map_state.GALLERY, near, [_row(near, 0, "Nearest in the map's space")], embedding, None)
+            _gallery(state.MAP_PLACE, [place], [Row(panels=[0], color=_color(place))], embedding, place)
+            _gallery(state.MAP_GALLERY, near, [_row(near, 0, "Nearest in the map's space")], embedding, None)
             return
         rows = [_row([place], 0, "Chosen"), _row(near, 1, "Nearest", "by latent vector, all axes")]
-        _gallery(map_state.GALLERY, [place, *near], rows, embedding, place)
+        _gallery(state.MAP_GALLERY, [place, *near], rows, embedding, place)
         return
     if keys:
         shown = [sample_place(embedding, i) for i in _sample_numbers(keys)[:SHOWN_MOST]]
@@ -178,7 +178,7 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
     else:
         shown = [sample_place(embedding, i) for i in typical_samples(embedding).values()][:SHOWN_MOST]
         rows = [_row(shown, 0, "Typical volumes", "nearest to the middle of their family")]
-    _gallery(map_state.GALLERY, shown, rows, embedding, None)
+    _gallery(state.MAP_GALLERY, shown, rows, embedding, None)
 
 
 def known_places(checkpoint: Checkpoint) -> dict[str, Place]:

@@ -1,4 +1,4 @@
-"""What the Explore page remembers: its keys of the session state, and what is chosen in the latent map."""
+"""What is chosen in the latent map of the Explore page, and what was: kept in the session."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared import state
 from pages.shared.places import sample_key, sample_number
 
 __all__ = [
@@ -19,22 +20,6 @@ __all__ = [
     "note_selection",
     "restore",
 ]
-
-LATENT_MAP = "latent-map"
-PLANE = "map-plane"
-SHADE = "map-shade"
-WITH_DESIGNS = "map-designs"
-WITH_SHORTLIST = "map-shortlist"
-GALLERY = "map-gallery"
-PLACE_VIEW = "map-place"
-WALK_KIND = "walk-kind"
-WALK_ENDS = ("walk-from", "walk-to")
-WALK_AXIS = "walk-axis"
-WALK_SEED = "walk-seed"
-WALK_STEP = "walk-step"
-WALK_PROPERTIES = "walk-properties"
-WALK_GALLERY = "walk-gallery"
-_EXPLORED = "explored"
 
 MOST_KEPT = 8
 """Samples that are remembered as ends of walks."""
@@ -69,7 +54,7 @@ def former_choice() -> tuple[str, ...]:
 def note_selection() -> None:
     """Take over what the user has just chosen in the figure."""
     one = _explored()
-    points: list[dict[str, Any]] = st.session_state[LATENT_MAP]["selection"]["points"]
+    points: list[dict[str, Any]] = st.session_state[state.LATENT_MAP]["selection"]["points"]
     named = [point["customdata"] for point in points if point.get("customdata") is not None]
     keys = tuple(dict.fromkeys(map(_key, named)))
     if len(keys) > 1:  # a lasso takes the points of overlays too; they are not part of the map
@@ -111,7 +96,7 @@ def keep_end(key: str, end: int) -> None:
     one = _explored()
     if sample_number(key) is not None:
         one.kept = tuple(dict.fromkeys((key, *one.kept)))[:MOST_KEPT]
-    st.session_state[WALK_ENDS[end]] = key
+    st.session_state[state.WALK_ENDS[end]] = key
 
 
 def kept_keys() -> tuple[str, ...]:
@@ -131,7 +116,7 @@ def forget(known: Container[str]) -> None:
 
 
 def _explored() -> Explored:
-    return st.session_state.setdefault(_EXPLORED, Explored())
+    return st.session_state.setdefault(state.EXPLORED, Explored())
 
 
 def _key(customdata: str | int | list[str | int]) -> str:

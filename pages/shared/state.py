@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -33,7 +34,19 @@ SOLVE_ALL = "solve-all"
 GALLERY = "design-gallery"
 VOLUME_VIEW = "volume-view"
 UPLOAD = "upload"
-SOLVE_LARGE = "solve-large"
+SOLVE_LARGE, PREDICT_BLOCKS = "solve-large", "predict-blocks"
+UPLOAD_SHOWN, UPLOAD_READ, UPLOAD_BLOCKS = "upload-shown", "upload-read", "upload-blocks"
+FILES = "files-table"
+LATENT_MAP = "latent-map"
+MAP_PLANE, MAP_SHADE = "map-plane", "map-shade"
+MAP_DESIGNS, MAP_SHORTLIST = "map-designs", "map-shortlist"
+MAP_GALLERY, MAP_PLACE = "map-gallery", "map-place"
+WALK_KIND, WALK_ENDS, WALK_AXIS = "walk-kind", ("walk-from", "walk-to"), "walk-axis"
+WALK_SEED, WALK_STEP, WALK_PROPERTIES = "walk-seed", "walk-step", "walk-properties"
+WALK_GALLERY = "walk-gallery"
+EXPLORED = "explored"
+MODEL_PART = "part"
+REFINEMENT_KIND = "refinement-kind"
 REFINE_TOLERANCE = "refine-tolerance"
 REFINE_SOLVES = "refine-solves"
 REFINE_RUN = "refine-run"
@@ -54,6 +67,8 @@ _SHORTLIST = "shortlist"
 _RELATIVES = "relatives"
 _REFINEMENTS = "refinements"
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
+"""Records of the benchmarks."""
 MIN_EDGE = 8
 """Edge of the smallest cube that the model takes [voxel]."""
 MAX_EDGE = 128
@@ -328,16 +343,16 @@ def _design(
     )
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=512, show_spinner=False)
 def _predict(
     _checkpoint: Checkpoint, checkpoint_hash: str, name: str, _volume: NDArray[np.uint8]
 ) -> Prediction:
     return predict(_checkpoint, _volume[None])
 
 
-def predict_volume(checkpoint: Checkpoint, shown: ShownVolume) -> Prediction:
-    """Prediction for the one volume that is shown."""
-    return _predict(checkpoint, checkpoint.hash, shown.hash, shown.volume)
+def predict_volume(checkpoint: Checkpoint, volume: NDArray[np.uint8]) -> Prediction:
+    """Prediction for one volume of shape (X, Y, Z); computed once, for all sessions."""
+    return _predict(checkpoint, checkpoint.hash, volume_hash(volume), volume)
 
 
 def shown_volume() -> ShownVolume:

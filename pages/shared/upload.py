@@ -33,8 +33,6 @@ EDGES = (16, 32, 48, 64, 96, 128)
 
 _Made = TypeVar("_Made")
 
-_SHOWN, _READ, _BLOCKS = "upload-shown", "upload-read", "upload-blocks"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blocks:
@@ -64,7 +62,7 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
         help=f"{', '.join(SUFFIXES)}, up to {MAX_MEGABYTES} MB and {MAX_VOXELS / 1e6:.0f} million voxels.",
     )
     if not files:
-        st.session_state.pop(_BLOCKS, None)
+        st.session_state.pop(state.UPLOAD_BLOCKS, None)
         return [], None
     chosen = 0
     if len(files) > 1:
@@ -74,14 +72,14 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
     try:
         _show(file)
     except (ValueError, MemoryError) as error:
-        st.session_state.pop(_BLOCKS, None)
+        st.session_state.pop(state.UPLOAD_BLOCKS, None)
         return files, str(error) or "the file is too large"
     return files, None
 
 
 def chosen_blocks() -> Blocks | None:
     """The blocks of the file that is shown, where the user has asked for them."""
-    return st.session_state.get(_BLOCKS)
+    return st.session_state.get(state.UPLOAD_BLOCKS)
 
 
 def automatic_volume(file: UploadedFile) -> tuple[NDArray[np.uint8], str]:
@@ -128,11 +126,11 @@ def _show(file: UploadedFile) -> None:
     part = _checked(part, file.name)
     signature = (key, dataset, number, repr(segmentation), note)
     if blocks is None:
-        st.session_state.pop(_BLOCKS, None)
+        st.session_state.pop(state.UPLOAD_BLOCKS, None)
     else:
-        st.session_state[_BLOCKS] = blocks
-    if st.session_state.get(_SHOWN) != signature:
-        st.session_state[_SHOWN] = signature
+        st.session_state[state.UPLOAD_BLOCKS] = blocks
+    if st.session_state.get(state.UPLOAD_SHOWN) != signature:
+        st.session_state[state.UPLOAD_SHOWN] = signature
         state.show_volume(name + note, part)
 
 
@@ -242,7 +240,7 @@ def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
 
 def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
     """What was made of the last file that was looked at; what could not be made is not tried again."""
-    known = st.session_state.setdefault(_READ, {})
+    known = st.session_state.setdefault(state.UPLOAD_READ, {})
     if key not in known:
         if len(known) >= 8:
             known.clear()

@@ -1,6 +1,6 @@
 """What the Predict page says of a volume beside its prediction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,12 @@ from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.mesh import MeshCheck
-from vaereg.prediction import Prediction, predict
+from vaereg.prediction import Prediction
 from vaereg.segmentation import face_mismatch
 
 NEAREST = 3
-_TABLE = "files-table"
+QUICK = 64 * 32**3
+"""Voxels up to which blocks are predicted unasked: it takes a few seconds."""
 
 
 def material_inputs(pair: TwoPhase) -> TwoPhase:
@@ -153,26 +154,43 @@ def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
 
 
 def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
-    """Predictions of all blocks of a volume, and their spread."""
-    st.subheader(f"{len(blocks.volumes)} blocks of {blocks.volumes.shape[1]}³ voxels")
-    found = predict(checkpoint, blocks.volumes)
-    mean = scale * found.mean
+    """Predictions of all blocks of a volume, and their spread, one after the other."""
+    count, edge = blocks.volumes.shape[:2]
+    st.subheader(f"{count} blocks of {edge}³ voxels")
+    quick = blocks.volumes.size <= QUICK
+    if not st.toggle("Predict all blocks", quick, key=state.PREDICT_BLOCKS, help="Switch it off to stop."):
+        return
+    bar, found = st.progress(0.0), []
+    for number, volume in enumerate(blocks.volumes):
+        bar.progress(number / count, f"Block {number + 1} of {count}")
+        found.append(state.predict_volume(checkpoint, volume))
+    bar.empty()
+    mean = scale * np.concatenate([each.mean for each in found])
+    std = scale * np.concatenate([each.std for each in found])
     spread = {"Mean of blocks [GPa]": mean.mean(0), "Standard deviation of blocks [GPa]": mean.std(0)}
     widgets.show_table(widgets.property_table(spread), key="spread-table", missing="–")
-    table: dict[str, object] = {"First voxel": [str(tuple(start)) for start in blocks.starts.tolist()]}
-    _figures_table(table, found, scale)
+    columns: dict[str, object] = {
+        "First voxel": [str(tuple(start)) for start in blocks.starts.tolist()],
+        "Volume fraction [-]": [float(each.volume_fraction[0]) for each in found],
+    }
+    for i, name in enumerate(PROPERTIES):
+        columns |= {f"{name} [GPa]": mean[:, i], f"{name} ± std [GPa]": std[:, i]}
+    columns["Novelty [-]"] = [float(each.novelty[0]) for each in found]
+    _show_and_offer(pd.DataFrame(columns), "blocks")
 
 
 def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: float) -> None:
     """A line for each of several files, to download."""
     st.subheader("All files")
-    known = st.session_state.setdefault(_TABLE, {})
+    known = st.session_state.setdefault(state.FILES, {})
     rows: list[dict[str, object]] = []
-    for file in files[:MAX_FILES]:
+    bar = st.progress(0.0)
+    for number, file in enumerate(files[:MAX_FILES]):
         if file.file_id not in known:
+            bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)
-                known[file.file_id] = (note, predict(checkpoint, volume))
+                known[file.file_id] = (note, state.predict_volume(checkpoint, volume))
             except (ValueError, MemoryError) as error:
                 known[file.file_id] = (str(error), None)
         note, found = known[file.file_id]
@@ -188,16 +206,10 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
                     f"{name} ± std [GPa]": scale * found.std[0, i],
                 }
         rows.append(row)
+    bar.empty()
     if len(files) > MAX_FILES:
         st.warning(f"The table holds the first {MAX_FILES} of {len(files)} files.")
     _show_and_offer(pd.DataFrame(rows), "files")
-
-
-def _figures_table(table: Mapping[str, object], found: Prediction, scale: float) -> None:
-    columns: dict[str, object] = dict(table) | {"Volume fraction [-]": found.volume_fraction}
-    for i, name in enumerate(PROPERTIES):
-        columns |= {f"{name} [GPa]": scale * found.mean[:, i], f"{name} ± std [GPa]": scale * found.std[:, i]}
-    _show_and_offer(pd.DataFrame(columns | {"Novelty [-]": found.novelty}), "blocks")
 
 
 def _show_and_offer(table: pd.DataFrame, name: str) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from pages.shared import map_state, state
+from pages.shared import state
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_maps import walk_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
@@ -44,12 +44,12 @@ def show_walk(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str,
             (PATH, AXIS),
             default=PATH,
             required=True,
-            key=map_state.WALK_KIND,
+            key=state.WALK_KIND,
             persist_state="session",
         )
-        start = _place_input("From" if kind == PATH else "Through", places, map_state.WALK_ENDS[0], 0)
+        start = _place_input("From" if kind == PATH else "Through", places, state.WALK_ENDS[0], 0)
         if kind == PATH:
-            end = _place_input("To", places, map_state.WALK_ENDS[1], 1)
+            end = _place_input("To", places, state.WALK_ENDS[1], 1)
             axis, at = 0, np.linspace(0.0, 100.0, STEPS)
             latent, title = between(start.latent, end.latent, STEPS), "way from start to end [%]"
             what, here = f"path from {start.name} to {end.name}", None
@@ -64,7 +64,7 @@ def show_walk(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str,
             0,
             2**31 - 1,
             0,
-            key=map_state.WALK_SEED,
+            key=state.WALK_SEED,
             persist_state="session",
             width=130,
             help="Seed of the noise that every step is decoded from: the same latent vectors, other volumes.",
@@ -110,7 +110,7 @@ def _axis_input(embedding: Embedding) -> int:
         "Axis",
         range(len(shares)),
         format_func=lambda axis: f"{axis + 1}, {100 * shares[axis]:.0f} % of the variance",
-        key=map_state.WALK_AXIS,
+        key=state.WALK_AXIS,
         persist_state="session",
         width=210,
     )
@@ -125,7 +125,7 @@ def _show_inputs(at: NDArray[np.floating], title: str) -> tuple[list[str], int]:
             1,
             len(at),
             len(at) // 2 + 1,
-            key=map_state.WALK_STEP,
+            key=state.WALK_STEP,
             persist_state="session",
         )
     with right:
@@ -134,7 +134,7 @@ def _show_inputs(at: NDArray[np.floating], title: str) -> tuple[list[str], int]:
             PROPERTIES,
             selection_mode="multi",
             default=SHOWN,
-            key=map_state.WALK_PROPERTIES,
+            key=state.WALK_PROPERTIES,
             persist_state="session",
         )
     return list(names), int(step) - 1
@@ -157,7 +157,7 @@ def _show_volumes(path: Walk, at: NDArray[np.floating], step: int, what: str, *,
     row = Row(
         panels=[0, 1, 2], color=COMPONENT_COLORS[0], title="Walk", weight=step / (len(at) - 1), note=what
     )
-    volume_gallery(map_state.WALK_GALLERY, path.microstructures[list(chosen)], [row], captions, selected=1)
+    volume_gallery(state.WALK_GALLERY, path.microstructures[list(chosen)], [row], captions, selected=1)
 
 
 def _line(label: str, values: Sequence[float], kind: str) -> Line:

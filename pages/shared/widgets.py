@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import ArrayLike, NDArray
+from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from pages.shared import state
 from pages.shared.background import Outcome
@@ -81,6 +82,16 @@ def material_note(checkpoint: Checkpoint, size: int) -> None:
         f"Periodic cells of {size} × {size} × {size} voxels. Young's modulus {pair.e_stiff:g} GPa (stiff) "
         f"and {pair.e_soft:g} GPa (soft), Poisson ratio {pair.nu_stiff:g}."
     )
+
+
+def lasting_tabs(names: Sequence[str], key: str) -> Sequence[TabContainer]:
+    """Tabs of which only the open one needs content; the link names it, and a change of pages keeps it."""
+    kept = f"{key}-kept"
+    if key not in st.session_state and st.session_state.get(kept) in names:
+        st.session_state[key] = st.session_state[kept]
+    tabs = st.tabs(names, key=key, bind="query-params")
+    st.session_state[kept] = st.session_state[key]
+    return tabs
 
 
 def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) -> None:

@@ -1,0 +1,317 @@
+"""How fast the dashboard is, in headless Chromium against a server of its own: results/dashboard.json.
+
+    OMP_NUM_THREADS=1 python benchmarks/dashboard.py [--repeats 10] [--starts 3]
+
+Times are those that a user sees: from a key or a click to the picture in full. The browser draws on the
+processor too, so that it competes with the server; four sessions at once share one machine with it.
+Memory is the proportional set size of the server and its workers. Where the machine is busy with other
+things, the processor time of the server says more than any time that a user would see.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+from record import gaussian_cell, write_record
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests"))
+from browser import CHROMIUM, FLAGS, PATIENCE, answers  # noqa: E402
+
+PAGES = ("Explore", "Predict", "Model", "Design")
+SESSIONS = 4
+PAUSE = 1.0
+"""Between two slider moves of one of several sessions [s]."""
+LOOK = 0.02
+"""Between two looks at a page [s]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """A running dashboard."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    begun: float
+    """When it was started, by `time.perf_counter` [s]."""
+
+    def processor(self) -> float:
+        """Processor time of the server so far, without its workers [s]."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Proportional set size of the server and its children [MB]."""
+        found = 0
+        for process in [self.process.pid, *descendants(self.process.pid)]:
+            try:
+                text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+            except OSError:  # it has just ended
+                continue
+            found += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        return round(found / 1024, 1)
+
+
+def descendants(process: int) -> list[int]:
+    """Children of a process, and theirs."""
+    try:
+        text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+        threads = Path(f"/proc/{process}/task").iterdir()
+        text = " ".join((thread / "children").read_text(encoding="ascii") for thread in threads)
+    except OSError:
+        return []
+    children = [int(word) for word in text.split()]
+    return children + [each for child in children for each in descendants(child)]
+
+
+@contextmanager
+def serving(cache: Path) -> Iterator[Server]:
+    """The dashboard as a user starts it, with a folder for compiled kernels."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        address = f"http://localhost:{port}"
+        while not answers(f"{address}/_stcore/health"):
+            if process.poll() is not None:
+                raise RuntimeError(f"the server ended with code {process.returncode}")
+            time.sleep(LOOK)
+        yield Server(address=address, process=process, begun=begun)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def browsing(count: int = 1) -> Iterator[list[Page]]:
+    """Windows of one browser, each a session of its own."""
+    program = next(
+        Path(folder) / name
+        for folder in os.get_exec_path()
+        for name in CHROMIUM
+        if (Path(folder) / name).exists()
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), timeout=PATIENCE)
+        pages = []
+        for _ in range(count):
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            page.set_default_timeout(PATIENCE)
+            pages.append(page)
+        yield pages
+        browser.close()
+
+
+def wait(ready: Callable[[], object]) -> None:
+    """Look at a page until it is ready."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not ready():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the page was not ready in time")
+        time.sleep(LOOK)
+
+
+def seconds(action: Callable[[], object], ready: Callable[[], object]) -> float:
+    """Time from an action until the page is ready [s]."""
+    begin = time.perf_counter()
+    action()
+    wait(ready)
+    return round(time.perf_counter() - begin, 3)
+
+
+def gallery(page: Page) -> tuple[str, str]:
+    """Hash of what the first gallery of the page has drawn, and in which state it is."""
+    script = "all => all.length ? [all[0].dataset.drawn ?? '', all[0].dataset.state ?? ''] : ['', '']"
+    drawn, state = page.locator(".gallery").evaluate_all(script)
+    return drawn, state
+
+
+def is_drawn(page: Page, former: str = "") -> bool:
+    """Whether the first gallery shows something else than before, in full."""
+    drawn, state = gallery(page)
+    return bool(drawn) and drawn != former and state == "refined"
+
+
+def heading(page: Page) -> str:
+    """Title of the page."""
+    return " ".join(page.locator("h1").all_inner_texts())
+
+
+def is_quiet(page: Page) -> bool:
+    """Whether the server has nothing more to say."""
+    return page.locator("[data-testid=stApp][data-test-script-state=notRunning]").count() > 0
+
+
+def move_slider(page: Page, step: int) -> float:
+    """Time from the release of the slider of C11 to the gallery in full [s]; it goes to and fro."""
+    slider = page.get_by_role("slider", name="C11 [GPa]")
+    slider.focus()
+    former = gallery(page)[0]
+    key = "PageDown" if step % 2 else "PageUp"
+    for _ in range(step % 3):  # never twice the same target
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(400)
+        wait(lambda: is_quiet(page) and is_drawn(page))
+        former = gallery(page)[0]
+    return seconds(lambda: page.keyboard.press(key), lambda: is_drawn(page, former))
+
+
+def start(cache: Path) -> dict[str, float]:
+    """From the command to the first page, with a browser that waits."""
+    with browsing() as (page,), serving(cache) as server:
+        found = {"server_answers_s": time.perf_counter() - server.begun}
+        page.goto(server.address)
+        wait(lambda: "Designs for" in heading(page))
+        found["title_s"] = time.perf_counter() - server.begun
+        wait(lambda: is_drawn(page))
+        found["gallery_s"] = time.perf_counter() - server.begun
+        found["server_processor_s"] = server.processor()
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def switches(page: Page) -> dict[str, float]:
+    """Time from a click on the name of a page until it is there, with its first gallery where it has one."""
+    found = {}
+    for visit in ("first", "again"):
+        for name in PAGES:
+            former = heading(page)
+            link = page.get_by_role("link", name=name, exact=True)
+
+            def there(name: str = name, former: str = former) -> bool:
+                shown = heading(page)
+                return (
+                    bool(shown) and shown != former and is_quiet(page) and (name == "Model" or is_drawn(page))
+                )
+
+            found[f"{name.lower()}_{visit}_s"] = seconds(link.click, there)
+    return found
+
+
+def uploads(page: Page, repeats: int) -> list[float]:
+    """Times from the choice of a file to its prediction and its volume."""
+    page.get_by_role("link", name="Predict", exact=True).click()
+    wait(lambda: "Stiffness of" in heading(page) and is_quiet(page) and is_drawn(page))
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(repeats):
+            path = Path(folder) / f"volume{number}.npy"
+            np.save(path, gaussian_cell(32, seed=number))
+            former = gallery(page)[0]
+            upload = page.locator("input[type=file]")
+
+            def there(name: str = path.name, former: str = former) -> bool:
+                return name in heading(page) and is_drawn(page, former)
+
+            found.append(seconds(lambda: upload.set_input_files(path), there))  # noqa: B023
+    return found
+
+
+def crowd(address: str, moves: int) -> list[float]:
+    """Times of slider moves of several sessions at once, each with a browser of its own [s]."""
+
+    def visit(number: int) -> list[float]:
+        with browsing() as (page,):
+            page.goto(f"{address}/?seed={100 + number}")
+            wait(lambda: is_drawn(page) and is_quiet(page))
+            times = []
+            for step in range(moves):
+                times.append(move_slider(page, step))
+                time.sleep(PAUSE)
+            return times
+
+    with ThreadPoolExecutor(SESSIONS) as threads:
+        return [each for times in threads.map(visit, range(SESSIONS)) for each in times]
+
+
+def memory_of_sessions(server: Server) -> list[float]:
+    """Memory of the server with one session, two, ... [MB], each after two moves of the slider."""
+    found = []
+    with browsing(SESSIONS) as pages:
+        for number, page in enumerate(pages):
+            page.goto(f"{server.address}/?seed={number}")
+            wait(lambda: is_drawn(page) and is_quiet(page))  # noqa: B023
+            for step in range(2):
+                move_slider(page, step)
+            time.sleep(3.0)  # the solver's values arrive
+            found.append(server.memory())
+    return found
+
+
+def summary(times: Sequence[float]) -> dict[str, Any]:
+    """Median and worst of some times [s]."""
+    return {"median_s": round(statistics.median(times), 3), "worst_s": max(times), "all_s": list(times)}
+
+
+def measure(repeats: int, starts: int) -> dict[str, Any]:
+    """All figures."""
+    figures: dict[str, Any] = {}
+
+    def keep(name: str, value: object) -> None:
+        figures[name] = value
+        print(f"{name}: {value}", file=sys.stderr)
+
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        keep("start_without_compiled_kernels", start(cache))
+        keep("start", [start(cache) for _ in range(starts)])
+        with serving(cache) as server:
+            with browsing() as (page,):
+                page.goto(server.address)
+                wait(lambda: is_drawn(page) and is_quiet(page))
+                before = server.processor()
+                slider = summary([move_slider(page, step) for step in range(repeats)])
+                spent = (server.processor() - before) / sum(1 + step % 3 for step in range(repeats))
+                keep("slider", slider | {"server_processor_s_per_move": round(spent, 3)})
+                keep("page_switches", switches(page))
+                keep("upload", summary(uploads(page, 5)))
+            keep("four_sessions", summary(crowd(server.address, 5)))
+        with serving(cache) as server:
+            memory = memory_of_sessions(server)
+        keep("memory_mb", memory)
+        keep("memory_per_further_session_mb", round((memory[-1] - memory[0]) / (SESSIONS - 1), 1))
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=10, help="moves of the slider")
+    parser.add_argument("--starts", type=int, default=3, help="starts with compiled kernels")
+    parser.add_argument("--out", type=Path, help="record to write (default: results/dashboard.json)")
+    arguments = parser.parse_args()
+    before = [round(each, 2) for each in os.getloadavg()]
+    figures = measure(arguments.repeats, arguments.starts)
+    settings = {
+        "sessions": SESSIONS,
+        "pause_s": PAUSE,
+        "viewport": [1440, 900],
+        "load_average_before": before,
+    }
+    print(write_record("dashboard", settings, figures, arguments.out))
+
+
+if __name__ == "__main__":
+    main()

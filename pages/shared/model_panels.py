@@ -1,0 +1,191 @@
+"""The parts of the Model page; each shows what there is of its figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import model_tables, state, widgets
+from pages.shared.figures_model import (
+    TIER_NAMES,
+    family_figure,
+    fidelity_figure,
+    method_figure,
+    parity_figure,
+    refinement_figure,
+    reliability_figure,
+    weight_figure,
+)
+from vaereg.checkpoint import Checkpoint
+from vaereg.records import KINDS, summarize_solves
+
+PLAIN: dict[str, Any] = {"displayModeBar": False}
+
+
+def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
+    """The figures that matter most, the limits of validity, what the model was made from, and its times."""
+    _headlines(metrics)
+    pair = checkpoint.model.materials
+    st.subheader("Limits of validity")
+    st.markdown(
+        f"- Periodic two-phase cells of **{pair.e_stiff:g} GPa** (stiff) and **{pair.e_soft:g} GPa** (soft), "
+        f"Poisson ratio {pair.nu_stiff:g} and {pair.nu_soft:g}; linear elasticity, small strain. For another "
+        "contrast of the phases the predictions do not hold: use the solver.\n"
+        "- Trained on random families of volumes. Where a volume is marked as novel, rely on the solver.\n"
+        "- Stiffness is that of trilinear elements on the given voxels: finer voxels of the same geometry "
+        "would give lower values.\n"
+        "- One cell is one realisation: another of the same kind differs, the more the coarser its structure "
+        "is."
+    )
+    left, right = st.columns([6, 5], gap="medium")
+    facts = {key: value for key, value in checkpoint.card.items() if isinstance(value, str | int | float)}
+    with left:
+        st.subheader("What it was made from")
+        names = [key.replace("_", " ") for key in facts]
+        listed = pd.DataFrame({"": [state.plain(str(value)) for value in facts.values()]}, index=names)
+        st.table(listed, border="horizontal")
+    if "timings" in metrics:
+        with right:
+            machine = metrics.get("hardware", {})
+            note = (
+                f"Warm, on {machine.get('threads', 1)} thread of a machine with {machine.get('cores')} cores."
+            )
+            st.subheader("Times", help=note)
+            table = model_tables.timing_table(metrics["timings"], metrics["data"]["size"])
+            widgets.show_table(table, key="timing-table", missing="–")
+
+
+def _headlines(metrics: Mapping[str, Any]) -> None:
+    forward, trial = metrics.get("forward", {}).get("guided", {}), metrics.get("inverse", {})
+    cover = list(forward.get("coverage_90", {}).values())
+    cells = [
+        ("Prediction", forward.get("mape_axial"), "mean error, C11, C22, C33"),
+        ("90 % intervals hold", sum(cover) / len(cover) if cover else None, "of unseen volumes"),
+        ("All designs", trial.get("median_error"), "median error by the solver"),
+        ("Best of 12 designs", trial.get("median_error_of_best_by_prediction"), "median error by the solver"),
+    ]
+    known = [(label, value, note) for label, value, note in cells if value is not None]
+    if known:
+        with st.container(key="summary"):
+            for column, (label, value, note) in zip(st.columns(len(known)), known, strict=True):
+                column.metric(label, f"{100 * value:.1f} %", delta=note, **widgets.PLAIN)
+
+
+def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
+    """Errors of the predictions beside other methods: by family, parity, reliability, novelty."""
+    forward, held_out = metrics.get("forward", {}), metrics.get("held_out", {})
+    methods = model_tables.method_figures(metrics, baselines)
+    st.subheader(
+        "Prediction against the solver",
+        help="Mean absolute percentage error on unseen volumes. Baselines were trained on the same volumes; "
+        "benchmarks/baselines.py names their settings.",
+    )
+    st.plotly_chart(method_figure(methods), key="method-figure", config=PLAIN)
+    widgets.show_table(model_tables.forward_table(methods), key="forward-table", missing="–", digits=2)
+    tiers = [tier for tier in TIER_NAMES if tier in forward]
+    left, right = st.columns(2, gap="medium")
+    strange = {tier: held_out.get(tier, {}).get("mape_axial_by_family", {}) for tier in tiers}
+    errors = {tier: forward[tier].get("mape_axial_by_family", {}) | strange[tier] for tier in tiers}
+    families = sorted({name for each in strange.values() for name in each})
+    with left:
+        st.subheader("By family")
+        st.plotly_chart(family_figure(errors, families), key="family-figure", config=PLAIN)
+    with right:
+        if "reliability" in forward:
+            st.subheader("Reliability", help="Share of unseen volumes inside the predicted intervals.")
+            observed = {tier: forward["reliability"][tier] for tier in tiers}
+            figure = reliability_figure(forward["reliability"]["nominal"], observed)
+            st.plotly_chart(figure, key="reliability-figure", config=PLAIN)
+        if "novelty" in metrics:
+            st.subheader("Novelty", help="Share of volumes that are flagged as unlike the training data.")
+            table = model_tables.novelty_table(metrics["novelty"])
+            widgets.show_table(table, key="novelty-table", missing="–")
+    if "parity" in forward:
+        st.subheader("Parity")
+        parity = forward["parity"]
+        for tab, tier in zip(st.tabs([TIER_NAMES[tier] for tier in tiers]), tiers, strict=True):
+            figure = parity_figure(parity["truth"], parity[tier]["mean"])
+            tab.plotly_chart(figure, key=f"parity-{tier}", config=PLAIN)
+
+
+def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
+    """How far designs are from what was asked for, and what other ways to train give."""
+    trial = metrics["inverse"]
+    st.subheader(
+        "Designs against the solver",
+        help=f"Asked for: properties of {trial.get('targets')} unseen volumes, "
+        f"{trial.get('designs_per_target')} designs each, every one checked by the solver.",
+    )
+    widgets.show_table(model_tables.inverse_table(metrics), key="inverse-table", missing="–", digits=2)
+    widgets.show_table(model_tables.diversity_table(trial), key="diversity-table", missing="–")
+    if runs:
+        steps = max((run.get("settings", {}).get("steps", 0) for run in runs.values()), default=0)
+        st.subheader(
+            "Other ways to train",
+            help="What each claim of the model is worth: presets that take one away. Designs: median error "
+            "by the solver, of all and of the best by prediction. Distance: of two-point statistics.",
+        )
+        st.caption(
+            f"Each trained for {steps} steps on the encoder and regressor of one model, which stay as they "
+            "are: compare them with each other, not with the figures above."
+        )
+        widgets.show_table(model_tables.runs_table(runs), key="runs-table", missing="–", digits=2)
+
+
+def components(found: Mapping[str, Any]) -> None:
+    """What each component of the mixture stands for."""
+    st.subheader(
+        "Components of the mixture",
+        help="Share: of unseen volumes that a component explains best. Names follow from correlation "
+        "lengths and percolation of what is decoded.",
+    )
+    total = len(found["by_component"])
+    st.write(
+        f"{found.get('used', total)} of {total} components are used; the entropy of their shares is that of "
+        f"{found.get('effective', total):.1f} equal ones."
+    )
+    widgets.show_table(model_tables.component_table(found), key="component-table", missing="–")
+    if "values" in found:
+        st.plotly_chart(weight_figure(found), key="weight-figure", config=PLAIN)
+
+
+def decoder(found: Mapping[str, Any]) -> None:
+    """How like the data decoded volumes are."""
+    st.subheader("Decoded volumes beside the data")
+    st.write(
+        "Distance of a volume from one that was decoded from it, over its distance from another real one of "
+        "the same parameters: at 1 the decoder is as good as the data. Root mean square differences of the "
+        "two-point correlation and of the lineal path of both phases, relative ones of the specific surface."
+    )
+    st.plotly_chart(fidelity_figure(found), key="fidelity-figure", config=PLAIN)
+    widgets.show_table(model_tables.decoder_table(found), key="decoder-table", missing="–", digits=3)
+
+
+def refinement(record: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
+    """Solves that bring a volume onto its target, from several starts."""
+    st.subheader("Solves until the target is reached")
+    if record is None:
+        st.info("Not measured yet: `python benchmarks/refinement.py --data DATA.h5` does so.")
+        return
+    settings, runs = record["settings"], record["figures"]
+    if settings.get("checkpoint") != checkpoint.hash:
+        st.warning("This was measured on another checkpoint: run `benchmarks/refinement.py` again.")
+    st.write(
+        "The error is the largest relative distance of an asked property from its target, by the solver: its "
+        "median over the targets. A solve is one volume under six load cases."
+    )
+    kinds = [kind for kind in KINDS if any(run["kind"] == kind for run in runs)]
+    kind = st.segmented_control(
+        "Asked for",
+        kinds,
+        default="three" if "three" in kinds else kinds[0],
+        format_func=KINDS.__getitem__,
+        required=True,
+        key=state.REFINEMENT_KIND,
+        persist_state="session",
+    )
+    shown = [run for run in runs if run["kind"] == kind]
+    st.plotly_chart(refinement_figure(shown), key="refinement-figure", config=PLAIN)
+    table = model_tables.solves_frame(summarize_solves(shown)).drop(columns="Asked for")
+    widgets.show_table(table, key="solves-table", missing="–")

@@ -1,0 +1,213 @@
+"""Stored figures of a model to the tables of the Model page; a key that is missing leaves its place empty."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaereg.elasticity import PROPERTIES
+from vaereg.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary
+
+__all__ = [
+    "component_table",
+    "decoder_table",
+    "diversity_table",
+    "forward_table",
+    "inverse_table",
+    "method_figures",
+    "novelty_table",
+    "runs_table",
+    "solves_frame",
+    "timing_table",
+]
+
+TIERS = {"guided": "physics-guided", "encoder": "encoder alone"}
+TRIALS = {"inverse_one": "C11", "inverse": "C11, C22, C33", "inverse_six": "all six"}
+AXIAL = "C11, C22, C33 [%]"
+_ERRORS = {
+    "median_error": "all designs",
+    "median_error_of_best_by_prediction": "best of {count} by prediction",
+    "median_error_of_best_by_solver": "best of {count} by the solver",
+    "nearest_training_volume": "nearest training volume",
+    "prediction_against_solver": "prediction off the solver (mean)",
+}
+_TIMES = {
+    "predict_one": "Prediction, {edge}³ voxels",
+    "encode_one": "Encoder alone, {edge}³ voxels",
+    "predict_fourfold": "Prediction, {large}³ voxels",
+    "encode_fourfold": "Encoder alone, {large}³ voxels",
+    "design_twelve": "Twelve designs, {edge}³ voxels",
+    "solve_one_float32_1e-3": "Solver, {edge}³ voxels (float32, residual 1e-3)",
+}
+_STATISTICS = {
+    "two_point": "Two-point correlation",
+    "lineal_path": "Lineal path",
+    "specific_surface": "Specific surface",
+}
+
+
+def method_figures(
+    metrics: Mapping[str, Any], baselines: Mapping[str, Any]
+) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Figures of each way to predict, the model's first: by name, then of `test` and `held_out` volumes."""
+    forward, strange = metrics.get("forward", {}), metrics.get("held_out", {})
+    found = {
+        name: {"test": forward[tier]} | ({"held_out": strange[tier]} if tier in strange else {})
+        for tier, name in TIERS.items()
+        if tier in forward
+    }
+    found |= {
+        name: {part: each[part] for part in ("test", "held_out") if part in each}
+        for name, each in baselines.items()
+    }
+    if "volume fraction" not in found and "volume_fraction_only" in forward:
+        found["volume fraction"] = {"test": forward["volume_fraction_only"]}
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def forward_table(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
+    """Errors of each way to predict, of unseen volumes; the last columns are of families left out."""
+    rows = []
+    for name, parts in methods.items():
+        test, strange = parts.get("test", {}), parts.get("held_out", {})
+        rows.append(
+            {"Prediction": name, AXIAL: _percent(test.get("mape_axial"))}
+            | {f"{key} [%]": _percent(test.get("mape", {}).get(key)) for key in PROPERTIES}
+            | {
+                "Least R² [-]": f"{min(test['r2'].values()):.4f}" if "r2" in test else None,
+                "Families left out [%]": _percent(_mean(strange.get("mape_axial_by_family", {}).values())),
+            }
+        )
+    return pd.DataFrame(rows).astype({"Prediction": "str"})
+
+
+def novelty_table(novelty: Mapping[str, Any]) -> pd.DataFrame:
+    """Share of volumes that are flagged as unlike the training data, by kind."""
+    rows = [("unseen volumes of the known families", novelty["split"])] if "split" in novelty else []
+    rows += [(f"{name} (left out of training)", share) for name, share in novelty.get("held_out", {}).items()]
+    rows += list(novelty.get("strange", {}).items())
+    return pd.DataFrame(
+        {"Volumes": [name for name, _ in rows], "Flagged as novel [%]": [100.0 * share for _, share in rows]}
+    )
+
+
+def inverse_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Median distance of designs from what was asked for, a column per kind of target."""
+    trials = {key: title for key, title in TRIALS.items() if key in metrics}
+    first: Mapping[str, Any] = next((metrics[key] for key in trials), {})
+    count = first.get("designs_per_target", "")
+    rows = [
+        {"Median error": label.format(count=count)}
+        | {f"{title} [%]": _percent(metrics[trial].get(key)) for trial, title in trials.items()}
+        for key, label in _ERRORS.items()
+    ]
+    for k in first.get("median_error_by_component", {}):
+        errors = {
+            f"{title} [%]": _percent(metrics[trial].get("median_error_by_component", {}).get(k))
+            for trial, title in trials.items()
+        }
+        rows.append({"Median error": f"all designs of component {int(k) + 1}"} | errors)
+    return pd.DataFrame(rows)
+
+
+def diversity_table(trial: Mapping[str, Any]) -> pd.DataFrame:
+    """How different designs are from each other and from the training data."""
+    rows = []
+    for key, label in (
+        ("within_component", "designs of one component"),
+        ("between_components", "designs of two components"),
+    ):
+        if f"two_point_distance_{key}" in trial:
+            value = f"{trial[f'two_point_distance_{key}']:.4f}"
+            rows.append((f"Two-point distance of {label} [-]", value))
+    for who, label in (("designs", "a design"), ("unseen", "an unseen volume of the data")):
+        copies = trial.get("copies", {}).get(who, {})
+        if copies.get("median") is not None:
+            value = f"{100 * copies['median']:.0f} (median), {100 * copies['largest']:.0f} (most)"
+            rows.append((f"Voxels that {label} shares with the nearest training volume [%]", value))
+    if "designs" in trial.get("copies", {}):
+        rows.append(
+            ("Designs that are copies of a training volume", str(trial["copies"]["designs"]["copies"]))
+        )
+    return pd.DataFrame(rows, columns=["Diversity", "Value"])
+
+
+def runs_table(runs: Mapping[str, Any]) -> pd.DataFrame:
+    """Presets that were trained alike, and what each of them gives."""
+    rows = []
+    for name, run in runs.items():
+        three = run.get("inverse", {})
+        row: dict[str, Any] = {"Training": name}
+        for trial, title in TRIALS.items():
+            row[f"All designs, {title} [%]"] = _percent(run.get(trial, {}).get("median_error"))
+        row["Best, C11, C22, C33 [%]"] = _percent(three.get("median_error_of_best_by_prediction"))
+        for key, title in (("within_component", "within"), ("between_components", "across")):
+            row[f"Distance {title} components [-]"] = three.get(f"two_point_distance_{key}")
+        row["As many equal components [-]"] = run.get("components_effective")
+        ratios = run.get("decoded_against_real", {})
+        row |= {f"{title}, decoded over real [-]": ratios.get(key) for key, title in _STATISTICS.items()}
+        rows.append(row)
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+
+def component_table(components: Mapping[str, Any]) -> pd.DataFrame:
+    """What each component of the mixture makes, and how often it is used."""
+    name = components.get("property", "C11")
+    rows = []
+    for k, each in components["by_component"].items():
+        lengths = each.get("correlation_lengths", [])
+        row = {
+            "Component": int(k) + 1,
+            "Makes": each.get("name"),
+            "Share [%]": _percent(each.get("share")),
+            "Volume fraction [-]": each.get("volume_fraction"),
+            "Lengths x, y, z [voxel]": " / ".join(f"{length:.1f}" for length in lengths),
+            "Anisotropy [-]": each.get("mean_anisotropy"),
+        }
+        for value, found in zip(components.get("named_at", ()), each.get("names", ()), strict=False):
+            row[f"at {name} = {value:.0f} GPa"] = found
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def decoder_table(decoder: Mapping[str, Any]) -> pd.DataFrame:
+    """Distance of decoded volumes from real ones, over that of real ones from each other, by family."""
+    rows = []
+    for family, each in decoder.items():
+        row: dict[str, Any] = {"Family": family}
+        for key, title in _STATISTICS.items():
+            row[f"{title}, decoded [-]"] = each.get("decoded", {}).get(key)
+            row[f"{title}, real [-]"] = each.get("real", {}).get(key)
+        row["Volume fraction, decoded [-]"] = each.get("decoded", {}).get("volume_fraction")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def timing_table(timings: Mapping[str, float], edge: int) -> pd.DataFrame:
+    """Wall times of the model and the solver."""
+    known = {key: label for key, label in _TIMES.items() if key in timings}
+    names = [label.format(edge=edge, large=4 * edge) for label in known.values()]
+    return pd.DataFrame({"Task": names, "Time [s]": [f"{timings[key]:.3f}" for key in known]})
+
+
+def solves_frame(summaries: Sequence[SolvesSummary]) -> pd.DataFrame:
+    """Median solves to each level, by what is asked for and start."""
+    rows = []
+    for each in summaries:
+        row = {"Asked for": KINDS[each.kind], "Start": STARTS[each.start], "Targets": each.targets}
+        for level, solves in each.median_solves.items():
+            row[f"Solves to {level:.0%}"] = f"{solves:g}" if np.isfinite(solves) else "not reached"
+        row[f"Within {LEVELS[-1]:.0%} in {FEW} solves [%]"] = 100.0 * each.within_few
+        row["Error at the end [%]"] = 100.0 * each.final_error
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100.0 * share
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    listed = list(values)
+    return float(np.mean(listed)) if listed else None

@@ -1,0 +1,34 @@
+"""What the tests of pages share: the app with a tiny checkpoint, and a solver that answers at once."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import background
+from vaereg.homogenization import HomogenizationResult
+
+APP = Path(__file__).parents[1] / "app.py"
+STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
+"""What the solver says of any volume [GPa]."""
+
+
+@pytest.fixture
+def app(tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    """The app with the tiny checkpoint and a solver in this process that answers at once."""
+
+    def solve(*args: object, **kwargs: object) -> HomogenizationResult:
+        return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
+
+    executor = ThreadPoolExecutor(2)
+    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
+    monkeypatch.setattr(background, "homogenize", solve)
+    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
+    st.cache_resource.clear()
+    yield AppTest.from_file(str(APP), default_timeout=120)
+    executor.shutdown()
+    st.cache_resource.clear()

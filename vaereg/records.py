@@ -1,0 +1,159 @@
+"""Records of the benchmarks, reduced to what is shown: other models, and solves that a refinement takes.
+
+A run of a refinement is a search for one target from one start: `kind` and `start` name both, `errors` holds
+the largest relative distance of a property from its target [-] after every solve, in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "KINDS",
+    "LEVELS",
+    "STARTS",
+    "SolvesSummary",
+    "comparable_baselines",
+    "error_curve",
+    "read_record",
+    "solves_table",
+    "solves_to_reach",
+    "summarize_solves",
+]
+
+LEVELS = (0.05, 0.02, 0.01)
+"""Distances from the target that are counted up to [-]."""
+FEW = 20
+"""Solves within which most targets are to be reached."""
+KINDS = {"one": "C11", "three": "C11, C22, C33", "six": "all six properties"}
+"""What is asked for."""
+STARTS = {
+    "design": "design of the model",
+    "latent": "search in the latent space",
+    "training": "nearest training volume",
+    "random": "random design",
+    "graded": "graded density from noise",
+}
+"""Where a search begins; the last one leaves the two phases until its end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SolvesSummary:
+    """How many solves the searches of one kind from one start take."""
+
+    kind: str
+    start: str
+    targets: int
+    median_solves: dict[float, float]
+    """Median number of solves by level; infinite where most searches do not get there."""
+    within_few: float
+    """Share of the targets that are within the last of `LEVELS` after at most `FEW` solves [-]."""
+    final_error: float
+    """Median distance of the two-phase volume at the end from its target [-]."""
+
+
+def read_record(path: Path, benchmark: str) -> dict[str, Any]:
+    """Record of a benchmark, as `benchmarks/record.py` writes it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no such record.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"expected a JSON record of {benchmark} in {path}: {error}") from error
+    if not isinstance(record, dict) or record.get("benchmark") != benchmark:
+        raise ValueError(f"expected a record of benchmarks/{benchmark}.py in {path}")
+    return record
+
+
+def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Other models by name, if they were trained and tested on the volumes that the metrics are of.
+
+    Args:
+        metrics: What `vaereg.evaluation.evaluate` returned for a model.
+        record: Record of `benchmarks/baselines.py`.
+    """
+    if record is None or "data" not in metrics:
+        return {}
+    settings, data = record["settings"], metrics["data"]
+    held_out = sorted(metrics.get("held_out", {"guided": {"by_family": {}}})["guided"]["by_family"])
+    same = settings.get("data", {}).items() <= data.items() and settings.get("held_out") == held_out
+    return dict(record["figures"].get("baselines", {})) if same and data["split"] == "test" else {}
+
+
+def solves_to_reach(runs: Sequence[Mapping[str, Any]], level: float) -> NDArray[np.float64]:
+    """Solves that each search needs to come within `level` [-] of its target; infinite where it never does.
+
+    >>> solves_to_reach([{"errors": [0.3, 0.04]}, {"errors": [0.5, 0.2]}], 0.05).tolist()
+    [2.0, inf]
+    """
+    reached = [np.flatnonzero(np.asarray(run["errors"]) <= level) for run in runs]
+    return np.array([found[0] + 1.0 if len(found) else np.inf for found in reached])
+
+
+def error_curve(runs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """Median over the searches of the least error so far [-], after 1, 2, ... solves; none without a search.
+
+    A search that has ended keeps what it reached.
+
+    >>> error_curve([{"errors": [0.4, 0.5, 0.1]}, {"errors": [0.2]}]).round(2).tolist()
+    [0.3, 0.3, 0.15]
+    """
+    longest = max((len(run["errors"]) for run in runs), default=0)
+    curves = [np.minimum.accumulate(run["errors"]) for run in runs]
+    padded = [np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves]
+    return np.median(padded, axis=0) if padded else np.zeros(0)
+
+
+def summarize_solves(runs: Sequence[Mapping[str, Any]]) -> list[SolvesSummary]:
+    """Every kind and start among the searches, in the order of `KINDS` and `STARTS`."""
+    found = []
+    for kind in KINDS:
+        for start in STARTS:
+            group = [run for run in runs if run["kind"] == kind and run["start"] == start]
+            if not group:
+                continue
+            medians = {level: float(np.median(solves_to_reach(group, level))) for level in LEVELS}
+            final = [run.get("error_of_the_cut", min(run["errors"])) for run in group]
+            found.append(
+                SolvesSummary(
+                    kind=kind,
+                    start=start,
+                    targets=len(group),
+                    median_solves=medians,
+                    within_few=float((solves_to_reach(group, LEVELS[-1]) <= FEW).mean()),
+                    final_error=float(np.median(final)),
+                )
+            )
+    return found
+
+
+def solves_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown table of `summarize_solves`."""
+    reach = [f"to {level:.0%}" for level in LEVELS]
+    head = ["asked for", "start", "targets", *reach, f"within {LEVELS[-1]:.0%} in {FEW}", "error at the end"]
+    lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
+    for each in summarize_solves(runs):
+        lines.append(
+            [
+                KINDS[each.kind],
+                STARTS[each.start],
+                str(each.targets),
+                *(
+                    f"{solves:g}" if np.isfinite(solves) else "not reached"
+                    for solves in each.median_solves.values()
+                ),
+                f"{each.within_few:.0%}",
+                f"{each.final_error:.2%}",
+            ]
+        )
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
