@@ -26,6 +26,7 @@ from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.config import PRESETS, ModelConfig, RunConfig, TrainingConfig
 from vaereg.fidelity import component_figures, decoder_figures
 from vaereg.fitting import fit_latent_regressor, known_indices
+from vaereg.records import typical_ratios
 from vaereg.storage import Dataset, read_dataset
 from vaereg.training import train
 from vaereg.trials import inverse_figures
@@ -83,16 +84,11 @@ def measure(checkpoint: Checkpoint, data: Dataset, targets: int, count: int, wor
     test, training = (known_indices(data, split, left_out) for split in ("test", "train"))
     inverse = inverse_figures(checkpoint, data, training, test[:targets], count, workers=workers)
     components = component_figures(checkpoint, data, test)
-    families = decoder_figures(checkpoint, data, test).values()
-    ratios = {
-        name: float(np.median([each["ratio"][name] for each in families if each["ratio"][name] is not None]))
-        for name in ("two_point", "lineal_path", "specific_surface")
-    }
     return {
         **inverse,
         "components_used": components["used"],
         "components_effective": components["effective"],
-        "decoded_against_real": ratios,
+        "decoded_against_real": typical_ratios(decoder_figures(checkpoint, data, test)),
     }
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from record import RESULTS
 
 from vaereg.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
-from vaereg.report import model_card, read_baselines
+from vaereg.records import read_record
+from vaereg.report import model_card
 
 TARGET = Path(__file__).parents[1] / "docs" / "model-card.md"
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TARGET)
     arguments = parser.parse_args()
     metrics = arguments.metrics or arguments.checkpoint.with_suffix(".json")
-    baselines = read_baselines(arguments.baselines) if arguments.baselines.exists() else None
+    baselines = read_record(arguments.baselines, "baselines") if arguments.baselines.exists() else None
     text = model_card(
         load_checkpoint(arguments.checkpoint), json.loads(metrics.read_text(encoding="utf-8")), baselines
     )

@@ -17,7 +17,8 @@ from vaereg.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.config import PRESETS
 from vaereg.evaluation import held_out_rows
 from vaereg.fitting import known_indices
-from vaereg.report import model_card, read_baselines
+from vaereg.records import read_record
+from vaereg.report import model_card
 from vaereg.storage import Dataset
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ def out(
 
 @pytest.fixture(scope="module")
 def record(out: Path) -> dict[str, Any]:
-    return read_baselines(out)
+    return read_record(out, "baselines")
 
 
 def test_every_baseline_is_tested_on_the_same_volumes(record: dict[str, Any], tiny_dataset: Dataset) -> None:
@@ -110,7 +111,7 @@ def test_entries_of_other_data_are_dropped(
     again.write_text(out.read_text())
     flags = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--only", "volume fraction"]
     benchmark("baselines", *flags, "--out", again)
-    figures = read_baselines(again)["figures"]
+    figures = read_record(again, "baselines")["figures"]
     assert list(figures["baselines"]) == ["volume fraction"]
     assert tuple(figures["runs"]) == ABLATIONS
 
@@ -153,13 +154,13 @@ def test_the_card_is_made_again_from_stored_figures(
     metrics.write_text(json.dumps(tiny_metrics))
     flags = ["--checkpoint", tiny_checkpoint_path, "--metrics", metrics, "--baselines", out, "--out", card]
     benchmark("model_card", *flags)
-    expected = model_card(tiny_checkpoint, tiny_metrics, read_baselines(out))
+    expected = model_card(tiny_checkpoint, tiny_metrics, read_record(out, "baselines"))
     assert card.read_text(encoding="utf-8") == expected
 
 
 def test_the_card_is_that_of_the_shipped_model() -> None:
     metrics = json.loads(DEFAULT_CHECKPOINT.with_suffix(".json").read_text(encoding="utf-8"))
     stored = ROOT / "benchmarks" / "results" / "baselines.json"
-    expected = model_card(load_checkpoint(), metrics, read_baselines(stored))
+    expected = model_card(load_checkpoint(), metrics, read_record(stored, "baselines"))
     found = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
     assert found == expected, "run `python -m vaereg evaluate --card`, or benchmarks/model_card.py"

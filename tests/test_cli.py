@@ -474,7 +474,8 @@ def test_train_makes_a_checkpoint_and_goes_on(
 
     assert f"{out} holds a run already: resume it or choose another folder" in refused(capsys, *flags)
     assert main([str(flag) for flag in [*flags, "--resume"]]) == 0
-    again = load_checkpoint(out / "checkpoint.pt").model.state_dict()
+    shipped = load_checkpoint(out / "checkpoint.pt")
+    again = shipped.model.state_dict()
     assert all(torch.equal(tensor, again[name]) for name, tensor in first.model.state_dict().items())
     other = ["train", "--data", data, "--out", out, "--preset", "tiny", "--resume"]
     assert f"the run in {out} has another configuration" in refused(capsys, *other)
@@ -482,7 +483,7 @@ def test_train_makes_a_checkpoint_and_goes_on(
     more = [*flags[:3], "--out", tmp_path / "more", *flags[5:], "--continue-from", out / "checkpoint.pt"]
     assert main([str(flag) for flag in more]) == 0
     continued = load_checkpoint(tmp_path / "more" / "checkpoint.pt")
-    assert f"checkpoint {first.hash} (steps 20" in continued.card["continued from"]
+    assert f"checkpoint {shipped.hash} (steps 20" in continued.card["continued from"]
     changed = continued.model.state_dict()
     moved = {name.split(".")[0] for name, tensor in changed.items() if not torch.equal(tensor, again[name])}
     assert moved == {"prior_network", "latent_head", "decoder"}

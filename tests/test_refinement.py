@@ -168,7 +168,7 @@ def test_the_file_holds_what_is_through(
     path.write_bytes(refined_file(tiny_checkpoint, run))
     stored = read_designs(path)
     assert len(stored) == 5
-    assert stored.stiffness is not None and stored.solves is not None
+    assert stored.stiffness is not None and stored.solves is not None and stored.predicted is not None
     assert stored.solves.tolist() == [3] * 5
     assert stored.target == designs.targets
     for place, entry in enumerate(run.done):

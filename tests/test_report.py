@@ -12,7 +12,8 @@ import pytest
 from vaereg.checkpoint import Checkpoint
 from vaereg.config import PRESETS
 from vaereg.elasticity import PROPERTIES
-from vaereg.report import compact_json, model_card, read_baselines
+from vaereg.records import read_record
+from vaereg.report import compact_json, model_card
 
 Metrics = dict[str, Any]
 
@@ -22,7 +23,12 @@ def baselines(tiny_metrics: Metrics) -> dict[str, Any]:
     """A record as of benchmarks/baselines.py, of the same data."""
     data = {key: value for key, value in tiny_metrics["data"].items() if key not in ("split", "volumes")}
     entry = {"settings": {"steps": 1234, "cpu_minutes": 2.5}, "test": tiny_metrics["forward"]["encoder"]}
-    run = {"forward": tiny_metrics["forward"], "inverse": tiny_metrics["inverse"]}
+    run = {key: tiny_metrics[key] for key in ("inverse_one", "inverse", "inverse_six")} | {
+        "settings": {"steps": 9},
+        "components_used": 1,
+        "components_effective": 1.0,
+        "decoded_against_real": {"two_point": 1.0, "lineal_path": 1.2, "specific_surface": None},
+    }
     return {
         "benchmark": "baselines",
         "settings": {"data": data, "held_out": []},
@@ -119,10 +125,10 @@ def test_what_is_no_record_of_baselines(text: str, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(text)
     with pytest.raises(ValueError, match="record of (baselines|benchmarks/baselines.py) in .*record.json"):
-        read_baselines(path)
+        read_record(path, "baselines")
 
 
 def test_a_record_of_baselines_is_read(tmp_path: Path, baselines: dict[str, Any]) -> None:
     path = tmp_path / "record.json"
     path.write_text(json.dumps(baselines))
-    assert read_baselines(path) == baselines
+    assert read_record(path, "baselines") == baselines

@@ -240,13 +240,14 @@ def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> None:
     from vaereg.evaluation import evaluate
     from vaereg.files import check_output, replace_file
-    from vaereg.report import compact_json, model_card, read_baselines
+    from vaereg.records import read_record
+    from vaereg.report import compact_json, model_card
     from vaereg.storage import read_dataset
 
     check_output(arguments.out)
     if arguments.card is not None:
         check_output(arguments.card)
-    baselines = None if arguments.baselines is None else read_baselines(arguments.baselines)
+    baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
     checkpoint = _load_checkpoint(arguments)
     metrics = evaluate(
         checkpoint,

@@ -26,6 +26,7 @@ __all__ = [
     "solves_table",
     "solves_to_reach",
     "summarize_solves",
+    "typical_ratios",
 ]
 
 LEVELS = (0.05, 0.02, 0.01)
@@ -88,6 +89,19 @@ def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] |
     held_out = sorted(metrics.get("held_out", {"guided": {"by_family": {}}})["guided"]["by_family"])
     same = settings.get("data", {}).items() <= data.items() and settings.get("held_out") == held_out
     return dict(record["figures"].get("baselines", {})) if same and data["split"] == "test" else {}
+
+
+def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:
+    """Medians over the families of the ratios of `vaereg.fidelity.decoder_figures`, by statistic [-].
+
+    The volume fraction is left out, and so are families whose parameters leave nothing open.
+    """
+    found: dict[str, list[float]] = {}
+    for family in decoder.values():
+        for name, ratio in family["ratio"].items():
+            found.setdefault(name, []).extend([] if ratio is None else [ratio])
+    found.pop("volume_fraction", None)
+    return {name: float(np.median(ratios)) if ratios else None for name, ratios in found.items()}
 
 
 def solves_to_reach(runs: Sequence[Mapping[str, Any]], level: float) -> NDArray[np.float64]:

@@ -7,15 +7,15 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
+from vaereg.records import comparable_baselines, typical_ratios
 
-__all__ = ["compact_json", "model_card", "read_baselines"]
+__all__ = ["compact_json", "model_card"]
 
 _TIERS = {"guided": "physics-guided regressor (`predict`)", "encoder": "encoder's regressor"}
 _TRIALS = {"inverse_one": "C11", "inverse": "C11, C22, C33", "inverse_six": "all six"}
@@ -41,7 +41,7 @@ def model_card(
     """
     if metrics["checkpoint"] != checkpoint.hash:
         raise ValueError(f"expected metrics of checkpoint {checkpoint.hash}, got {metrics['checkpoint']}")
-    others = _comparable(metrics, baselines)
+    others = comparable_baselines(metrics, baselines)
     return "\n\n".join(
         [
             _HEAD.format(checkpoint=checkpoint.hash, facts=_table(("", ""), checkpoint.card.items())),
@@ -58,22 +58,6 @@ def model_card(
     )
 
 
-def read_baselines(path: Path) -> dict[str, Any]:
-    """Record of `benchmarks/baselines.py`.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is no such record.
-    """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"expected a JSON record of baselines in {path}: {error}") from error
-    if not isinstance(record, dict) or record.get("benchmark") != "baselines":
-        raise ValueError(f"expected a record of benchmarks/baselines.py in {path}")
-    return record
-
-
 def compact_json(content: object) -> str:
     """JSON with one line per entry, lists of numbers on one line.
 
@@ -82,16 +66,6 @@ def compact_json(content: object) -> str:
     """
     text = json.dumps(content, indent=1, allow_nan=False)
     return re.sub(r"\[[\s\d.,eE+-]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
-
-
-def _comparable(metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Baselines by name, if they were trained and tested on the volumes that the metrics are of."""
-    if baselines is None:
-        return {}
-    settings, data = baselines["settings"], metrics["data"]
-    held_out = sorted(metrics.get("held_out", {"guided": {"by_family": {}}})["guided"]["by_family"])
-    same = settings.get("data", {}).items() <= data.items() and settings.get("held_out") == held_out
-    return baselines["figures"]["baselines"] if same and data["split"] == "test" else {}
 
 
 def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
@@ -251,8 +225,18 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     ]
     if runs:
         steps = max(run["settings"]["steps"] for run in runs.values())
-        parts += [_ABLATIONS.format(steps=steps), _ablations(runs)]
+        parts += [_ABLATIONS.format(steps=steps), _ablations({"this model": _as_run(metrics), **runs})]
     return parts
+
+
+def _as_run(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The model itself, as `benchmarks/ablations.py` measures its presets."""
+    return {
+        **{trial: metrics[trial] for trial in _TRIALS},
+        "components_used": metrics["components"]["used"],
+        "components_effective": metrics["components"]["effective"],
+        "decoded_against_real": typical_ratios(metrics["decoder"]),
+    }
 
 
 def _ablations(runs: Mapping[str, Any]) -> str:
@@ -265,7 +249,7 @@ def _ablations(runs: Mapping[str, Any]) -> str:
             _figure("two_point", run["inverse"]["two_point_distance_within_component"]),
             _figure("two_point", run["inverse"]["two_point_distance_between_components"]),
             f"{run['components_used']} ({run['components_effective']:.1f})",
-            *(f"{ratio:.1f}" for ratio in run["decoded_against_real"].values()),
+            *("" if ratio is None else f"{ratio:.1f}" for ratio in run["decoded_against_real"].values()),
         )
         for name, run in runs.items()
     ]

@@ -326,8 +326,7 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    shown = state.ShownVolume(name="", volume=found.volume)
-    predicted = state.predict_volume(checkpoint, shown)
+    predicted = state.predict_volume(checkpoint, found.volume)
     component = int(run.designs.component[entry.index])
     return ShortlistItem(
         name=f"#{entry.index + 1} refined, {_target(run)}",
