@@ -70,8 +70,8 @@ def test_designs_are_refined_to_the_end(page: Page, server: str, tmp_path: Path)
 
 
 def test_a_refinement_is_cancelled_and_a_target_brought_back(page: Page, server: str) -> None:
-    # A tolerance that takes long, so that there is something to cancel.
-    page.goto(f"{server}/?count=4&seed=3")
+    # Large cells and a tolerance that take long, so that there is something to cancel.
+    page.goto(f"{server}/?count=4&seed=3&size=64")
     expect(page.locator("h1")).to_contain_text("Designs for C11 = 60")
     tolerance = page.get_by_role("spinbutton", name="Tolerance [%]")
     tolerance.fill("0.1")
@@ -79,7 +79,7 @@ def test_a_refinement_is_cancelled_and_a_target_brought_back(page: Page, server:
     page.get_by_role("button", name="Refine 4 designs").click()
     summary = page.locator(".st-key-summary-refined")
     expect(summary.get_by_text("at work", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").press("Enter")
     expect(summary.get_by_text("finished", exact=True)).to_be_visible()
     expect(summary.get_by_text(re.compile(r"\d cancelled$"))).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
