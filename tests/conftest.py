@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from browser import CHROMIUM, page, server
-from dashboard import app
+from dashboard import app, gate
 
 from vaereg.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.config import PRESETS
@@ -24,7 +24,7 @@ from vaereg.microstructure import pack_bits
 from vaereg.storage import Dataset, DatasetPlan, read_dataset, write_dataset
 from vaereg.training import train, training_card
 
-__all__ = ["app", "page", "server"]
+__all__ = ["app", "gate", "page", "server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,6 @@
 """What the tests of pages share: the app with a tiny checkpoint, and a solver that answers at once."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,10 +19,22 @@ STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 
 
 @pytest.fixture
-def app(tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def gate() -> Iterator[threading.Event]:
+    """Closed: the solver waits. It is open unless a test closes it."""
+    event = threading.Event()
+    event.set()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def app(
+    tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+) -> Iterator[AppTest]:
     """The app with the tiny checkpoint and a solver in this process that answers at once."""
 
     def solve(*args: object, **kwargs: object) -> HomogenizationResult:
+        gate.wait(60)
         return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
 
     executor = ThreadPoolExecutor(2)

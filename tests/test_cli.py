@@ -168,6 +168,8 @@ def test_paths_that_cannot_be(volumes: Path, tmp_path: Path, capsys: pytest.Capt
     assert f"expected a file of volumes, got no file at {tmp_path / 'none.npy'}" in line
     assert "existing folder" in refused(capsys, "homogenize", volumes, "--out", tmp_path / "no" / "r.json")
     assert f"got the folder {tmp_path}" in refused(capsys, "homogenize", volumes, "--out", tmp_path)
+    line = refused(capsys, "homogenize", volumes, "--out", "/proc/r.json")  # before anything is solved
+    assert "expected a folder that can be written to, got /proc" in line
     assert "required: --out" in refused(capsys, "homogenize", volumes)
     assert "required: COMMAND" in refused(capsys)
     assert "invalid choice: 'fly'" in refused(capsys, "fly")

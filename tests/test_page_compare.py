@@ -5,8 +5,6 @@ import json
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -21,9 +19,10 @@ import pyvista as pv
 import streamlit as st
 import tifffile
 import trimesh
+from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import background, comparison, scene, state
+from pages.shared import comparison, scene, state
 from pages.shared.comparison import Compared, compare
 from pages.shared.export_panel import export_file
 from pages.shared.figures_compare import (
@@ -37,13 +36,10 @@ from pages.shared.shortlist import MAX_ITEMS, Session, ShortlistItem, add_item, 
 from vaereg.elasticity import PROPERTIES, TwoPhase, isotropic_stiffness
 from vaereg.export import FORMATS
 from vaereg.generators import gaussian_field
-from vaereg.homogenization import HomogenizationResult
 from vaereg.morphology import measure
 from vaereg.shapes import laminate
 from vaereg.storage import read_designs
 
-APP = Path(__file__).parents[1] / "app.py"
-STIFFNESS = isotropic_stiffness(50.0, 0.3) + np.diag([10.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 VIEWS = (
     "Stiffness",
     "Engineering constants",
@@ -67,36 +63,6 @@ def item(seed: int, *, name: str = "", solved: bool = False, predicted: bool = T
         tolerance=1e-3 if solved else None,
         seed=seed,
     )
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Closed: the solver waits. It is open unless a test closes it."""
-    event = threading.Event()
-    event.set()
-    yield event
-    event.set()
-
-
-@pytest.fixture
-def app(
-    tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
-) -> Iterator[AppTest]:
-    """The app with the tiny checkpoint and a solver in this process that answers at once."""
-
-    def solve(*args: object, **kwargs: object) -> HomogenizationResult:
-        gate.wait(60)
-        return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
-
-    executor = ThreadPoolExecutor(2)
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
-    monkeypatch.setattr(background, "homogenize", solve)
-    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
-    st.cache_resource.clear()
-    yield AppTest.from_file(str(APP), default_timeout=120)
-    gate.set()
-    executor.shutdown()
-    st.cache_resource.clear()
 
 
 def opened(app: AppTest, *items: ShortlistItem) -> AppTest:

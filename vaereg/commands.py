@@ -239,7 +239,7 @@ def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     from vaereg.evaluation import evaluate
-    from vaereg.files import check_output, replace_file
+    from vaereg.files import check_output
     from vaereg.records import read_record
     from vaereg.report import compact_json, model_card
     from vaereg.storage import read_dataset
@@ -258,11 +258,9 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
         on_progress=progress("evaluate", "designs solved"),
     )
-    figures = compact_json(metrics) + "\n"
-    replace_file(arguments.out, lambda temporary: temporary.write_text(figures, encoding="utf-8"))
+    _write_text(arguments.out, compact_json(metrics) + "\n")
     if arguments.card is not None:
-        text = model_card(checkpoint, metrics, baselines)
-        replace_file(arguments.card, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        _write_text(arguments.card, model_card(checkpoint, metrics, baselines))
     forward, inverse = metrics["forward"], metrics["inverse"]
     for tier in ("guided", "encoder"):
         error = forward[tier]["mape_axial"]
@@ -276,7 +274,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def run_export(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import TwoPhase
-    from vaereg.export import BundleItem, Provenance, bundle, export
+    from vaereg.export import bundle, export, stored_items
     from vaereg.files import check_output
     from vaereg.storage import read_designs
 
@@ -290,24 +288,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     if arguments.index is None and arguments.format != "zip":
         raise ValueError("expected --index for one design, or --format zip for all of them")
     chosen = range(len(designs)) if arguments.index is None else [arguments.index]
-    items = [
-        BundleItem(
-            volume=designs.microstructures[i],
-            provenance=Provenance(
-                name=f"design {i}",
-                origin=f"design {i} of {arguments.designs.name}",
-                target=designs.target,
-                seed=designs.seed if designs.seed >= 0 else None,
-                component=int(designs.component[i]) if designs.component[i] >= 0 else None,
-                latent=designs.latent[i] if designs.latent.size else None,
-                checkpoint=designs.checkpoint,
-                mean=None if designs.predicted is None else designs.predicted[i],
-                stiffness=None if designs.stiffness is None else designs.stiffness[i],
-                solves=None if designs.solves is None else int(designs.solves[i]),
-            ),
-        )
-        for i in chosen
-    ]
+    items = stored_items(designs, chosen, arguments.designs.name)
     size = arguments.voxel_size
     if arguments.format == "zip":
         bundle(arguments.out, items, materials, voxel_size=size)
@@ -378,13 +359,17 @@ def _names(arguments: Sequence[str] | None) -> list[str] | None:
 
 
 def write_json(path: Path, content: object) -> None:
-    from vaereg.files import replace_file
-
     try:
         text = json.dumps(content, indent=2, allow_nan=False)
     except ValueError as error:
         raise RuntimeError("a result is not a finite number") from error
-    replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    _write_text(path, text + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    from vaereg.files import replace_file
+
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def progress(command: str, unit: str) -> Callable[[int, int], None]:

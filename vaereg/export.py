@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from vaereg.files import replace_file, write_array
 from vaereg.meshes import write_abaqus, write_stl
 from vaereg.microstructure import as_two_phase
 from vaereg.provenance import Provenance, describe_setting, describe_volume, write_properties
-from vaereg.storage import write_designs
+from vaereg.storage import DesignFile, write_designs
 from vaereg.vti import write_vti
 
-__all__ = ["FORMATS", "BundleItem", "Format", "Provenance", "bundle", "export"]
+__all__ = ["FORMATS", "BundleItem", "Format", "Provenance", "bundle", "export", "stored_items"]
 
 _DATASET = "/microstructure"
 _TOLERANCE = 1e-6
@@ -112,6 +112,34 @@ def export(
     settings = path.with_suffix(".json")
     replace_file(settings, lambda temporary: _write_json(temporary, _fans_input(job)))
     return [path, settings]
+
+
+def stored_items(designs: DesignFile, chosen: Iterable[int], source: str) -> list[BundleItem]:
+    """Designs of a file with what it says of them.
+
+    Args:
+        designs: What `vaereg.storage.read_designs` read.
+        chosen: Their places in the file.
+        source: Name of the file.
+    """
+    return [
+        BundleItem(
+            volume=designs.microstructures[i],
+            provenance=Provenance(
+                name=f"design {i}",
+                origin=f"design {i} of {source}",
+                target=designs.target,
+                seed=designs.seed if designs.seed >= 0 else None,
+                component=int(designs.component[i]) if designs.component[i] >= 0 else None,
+                latent=designs.latent[i] if designs.latent.size else None,
+                checkpoint=designs.checkpoint,
+                mean=None if designs.predicted is None else designs.predicted[i],
+                stiffness=None if designs.stiffness is None else designs.stiffness[i],
+                solves=None if designs.solves is None else int(designs.solves[i]),
+            ),
+        )
+        for i in chosen
+    ]
 
 
 def bundle(

@@ -42,12 +42,18 @@ def check_output(path: Path) -> Path:
     """Check that a file can be written at `path`, before a long computation rather than after it.
 
     Raises:
-        ValueError: The path is a folder, or lies in none.
+        ValueError: The path is a folder, or lies in none that can be written to.
     """
     if path.is_dir():
         raise ValueError(f"expected a file to write, got the folder {path}")
     if not path.parent.is_dir():
         raise ValueError(f"expected a file in an existing folder, got {path}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ValueError(
+            f"expected a folder that can be written to, got {path.parent}: {error.strerror}"
+        ) from error
     return path
 
 

@@ -25,6 +25,7 @@ from vaereg.workers import map_in_processes
 __all__ = [
     "MAX_SOLVES",
     "TOLERANCE",
+    "VERIFICATION_RTOL",
     "Refinement",
     "Search",
     "Step",
@@ -40,13 +41,13 @@ TOLERANCE = 0.01
 """Relative distance from the target at which a property counts as reached [-]."""
 MAX_SOLVES = 20
 """Solves after which a search gives up."""
+VERIFICATION_RTOL = 1e-6
+"""Relative residual of the last solve, in float64 [-]."""
 
 _RTOL = 1e-3
 """Relative residual of the solves of the search, in float32: their error is some 1e-6."""
 _INSIDE = 0.999
 """Share of the tolerance that the search allows itself, for that error [-]."""
-_VERIFICATION_RTOL = 1e-6
-"""Relative residual of the last solve, in float64."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,7 +200,7 @@ def advance(search: Search) -> Search:
     """
     if search.result is not None:
         return search
-    rtol, dtype = (_VERIFICATION_RTOL, np.float64) if search.verify else (_RTOL, np.float32)
+    rtol, dtype = (VERIFICATION_RTOL, np.float64) if search.verify else (_RTOL, np.float32)
     solved = homogenize(
         search.volume,
         search.materials,

@@ -7,10 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import PROPERTIES
+from vaereg.elasticity import PROPERTIES, directional_young
 from vaereg.targets import Target
 
-__all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure"]
+__all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure", "young_surface"]
 
 COMPONENT_COLORS = ("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c")
 """One per mixture component, readable on light and dark grounds."""
@@ -26,6 +26,25 @@ LAYOUT: dict[str, Any] = {
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     "hovermode": "closest",
 }
+
+
+def young_surface(stiffness: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Surface of all points E(n) n, n a unit vector, of a stiffness (6, 6) [GPa].
+
+    Returns:
+        The points [GPa], shape (3, A, B), and E [GPa] at each, shape (A, B).
+    """
+    azimuth, polar = np.linspace(0.0, 2.0 * np.pi, 73)[:, None], np.linspace(0.0, np.pi, 37)
+    directions = np.stack(
+        [
+            np.cos(azimuth) * np.sin(polar),
+            np.sin(azimuth) * np.sin(polar),
+            np.ones_like(azimuth) * np.cos(polar),
+        ],
+        axis=-1,
+    )
+    young = directional_young(stiffness, directions)
+    return np.moveaxis(directions * young[..., None], -1, 0), young
 
 
 def design_figure(

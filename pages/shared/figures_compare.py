@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import COMPONENT_COLORS, LAYOUT
+from pages.shared.figures import COMPONENT_COLORS, LAYOUT, young_surface
 from vaereg.elasticity import directional_young
 from vaereg.morphology import Statistics
 
@@ -110,13 +110,9 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
 
 def surfaces_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
     """Young's modulus E(n) along every direction n, a surface for each stiffness (6, 6) [GPa]."""
-    azimuth, height = np.linspace(0.0, 2.0 * np.pi, 61), np.linspace(0.0, np.pi, 31)
-    around = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1)[:, None] * np.sin(height)[:, None]
-    upward = np.broadcast_to(np.cos(height), around.shape[:2])
-    directions = np.concatenate([around, upward[..., None]], axis=-1)
-    surfaces = {name: directional_young(matrix, directions) for name, matrix in stiffness.items()}
-    most = max(float(young.max()) for young in surfaces.values())
-    least = min(float(young.min()) for young in surfaces.values())
+    surfaces = {name: young_surface(matrix) for name, matrix in stiffness.items()}
+    most = max(float(young.max()) for _, young in surfaces.values())
+    least = min(float(young.min()) for _, young in surfaces.values())
     across = min(len(surfaces), _ACROSS)
     down = -(-len(surfaces) // across)
     figure = make_subplots(
@@ -127,8 +123,7 @@ def surfaces_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
         horizontal_spacing=0.01,
         vertical_spacing=0.05,
     )
-    for place, (name, young) in enumerate(surfaces.items()):
-        x, y, z = np.moveaxis(directions * young[..., None], -1, 0)
+    for place, (name, ((x, y, z), young)) in enumerate(surfaces.items()):
         figure.add_surface(
             x=x,
             y=y,

@@ -6,8 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET
-from vaereg.elasticity import directional_young
+from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET, young_surface
 
 __all__ = ["grey_figure", "isosurface_figure", "place_figure", "young_figure"]
 
@@ -35,19 +34,9 @@ def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
 
 def young_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
     """Young's modulus E(n) along every direction n, one surface for each stiffness (6, 6) [GPa]."""
-    azimuth, height = np.linspace(0.0, 2.0 * np.pi, 73), np.linspace(0.0, np.pi, 37)
-    directions = np.stack(
-        [
-            np.outer(np.cos(azimuth), np.sin(height)),
-            np.outer(np.sin(azimuth), np.sin(height)),
-            np.outer(np.ones_like(azimuth), np.cos(height)),
-        ],
-        axis=-1,
-    )
     figure = go.Figure()
     for name, matrix in stiffness.items():
-        young = directional_young(matrix, directions)
-        x, y, z = np.moveaxis(directions * young[..., None], -1, 0)
+        (x, y, z), young = young_surface(matrix)
         figure.add_surface(
             x=x,
             y=y,

@@ -26,7 +26,7 @@ from pages.shared.shortlist import ShortlistItem
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs
 from vaereg.elasticity import PROPERTIES
-from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement
+from vaereg.refine import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 
 __all__ = ["is_pending", "show_inputs", "show_runs"]
 
@@ -337,6 +337,7 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> 
         mean=predicted.mean[0],
         std=predicted.std[0],
         stiffness=found.stiffness,
+        tolerance=VERIFICATION_RTOL,
         latent=run.designs.latent[entry.index].astype(np.float64),
         component=component,
         seed=run.designs.seed,

@@ -1,0 +1,81 @@
+"""Headless Chromium on the latent map and on a link: what AppTest cannot do."""
+
+import re
+
+import pytest
+from browser import drawn, settled
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def first_point(plot: Locator) -> tuple[float, float]:
+    """Where the first volume of the map is on the screen [pixel]."""
+    script = """plot => {
+        const {xaxis, yaxis} = plot._fullLayout, {x, y} = plot._fullData[0];
+        const box = plot.getBoundingClientRect();
+        return [box.x + xaxis._offset + xaxis.d2p(x[0]), box.y + yaxis._offset + yaxis.d2p(y[0])];
+    }"""
+    x, y = plot.evaluate(script)
+    return x, y
+
+
+def in_view(page: Page, *, other_than: str | None = None) -> str:
+    """Hash of what the first gallery shows; one that is out of sight is not drawn."""
+    page.locator(".gallery .card").first.scroll_into_view_if_needed()
+    return drawn(page, other_than=other_than)
+
+
+def test_lasso_and_click_on_the_map(page: Page, server: str) -> None:
+    page.goto(f"{server}/explore")
+    expect(page.locator("h1")).to_contain_text("Explore")
+    typical = in_view(page)
+    plot = page.locator(".js-plotly-plot").first
+
+    # A lasso around the middle: its volumes in the gallery, and their histograms.
+    plot.hover()
+    plot.locator("[data-title='Lasso Select']").click()
+    box = plot.locator(".nsewdrag").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 90, y - 60)
+    page.mouse.down()
+    for across, down in ((90, -60), (90, 60), (-90, 60), (-90, -60)):
+        page.mouse.move(x + across, y + down, steps=4)
+    page.mouse.up()
+    expect(page.get_by_role("heading", name=re.compile(r"^\d+ volumes$"))).to_be_visible()
+    expect(page.locator(".st-key-map-histograms .js-plotly-plot")).to_be_visible()
+    selected = in_view(page, other_than=typical)
+    assert 1 < page.locator(".gallery").first.locator(".card").count() <= 12
+
+    # A click: one volume, its properties, and what is near it.
+    plot.hover()
+    plot.locator("[data-title='Pan']").click()
+    point = first_point(plot)
+    page.mouse.move(*point)
+    expect(plot.locator(".hoverlayer .hovertext")).to_be_visible()  # a click chooses what is hovered
+    page.mouse.click(*point)
+    expect(page.get_by_role("heading", name=re.compile(r"^Sample \d+"))).to_be_visible()
+    expect(page.locator(".st-key-map-properties")).to_be_visible()
+    in_view(page, other_than=selected)
+    assert page.locator(".gallery").first.locator(".card").count() == 9
+    expect(page.get_by_text("by latent vector, all axes")).to_be_visible()
+
+
+def test_a_link_restores_target_seed_component_and_size(page: Page, server: str) -> None:
+    link = f"{server}/?C11=42&seed=7&component=2&size=64&count=2"
+    page.goto(link)
+    expect(page.locator("h1")).to_contain_text("C11 = 42")
+    first = drawn(page)
+    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
+    expect(page.get_by_text("cells of 64 × 64 × 64 voxels")).to_be_visible()
+    assert page.locator(".gallery").first.locator(".card").count() == 2
+    expect(page.locator(".gallery").first).to_contain_text("Component 2")
+
+    # What the address says by now leads to the same designs, whoever opens it.
+    settled(page)
+    address = page.url
+    page.goto(f"{server}/model")
+    page.goto(address)
+    expect(page.locator("h1")).to_contain_text("C11 = 42")
+    assert drawn(page) == first
