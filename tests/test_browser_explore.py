@@ -56,7 +56,7 @@ def test_lasso_and_click_on_the_map(page: Page, server: str) -> None:
     expect(plot.locator(".hoverlayer .hovertext")).to_be_visible()  # a click chooses what is hovered
     page.mouse.click(*point)
     expect(page.get_by_role("heading", name=re.compile(r"^Sample \d+"))).to_be_visible()
-    expect(page.locator(".st-key-map-properties")).to_be_visible()
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
     in_view(page, other_than=selected)
     assert page.locator(".gallery").first.locator(".card").count() == 9
     expect(page.get_by_text("by latent vector, all axes")).to_be_visible()
