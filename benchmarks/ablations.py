@@ -63,6 +63,7 @@ def variant(
     fitted = dataclasses.replace(checkpoint.fitted, latent_regressor=latent_regressor)
     settings = {
         "steps": result.steps,
+        "training_volumes": len(rows),
         "cpu_minutes": round((time.process_time() - begin) / 60.0, 1),
         "encoder_of": checkpoint.hash,
     }

@@ -23,6 +23,8 @@ from scipy.ndimage import gaussian_filter
 from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
+from vaereg.evaluation import held_out_families
+from vaereg.fitting import known_indices
 from vaereg.homogenization import homogenize
 from vaereg.prediction import encode_batch
 from vaereg.refine import refine, within_component
@@ -55,6 +57,7 @@ def main() -> None:
     settings: dict[str, object] = {
         "checkpoint": checkpoint.hash,
         "size": dataset.plan.size,
+        "data": {"count": len(dataset), "seed": dataset.plan.seed},
         "designs": DESIGNS,
         "max_solves": {"search": MAX_SOLVES, "latent": LATENT_SOLVES, "graded": GRADED_SOLVES},
     }
@@ -74,7 +77,7 @@ def measure(
     designs = design(checkpoint, wanted, DESIGNS, dataset.plan.size, seed=number, only_plausible=False)
     best = int(np.argmin(designs.error))
     same = np.flatnonzero(designs.component == designs.component[best])
-    training = dataset.indices("train")
+    training = known_indices(dataset, "train", held_out_families(checkpoint))
     nearest = training[int(np.argmin(distances(truth[training], wanted)))]
     starts = {
         "design": designs.microstructures[best],

@@ -4,8 +4,17 @@ import streamlit as st
 
 from pages.shared import design_panels, refine_panels, state, widgets
 from pages.shared.targets import sampling_inputs, set_nearest, target_inputs
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
+
+
+def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
+    """What was refined in this session, whether or not there are designs now."""
+    refining = refine_panels.is_pending(checkpoint)
+    st.fragment(refine_panels.show_runs, run_every=POLL if refining else None)(checkpoint, designs, refining)
+
 
 checkpoint = state.start_page("pages/design.py")
 with st.sidebar:
@@ -17,6 +26,7 @@ with st.sidebar:
 if not targets:
     st.title("Design")
     st.info("Ask for at least one property in the sidebar: the designs follow at once.")
+    show_refinements(checkpoint, None)
     st.stop()
 
 with st.spinner("Designing …", show_time=sampling.size > 32):
@@ -36,6 +46,7 @@ with plane:
     design_panels.show_closure(checkpoint, targets, None if shown.problem else designs)
 if designs is None:
     st.info("Move the target back into reach: the designs follow at once.")
+    show_refinements(checkpoint, None)
     st.stop()
 if shown.problem:
     notice = f"These designs belong to the former target: {widgets.target_text(designs.targets)}"
@@ -50,6 +61,5 @@ st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
 )
 st.fragment(design_panels.show_details, key=design_panels.DETAILS)(checkpoint, designs)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
-refining = refine_panels.is_pending(checkpoint)
-st.fragment(refine_panels.show_runs, run_every=POLL if refining else None)(checkpoint, designs, refining)
+show_refinements(checkpoint, designs)
 design_panels.show_table(checkpoint, designs)

@@ -15,7 +15,7 @@ from pages.shared import model_panels, state, widgets
 from pages.shared.figures_model import coverage_figure, log_figure
 from vaereg import checkpoint as released
 from vaereg.embedding import Embedding
-from vaereg.records import comparable_baselines, read_record
+from vaereg.records import comparable_baselines, comparable_runs, read_record
 
 CURVES = ("regression", "validation_mape", "divergence", "correlation", "style", "components_used")
 
@@ -80,7 +80,7 @@ parts: dict[str, Callable[[], None]] = {"Overview": lambda: model_panels.overvie
 if "forward" in metrics:
     parts["Prediction"] = lambda: model_panels.prediction(metrics, comparable_baselines(metrics, others))
 if "inverse" in metrics:
-    runs = others["figures"].get("runs", {}) if others else {}
+    runs = comparable_runs(checkpoint.hash, checkpoint.card, others)
     parts["Inverse design"] = lambda: model_panels.inverse(metrics, runs)
 parts["Refinement"] = lambda: model_panels.refinement(record("refinement"), checkpoint)
 if "components" in metrics:

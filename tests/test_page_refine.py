@@ -161,6 +161,11 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     assert galleries(app)[1]["set"] == former
     assert not app.exception
 
+    app.segmented_control(state.mode_key("C11")).set_value("free").run()  # no target, so no designs
+    assert not app.exception
+    assert any(one.value == "Refined before" for one in app.subheader)
+    assert galleries(app)[0]["set"] == former
+
 
 def test_what_two_refinements_want_is_not_cancelled_with_one(app: AppTest, executor: ManualExecutor) -> None:
     press(app, "Refine 3 designs")

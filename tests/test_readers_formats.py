@@ -211,6 +211,15 @@ def bomb_hdf5(path: Path) -> None:
         dataset.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(2**28), 1))
 
 
+def masked_hdf5(path: Path) -> None:
+    """The same of a chunk that says that it was not shuffled."""
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset(
+            "a", shape=(16, 16, 16), dtype=np.uint8, chunks=(16, 16, 16), compression="gzip", shuffle=True
+        )
+        dataset.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(2**28), 1), filter_mask=1)
+
+
 def external_hdf5(path: Path) -> None:
     (path.parent / "secret").write_bytes(bytes(64))
     with h5py.File(path, "w") as file:
@@ -362,6 +371,7 @@ HARM = {
     "huge.h5": (huge_hdf5, r"at most \d+ voxels, got shape \(4096, 4096, 4096\)"),
     "hollow.h5": (hollow_hdf5, r"64 chunks .*got 0 \(stored in part\)"),
     "bomb.h5": (bomb_hdf5, "bytes of data, got more when inflated"),
+    "masked.h5": (masked_hdf5, "went through all filters, got one that did not"),
     "external.h5": (external_hdf5, "stored in the file, got one that refers to others"),
     "link.h5": (link_hdf5, "got no array"),
     "circle.h5": (circle_hdf5, "got no array"),

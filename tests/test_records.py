@@ -8,6 +8,7 @@ import pytest
 
 from vaereg.records import (
     comparable_baselines,
+    comparable_runs,
     error_curve,
     read_record,
     solves_table,
@@ -79,6 +80,7 @@ def test_only_baselines_of_the_same_volumes_are_compared() -> None:
     metrics = {"data": plan | {"split": "test"}, "held_out": {"guided": {"by_family": {"voronoi": {}}}}}
     record = {"settings": {"data": plan, "held_out": ["voronoi"]}, "figures": {"baselines": baselines}}
     assert comparable_baselines(metrics, record) == baselines
+    assert comparable_baselines(metrics | {"data": plan | {"split": "test", "count": 5}}, record) == baselines
     assert comparable_baselines(metrics, None) == {}
     assert comparable_baselines({}, record) == {}
     others = [
@@ -87,3 +89,12 @@ def test_only_baselines_of_the_same_volumes_are_compared() -> None:
         metrics | {"held_out": {"guided": {"by_family": {}}}},
     ]
     assert not any(comparable_baselines(other, record) for other in others)
+
+
+def test_only_runs_on_the_same_encoder_are_compared() -> None:
+    runs = {"paper": {"settings": {"encoder_of": "0123abcd"}}}
+    record = {"figures": {"runs": runs}}
+    assert comparable_runs("0123abcd", {}, record) == runs
+    assert comparable_runs("ffff", {"continued from": "checkpoint 0123abcd (steps 3)"}, record) == runs
+    assert comparable_runs("ffff", {}, record) == {}
+    assert comparable_runs("0123abcd", {}, {"figures": {}}) == comparable_runs("ffff", {}, None) == {}

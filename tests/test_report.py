@@ -19,12 +19,12 @@ Metrics = dict[str, Any]
 
 
 @pytest.fixture
-def baselines(tiny_metrics: Metrics) -> dict[str, Any]:
+def baselines(tiny_metrics: Metrics, tiny_checkpoint: Checkpoint) -> dict[str, Any]:
     """A record as of benchmarks/baselines.py, of the same data."""
     data = {key: value for key, value in tiny_metrics["data"].items() if key not in ("split", "volumes")}
     entry = {"settings": {"steps": 1234, "cpu_minutes": 2.5}, "test": tiny_metrics["forward"]["encoder"]}
     run = {key: tiny_metrics[key] for key in ("inverse_one", "inverse", "inverse_six")} | {
-        "settings": {"steps": 9},
+        "settings": {"steps": 9, "encoder_of": tiny_checkpoint.hash},
         "components_used": 1,
         "components_effective": 1.0,
         "decoded_against_real": {"two_point": 1.0, "lineal_path": 1.2, "specific_surface": None},

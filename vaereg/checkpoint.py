@@ -180,6 +180,8 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         raise CheckpointError(f"expected a checkpoint of at most {_MAX_BYTES >> 20} MB, got {path}")
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise zipfile.BadZipFile("a member is compressed")  # and could inflate to any size
             if archive.testzip() is not None:  # torch itself does not look at the checksums
                 raise zipfile.BadZipFile("a checksum is wrong")
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -215,7 +217,7 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         card = json.loads(state["card"])
         packed = state["embedding"]
         embedding = None if packed is None else _unpack(packed)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or belongs to another version: {error}") from error
     model.to(device).eval().requires_grad_(False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]

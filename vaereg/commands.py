@@ -247,6 +247,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     check_output(arguments.out)
     if arguments.card is not None:
         check_output(arguments.card)
+        if arguments.split != "test":
+            raise ValueError(f"expected the test split for a model card, got {arguments.split}")
     baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
     checkpoint = _load_checkpoint(arguments)
     metrics = evaluate(
@@ -315,7 +317,9 @@ def _read_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -
         raw = RawLayout(shape=_numbers(arguments.shape, int, "--shape"), dtype=arguments.dtype)
     threshold = arguments.threshold
     if threshold not in (None, "otsu"):
-        threshold = _numbers(threshold, float, "--threshold")[0]
+        (threshold, *others) = _numbers(threshold, float, "--threshold")
+        if others:
+            raise ValueError(f"expected one number for --threshold, got {arguments.threshold!r}")
     stiff = None if arguments.labels is None else _numbers(arguments.labels, float, "--labels")
     swap = arguments.phase_order == "stiff-soft"
     return read_volumes(

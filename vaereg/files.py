@@ -42,10 +42,12 @@ def check_output(path: Path) -> Path:
     """Check that a file can be written at `path`, before a long computation rather than after it.
 
     Raises:
-        ValueError: The path is a folder, or lies in none that can be written to.
+        ValueError: The path is a folder or a device, or lies in no folder that can be written to.
     """
     if path.is_dir():
         raise ValueError(f"expected a file to write, got the folder {path}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"expected a file to write, got the device {path}")
     if not path.parent.is_dir():
         raise ValueError(f"expected a file in an existing folder, got {path}")
     try:
@@ -204,11 +206,9 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
         raise ValueError(f"expected a dataset {name} in {file.filename}, got a file that holds {names}")
     declared = math.prod(item.shape) * item.dtype.itemsize
     present = Path(file.filename).stat().st_size
-    if declared > present:
-        raise ValueError(
-            f"expected {name} stored whole and uncompressed in {file.filename}, "
-            f"got {declared} bytes declared in a file of {present} bytes"
-        )
+    if declared > present or item.chunks is not None:
+        got = "it in chunks" if item.chunks else f"{declared} bytes declared in a file of {present} bytes"
+        raise ValueError(f"expected {name} stored whole and uncompressed in {file.filename}, got {got}")
     return item
 
 

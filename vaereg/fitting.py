@@ -69,7 +69,9 @@ def fit(
     train_mean, train_spread, statistics = encode_all(model, dataset.volumes(training))
     centre, width = statistics.mean(0), statistics.std(0) + 1e-9
     values, vectors = np.linalg.eigh(np.cov(((statistics - centre) / width).T))
-    kept = (values > 1e-4 * values.max()) & (np.arange(len(values)) >= len(values) - len(training) // 10)
+    kept = (values > 1e-4 * values.max()) & (
+        np.arange(len(values)) >= len(values) - max(1, len(training) // 10)
+    )
     whitening = vectors[:, kept] / np.sqrt(values[kept]) / width[:, None]
 
     mean, spread, statistics = encode_all(model, dataset.volumes(validation))

@@ -48,6 +48,10 @@ _SLACK = 2**20
 _DEFLATE_RATIO = 1032
 """Data inflates to at most so many times its length (the limit of Deflate)."""
 
+_LZF_RATIO = 88
+"""Largest ratio of inflated to stored bytes of lzf; data that no library inflates in steps [-]."""
+_LZF_SLACK = 2**28
+"""Bytes that a chunk of lzf may take beyond what it should."""
 _HDF5_FILTERS = {"gzip": 1, "shuffle": 2, "fletcher32": 3, "lzf": 32000}
 _TIFF_PLAIN, _TIFF_DEFLATE = (1,), (8, 32946)
 
@@ -216,15 +220,27 @@ def _check_storage(dataset: h5py.Dataset, where: str) -> None:
     nominal = math.prod(dataset.chunks) * size
     if nominal > 2 * declared + _SLACK:
         raise ValueError(f"{where}: expected chunks no larger than the data set, got {dataset.chunks}")
-    if _HDF5_FILTERS["gzip"] in filters:
-        suspects = []
-        dataset.id.chunk_iter(
-            lambda chunk: suspects.append(chunk.chunk_offset) if _may_burst(chunk.size, nominal) else None
-        )
-        for offset in suspects:
-            mask, raw = dataset.id.read_direct_chunk(offset)
-            if not mask:
-                _check_inflated(raw, nominal + 4, where)
+    _check_chunks(dataset, filters, nominal, where)
+
+
+def _check_chunks(dataset: h5py.Dataset, filters: list[int], nominal: int, where: str) -> None:
+    """Chunks that could inflate to clearly more than `nominal` bytes are refused."""
+    gzip, lzf = _HDF5_FILTERS["gzip"], _HDF5_FILTERS["lzf"]
+    if len(set(filters)) < len(filters) or {gzip, lzf} <= set(filters):
+        raise ValueError(f"{where}: expected each filter once and one compression, got {filters}")
+    compression = {1 << place for place, code in enumerate(filters) if code in (gzip, lzf)}
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    for chunk in chunks:
+        if not compression or chunk.filter_mask in compression:  # as it is: what did not shrink, say
+            continue
+        if chunk.filter_mask:
+            raise ValueError(f"{where}: expected chunks that went through all filters, got one that did not")
+        if lzf in filters and chunk.size * _LZF_RATIO > 4 * nominal + _LZF_SLACK:
+            raise ValueError(f"{where}: expected smaller chunks of lzf data, got one of {chunk.size} bytes")
+        if gzip in filters and _may_burst(chunk.size, nominal):
+            _, raw = dataset.id.read_direct_chunk(chunk.chunk_offset)
+            _check_inflated(raw, nominal + 4, where)
 
 
 def list_tiff(stream: BinaryIO, *, name: str) -> Header:

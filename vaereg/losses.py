@@ -209,6 +209,7 @@ def _lag_weights(correlation: Tensor) -> Tensor:
     squared = lags[:, None, None].square() + lags[:, None].square() + lags[reach:].square()
     weights = 1.0 / (1.0 + squared)
     weights[reach, reach, 0] = 0.0  # the correlation at lag zero is one
+    weights[..., 1:] *= 2.0  # lags of both signs; in the plane z = 0 both are there already
     return weights / weights.sum()
 
 

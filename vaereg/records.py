@@ -21,6 +21,7 @@ __all__ = [
     "STARTS",
     "SolvesSummary",
     "comparable_baselines",
+    "comparable_runs",
     "error_curve",
     "read_record",
     "solves_table",
@@ -77,7 +78,9 @@ def read_record(path: Path, benchmark: str) -> dict[str, Any]:
 
 
 def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Other models by name, if they were trained and tested on the volumes that the metrics are of.
+    """Other models by name, if they were trained and tested on the data set that the metrics are of.
+
+    One that was cut short counts as the same: it begins with the same volumes, each of them in its split.
 
     Args:
         metrics: What `vaereg.evaluation.evaluate` returned for a model.
@@ -87,8 +90,24 @@ def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] |
         return {}
     settings, data = record["settings"], metrics["data"]
     held_out = sorted(metrics.get("held_out", {"guided": {"by_family": {}}})["guided"]["by_family"])
-    same = settings.get("data", {}).items() <= data.items() and settings.get("held_out") == held_out
+    plan = {name: value for name, value in settings.get("data", {}).items() if name != "count"}
+    same = plan.items() <= data.items() and settings.get("held_out") == held_out
     return dict(record["figures"].get("baselines", {})) if same and data["split"] == "test" else {}
+
+
+def comparable_runs(
+    checkpoint: str, card: Mapping[str, Any], record: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Presets by name that were trained on the encoder of a model.
+
+    Args:
+        checkpoint: Hash of the model.
+        card: Its facts; a model that was continued has the encoder of the one before.
+        record: Record of `benchmarks/ablations.py`.
+    """
+    known = f"{checkpoint} {card.get('continued from', '')}"
+    runs = {} if record is None else record["figures"].get("runs", {})
+    return {name: run for name, run in runs.items() if run["settings"]["encoder_of"] in known}
 
 
 def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.records import comparable_baselines, typical_ratios
+from vaereg.records import comparable_baselines, comparable_runs, typical_ratios
 
 __all__ = ["compact_json", "model_card"]
 
@@ -45,12 +45,12 @@ def model_card(
     return "\n\n".join(
         [
             _HEAD.format(checkpoint=checkpoint.hash, facts=_table(("", ""), checkpoint.card.items())),
-            *_forward(metrics, others),
+            *_forward(metrics, others, {} if baselines is None else baselines["settings"]),
             *_held_out(metrics, others),
             *_calibration(metrics),
             *_components(metrics["components"]),
             *_decoder(metrics["decoder"]),
-            *_inverse(metrics, {} if baselines is None else baselines["figures"]["runs"]),
+            *_inverse(metrics, comparable_runs(checkpoint.hash, checkpoint.card, baselines)),
             *_times(metrics),
             _limits(checkpoint),
             f"## Configuration\n\n```json\n{compact_json(dataclasses.asdict(checkpoint.config))}\n```\n",
@@ -68,7 +68,7 @@ def compact_json(content: object) -> str:
     return re.sub(r"\[[\s\d.,eE+-]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
-def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     forward, data = metrics["forward"], metrics["data"]
     rows = {label: forward[tier] for tier, label in _TIERS.items()}
     rows |= {name: each["test"] for name, each in others.items()}
@@ -98,6 +98,8 @@ def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]
     budgets = [f"{name}: {_settings(each['settings'])}" for name, each in others.items()]
     if budgets:
         text = "Baselines, by `python benchmarks/baselines.py`. " + "; ".join(budgets) + "."
+        if (tested := settings.get("test_volumes", data["volumes"])) != data["volumes"]:
+            text += f" They were tested on {tested} volumes of the same data set, taken to another length."
         parts.append(textwrap.fill(text, 110, break_on_hyphens=False))
     return parts
 
@@ -224,8 +226,7 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
         ),
     ]
     if runs:
-        steps = max(run["settings"]["steps"] for run in runs.values())
-        parts += [_ABLATIONS.format(steps=steps), _ablations({"this model": _as_run(metrics), **runs})]
+        parts += [_ABLATIONS, _ablations({"this model": _as_run(metrics), **runs})]
     return parts
 
 
@@ -244,6 +245,7 @@ def _ablations(runs: Mapping[str, Any]) -> str:
     rows = [
         (
             name,
+            f"{run['settings']['steps']:,}" if "settings" in run else "",
             *(f"{run[trial]['median_error']:.1%}" for trial in _TRIALS),
             f"{run['inverse']['median_error_of_best_by_prediction']:.1%}",
             _figure("two_point", run["inverse"]["two_point_distance_within_component"]),
@@ -255,6 +257,7 @@ def _ablations(runs: Mapping[str, Any]) -> str:
     ]
     head = (
         "preset",
+        "steps",
         *(f"all designs, {name}" for name in _TRIALS.values()),
         "best by prediction, C11, C22, C33",
         "two-point distance within a component",
@@ -337,7 +340,8 @@ _FORWARD = """\
 
 {volumes} volumes of the {split} split. Error: mean absolute percentage error against the solver, per property
 and over C11, C22, C33; 90 % interval: share of volumes inside the predicted one, over the properties.
-`predict` answers with the physics-guided regressor, `design` ranks with the encoder's."""
+`predict` answers with the physics-guided regressor; `design` picks with the encoder's, and ranks what it
+shows, of cells of up to 40³ voxels, with the other."""
 
 _COMPONENTS = """\
 {used} of {all} components are used; the entropy of their shares is that of {effective:.1f} equal ones. Names
@@ -357,8 +361,9 @@ Asked for: properties of {targets} unseen volumes, {count} designs each, every o
 Error: mean relative distance of the solver's values from the target."""
 
 _ABLATIONS = """\
-What the parts are worth, by `python benchmarks/ablations.py`: presets trained for {steps:,} steps each on one
-encoder. The last columns are medians over the families of the ratio decoded to real of the section above."""
+What the parts are worth, by `python benchmarks/ablations.py`: presets trained on the encoder of this model,
+for fewer steps than its own. The last columns are medians over the families of the ratio decoded to real of the
+section above."""
 
 _COPIES = """\
 Designs (C11, C22, C33) share {designs_median} of their voxels with the nearest training volume in the median

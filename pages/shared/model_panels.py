@@ -120,15 +120,14 @@ def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
     widgets.show_table(model_tables.inverse_table(metrics), key="inverse-table", missing="–", digits=2)
     widgets.show_table(model_tables.diversity_table(trial), key="diversity-table", missing="–")
     if runs:
-        steps = max((run.get("settings", {}).get("steps", 0) for run in runs.values()), default=0)
         st.subheader(
             "Other ways to train",
             help="What each claim of the model is worth: presets that take one away. Designs: median error "
             "by the solver, of all and of the best by prediction. Distance: of two-point statistics.",
         )
         st.caption(
-            f"Each trained for {steps} steps on the encoder and regressor of one model, which stay as they "
-            "are: compare them with each other, not with the figures above."
+            "Each trained on the encoder and regressor of this model, which stay as they are, for fewer "
+            "steps than its own: compare them with each other, not with the figures above."
         )
         widgets.show_table(model_tables.runs_table(runs), key="runs-table", missing="–", digits=2)
 

@@ -138,7 +138,7 @@ def runs_table(runs: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for name, run in runs.items():
         three = run.get("inverse", {})
-        row: dict[str, Any] = {"Training": name}
+        row: dict[str, Any] = {"Training": name, "Steps": run.get("settings", {}).get("steps")}
         for trial, title in TRIALS.items():
             row[f"All designs, {title} [%]"] = _percent(run.get(trial, {}).get("median_error"))
         row["Best, C11, C22, C33 [%]"] = _percent(three.get("median_error_of_best_by_prediction"))

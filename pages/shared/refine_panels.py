@@ -109,12 +109,22 @@ def is_pending(checkpoint: Checkpoint) -> bool:
     return any(run.unfinished for run in runs)
 
 
-def show_runs(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
-    """The refinements of this session; to be run again while the solver is at work on them."""
+def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) -> None:
+    """The refinements of this session; to be run again while the solver is at work on them.
+
+    Args:
+        checkpoint: The model.
+        designs: What is shown above; None where the target has none.
+        polling: Whether the fragment runs by a clock.
+    """
     if polling != is_pending(checkpoint):
         st.rerun()  # once more as a whole, with or without the clock
     runs = state.refinements()
-    if not runs:
+    if designs is None:
+        if not runs:
+            return
+        st.subheader("Refined before")
+    elif not runs:
         st.caption(
             "Nothing has been refined yet. Designs are taken in order of promise and go on in the "
             "background: the curves of error against solves appear here."
@@ -136,7 +146,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
         ):
             _cancel(run)
             st.rerun()
-    if run.designs.targets != designs.targets:
+    if designs is None or run.designs.targets != designs.targets:
         st.caption(f"These belong to another target than the one above: {_target(run)}.")
     _summary(run)
     # A chart with a key of its own would be built anew whenever a curve grows.
