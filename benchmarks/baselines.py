@@ -24,6 +24,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from vaereg.augmentation import augment
 from vaereg.checkpoint import load_checkpoint
 from vaereg.config import ModelConfig
 from vaereg.elasticity import PROPERTIES, TwoPhase
@@ -37,7 +38,6 @@ from vaereg.fitting import known_indices
 from vaereg.microstructure import two_point_correlation
 from vaereg.model import VaeReg
 from vaereg.storage import Dataset, read_dataset
-from vaereg.training import augment
 
 LAGS, DIAGONAL_LAGS = 12, 6
 """Lags of the two-point statistics along axes and along diagonals [voxel per axis]."""

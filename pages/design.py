@@ -59,7 +59,7 @@ pending = design_panels.is_pending(checkpoint, designs)
 st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
     checkpoint, designs, notice, pending
 )
-st.fragment(design_panels.show_details, key=design_panels.DETAILS)(checkpoint, designs)
+st.fragment(design_panels.show_details, key=design_panels.DETAILS)(checkpoint, designs, pending)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)
 design_panels.show_table(checkpoint, designs)

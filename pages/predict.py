@@ -28,14 +28,12 @@ def show_results(
     """Everything about the volume; run again by itself until the solver is through."""
     model = checkpoint.model.materials
     scale = volume_panels.scale_of(own, model)
-    solved_with = own if scale is None else model
-    watched = [shown.volume] if asked else []
-    outcome = (state.solver().watch(state.session_name(), watched, solved_with) or [None])[0]
+    watched, pair = [shown.volume] if asked else [], own if scale is None else model
+    outcome = (state.solver().watch(state.session_name(), watched, pair) or [None])[0]
     if polling and (outcome or not asked) and not volume_panels.mesh_at_work(shown.volume, own):
         st.rerun()  # once more as a whole, without the clock
     factor = 1.0 if scale is None else scale
     truth = factor * widgets.solved([outcome])[0]
-    known = bool(np.isfinite(truth).all())
     mean, half = factor * prediction.mean[0], factor * NORMAL_90 * prediction.std[0]
     fraction = float(prediction.volume_fraction[0])
     lower, upper = np.diag(reuss_bound(fraction, own)), np.diag(voigt_bound(fraction, own))
@@ -48,18 +46,19 @@ def show_results(
         mean = least = most = np.full(6, np.nan)
     else:
         widgets.volume_summary(prediction, outcome, asked=asked)
-        if not prediction.in_distribution[0]:
-            st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
     if isinstance(outcome, Exception):
         st.error(f"The solver gave up on this volume. {state.sentence(str(outcome))}")
     volume_panels.periodicity_notice(shown.volume)
+    volume_panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
     with view:
-        row = Row(panels=[0], color=COMPONENT_COLORS[0])
-        volume_gallery(state.VOLUME_VIEW, shown.volume[None], [row], [Caption(title="")])
+        rows = [Row(panels=[0], color=COMPONENT_COLORS[0])]
+        volume_gallery(state.VOLUME_VIEW, shown.volume[None], rows, [Caption(title="")])
     if scale is not None:
-        figure = prediction_figure(mean, least, most, lower, upper, truth if known else None)
+        figure = prediction_figure(
+            mean, least, most, lower, upper, truth if np.isfinite(truth).all() else None
+        )
         plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
     table = {
         "Predicted [GPa]": mean,
@@ -79,7 +78,7 @@ def show_results(
         whole = factor * outcome.stiffness if isinstance(outcome, HomogenizationResult) else None
         volume_panels.constants_panel(whole)
     with place:
-        volume_panels.place_panel(checkpoint, prediction)
+        volume_panels.place_panel(checkpoint, prediction, scale)
     with mesh:
         volume_panels.mesh_panel(shown.volume, own)
 
@@ -107,7 +106,7 @@ except ValueError as error:
     st.stop()
 asked = shown.volume.size <= SMALL
 if not asked:
-    asked = st.toggle("Run the solver on this volume", key=state.SOLVE_LARGE)
+    asked = st.toggle("Run the solver on this volume", key=state.SOLVE_LARGE, persist_state="session")
 scale = volume_panels.scale_of(own, checkpoint.model.materials)
 materials = own if scale is None else checkpoint.model.materials
 pending = asked and state.solver().watch(state.session_name(), [shown.volume], materials) == [None]

@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.glob("*.py"))
 
 # A module imports only modules of a smaller number.
 LEVELS = {
+    "augmentation": 0,
     "config": 0,
     "elasticity": 0,
     "fields": 0,

@@ -107,6 +107,31 @@ def test_a_session_that_is_gone_is_forgotten(executor: ManualExecutor) -> None:
     assert len(executor.order) == 3
 
 
+def test_what_a_session_showed_that_is_gone_is_not_begun(executor: ManualExecutor) -> None:
+    now = [0.0]
+    queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
+    queue.watch("a", volumes(6))
+    now[0] = background.FORGET_SESSION + 1.0
+    executor.finish()  # and nobody looks any more
+    assert len(executor.order) == 2
+
+
+def test_tasks_of_abandoned_sessions_make_room(
+    executor: ManualExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "ALL_TASKS", 2)
+    now = [0.0]
+    queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
+    old, new = ([MeshTask(volume=volume) for volume in volumes(2, seed)] for seed in (0, 7))
+    queue.start("a", old)
+    now[0] = background.ABANDON_SESSION - 1.0
+    with pytest.raises(QueueFullError):
+        queue.start("b", new)
+    now[0] = background.ABANDON_SESSION + 1.0
+    queue.start("b", new)
+    assert [queue.progress(task) is None for task in (*old, *new)] == [True, True, False, False]
+
+
 def test_an_empty_look_ends_the_interest(queue: SolverQueue, executor: ManualExecutor) -> None:
     queue.watch("a", volumes(6))
     assert queue.watch("a", []) == []

@@ -486,6 +486,8 @@ def test_train_makes_a_checkpoint_and_goes_on(
     assert main([str(flag) for flag in more]) == 0
     continued = load_checkpoint(tmp_path / "more" / "checkpoint.pt")
     assert f"checkpoint {shipped.hash} (steps 20" in continued.card["continued from"]
+    line = refused(capsys, *more[:-2], "--resume")  # without the model that the run was begun from
+    assert "was begun from another model, or from none" in line
     changed = continued.model.state_dict()
     moved = {name.split(".")[0] for name, tensor in changed.items() if not torch.equal(tensor, again[name])}
     assert moved == {"prior_network", "latent_head", "decoder"}

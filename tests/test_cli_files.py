@@ -75,6 +75,7 @@ def test_data_set_labels_and_raw(tmp_path: Path) -> None:
         (["--dataset", "labels", "--threshold", "9"], "threshold within its values 0 to 4"),
         (["--dataset", "labels", "--threshold", "much"], "numbers for --threshold, got 'much'"),
         (["--dataset", "labels", "--threshold", "nan"], "finite threshold"),
+        (["--dataset", "labels", "--threshold", "1,5"], "one number for --threshold, got '1,5'"),
         (["--dataset", "labels", "--labels", "7"], "labels of the file, got 7"),
         (["--dataset", "labels", "--labels", "1", "--threshold", "1"], "got both"),
         (["--dataset", "labels", "--phase-order", "stiff-soft"], "phases 0 and 1 to swap"),
@@ -107,6 +108,18 @@ def test_every_format_is_exported(designs: Path, tmp_path: Path) -> None:
     known = json.loads((tmp_path / "one-json.json").read_text(encoding="utf-8"))
     assert (known["seed"], known["component"], known["target"]) == (4, 1, {"C11": 30.0})
     assert main(["export", str(designs), "--format", "zip", "--out", str(tmp_path / "all.zip")]) == 0
+
+
+def test_figures_of_other_moduli_are_left_out(
+    designs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", str(designs), "--index", "1", "--format", "json", "--out", str(tmp_path / "a.json")]
+    assert main(command) == 0
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["predicted"] is not None
+    assert main([*command, "--e-stiff", "200"]) == 0
+    known = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert known["predicted"] is None and known["solver"] is None
+    assert "left out" in capsys.readouterr().err
 
 
 def test_a_bare_design_is_exported_and_read_again(tmp_path: Path) -> None:

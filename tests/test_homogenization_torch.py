@@ -6,7 +6,7 @@ import torch
 
 from vaereg.elasticity import TwoPhase, isotropic_stiffness
 from vaereg.homogenization import ConvergenceError, homogenize
-from vaereg.homogenization_torch import homogenize_batch
+from vaereg.homogenization_torch import homogenize_batch, homogenize_on
 
 UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
 CONTRAST_10000 = TwoPhase(e_stiff=100.0, e_soft=0.01)
@@ -59,6 +59,14 @@ def test_agrees_with_the_compiled_solver(
 @MATERIALS
 def test_agrees_with_the_compiled_solver_on_cuda(materials: TwoPhase, rng: np.random.Generator) -> None:
     agree((rng.random((2, 16, 15, 16)) < 0.5).astype(float), materials, torch.device("cuda"))
+
+
+def test_one_volume_as_the_compiled_solver_gives_it(rng: np.random.Generator, device: torch.device) -> None:
+    volume = (rng.random((8, 8, 8)) < 0.5).astype(np.uint8)
+    found = homogenize_on(device.type, volume, UNLIKE_POISSON)
+    expected = homogenize(volume, UNLIKE_POISSON)
+    np.testing.assert_allclose(found.stiffness, expected.stiffness, atol=1e-6 * expected.stiffness.max())
+    assert found.converged and found.residual <= 1e-6
 
 
 def test_single_precision_at_1e_4_is_within_1e_6(rng: np.random.Generator, device: torch.device) -> None:

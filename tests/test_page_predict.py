@@ -154,6 +154,17 @@ def test_several_files_give_a_table(page: AppTest) -> None:
     assert "NumPy file" in files["Note"][2]
 
 
+def test_a_volume_is_put_aside(page: AppTest) -> None:
+    (button,) = [one for one in page.button if one.label == "Add to the shortlist"]
+    button.click().run()
+    assert not page.exception
+    (item,) = page.session_state["shortlist"]
+    np.testing.assert_allclose(item.mean, table(page)["Predicted [GPa]"])
+    (button,) = [one for one in page.button if one.label == "Take out of the shortlist"]
+    button.click().run()
+    assert page.session_state["shortlist"] == []
+
+
 def test_own_materials_scale_or_leave_it_to_the_solver(page: AppTest) -> None:
     before = table(page)["Predicted [GPa]"].to_numpy()
     page.number_input(key="e-stiff").set_value(240.0)

@@ -131,6 +131,7 @@ def lying() -> bytes:
         pytest.param(changed(items={}), "list of items", id="no list"),
         pytest.param(changed(items=[3]), "an item", id="no item"),
         pytest.param(changed(items=[entry(name=3)]), "name", id="name"),
+        pytest.param(changed(items=[entry(name="\ud800")]), "Unicode", id="half a character"),
         pytest.param(changed(items=[entry(volume="../../etc/passwd")]), "lacks", id="path"),
         pytest.param(changed(items=[entry(mean=[1, 2])]), "mean", id="short mean"),
         pytest.param(changed(items=[entry(stiffness=[[1], [2, 3]])]), "stiffness", id="ragged"),

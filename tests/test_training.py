@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from vaereg.augmentation import augment
 from vaereg.config import PRESETS, RunConfig
 from vaereg.fitting import encode_all
 from vaereg.generators import family_weights, gaussian_field
@@ -24,7 +25,6 @@ from vaereg.training import (
     STATE_FILE,
     TrainingResult,
     _Loop,
-    augment,
     train,
     training_card,
 )

@@ -101,6 +101,7 @@ def _add_homogenize(parsers: _Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
     _add_material_flags(parser)
     parser.add_argument("--rtol", type=float, default=1e-6, help="relative residual of the solver [-]")
+    _add_device_flag(parser, "where the solver runs")
 
 
 def _add_predict(parsers: _Commands) -> None:
@@ -168,6 +169,7 @@ def _add_generate(parsers: _Commands) -> None:
         metavar="N",
         help="processes of one thread each; one per core if left out",
     )
+    _add_device_flag(parser, "where the solver runs", "cpu")
 
 
 def _add_train(parsers: _Commands) -> None:
@@ -227,6 +229,7 @@ def _add_export(parsers: _Commands) -> None:
         "--voxel-size", type=float, default=1.0, metavar="L", help="edge of a voxel in any unit of length"
     )
     _add_material_flags(parser)
+    _add_device_flag(parser, "nothing is computed", "cpu")
 
 
 def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
@@ -265,8 +268,10 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     _add_device_flag(parser)
 
 
-def _add_device_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
+def _add_device_flag(
+    parser: argparse.ArgumentParser, help: str = "where the networks run", *choices: str
+) -> None:
+    parser.add_argument("--device", choices=choices or ("cpu", "cuda"), default="cpu", help=help)
 
 
 def _set_threads(threads: int | None) -> None:

@@ -43,6 +43,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.homogenization import ConvergenceError, homogenize
     from vaereg.microstructure import volume_fraction
 
+    device = _device(arguments)
     materials = TwoPhase(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
     )
@@ -52,7 +53,12 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     results: list[dict[str, object]] = []
     for volume in volumes:
         report(len(results), len(volumes))
-        result = homogenize(volume, materials, rtol=arguments.rtol, raise_on_failure=False)
+        if device == "cpu":
+            result = homogenize(volume, materials, rtol=arguments.rtol, raise_on_failure=False)
+        else:
+            from vaereg.homogenization_torch import homogenize_on
+
+            result = homogenize_on(device, volume, materials, rtol=arguments.rtol)
         results.append(
             {
                 "stiffness": result.stiffness.tolist(),
@@ -290,7 +296,10 @@ def run_export(arguments: argparse.Namespace) -> None:
     if arguments.index is None and arguments.format != "zip":
         raise ValueError("expected --index for one design, or --format zip for all of them")
     chosen = range(len(designs)) if arguments.index is None else [arguments.index]
-    items = stored_items(designs, chosen, arguments.designs.name)
+    own_pair = materials == TwoPhase()
+    items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
+    if not own_pair:
+        print("export: predicted and solved figures are left out: they are of other moduli", file=sys.stderr)
     size = arguments.voxel_size
     if arguments.format == "zip":
         bundle(arguments.out, items, materials, voxel_size=size)

@@ -114,14 +114,18 @@ def export(
     return [path, settings]
 
 
-def stored_items(designs: DesignFile, chosen: Iterable[int], source: str) -> list[BundleItem]:
+def stored_items(
+    designs: DesignFile, chosen: Iterable[int], source: str, *, figures: bool = True
+) -> list[BundleItem]:
     """Designs of a file with what it says of them.
 
     Args:
         designs: What `vaereg.storage.read_designs` read.
         chosen: Their places in the file.
         source: Name of the file.
+        figures: Take over what was predicted and solved; that is of the materials of the model.
     """
+    predicted, stiffness, solves = designs.predicted, designs.stiffness, designs.solves
     return [
         BundleItem(
             volume=designs.microstructures[i],
@@ -133,9 +137,9 @@ def stored_items(designs: DesignFile, chosen: Iterable[int], source: str) -> lis
                 component=int(designs.component[i]) if designs.component[i] >= 0 else None,
                 latent=designs.latent[i] if designs.latent.size else None,
                 checkpoint=designs.checkpoint,
-                mean=None if designs.predicted is None else designs.predicted[i],
-                stiffness=None if designs.stiffness is None else designs.stiffness[i],
-                solves=None if designs.solves is None else int(designs.solves[i]),
+                mean=predicted[i] if figures and predicted is not None else None,
+                stiffness=stiffness[i] if figures and stiffness is not None else None,
+                solves=int(solves[i]) if figures and solves is not None else None,
             ),
         )
         for i in chosen

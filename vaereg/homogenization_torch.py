@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaereg.elasticity import VOIGT_ORDER, TwoPhase, isotropic_stiffness, lame_parameters
-from vaereg.homogenization import ConvergenceError
+from vaereg.homogenization import ConvergenceError, HomogenizationResult
 
-__all__ = ["BatchResult", "homogenize_batch"]
+__all__ = ["BatchResult", "homogenize_batch", "homogenize_on"]
 
 _CORNERS = tuple(itertools.product((0, 1), repeat=3))
 _AXES = (-3, -2, -1)
@@ -154,6 +155,20 @@ def _element_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         strain[row, :, i] += corners[:, j] / 2.0
         strain[row, :, j] += corners[:, i] / 2.0
     return first, shear, strain.reshape(6, 24)
+
+
+def homogenize_on(
+    device: str, volume: NDArray[np.uint8], materials: TwoPhase, *, rtol: float = 1e-6
+) -> HomogenizationResult:
+    """One volume (X, Y, Z) in float64 on a device of torch; returned even if it has not converged."""
+    phase = torch.from_numpy(volume[None]).to(device, torch.float64)
+    found = homogenize_batch(phase, materials, rtol=rtol, raise_on_failure=False)
+    return HomogenizationResult(
+        stiffness=found.stiffness[0].cpu().numpy(),
+        iterations=found.iterations,
+        residual=float(found.residual.max()),
+        converged=found.converged,
+    )
 
 
 class _Cells:

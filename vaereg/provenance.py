@@ -149,10 +149,18 @@ def write_properties(path: Path, designs: Sequence[Mapping[str, Any]]) -> None:
 
 def _row(design: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of one volume, by a heading with its unit."""
-    row: dict[str, Any] = {"name": design["name"], "volume fraction [-]": design["volume_fraction"]}
+
+    def target(name: str) -> object:
+        wanted = design["target"].get(name, "")
+        return " to ".join(map(str, wanted)) if isinstance(wanted, list) else wanted
+
+    row: dict[str, Any] = {
+        "name": design["name"],
+        "volume fraction target [-]": target("volume_fraction"),
+        "volume fraction [-]": design["volume_fraction"],
+    }
     for i, name in enumerate(PROPERTIES):
-        target = design["target"].get(name, "")
-        row[f"{name} target [GPa]"] = " to ".join(map(str, target)) if isinstance(target, list) else target
+        row[f"{name} target [GPa]"] = target(name)
         predicted = (design["predicted"] or {}).get(name, {})
         row[f"{name} predicted [GPa]"] = predicted.get("mean", "")
         row[f"{name} std [GPa]"] = predicted.get("std", "")

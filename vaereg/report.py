@@ -362,8 +362,8 @@ Error: mean relative distance of the solver's values from the target."""
 
 _ABLATIONS = """\
 What the parts are worth, by `python benchmarks/ablations.py`: presets trained on the encoder of this model,
-for fewer steps than its own. The last columns are medians over the families of the ratio decoded to real of the
-section above."""
+for fewer steps than its own. The last columns are medians over the families of the ratio decoded to real of
+the section above."""
 
 _COPIES = """\
 Designs (C11, C22, C33) share {designs_median} of their voxels with the nearest training volume in the median

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg import __version__
+from vaereg.augmentation import augment
 from vaereg.checkpoint import Checkpoint, save_state
 from vaereg.clusters import MorphologyClusters
 from vaereg.config import RunConfig
@@ -30,7 +32,7 @@ from vaereg.model import VaeReg
 from vaereg.networks import axis_correlation, two_point_correlation
 from vaereg.storage import Dataset
 
-__all__ = ["TrainingResult", "augment", "train", "training_card"]
+__all__ = ["TrainingResult", "train", "training_card"]
 
 LOG_FILE, STATE_FILE, CONFIG_FILE = "log.csv", "state.pt", "config.json"
 _COLUMNS = (*TERMS, "validation_mape")
@@ -69,7 +71,7 @@ def train(
         out: Folder of the run.
         config: Sizes, weights and schedule.
         device: "cpu" or "cuda".
-        resume: Go on from the state in `out`; its configuration must be the same.
+        resume: Go on from the state in `out`; its configuration and its regressor must be the same.
         regressor: Trained model whose encoder and regressor are taken over and stay as they are: only the
             prior, the latent head and the decoder are trained.
         whole: Begin with the other parts of that model, too, in place of new ones.
@@ -134,6 +136,7 @@ class _Loop:
         self.step, self.seconds = 0, 0.0
         self.joint_begin: int | None = None
         self.frozen = False
+        self.taken = ""
         self.clusters: MorphologyClusters | None = None
         self.smooth: dict[str, float] = {}
 
@@ -148,6 +151,7 @@ class _Loop:
                 model.load_state_dict(model.state_dict() | taken)
         except RuntimeError as error:
             raise ValueError("expected a model of the shape that is configured, got another") from error
+        self.taken = _digest(taken)
         self._freeze()
 
     def _freeze(self) -> None:
@@ -167,6 +171,7 @@ class _Loop:
                 "step": self.step,
                 "joint_begin": self.joint_begin,
                 "frozen": self.frozen,
+                "taken": self.taken,
                 "seconds": self.seconds,
                 "smooth": self.smooth,
                 "config": self.config.to_json(),
@@ -186,6 +191,8 @@ class _Loop:
             raise ValueError(f"the run in {self.out} was begun on another data set: {state['data']}")
         if RunConfig.from_json(state["config"]) != self.config:
             raise ValueError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
+        if state.get("taken", self.taken) != self.taken:
+            raise ValueError(f"the run in {self.out} was begun from another model, or from none")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -305,34 +312,17 @@ class _Loop:
             writer.writerow(row)
 
 
-def augment(volumes: Tensor, properties: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random symmetry of the cube and periodic shift per volume; the properties follow the axes.
-
-    Reflections and shifts change no diagonal stiffness component. A permutation of the axes permutes C11,
-    C22, C33, and likewise C44, C55, C66, which are named by the axis normal to their plane.
-
-    Args:
-        volumes: Phase, shape (B, N, N, N).
-        properties: In the order of `PROPERTIES`, shape (B, 6) [GPa].
-        generator: Source of randomness, on the CPU.
-    """
-    turned, permuted = [], []
-    size = volumes.shape[-1]
-    for volume, values in zip(volumes, properties, strict=True):
-        order = torch.randperm(3, generator=generator)
-        flips = torch.nonzero(torch.randint(2, (3,), generator=generator)).flatten().tolist()
-        shifts = torch.randint(size, (3,), generator=generator).tolist()
-        volume = volume.permute(*order.tolist())
-        if flips:
-            volume = volume.flip(flips)
-        turned.append(volume.roll(shifts, (0, 1, 2)))
-        permuted.append(torch.cat([values[:3][order], values[3:][order]]))
-    return torch.stack(turned), torch.stack(permuted)
-
-
 def _identity(dataset: Dataset) -> str:
     """What tells data sets apart, as JSON."""
     return json.dumps(dataclasses.asdict(dataset.plan), sort_keys=True)
+
+
+def _digest(weights: Mapping[str, Tensor]) -> str:
+    """What tells weights apart, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _plain(terms: dict[str, Tensor]) -> dict[str, float]:

@@ -60,6 +60,10 @@ __all__ = [
 WORKERS = 2
 FORGET_SESSION = 20.0
 """A session that has not asked for so long is taken as gone [s]."""
+ABANDON_SESSION = 900.0
+"""Tasks of a session that has not asked for so long are given up where others need the room [s]."""
+MAX_ITERATIONS = 300
+"""Of one solve: at a contrast that needs more, a large volume would keep others waiting for minutes."""
 KEEP_RESULTS = 4096
 KEEP_TASKS = 512
 """Finished tasks that are remembered."""
@@ -123,11 +127,8 @@ class SolverQueue:
             now = self._clock()
             one = self._sessions.setdefault(session, _Session(now))  # one that is there keeps its turn
             one.jobs, one.seen = jobs, now
-            for each in self._sessions.values():
-                if now - each.seen > FORGET_SESSION:
-                    each.jobs = {}
-            self._forget_idle()
             self._dispatch()
+            self._forget_idle()
         return self.known(volumes, materials)
 
     def known(self, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None) -> list[Outcome]:
@@ -150,6 +151,9 @@ class SolverQueue:
         with self._lock:
             fresh = [name for name in work if not self._is_done(name)]
             one = self._sessions.setdefault(session, _Session(self._clock()))
+            one.seen = self._clock()
+            if len(self._work.keys() | set(fresh)) > ALL_TASKS:
+                self._give_up_abandoned()
             own, every = set(one.tasks) | set(fresh), self._work.keys() | set(fresh)
             if len(own) > SESSION_TASKS or len(every) > ALL_TASKS:
                 raise QueueFullError(
@@ -179,13 +183,7 @@ class SolverQueue:
         """End unfinished tasks of a session, after the solve of the moment; those of others go on."""
         with self._lock:
             one = self._sessions.get(session)
-            for name in [task.name for task in tasks]:
-                if one is None or name not in one.tasks:
-                    continue
-                one.tasks.remove(name)
-                self._work[name].sessions.discard(session)
-                if not self._work[name].sessions:
-                    del self._work[name]
+            self._drop(session, [task.name for task in tasks if one is not None and task.name in one.tasks])
             self._forget_idle()
             self._dispatch()
 
@@ -206,6 +204,21 @@ class SolverQueue:
 
     def _is_done(self, name: str) -> bool:
         return name in self._finished and self._finished[name].status == "done"
+
+    def _drop(self, session: str, names: Iterable[str]) -> None:
+        """End unfinished tasks of a session; those of others go on."""
+        for name in list(names):
+            self._sessions[session].tasks.remove(name)
+            self._work[name].sessions.discard(session)
+            if not self._work[name].sessions:
+                del self._work[name]
+
+    def _give_up_abandoned(self) -> None:
+        """Make room: tasks of sessions that have shown nothing for long are ended."""
+        now = self._clock()
+        for session, one in self._sessions.items():
+            if now - one.seen > ABANDON_SESSION:
+                self._drop(session, one.tasks)
 
     def _forget_idle(self) -> None:
         for name in [name for name, one in self._sessions.items() if not one.jobs and not one.tasks]:
@@ -230,8 +243,11 @@ class SolverQueue:
 
     def _next(self) -> str | None:
         """What the session that has waited longest for its turn wants most: volumes first, then tasks."""
+        now = self._clock()
         for session in list(self._sessions):
             one = self._sessions[session]
+            if now - one.seen > FORGET_SESSION:
+                one.jobs = {}
             shown = (name for name in one.jobs if name not in self._results)
             for name in (*shown, *one.tasks):
                 if name not in self._running:
@@ -246,7 +262,9 @@ class SolverQueue:
             work.begun = True
             return future
         volume, materials = next(one.jobs[name] for one in self._sessions.values() if name in one.jobs)
-        return executor.submit(homogenize, volume, materials, rtol=RTOL, dtype=np.float32)
+        return executor.submit(
+            homogenize, volume, materials, rtol=RTOL, dtype=np.float32, max_iter=MAX_ITERATIONS
+        )
 
     def _finish(self, name: str, future: Future[Any]) -> None:
         with self._lock:

@@ -47,7 +47,7 @@ def closure_figure(
         targets: Value or range per property that is asked for.
         predicted: Properties of the designs by name, shape (N,) each; none where there are no designs.
         solver: The same by the solver, NaN where not known.
-        materials: The two phases, for the bounds of Voigt and Reuss over the volume fraction.
+        materials: The two phases, for the bounds of Voigt and Reuss.
     """
     figure = go.Figure()
     across, up = axes
@@ -60,7 +60,7 @@ def closure_figure(
             )
 
     points("training set", reachable, {"color": _CLOUD, "size": 3})
-    if FRACTION in axes:
+    if across != up:
         _add_bounds(figure, axes, materials)
     points("designs, predicted", predicted, {"color": PREDICTED, "size": 6})
     points("designs, solver", solver, {"color": SOLVER, "size": 6, "symbol": "diamond"})
@@ -79,15 +79,24 @@ def closure_figure(
 
 
 def _add_bounds(figure: go.Figure, axes: tuple[str, str], materials: TwoPhase) -> None:
-    """The bounds of Voigt and Reuss of the one property over the volume fraction."""
-    name = next(axis for axis in axes if axis != FRACTION)
+    """The bounds of Voigt and Reuss: of one property over the volume fraction, or of two at any fraction."""
     fraction = np.linspace(0.0, 1.0, 41)
-    index = PROPERTIES.index(name)
-    for title, bound in (("Voigt bound", voigt_bound), ("Reuss bound", reuss_bound)):
-        values = bound(fraction, materials)[:, index, index]
-        x, y = (fraction, values) if axes[0] == FRACTION else (values, fraction)
-        style = {"color": _BOUND, "width": 1, "dash": "dot"}
-        figure.add_scatter(x=x, y=y, mode="lines", name=title, line=style, hoverinfo="name")
+    upper, lower = (bound(fraction, materials) for bound in (voigt_bound, reuss_bound))
+
+    def ends(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if name == FRACTION:
+            return fraction, fraction
+        index = PROPERTIES.index(name)
+        return upper[:, index, index], lower[:, index, index]
+
+    (most_x, least_x), (most_y, least_y) = map(ends, axes)
+    style = {"color": _BOUND, "width": 1, "dash": "dot"}
+    for title, x, y in (
+        ("Voigt bound", most_x, most_y if FRACTION in axes else least_y),
+        ("Reuss bound", least_x, least_y if FRACTION in axes else most_y),
+    ):
+        name = title if FRACTION in axes else "bounds of Voigt and Reuss"
+        figure.add_scatter(x=x, y=y, mode="lines", name=name, line=style, hoverinfo="name")
 
 
 def _add_target(figure: go.Figure, axes: tuple[str, str], targets: Mapping[str, Target]) -> None:

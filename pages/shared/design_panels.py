@@ -127,8 +127,10 @@ def relatives_bar(checkpoint: Checkpoint, relatives: state.Relatives) -> None:
         st.button("Back to all designs", on_click=state.hide_relatives)
 
 
-def show_details(checkpoint: Checkpoint, designs: Designs) -> None:
+def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
     """Figures and files of the chosen design; run again when another one is chosen."""
+    if polling != is_pending(checkpoint, designs):  # of large cells the solver begins with the choice
+        st.rerun()
     chosen, _, outcomes = look(checkpoint, designs)
     mean, std, truth = designs.mean[chosen], designs.std[chosen], widgets.solved(outcomes)[chosen]
     st.subheader(f"Design #{chosen + 1}, component {designs.component[chosen] + 1}")

@@ -13,11 +13,14 @@ from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import RTOL
 from vaereg.elasticity import TwoPhase
 from vaereg.export import FORMATS, BundleItem, Provenance, bundle, export
+from vaereg.refine import VERIFICATION_RTOL
 
 __all__ = ["export_file", "export_inputs", "item_provenance"]
 
 _START = ("npy", "vti", "stl", "json")
 """What is chosen at first."""
+_PRECISIONS = {RTOL: "float32", VERIFICATION_RTOL: "float64"}
+"""Floating point type of the solves of this program, by their tolerance."""
 _BOTH_PHASES = ("stl", "fans")
 """Formats that need both phases."""
 
@@ -94,7 +97,8 @@ def item_provenance(item: ShortlistItem) -> Provenance:
         std=item.std,
         stiffness=item.stiffness,
         solver_tolerance=item.tolerance if verified else None,
-        solver_dtype="float32" if verified and item.tolerance == RTOL else "",
+        solver_dtype=_PRECISIONS.get(item.tolerance, "") if verified else "",
+        solves=item.solves if verified else None,
     )
 
 

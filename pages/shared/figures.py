@@ -65,7 +65,9 @@ def design_figure(
     """
     mean, std = np.asarray(predicted), np.asarray(spread)
     figure = _range_figure([ranges[name] for name in PROPERTIES], "training data")
-    ends = [(name, end) for name, wanted in targets.items() for end in np.atleast_1d(wanted)]
+    ends = [
+        (name, end) for name, wanted in targets.items() if name in PROPERTIES for end in np.atleast_1d(wanted)
+    ]
     names, values = [name for name, _ in ends], [float(value) for _, value in ends]
     _add_points(figure, "target", names, values, TARGET, "line-ns-open", size=24, line=3)
     _add_points(figure, "predicted ± std", PROPERTIES, mean, PREDICTED, "circle", error=(std, std))

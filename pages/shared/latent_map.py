@@ -189,7 +189,7 @@ def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
     def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
         return _latent(checkpoint, checkpoint.hash, volume_hash(volume), volume)
 
-    items = item_places(state.shortlist(), checkpoint.hash, encode)
+    items = item_places(state.shortlist(), checkpoint.hash, checkpoint.config.model.latent, encode)
     return {place.key: place for place in own + items}
 
 

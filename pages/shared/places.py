@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.shared.background import volume_hash
 from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs
 from vaereg.embedding import Embedding
@@ -93,7 +94,7 @@ def design_places(designs: Designs) -> list[Place]:
     """The designs of the current target."""
     return [
         Place(
-            key=f"design {number} {designs.seed}",
+            key=f"design {number} {volume_hash(designs.microstructures[number])[:16]}",
             name=f"design #{number + 1}",
             note=f"component {component + 1}, {designs.size}³ voxels",
             latent=designs.latent[number],
@@ -108,18 +109,19 @@ def design_places(designs: Designs) -> list[Place]:
 
 
 def item_places(
-    items: Iterable[ShortlistItem], checkpoint: str, encode: Callable[[NDArray[np.uint8]], NDArray]
+    items: Iterable[ShortlistItem], checkpoint: str, size: int, encode: Callable[[NDArray[np.uint8]], NDArray]
 ) -> list[Place]:
     """The volumes that were put aside.
 
     Args:
         items: The shortlist.
         checkpoint: Hash of the checkpoint whose latent space is meant.
+        size: Dimensions D of that space.
         encode: Gives the latent vector (D,) of a volume that this checkpoint did not decode.
     """
     places = []
     for item in items:
-        own = item.latent is not None and item.checkpoint == checkpoint
+        own = item.latent is not None and item.checkpoint == checkpoint and len(item.latent) == size
         known = item.stiffness is not None
         properties = np.diag(item.stiffness) if item.stiffness is not None else item.mean
         places.append(

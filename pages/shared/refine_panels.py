@@ -327,7 +327,9 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
             "Take the refined one out of the shortlist" if pinned else "Add the refined one to the shortlist"
         )
         if st.button(label):
-            state.toggle_in_shortlist(_item(checkpoint, run, entry, found))
+            with st.spinner("Predicting …"):
+                item = _item(checkpoint, run, entry, found)
+            state.toggle_in_shortlist(item)
             st.rerun()
         if st.button("Open the refined one in Predict"):
             state.show_volume(f"{name} refined, {run.origin}", found.volume)
@@ -348,6 +350,7 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> 
         std=predicted.std[0],
         stiffness=found.stiffness,
         tolerance=VERIFICATION_RTOL,
+        solves=found.solves,
         latent=run.designs.latent[entry.index].astype(np.float64),
         component=component,
         seed=run.designs.seed,

@@ -218,9 +218,11 @@ def run_table(run: Run) -> pd.DataFrame:
                 "Largest error after, verified [%]": 100 * found.error if found else np.nan,
                 "Voxels changed [%]": 100 * found.changed if found else np.nan,
                 "Two-point statistics moved [-]": found.moved if found else np.nan,
+                "Why it failed": "" if entry.progress.error is None else str(entry.progress.error),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if table["Why it failed"].any() else table.drop(columns="Why it failed")
 
 
 def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:

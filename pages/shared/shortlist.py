@@ -60,6 +60,8 @@ class ShortlistItem:
     """The solver's, of the checkpoint's two phases, shape (6, 6) [GPa]; None until it is known."""
     tolerance: float | None = None
     """Relative residual at which the solver stopped [-]; None where that is not known."""
+    solves: int | None = None
+    """Solves that refinement took; None where it was not refined."""
     latent: NDArray[np.float64] | None = None
     """Latent vector that it was decoded from, shape (D,)."""
     component: int | None = None
@@ -169,6 +171,7 @@ def _record(item: ShortlistItem) -> dict[str, Any]:
         "seed": item.seed,
         "checkpoint": item.checkpoint,
         "tolerance": item.tolerance,
+        "solves": item.solves,
     } | {
         key: None if array is None else np.asarray(array, dtype=np.float64).tolist()
         for key, array in arrays.items()
@@ -217,6 +220,7 @@ def _read_item(archive: zipfile.ZipFile, record: object, name: str) -> Shortlist
         std=_numbers(entry, "std", (size,), name),
         stiffness=_stiffness(entry, name),
         tolerance=_tolerance(entry, name),
+        solves=_integer(entry, "solves", name),
         latent=_numbers(entry, "latent", (None,), name),
         component=_integer(entry, "component", name),
         seed=_integer(entry, "seed", name),
@@ -261,7 +265,7 @@ def _tolerance(record: Mapping[str, Any], name: str) -> float | None:
         return None
     if not isinstance(value, float) or not 0.0 < value < 1.0:
         raise ValueError(f"{name}: expected a number of 0 to 1 as tolerance of an item, got something else")
-    return value
+    return value if record.get("stiffness") is not None else None  # of no stiffness it says nothing
 
 
 def _integer(record: Mapping[str, Any], key: str, name: str) -> int | None:
@@ -284,6 +288,8 @@ def _target(value: object, name: str) -> Target:
 def _checked(value: object, kind: type[_Kind], name: str, expected: str) -> _Kind:
     if not isinstance(value, kind):
         raise ValueError(f"{name}: expected {expected}, got {type(value).__name__}")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"{name}: expected {expected} in Unicode, got a half of a character")
     return value
 
 

@@ -149,7 +149,7 @@ def _raw_inputs(key: str) -> RawLayout:
 
 def _phase_inputs(array: NDArray, key: str) -> Segmentation:
     """How the values become phases: nothing for 0 and 1, a choice of labels, or a threshold."""
-    found = labels(array)
+    found = _remember(("labels", key), lambda: labels(array))
     two_phase = found is not None and set(found.tolist()) <= {0, 1}
     threshold = stiff = None
     if found is not None and len(found) < 2 and not two_phase:
@@ -186,6 +186,7 @@ def _threshold_input(array: NDArray, key: str) -> float:
         high,
         start,
         (high - low) / 256,
+        format=f"%.{max(0, 2 - int(np.floor(np.log10(high - low))))}f",
         key=f"threshold-{key}",
         help="It begins at Otsu's choice.",
     )
@@ -242,10 +243,11 @@ def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
     """What was made of the last file that was looked at; what could not be made is not tried again."""
     known = st.session_state.setdefault(state.UPLOAD_READ, {})
     if key not in known:
-        if len(known) >= 8:
+        if len(known) >= 16:
             known.clear()
         try:
-            known[key] = make()
+            with st.spinner("Reading …"):
+                known[key] = make()
         except (ValueError, MemoryError) as error:
             known[key] = ValueError(str(error))
     if isinstance(known[key], ValueError):

@@ -1,6 +1,7 @@
 """What the Predict page says of a volume beside its prediction."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,16 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import state, widgets
-from pages.shared.background import QueueFullError
+from pages.shared.background import Outcome, QueueFullError
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_volume import place_figure, young_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
+from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import MeshTask
 from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
+from vaereg.homogenization import HomogenizationResult
 from vaereg.mesh import MeshCheck
 from vaereg.prediction import Prediction
 from vaereg.segmentation import face_mismatch
@@ -29,9 +32,12 @@ QUICK = 64 * 32**3
 def material_inputs(pair: TwoPhase) -> TwoPhase:
     """The two phases of the user; those of the model until others are stated."""
     with st.expander("Materials"):
-        stiff = st.number_input("Young's modulus, stiff [GPa]", 1e-3, 1e5, pair.e_stiff, key="e-stiff")
-        soft = st.number_input("Young's modulus, soft [GPa]", 1e-6, 1e5, pair.e_soft, key="e-soft")
-        poisson = st.number_input("Poisson ratio [-]", 0.0, 0.49, pair.nu_stiff, 0.01, key="poisson")
+        keep: dict[str, Any] = {"format": "%g", "persist_state": "session"}
+        stiff = st.number_input(
+            "Young's modulus, stiff [GPa]", 1e-3, 1e5, pair.e_stiff, key="e-stiff", **keep
+        )
+        soft = st.number_input("Young's modulus, soft [GPa]", 1e-6, 1e5, pair.e_soft, key="e-soft", **keep)
+        poisson = st.number_input("Poisson ratio [-]", 0.0, 0.49, pair.nu_stiff, 0.01, key="poisson", **keep)
     return TwoPhase(e_stiff=stiff, e_soft=soft, nu_stiff=poisson, nu_soft=poisson)
 
 
@@ -79,8 +85,14 @@ def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
     right.plotly_chart(young_figure({"solver": stiffness}), key="young", config={"displayModeBar": False})
 
 
-def place_panel(checkpoint: Checkpoint, prediction: Prediction) -> None:
-    """Place in the latent map, and the training samples nearest to it."""
+def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | None) -> None:
+    """Place in the latent map, and the training samples nearest to it, at the moduli that the user stated.
+
+    Args:
+        checkpoint: The model.
+        prediction: For the volume.
+        scale: Factor of all moduli against the model's; None where its pair does not apply.
+    """
     embedding = checkpoint.embedding
     if embedding is None:
         st.info("This checkpoint has no map of its training data.")
@@ -90,7 +102,11 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction) -> None:
     figure = place_figure(embedding.pca, embedding.project_pca(prediction.latent)[0], nearest)
     left.plotly_chart(figure, key="place", config={"displayModeBar": False})
     columns = PROPERTIES[:3]
+    properties = (1.0 if scale is None else scale) * embedding.properties
     with right:
+        if scale is None:
+            pair = checkpoint.model.materials
+            st.caption(f"For Young's moduli of {pair.e_stiff:g} and {pair.e_soft:g} GPa, those of the model.")
         volume_gallery(
             "nearest-view",
             [embedding.volume(int(index)) for index in nearest],
@@ -102,7 +118,7 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction) -> None:
                     lines=[
                         Line(
                             label="solver",
-                            values=[f"{value:.1f}" for value in embedding.properties[index, : len(columns)]],
+                            values=[f"{value:.1f}" for value in properties[index, : len(columns)]],
                             kind="solver",
                         )
                     ],
@@ -110,6 +126,29 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction) -> None:
                 for index in nearest
             ],
         )
+
+
+def shortlist_button(
+    checkpoint: Checkpoint, shown: state.ShownVolume, prediction: Prediction, outcome: Outcome
+) -> None:
+    """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone."""
+    pinned = state.is_in_shortlist(shown.volume)
+    if st.button(
+        "Take out of the shortlist" if pinned else "Add to the shortlist",
+        help="What is put aside can be compared and exported; it stays through the session.",
+    ):
+        state.toggle_in_shortlist(
+            ShortlistItem(
+                name=shown.name,
+                volume=shown.volume,
+                origin=f"Predict, {shown.name}",
+                mean=prediction.mean[0],
+                std=prediction.std[0],
+                stiffness=outcome.stiffness if isinstance(outcome, HomogenizationResult) else None,
+                checkpoint=checkpoint.hash,
+            )
+        )
+        st.rerun()
 
 
 def mesh_at_work(volume: NDArray[np.uint8], materials: TwoPhase) -> bool:
@@ -158,7 +197,14 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     count, edge = blocks.volumes.shape[:2]
     st.subheader(f"{count} blocks of {edge}³ voxels")
     quick = blocks.volumes.size <= QUICK
-    if not st.toggle("Predict all blocks", quick, key=state.PREDICT_BLOCKS, help="Switch it off to stop."):
+    wanted = st.toggle(
+        "Predict all blocks",
+        quick,
+        key=state.PREDICT_BLOCKS,
+        help="Switch it off to stop.",
+        persist_state="session",
+    )
+    if not wanted:
         return
     bar, found = st.progress(0.0), []
     for number, volume in enumerate(blocks.volumes):
@@ -180,8 +226,13 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
 
 
 def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: float) -> None:
-    """A line for each of several files, to download."""
-    st.subheader("All files")
+    """A line for each of several files, to download; the file that is shown as it is shown."""
+    st.subheader(
+        "All files",
+        help="The file that is shown counts as you set it above, the others as the column Note says: the "
+        "first volume, its values cut by Otsu's threshold where they are not 0 and 1.",
+    )
+    shown = st.session_state.get(state.UPLOAD_SHOWN, ("",))[0]
     known = st.session_state.setdefault(state.FILES, {})
     rows: list[dict[str, object]] = []
     bar = st.progress(0.0)
@@ -194,6 +245,8 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
             except (ValueError, MemoryError) as error:
                 known[file.file_id] = (str(error), None)
         note, found = known[file.file_id]
+        if file.file_id == shown:
+            note, found = "as shown above", state.predict_volume(checkpoint, state.shown_volume().volume)
         row: dict[str, object] = {"File": file.name, "Note": note}
         if found is not None:
             row |= {

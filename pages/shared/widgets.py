@@ -20,6 +20,10 @@ from vaereg.targets import Target
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 
+PROPERTY_HELP = (
+    "C11, C22, C33: stress per strain along x, y, z, all other strains held at zero. C44, C55, C66: shear "
+    "stress per shear strain in the planes y-z, x-z, x-y."
+)
 SOLVER_HELP = "Finite elements on the voxels, in the background: float32, relative residual 1e-3."
 
 
@@ -73,6 +77,8 @@ def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool) -> 
     )
     text = "done" if known else "failed" if outcome else "at work" if asked else "not asked"
     fourth.metric("Solver check", text, delta="finite elements", help=SOLVER_HELP, **PLAIN)
+    if novel:
+        st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
 
 
 def material_note(checkpoint: Checkpoint, size: int) -> None:
@@ -103,7 +109,7 @@ def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) 
         missing: What stands where there is no figure.
         digits: After the decimal point, one more for figures without a unit.
     """
-    config: dict[Any, Any] = {}
+    config: dict[Any, Any] = {"Property": st.column_config.TextColumn(help=PROPERTY_HELP)}
     for name, column in table.items():
         if column.dtype.kind in "if":
             places = 0 if column.dtype.kind == "i" else digits + ("[-]" in str(name))
