@@ -17,8 +17,9 @@ HEAD = """# The solver in figures
 
 Made by `python benchmarks/solver_report.py` from the files in `benchmarks/results/`; each section names the
 command that measured it. One solve is one volume under six load cases. Times are CPU seconds of one thread,
-the least of several calls; float32 goes with a tolerance of 1e-4 (labels), float64 with 1e-6 (verification).
-The contrast is 50 and cells are Gaussian fields, half stiff, unless it says otherwise.
+the least of several calls up to 32³ voxels, of one above; float32 goes with a tolerance of 1e-4 (labels),
+float64 with 1e-6 (verification). The contrast is 50 and cells are Gaussian fields, half stiff, unless it says
+otherwise.
 """
 
 

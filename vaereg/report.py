@@ -90,7 +90,7 @@ def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Ma
         if "mape_axial_by_family" in figures
     }
     parts = [
-        _FORWARD.format(volumes=data["volumes"], split=data["split"]),
+        _FORWARD.format(**data),
         _table(("", *PROPERTIES, "C11, C22, C33", "least R²", "90 % interval"), by_property),
         "Error over C11, C22, C33 by family:",
         _by_family(families),
@@ -338,8 +338,9 @@ evaluate --card`. All figures are of volumes that training never saw.
 _FORWARD = """\
 ## Forward: properties of a given volume
 
-{volumes} volumes of the {split} split. Error: mean absolute percentage error against the solver, per property
-and over C11, C22, C33; 90 % interval: share of volumes inside the predicted one, over the properties.
+{volumes} volumes, the {split} split of {count:,}. Error: mean absolute percentage error against the solver,
+per property and over C11, C22, C33; 90 % interval: share of volumes inside the predicted one, over the
+properties.
 `predict` answers with the physics-guided regressor; `design` picks with the encoder's, and ranks what it
 shows, of cells of up to 40³ voxels, with the other."""
 
