@@ -235,7 +235,8 @@ def log_figure(columns: Mapping[str, NDArray[np.floating]], names: Sequence[str]
             col=number % 4 + 1,
         )
     figure.update_layout(**LAYOUT)
-    figure.update_layout(height=190 * rows, showlegend=False, margin={"t": 28})
+    figure.update_layout(height=190 * rows + 20, showlegend=False, margin={"t": 28})
+    figure.update_xaxes(title="step [-]", row=rows)
     return figure
 
 
