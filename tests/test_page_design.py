@@ -294,7 +294,8 @@ def test_the_closure_shows_the_target(tiny_checkpoint: Checkpoint) -> None:
         assert {"training set", "Voigt bound", "Reuss bound"} <= set(names)
         assert "target" in names or figure.layout.shapes
         assert "[GPa]" in figure.layout.yaxis.title.text
-    for axes, bounded in ((("C11", "C33"), True), (("C11", "C11"), False), (("volume_fraction",) * 2, False)):
-        figure = closure_figure(axes, known, {"C11": 1.0}, {}, {}, materials)
+    fraction = "volume_fraction"
+    for across, up, bounded in (("C11", "C33", True), ("C11", "C11", False), (fraction, fraction, False)):
+        figure = closure_figure((across, up), known, {"C11": 1.0}, {}, {}, materials)
         names = [trace["name"] for trace in figure.to_plotly_json()["data"]]
         assert ("bounds of Voigt and Reuss" in names) == bounded

@@ -19,7 +19,7 @@ __all__ = ["export_file", "export_inputs", "item_provenance"]
 
 _START = ("npy", "vti", "stl", "json")
 """What is chosen at first."""
-_PRECISIONS = {RTOL: "float32", VERIFICATION_RTOL: "float64"}
+_PRECISIONS: dict[float | None, str] = {RTOL: "float32", VERIFICATION_RTOL: "float64"}
 """Floating point type of the solves of this program, by their tolerance."""
 _BOTH_PHASES = ("stl", "fans")
 """Formats that need both phases."""

@@ -222,7 +222,8 @@ def run_table(run: Run) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    return table if table["Why it failed"].any() else table.drop(columns="Why it failed")
+    failed = any(entry.progress.error is not None for entry in run.entries)
+    return table if failed else table.drop(columns="Why it failed")
 
 
 def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
