@@ -255,7 +255,9 @@ def test_generate_does_not_write_over_another_file(volumes: Path, capsys: pytest
     assert volumes.read_bytes() == before
 
 
-@pytest.mark.parametrize("command", ["homogenize", "predict", "design", "generate", "train", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["homogenize", "predict", "design", "refine", "generate", "train", "evaluate", "export"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
@@ -263,9 +265,10 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "--out " in shown
     assert "--threads N" in shown
-    uses_model = command in ("predict", "design", "evaluate")
+    uses_model = command in ("predict", "design", "refine", "evaluate")
     assert ("--checkpoint FILE" in shown) == uses_model
-    assert ("--device {cpu,cuda}" in shown) == (uses_model or command == "train")
+    assert ("--device {cpu,cuda}" in shown) == (command not in ("generate", "export"))
+    assert "--device {cpu" in shown
 
 
 def test_interrupts_are_quiet(
