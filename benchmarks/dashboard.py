@@ -70,7 +70,6 @@ class Server:
 def descendants(process: int) -> list[int]:
     """Children of a process, and theirs."""
     try:
-        text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
         threads = Path(f"/proc/{process}/task").iterdir()
         text = " ".join((thread / "children").read_text(encoding="ascii") for thread in threads)
     except OSError:
