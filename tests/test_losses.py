@@ -218,7 +218,9 @@ def test_lag_weights_do_not_favour_an_axis() -> None:
     assert weights[3, 3, 0] == 0.0
     assert torch.equal(weights, weights.flip(0))
     assert torch.equal(weights, weights.transpose(0, 1))
-    assert weights[4, 3, 0] == weights[3, 4, 0] == weights[3, 3, 1] > weights[4, 4, 0] > weights[6, 3, 0]
+    assert weights[4, 3, 0] == weights[3, 4, 0] > weights[4, 4, 0] > weights[6, 3, 0]
+    # of lags along z one sign is there, of those along x and y both
+    assert weights[4, 3, 0] + weights[2, 3, 0] == weights[3, 3, 1]
 
 
 def test_one_exact_realisation_makes_the_bias_terms_zero(

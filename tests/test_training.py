@@ -266,7 +266,9 @@ def test_a_regressor_is_taken_over_and_stays(small_dataset: Dataset, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         train(small_dataset, tmp_path / "own", settings(steps=20), regressor=first, on_progress=stop_at(20))
     model = train(small_dataset, tmp_path / "second", config, regressor=first).model
-    again = train(small_dataset, tmp_path / "second", config, resume=True).model
+    again = train(small_dataset, tmp_path / "second", config, resume=True, regressor=first).model
+    with pytest.raises(ValueError, match="begun from another model, or from none"):
+        train(small_dataset, tmp_path / "second", config, resume=True)
     for found in (model, again):
         for part, kept in (("encoder", True), ("property_head", True), ("decoder", False)):
             own, others = (
