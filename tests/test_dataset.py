@@ -211,9 +211,11 @@ def test_an_interrupted_run_says_so_in_one_line_and_can_go_on(tmp_path: Path) ->
         while "32/100000" not in process.stderr.readline():
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
-        rest = process.communicate(timeout=60)[1]
+        rest = process.communicate(timeout=300)[1]
     finally:
         process.kill()
+        process.stderr.close()
+        process.wait(60)
     assert process.returncode == 130
     assert [line for line in rest.splitlines() if " volumes" not in line] == ["vaereg: interrupted"]
     lock_file(tmp_path / "data.h5.parts" / "lock").close()
