@@ -263,14 +263,8 @@ def summary(times: Sequence[float]) -> dict[str, Any]:
     return {"median_s": round(statistics.median(times), 3), "worst_s": max(times), "all_s": list(times)}
 
 
-def measure(repeats: int, starts: int) -> dict[str, Any]:
-    """All figures."""
-    figures: dict[str, Any] = {}
-
-    def keep(name: str, value: object) -> None:
-        figures[name] = value
-        print(f"{name}: {value}", file=sys.stderr)
-
+def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> None:
+    """All figures, each to be kept as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         keep("start_without_compiled_kernels", start(cache))
@@ -290,7 +284,6 @@ def measure(repeats: int, starts: int) -> dict[str, Any]:
             memory = memory_of_sessions(server)
         keep("memory_mb", memory)
         keep("memory_per_further_session_mb", round((memory[-1] - memory[0]) / (SESSIONS - 1), 1))
-    return figures
 
 
 def main() -> None:
@@ -302,14 +295,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="record to write (default: results/dashboard.json)")
     arguments = parser.parse_args()
     before = [round(each, 2) for each in os.getloadavg()]
-    figures = measure(arguments.repeats, arguments.starts)
-    settings = {
+    settings: dict[str, object] = {
         "sessions": SESSIONS,
         "pause_s": PAUSE,
         "viewport": [1440, 900],
         "load_average_before": before,
     }
-    print(write_record("dashboard", settings, figures, arguments.out))
+    figures: dict[str, object] = {}
+
+    def keep(name: str, value: object) -> None:
+        figures[name] = value
+        path = write_record("dashboard", settings, figures, arguments.out)
+        print(f"{path}: {name}: {value}", file=sys.stderr)
+
+    measure(arguments.repeats, arguments.starts, keep)
 
 
 if __name__ == "__main__":
