@@ -154,6 +154,20 @@ def test_several_files_give_a_table(page: AppTest) -> None:
     assert "NumPy file" in files["Note"][2]
 
 
+def test_the_table_of_files_takes_the_shown_one_as_it_is_shown(page: AppTest) -> None:
+    def notes() -> list[str]:
+        (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+        assert (files["Volume fraction [-]"] == fraction).all()
+        return list(files["Note"])
+
+    fraction = cell().mean()
+    upload(page, ("a.npy", npy(cell())), ("b.npy", npy(cell().transpose(1, 2, 0))))
+    assert title(page).endswith("b.npy") and notes() == ["as it is", "as shown above"]
+    next(button for button in page.button if button.label == "Show an example").click().run()
+    assert not page.exception
+    assert "example" in title(page) and notes() == ["as it is", "as it is"]
+
+
 def test_a_volume_is_put_aside(page: AppTest) -> None:
     (button,) = [one for one in page.button if one.label == "Add to the shortlist"]
     button.click().run()

@@ -169,13 +169,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
     """What can be done with the chosen design."""
     volume = designs.microstructures[chosen]
     with st.container(horizontal=True):
-        pinned = state.is_in_shortlist(volume)
-        if st.button(
-            "Take out of the shortlist" if pinned else "Add to the shortlist",
-            help="What is put aside stays through the session; the page Explore shows it on the map.",
-        ):
-            state.toggle_in_shortlist(design_view.design_item(designs, chosen, outcome))
-            st.rerun()
+        widgets.shortlist_button(volume, lambda: design_view.design_item(designs, chosen, outcome))
         st.download_button(
             f"Download design #{chosen + 1} (.npy)",
             data=partial(widgets.volume_file, volume),

@@ -322,15 +322,9 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
     """What can be done with a refined design."""
     name = f"design #{entry.index + 1}"
     with st.container(horizontal=True):
-        pinned = state.is_in_shortlist(found.volume)
-        label = (
-            "Take the refined one out of the shortlist" if pinned else "Add the refined one to the shortlist"
+        widgets.shortlist_button(
+            found.volume, lambda: _item(checkpoint, run, entry, found), "the refined one "
         )
-        if st.button(label):
-            with st.spinner("Predicting …"):
-                item = _item(checkpoint, run, entry, found)
-            state.toggle_in_shortlist(item)
-            st.rerun()
         if st.button("Open the refined one in Predict"):
             state.show_volume(f"{name} refined, {run.origin}", found.volume)
             st.switch_page("pages/predict.py")
@@ -338,7 +332,8 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    predicted = state.predict_volume(checkpoint, found.volume)
+    with st.spinner("Predicting …"):
+        predicted = state.predict_volume(checkpoint, found.volume)
     component = int(run.designs.component[entry.index])
     return ShortlistItem(
         name=f"#{entry.index + 1} refined, {_target(run)}",

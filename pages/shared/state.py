@@ -132,6 +132,8 @@ class ShownVolume:
     """File name of the user, or what the volume is."""
     volume: NDArray[np.uint8]
     """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
+    upload: str = ""
+    """Which uploaded file it is of; empty where it is of none."""
 
     @property
     def hash(self) -> str:
@@ -362,9 +364,9 @@ def shown_volume() -> ShownVolume:
     return st.session_state[_VOLUME]
 
 
-def show_volume(name: str, volume: NDArray[np.uint8]) -> None:
-    """Show another volume on the Predict page."""
-    st.session_state[_VOLUME] = ShownVolume(name=name, volume=volume)
+def show_volume(name: str, volume: NDArray[np.uint8], *, upload: str = "") -> None:
+    """Show another volume on the Predict page, such as one of an uploaded file."""
+    st.session_state[_VOLUME] = ShownVolume(name=name, volume=volume, upload=upload)
 
 
 def show_example(size: int = 32) -> None:

@@ -131,7 +131,7 @@ def _show(file: UploadedFile) -> None:
         st.session_state[state.UPLOAD_BLOCKS] = blocks
     if st.session_state.get(state.UPLOAD_SHOWN) != signature:
         st.session_state[state.UPLOAD_SHOWN] = signature
-        state.show_volume(name + note, part)
+        state.show_volume(name + note, part, upload=key)
 
 
 def _raw_inputs(key: str) -> RawLayout:

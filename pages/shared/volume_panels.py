@@ -132,23 +132,18 @@ def shortlist_button(
     checkpoint: Checkpoint, shown: state.ShownVolume, prediction: Prediction, outcome: Outcome
 ) -> None:
     """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone."""
-    pinned = state.is_in_shortlist(shown.volume)
-    if st.button(
-        "Take out of the shortlist" if pinned else "Add to the shortlist",
-        help="What is put aside can be compared and exported; it stays through the session.",
-    ):
-        state.toggle_in_shortlist(
-            ShortlistItem(
-                name=shown.name,
-                volume=shown.volume,
-                origin=f"Predict, {shown.name}",
-                mean=prediction.mean[0],
-                std=prediction.std[0],
-                stiffness=outcome.stiffness if isinstance(outcome, HomogenizationResult) else None,
-                checkpoint=checkpoint.hash,
-            )
-        )
-        st.rerun()
+    widgets.shortlist_button(
+        shown.volume,
+        lambda: ShortlistItem(
+            name=shown.name,
+            volume=shown.volume,
+            origin=f"Predict, {shown.name}",
+            mean=prediction.mean[0],
+            std=prediction.std[0],
+            stiffness=outcome.stiffness if isinstance(outcome, HomogenizationResult) else None,
+            checkpoint=checkpoint.hash,
+        ),
+    )
 
 
 def mesh_at_work(volume: NDArray[np.uint8], materials: TwoPhase) -> bool:
@@ -232,21 +227,23 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
         help="The file that is shown counts as you set it above, the others as the column Note says: the "
         "first volume, its values cut by Otsu's threshold where they are not 0 and 1.",
     )
-    shown = st.session_state.get(state.UPLOAD_SHOWN, ("",))[0]
+    shown = state.shown_volume()
     known = st.session_state.setdefault(state.FILES, {})
     rows: list[dict[str, object]] = []
     bar = st.progress(0.0)
     for number, file in enumerate(files[:MAX_FILES]):
-        if file.file_id not in known:
+        own = file.file_id == shown.upload
+        if not own and file.file_id not in known:
             bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)
                 known[file.file_id] = (note, state.predict_volume(checkpoint, volume))
             except (ValueError, MemoryError) as error:
                 known[file.file_id] = (str(error), None)
-        note, found = known[file.file_id]
-        if file.file_id == shown:
-            note, found = "as shown above", state.predict_volume(checkpoint, state.shown_volume().volume)
+        if own:
+            note, found = "as shown above", state.predict_volume(checkpoint, shown.volume)
+        else:
+            note, found = known[file.file_id]
         row: dict[str, object] = {"File": file.name, "Note": note}
         if found is not None:
             row |= {

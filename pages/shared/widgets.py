@@ -1,6 +1,6 @@
 """Groups of inputs and figures that the pages share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +12,7 @@ from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from pages.shared import state
 from pages.shared.background import Outcome
+from pages.shared.shortlist import ShortlistItem
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.homogenization import HomogenizationResult
@@ -79,6 +80,24 @@ def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool) -> 
     fourth.metric("Solver check", text, delta="finite elements", help=SOLVER_HELP, **PLAIN)
     if novel:
         st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
+
+
+def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem], one: str = "") -> None:
+    """Puts a volume aside, or takes it out; runs the page again.
+
+    Args:
+        volume: Two-phase volume, shape (X, Y, Z).
+        make: Gives what is put aside.
+        one: Which volume is meant, where a page has such buttons for several: "the refined one ".
+    """
+    pinned = state.is_in_shortlist(volume)
+    if st.button(
+        f"Take {one}out of the shortlist" if pinned else f"Add {one}to the shortlist",
+        help="What is put aside stays through the session, can be compared and exported; the page Explore "
+        "shows it on the map.",
+    ):
+        state.toggle_in_shortlist(make())
+        st.rerun()
 
 
 def material_note(checkpoint: Checkpoint, size: int) -> None:
