@@ -97,12 +97,17 @@ def test_any_count_and_size(count: int, size: int, tiny_checkpoint: Checkpoint) 
 
 @pytest.mark.parametrize(
     ("knob", "more", "target"),
-    [("_POOL", 256, 30.0), ("_LATENTS_PER_DESIGN", 8, 45.0), ("_REALISATIONS", 8, 45.0)],
+    [
+        ("_POOL", 256, 30.0),
+        ("_LATENTS_PER_DESIGN", 8, 45.0),
+        ("_MORE_DRAWS", 8, 45.0),
+        ("_FRACTION_EXPONENT", 2.0, 45.0),
+    ],
 )
 def test_choosing_pays(
-    knob: str, more: int, target: float, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    knob: str, more: float, target: float, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More to choose from, at each of the three stages alone, gives designs that are predicted nearer.
+    """More to choose from, at each of the stages alone, gives designs that are predicted nearer.
 
     By the regressor that chooses: the last word of the physics-guided one is left out.
     """
@@ -113,11 +118,26 @@ def test_choosing_pays(
             np.mean([design(tiny_checkpoint, {"C11": target}, 4, 16, seed=seed).error for seed in range(6)])
         )
 
-    for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_REALISATIONS", 1)):
+    for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_MORE_DRAWS", 0)):
         monkeypatch.setattr(module, name, least)
+    monkeypatch.setattr(module, "_FRACTION_EXPONENT", np.inf)  # no correction
     before = mean_error()
     monkeypatch.setattr(module, knob, more)
     assert mean_error() < 0.8 * before
+
+
+def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
+    found = replace(designs, error=np.where(designs.component == 1, 0.2, 0.1))
+    again = module._drawn_again(found, np.arange(len(found.error)), 50)
+    counts = np.bincount(found.component[again])
+    others = len(counts) - 1
+    assert counts[1] == 50 * 4 // (4 + others)
+    assert set(np.delete(counts, 1)) == {50 // (4 + others)}
+    np.testing.assert_array_equal(
+        np.unique(again), np.arange(len(found.error)), err_msg="each latent vector is drawn again"
+    )
+    exact = replace(designs, error=np.zeros(len(designs.error)))
+    assert len(module._drawn_again(exact, np.arange(len(exact.error)), 50)) == 0
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from vaereg.targets import (
     complete_targets,
     parse_target,
     target_distance,
+    target_ratio,
 )
 
 
@@ -129,3 +130,13 @@ def test_distance_is_relative_and_zero_within_a_range() -> None:
     np.testing.assert_allclose(target_distance(properties, {"C33": (30.0, 40.0)}), [0.0, 5.0 / 35.0])
     both = target_distance(properties, {"C11": 50.0, "C22": 10.0})
     np.testing.assert_allclose(both, [0.0, 0.2])
+
+
+def test_ratio_is_one_within_ranges_and_the_geometric_mean_of_several() -> None:
+    properties = np.array([[50.0, 10.0, 33.0, 1, 1, 1], [60.0, 20.0, 45.0, 1, 1, 1]])
+    np.testing.assert_allclose(target_ratio(properties, {"C11": 40.0}), [0.8, 2.0 / 3.0])
+    np.testing.assert_allclose(target_ratio(properties, {"C33": (30.0, 40.0)}), [1.0, 40.0 / 45.0])
+    np.testing.assert_allclose(
+        target_ratio(properties, {"C11": 50.0, "C22": 40.0}), [2.0, np.sqrt(2.0 * 5.0 / 6.0)]
+    )
+    np.testing.assert_array_equal(target_ratio(properties, {"volume_fraction": 0.4}), [1.0, 1.0])

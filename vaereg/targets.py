@@ -25,6 +25,7 @@ __all__ = [
     "parse_target",
     "scaling",
     "target_distance",
+    "target_ratio",
 ]
 
 TARGETS = (*PROPERTIES, "volume_fraction")
@@ -147,6 +148,16 @@ def target_distance(properties: NDArray[np.float64], wanted: Mapping[str, Target
         own = properties[:, PROPERTIES.index(name)]
         distances.append(np.maximum(np.maximum(low - own, own - high), 0.0) / (0.5 * (low + high)))
     return np.sum(distances, axis=0) / max(1, len(distances) - 1)
+
+
+def target_ratio(properties: NDArray[np.float64], wanted: Mapping[str, Target]) -> NDArray[np.float64]:
+    """Wanted over own value, shape (N,) [-]: geometric mean over `wanted`; 1 within a range."""
+    logs = [np.zeros(len(properties))]
+    for name, value in wanted.items():
+        if name in PROPERTIES:
+            own = properties[:, PROPERTIES.index(name)]
+            logs.append(np.log(np.clip(own, *interval(value)) / own))
+    return np.exp(np.sum(logs, axis=0) / max(1, len(logs) - 1))
 
 
 def _fixed(
