@@ -9,7 +9,7 @@ import torch
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.generators import gaussian_field
-from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, iterated_bounds
+from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
 from vaereg.homogenization import homogenize
 from vaereg.microstructure import volume_fraction
 from vaereg.networks import GuidedRegressor
@@ -26,7 +26,7 @@ def volume(rng: np.random.Generator) -> np.ndarray:
 
 def test_bounds_fall_towards_the_stiffness(volume: np.ndarray) -> None:
     """Each iteration minimises the energy over a larger space (below Voigt from the first on)."""
-    (bounds,) = iterated_bounds([volume], MATERIALS)
+    (bounds,) = upper_bounds([volume], MATERIALS)
     assert bounds.shape == (ITERATIONS, 6)
     voigt = np.diag(voigt_bound(volume_fraction(volume), MATERIALS))
     exact = np.diag(homogenize(volume, MATERIALS).stiffness)
@@ -40,10 +40,10 @@ def test_bounds_of_simple_cells_are_exact() -> None:
     """A laminate is solved before the iterations are over: its stiffness fills the rest."""
     laminate = np.zeros((8, 8, 8), dtype=np.uint8)
     laminate[:3] = 1
-    (bounds,) = iterated_bounds([laminate], MATERIALS)
+    (bounds,) = upper_bounds([laminate], MATERIALS)
     assert bounds.shape == (ITERATIONS, 6)
     np.testing.assert_allclose(bounds[-1], np.diag(homogenize(laminate, MATERIALS).stiffness), rtol=1e-4)
-    (homogeneous,) = iterated_bounds([np.ones((8, 8, 8), dtype=np.uint8)], MATERIALS)
+    (homogeneous,) = upper_bounds([np.ones((8, 8, 8), dtype=np.uint8)], MATERIALS)
     expected = np.diag(homogenize(np.ones((8, 8, 8)), MATERIALS).stiffness)
     np.testing.assert_allclose(homogeneous, np.tile(expected, (ITERATIONS, 1)), rtol=1e-5)
 
@@ -112,7 +112,7 @@ def test_the_solver_helps(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) ->
     guided, alone = (
         predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided) for guided in (True, False)
     )
-    bounds = iterated_bounds(list(tiny_dataset.volumes(rows)), MATERIALS)[:, -1]
+    bounds = upper_bounds(list(tiny_dataset.volumes(rows)), MATERIALS)[:, -1]
     error, of_encoder, of_bound = (
         np.abs(mean / truth - 1.0)[:, :3].mean() for mean in (guided.mean, alone.mean, bounds)
     )

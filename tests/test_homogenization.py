@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import splu
 
+from vaereg.cell import green_operator
 from vaereg.elasticity import (
     VOIGT_ORDER,
     TwoPhase,
@@ -18,7 +19,7 @@ from vaereg.elasticity import (
     rotate_stiffness,
     voigt_bound,
 )
-from vaereg.homogenization import ConvergenceError, HomogenizationResult, green_operator, homogenize
+from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize, iterated_bounds
 
 Array = NDArray[np.float64]
 
@@ -452,3 +453,24 @@ def test_history_is_the_energy_form_of_each_iteration() -> None:
     for iterations in (1, 3):
         early = homogenize(phase, rtol=1e-9, max_iter=iterations, raise_on_failure=False)
         np.testing.assert_allclose(history[iterations - 1], np.diag(early.stiffness), rtol=1e-9)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 5])
+def test_iterated_bounds_are_the_history(iterations: int, rng: np.random.Generator) -> None:
+    volume = rng.random((9, 8, 7)) < 0.4
+    result = homogenize(volume, rtol=1e-12, dtype=np.float32, max_iter=iterations, raise_on_failure=False)
+    assert result.history is not None
+    np.testing.assert_array_equal(iterated_bounds(volume, iterations=iterations), result.history)
+    in_other_units = TwoPhase(e_stiff=120e3, e_soft=2.4e3)
+    np.testing.assert_allclose(
+        iterated_bounds(volume, in_other_units, iterations=iterations), 1e3 * result.history, rtol=1e-6
+    )
+
+
+def test_iterated_bounds_end_where_the_solution_is_exact() -> None:
+    found = iterated_bounds(np.ones((4, 4, 4)), iterations=3)
+    np.testing.assert_allclose(
+        found, np.tile(np.diag(homogenize(np.ones((4, 4, 4))).stiffness), (3, 1)), rtol=1e-6
+    )
+    with pytest.raises(ValueError, match="expected a phase field of shape"):
+        iterated_bounds(np.ones((4, 4)), iterations=3)

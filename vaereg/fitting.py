@@ -14,7 +14,7 @@ from vaereg.checkpoint import Fitted
 from vaereg.config import TrainingConfig
 from vaereg.elasticity import PROPERTIES
 from vaereg.embedding import Embedding
-from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, iterated_bounds
+from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
 from vaereg.model import VaeReg
 from vaereg.networks import LatentRegressor
 from vaereg.prediction import tier_disagreement
@@ -79,7 +79,7 @@ def fit(
     whitening /= np.quantile(distance, _NOVEL)
     bounds = np.empty((len(dataset), ITERATIONS, len(PROPERTIES)))
     both = np.concatenate([training, validation])
-    bounds[both] = iterated_bounds(list(dataset.volumes(both)), model.materials, on_progress=on_progress)
+    bounds[both] = upper_bounds(list(dataset.volumes(both)), model.materials, on_progress=on_progress)
     fraction, materials = dataset.samples.volume_fraction, model.materials
     guided = fit_guided(
         guided_inputs(bounds[training], fraction[training], train_mean, train_spread, materials),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
-from vaereg.homogenization import homogenize
+from vaereg.homogenization import iterated_bounds
 from vaereg.networks import GuidedRegressor
 
-__all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "iterated_bounds"]
+__all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "upper_bounds"]
 
 ITERATIONS = 3
 """Conjugate-gradient iterations, in float32."""
@@ -34,7 +35,7 @@ _SMALLEST = 1e-4
 """Floor of a place between the bounds, where its logarithm is taken."""
 
 
-def iterated_bounds(
+def upper_bounds(
     volumes: Sequence[NDArray[np.uint8]],
     materials: TwoPhase,
     *,
@@ -51,20 +52,12 @@ def iterated_bounds(
     if on_progress:
         on_progress(0, len(volumes))
     with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
-        found = threads.map(lambda volume: _iterated_bounds(volume, materials), volumes)
+        found = threads.map(partial(iterated_bounds, materials=materials, iterations=ITERATIONS), volumes)
         for done, each in enumerate(found):
             bounds[done] = each
             if on_progress and ((done + 1) % 32 == 0 or done + 1 == len(volumes)):
                 on_progress(done + 1, len(volumes))
     return bounds
-
-
-def _iterated_bounds(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
-    result = homogenize(
-        volume, materials, rtol=1e-12, dtype=np.float32, max_iter=ITERATIONS, raise_on_failure=False
-    )
-    history = np.diag(result.stiffness)[None] if result.history is None else result.history
-    return np.pad(history, ((0, ITERATIONS - len(history)), (0, 0)), mode="edge")
 
 
 def guided_inputs(
@@ -77,7 +70,7 @@ def guided_inputs(
     """What the network reads, one row per quantity and one column per property, shape (N, I + 3, T).
 
     Args:
-        bounds: From `iterated_bounds`, shape (N, I, T) [GPa].
+        bounds: From `upper_bounds`, shape (N, I, T) [GPa].
         fraction: Volume fraction of the stiff phase, shape (N,) [-].
         mean: Properties by the encoder's regressor, shape (N, T) [GPa].
         spread: Standard deviation of their logarithm, shape (N, T) [-].

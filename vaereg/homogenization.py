@@ -19,7 +19,7 @@ Four ideas make it fast on a CPU:
 - The preconditioner works in single precision, whatever the precision of the fields.
 - Load cases are solved in three such pairs, one after the other, so that the working set stays in the cache.
 
-Packed fields have shape (3, X, Y, Z) with complex entries, or (3, X, Y, 2 Z) when seen as real numbers.
+The cell, its operator and its preconditioner are in `vaereg.cell`, with the layout of packed fields.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import kernels
-from vaereg.elasticity import TwoPhase, lame_parameters, voigt_bound
+from vaereg.cell import Cell
+from vaereg.elasticity import TwoPhase, voigt_bound
 
 __all__ = [
     "ConvergenceError",
     "HomogenizationResult",
-    "green_operator",
     "homogenize",
+    "iterated_bounds",
 ]
 
 _RESTARTS = 2
@@ -119,10 +119,8 @@ def homogenize(
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
     guess = None if initial is None else _as_displacement(initial, field.shape)
-    given = TwoPhase() if materials is None else materials
-    unit = max(given.e_stiff, given.e_soft)  # [GPa]; moduli of order one neither overflow nor underflow
-    pair = replace(given, e_stiff=given.e_stiff / unit, e_soft=given.e_soft / unit)
-    cell = _Cell(field, pair, np.dtype(dtype))
+    pair, unit = _scaled(materials)
+    cell = Cell(field, pair, np.dtype(dtype))
 
     fields, drops = [], []
     iterations, residual = 0, 0.0
@@ -142,8 +140,7 @@ def homogenize(
     bound = voigt_bound(float(field.mean(dtype=np.float64)), pair)
     history = None
     if guess is None and iterations:
-        padded = [np.pad(fallen, ((0, iterations - len(fallen)), (0, 0))) for fallen in drops]
-        history = unit * (np.diag(bound) - np.cumsum(np.concatenate(padded, 1), 0) / field.size)
+        history = unit * _falling(bound, drops, iterations, field.size)
     return HomogenizationResult(
         stiffness=unit * (bound + _energy_of_fluctuations(cell, fields)),
         iterations=iterations,
@@ -153,6 +150,46 @@ def homogenize(
         sensitivity=_sensitivity(cell, fields, unit) if sensitivities else None,
         displacement=_unpack_displacement(fields) if keep_displacement else None,
     )
+
+
+def iterated_bounds(
+    phase: ArrayLike, materials: TwoPhase | None = None, *, iterations: int
+) -> NDArray[np.float64]:
+    """Upper bounds on C11, C22, ... C66 after 1, 2, ... conjugate-gradient iterations from zero, in float32.
+
+    The same as `HomogenizationResult.history`; computing nothing else saves 0.4 of the time of three.
+
+    Args:
+        phase: Stiff phase per voxel, 0 to 1, shape (X, Y, Z).
+        materials: The two phases; the reference pair if left out.
+        iterations: How many.
+
+    Returns:
+        Shape (iterations, 6) [GPa]; the last one that was needed is repeated where fewer were.
+
+    Raises:
+        ValueError: `phase` is not three-dimensional, empty, or leaves 0 to 1.
+    """
+    field = _as_phase_field(phase)
+    pair, unit = _scaled(materials)
+    cell = Cell(field, pair, np.dtype(np.float32))
+    drops = [_solve_pair(cell, each, 1e-12, iterations, None, finish=False)[1] for each in _LOAD_PAIRS]
+    return unit * _falling(voigt_bound(float(field.mean()), pair), drops, iterations, field.size)
+
+
+def _scaled(materials: TwoPhase | None) -> tuple[TwoPhase, float]:
+    """Phases with moduli of order one, which neither overflow nor underflow, and the unit of these [GPa]."""
+    given = TwoPhase() if materials is None else materials
+    unit = max(given.e_stiff, given.e_soft)
+    return replace(given, e_stiff=given.e_stiff / unit, e_soft=given.e_soft / unit), unit
+
+
+def _falling(
+    bound: NDArray[np.float64], drops: list[NDArray[np.float64]], iterations: int, voxels: int
+) -> NDArray[np.float64]:
+    """Diagonal of the stiffness after each iteration, shape (iterations, 6), from Voigt's bound (6, 6)."""
+    padded = [np.pad(fallen, ((0, iterations - len(fallen)), (0, 0))) for fallen in drops]
+    return np.diag(bound) - np.cumsum(np.concatenate(padded, 1), 0) / voxels
 
 
 def _as_phase_field(phase: ArrayLike) -> NDArray[np.float64]:
@@ -180,125 +217,14 @@ def _as_displacement(initial: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     return displacement
 
 
-class _Cell:
-    """What the iterations share: element constants, the preconditioner and the shapes of the fields."""
-
-    def __init__(self, field: NDArray[np.float64], materials: TwoPhase, dtype: np.dtype) -> None:
-        self.shape = field.shape
-        self.dtype = dtype
-        stiff = lame_parameters(materials.e_stiff, materials.nu_stiff)
-        soft = lame_parameters(materials.e_soft, materials.nu_soft)
-        self.first_step, self.shear_step = stiff[0] - soft[0], stiff[1] - soft[1]
-        first, shear = soft[0] + field * self.first_step, soft[1] + field * self.shear_step
-        self.largest_modulus = float((first + 2.0 * shear).max())
-        # scaled by the two factors 1/4 of the gradient coefficients; each voxel twice, for real and
-        # imaginary part
-        self.first_rows = np.repeat((first / 16.0).astype(dtype), 2, axis=2)
-        self.shear_rows = np.repeat((shear / 16.0).astype(dtype), 2, axis=2)
-        self.weights = np.array([1.0 / 3.0, 1.0 / 9.0], dtype=dtype)
-        green = green_operator(self.shape, float(first.mean()), float(shear.mean()))
-        self.green = green.astype(np.float32).reshape(6, -1)
-        # the law is linear in the phase, hence so are the forces of a uniform strain
-        self.phase_forces = [_node_divergence(field, axis).astype(dtype) for axis in range(3)]
-
-    def empty(self) -> NDArray:
-        x, y, z = self.shape
-        return np.empty((3, x, y, 2 * z), dtype=self.dtype)
-
-    def pack(self, displacements: NDArray) -> NDArray:
-        """Two displacement fields, shape (2, 3, X, Y, Z), as one packed field."""
-        out = self.empty()
-        out[..., 0::2], out[..., 1::2] = displacements
-        return out
-
-    def apply(self, displacement: NDArray, out: NDArray) -> None:
-        """out = K displacement, both of shape (3, X, Y, 2 Z)."""
-        kernels.apply_stiffness(displacement, self.first_rows, self.shear_rows, self.weights, out)
-
-    def precondition(self, residual: NDArray) -> NDArray:
-        """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always.
-
-        Its rounding is relative to the residual of the moment, so it limits no tolerance; the residual and
-        all that is added up keep the precision of the fields.
-        """
-        single = residual.astype(np.float32, copy=False).view(np.complex64)
-        modes = np.asarray(scipy.fft.fftn(single, axes=(1, 2, 3)))
-        kernels.apply_green(self.green, modes.view(np.float32).reshape(3, -1))
-        solution = np.asarray(scipy.fft.ifftn(modes, axes=(1, 2, 3), overwrite_x=True))
-        return solution.view(np.float32)
-
-    def load(self, pair: tuple[int, int]) -> NDArray:
-        """Right-hand sides -f(E) of the unit strains `pair`, packed, shape (3, X, Y, 2 Z)."""
-        out = np.zeros_like(self.empty())
-        for part, index in enumerate(pair):
-            if index < 3:
-                for axis in range(3):
-                    modulus = self.first_step + (2.0 * self.shear_step if axis == index else 0.0)
-                    out[axis, ..., part::2] = self.dtype.type(-modulus) * self.phase_forces[axis]
-            else:
-                a, b = [(1, 2), (0, 2), (0, 1)][index - 3]
-                out[a, ..., part::2] = self.dtype.type(-self.shear_step) * self.phase_forces[b]
-                out[b, ..., part::2] = self.dtype.type(-self.shear_step) * self.phase_forces[a]
-        return out
-
-
-def green_operator(shape: tuple[int, ...], first: float, shear: float) -> NDArray[np.float64]:
-    """Inverse of the homogeneous finite element operator per Fourier mode.
-
-    Args:
-        shape: Voxels (X, Y, Z).
-        first: First Lamé parameter of the homogeneous medium [GPa].
-        shear: Its shear modulus [GPa].
-
-    Returns:
-        Independent entries (xx, yy, zz, yz, xz, xy) of the symmetric blocks, shape (6, X, Y, Z) [1/GPa];
-        zero at the mode of rigid translation.
-    """
-    half = [np.pi * np.arange(n) / n for n in shape]
-    sx, sy, sz = np.meshgrid(*[2.0 * np.sin(angle) for angle in half], indexing="ij", sparse=True)
-    cx, cy, cz = np.meshgrid(*[2.0 * np.cos(angle) for angle in half], indexing="ij", sparse=True)
-    # corner sums of exp(i k x) for each monomial, up to a phase that cancels
-    px, py, pz = sx * cy * cz, cx * sy * cz, cx * cy * sz
-    pyz, pxz, pxy = cx * sy * sz, sx * cy * sz, sx * sy * cz
-    pxyz2 = (sx * sy * sz) ** 2
-    first, shear = first / 16.0, shear / 16.0
-    normal = first + 2.0 * shear
-    trilinear = (first + 4.0 * shear) / 9.0 * pxyz2
-    kxx = normal * px**2 + shear * (py**2 + pz**2) + trilinear
-    kyy = normal * py**2 + shear * (px**2 + pz**2) + trilinear
-    kzz = normal * pz**2 + shear * (px**2 + py**2) + trilinear
-    kxx += ((normal + shear) * (pxy**2 + pxz**2) + 2.0 * shear * pyz**2) / 3.0
-    kyy += ((normal + shear) * (pxy**2 + pyz**2) + 2.0 * shear * pxz**2) / 3.0
-    kzz += ((normal + shear) * (pxz**2 + pyz**2) + 2.0 * shear * pxy**2) / 3.0
-    kyz = (first + shear) * (py * pz + pxy * pxz / 3.0)
-    kxz = (first + shear) * (px * pz + pxy * pyz / 3.0)
-    kxy = (first + shear) * (px * py + pxz * pyz / 3.0)
-    cofactors = np.stack(
-        [
-            kyy * kzz - kyz**2,
-            kxx * kzz - kxz**2,
-            kxx * kyy - kxy**2,
-            kxy * kxz - kxx * kyz,
-            kxy * kyz - kyy * kxz,
-            kxz * kyz - kzz * kxy,
-        ]
-    )
-    determinant = kxx * cofactors[0] + kxy * cofactors[5] + kxz * cofactors[4]
-    determinant[0, 0, 0] = np.inf
-    return cofactors / determinant
-
-
-def _node_divergence(stress: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Nodal forces of elements under `stress` [GPa], by the shape functions' derivative along `axis`."""
-    force = stress
-    for direction in range(3):
-        former = np.roll(force, 1, axis=direction)
-        force = former - force if direction == axis else (former + force) / 2.0
-    return force
-
-
 def _solve_pair(
-    cell: _Cell, pair: tuple[int, int], rtol: float, max_iter: int, initial: NDArray | None
+    cell: Cell,
+    pair: tuple[int, int],
+    rtol: float,
+    max_iter: int,
+    initial: NDArray | None,
+    *,
+    finish: bool = True,
 ) -> tuple[NDArray, NDArray[np.float64], float]:
     """Conjugate gradients for two load cases; each has step lengths of its own.
 
@@ -307,7 +233,8 @@ def _solve_pair(
     `_RESTARTS` times.
 
     Returns the displacements, shape (3, X, Y, 2 Z), by how much each iteration lowered the energies, shape
-    (iterations, 2), and the larger (true) relative residual.
+    (iterations, 2), and the larger (true) relative residual. Without `finish`, the last of `max_iter`
+    iterations gives its energies alone.
     """
     load = cell.load(pair)
     # a uniform or layered cell leaves forces at rounding level: the solution is zero, and 0/0 must not be
@@ -335,10 +262,12 @@ def _solve_pair(
         curvature = _pair_dot(direction, image)
         active = (curvature > 0.0) & (energy > 0.0)
         step = np.where(active, energy / np.where(active, curvature, 1.0), 0.0).astype(cell.dtype)
+        drops.append(step * energy)
+        if iteration == max_iter and not finish:
+            return displacement, np.array(drops), np.nan
         kernels.advance(
             displacement.reshape(-1), residual.reshape(-1), direction.reshape(-1), image.reshape(-1), step
         )
-        drops.append(step * energy)
         conditioned = cell.precondition(residual)
         former, energy = energy, _pair_dot(residual, conditioned)
         if not np.isfinite(energy).all():
@@ -357,7 +286,7 @@ def _solve_pair(
 
 
 def _true_residual(
-    cell: _Cell, load: NDArray, displacement: NDArray, image: NDArray, residual: NDArray
+    cell: Cell, load: NDArray, displacement: NDArray, image: NDArray, residual: NDArray
 ) -> tuple[NDArray, NDArray[np.float64]]:
     """Write load - K displacement to `residual`; return it preconditioned, and its two energies."""
     cell.apply(displacement, image)
@@ -375,7 +304,7 @@ def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.maximum(energy, 0.0) / start).max())
 
 
-def _energy_of_fluctuations(cell: _Cell, fields: list[NDArray]) -> NDArray[np.float64]:
+def _energy_of_fluctuations(cell: Cell, fields: list[NDArray]) -> NDArray[np.float64]:
     """C_ij - <C>_ij by the energy form, shape (6, 6): <(E_i + e(u_i)) : C : (E_j + e(u_j))> - <C>_ij."""
     energy = np.empty((6, 6))
     image = cell.empty()
@@ -388,7 +317,7 @@ def _energy_of_fluctuations(cell: _Cell, fields: list[NDArray]) -> NDArray[np.fl
     return (energy + energy.T) / (2.0 * np.prod(cell.shape))
 
 
-def _sensitivity(cell: _Cell, fields: list[NDArray], unit: float) -> NDArray:
+def _sensitivity(cell: Cell, fields: list[NDArray], unit: float) -> NDArray:
     out = np.empty((21, *cell.shape), dtype=cell.dtype)
     scale = unit / (16.0 * np.prod(cell.shape))
     u, v, w = fields

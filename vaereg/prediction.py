@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.checkpoint import Checkpoint
-from vaereg.guided import guide, iterated_bounds
+from vaereg.guided import guide, upper_bounds
 from vaereg.microstructure import as_two_phase
 
 __all__ = ["Prediction", "predict", "tier_disagreement"]
@@ -136,7 +136,7 @@ def _guided(
     if not rows.any():
         return mean[rows], std[rows]
     fitted, materials = checkpoint.fitted, checkpoint.model.materials
-    bounds = iterated_bounds([field for field, chosen in zip(fields, rows, strict=True) if chosen], materials)
+    bounds = upper_bounds([field for field, chosen in zip(fields, rows, strict=True) if chosen], materials)
     spread = std[rows] / mean[rows] / fitted.spread_factor
     better, own_spread = guide(fitted.guided, bounds, fraction[rows], mean[rows], spread, materials)
     return better, better * own_spread * fitted.guided_spread_factor
