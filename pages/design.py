@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import design_panels, refine_panels, state, widgets
+from pages.shared import design_panels, designing, refine_panels, state, widgets
 from pages.shared.targets import sampling_inputs, set_nearest, target_inputs
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs
@@ -29,10 +29,13 @@ if not targets:
     show_refinements(checkpoint, None)
     st.stop()
 
-with st.spinner("Designing …", show_time=sampling.size > 32):
-    shown = state.show_designs(checkpoint, targets, sampling)
-st.title(f"{'No designs' if shown.problem else 'Designs'} for {widgets.target_text(targets)}")
+shown = design_panels.make_designs(checkpoint, targets, sampling)
+stale = shown.cancelled or shown.problem is not None
+st.title(f"{'No designs' if stale else 'Designs'} for {widgets.target_text(targets)}")
 designs, notice = shown.designs, ""
+if shown.cancelled:
+    st.warning("Designing was cancelled.")
+    st.button("Make these designs", on_click=designing.resume_designs)
 if shown.problem:
     st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
     st.warning(state.sentence(str(shown.problem)))
@@ -43,15 +46,16 @@ if shown.problem:
         help="Sets the sliders to what comes nearest: the designs follow at once.",
     )
 with plane:
-    design_panels.show_closure(checkpoint, targets, None if shown.problem else designs)
+    design_panels.show_closure(checkpoint, targets, None if stale else designs)
 if designs is None:
-    st.info("Move the target back into reach: the designs follow at once.")
+    if shown.problem:
+        st.info("Move the target back into reach: the designs follow at once.")
     show_refinements(checkpoint, None)
     st.stop()
-if shown.problem:
+if stale:
     notice = f"These designs belong to the former target: {widgets.target_text(designs.targets)}"
 
-relatives = state.relatives(designs)
+relatives = designing.relatives(designs)
 if relatives is not None:
     designs = relatives.designs
     design_panels.relatives_bar(checkpoint, relatives)

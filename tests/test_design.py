@@ -126,6 +126,22 @@ def test_choosing_pays(
     assert mean_error() < 0.8 * before
 
 
+def test_progress_is_told_and_may_end_it_all(tiny_checkpoint: Checkpoint) -> None:
+    told: list[tuple[int, int]] = []
+    found = design(tiny_checkpoint, TARGETS, 4, 64, seed=1, on_progress=lambda *each: told.append(each))
+    done, totals = zip(*told, strict=True)
+    assert list(done) == sorted(set(done)) and len(set(totals)) == 1
+    assert done[0] == 1 and done[-1] <= totals[0]
+    alike = design(tiny_checkpoint, TARGETS, 4, 64, seed=1)
+    np.testing.assert_array_equal(alike.microstructures, found.microstructures)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt(f"{done} of {total}")
+
+    with pytest.raises(KeyboardInterrupt, match=f"^{done[0]} of {totals[0]}$"):
+        design(tiny_checkpoint, TARGETS, 4, 64, seed=1, on_progress=stop)
+
+
 def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
     found = replace(designs, error=np.where(designs.component == 1, 0.2, 0.1))
     again = module._drawn_again(found, np.arange(len(found.error)), 50)

@@ -11,7 +11,7 @@ import pytest
 from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import design_view, state, widgets
+from pages.shared import design_view, designing, state, widgets
 from pages.shared.background import Outcome
 from pages.shared.closure import closure_figure, default_axes
 from pages.shared.figures import design_figure, prediction_figure
@@ -112,6 +112,24 @@ def test_another_seed_gives_other_designs_and_the_same_seed_the_same(
     assert gallery(app)["set"] != first
     app.number_input(state.SEED).set_value(0).run()
     assert gallery(app)["set"] == first
+
+
+def test_designs_that_were_called_off_leave_the_former_ones(
+    app: AppTest, targets: dict[str, float], tiny_checkpoint: Checkpoint
+) -> None:
+    fix_only(app.run(), targets)
+    former = gallery(app)["set"]
+    sampling = state.Sampling(count=12, seed=0, size=64, component=None)
+    key = designing._design_key(tiny_checkpoint, targets, sampling)
+    app.session_state[state.CANCELLED] = key
+    app.segmented_control(state.SIZE).set_value(64).run()
+    assert not app.exception
+    assert app.warning[0].value == "Designing was cancelled."
+    assert gallery(app)["set"] == former and "former target" in gallery(app)["notice"]
+    (button,) = [one for one in app.button if one.label == "Make these designs"]
+    button.click().run()
+    assert not app.exception and not app.warning
+    assert gallery(app)["set"] != former and gallery(app)["shapes"][0] == [64, 64, 64]
 
 
 def test_number_of_designs(app: AppTest, targets: dict[str, float]) -> None:

@@ -81,13 +81,19 @@ def test_a_chosen_sample_stands_before_its_neighbours(page: AppTest, tiny_embedd
     np.testing.assert_allclose(table.value["Solver [GPa]"], tiny_embedding.properties[5], rtol=1e-6)
 
 
-def test_a_selection_shows_its_first_volumes_and_its_number(page: AppTest) -> None:
+def test_a_selection_shows_its_volumes_in_parts(page: AppTest) -> None:
     choose(page, *map(sample_key, range(20)))
     assert not page.exception
     assert page.subheader[0].value == "20 volumes"
     first = galleries(page)[0]
     assert [panel["badge"] for panel in first["panels"]] == [str(number) for number in range(12)]
-    assert "12 of 20" in first["rows"][0]["note"]
+    assert first["rows"][0]["note"] == "1 to 12 of 20"
+    page.session_state[state.MAP_PART] = 2
+    page.run()
+    assert not page.exception
+    rest = galleries(page)[0]
+    assert [panel["badge"] for panel in rest["panels"]] == [str(number) for number in range(12, 20)]
+    assert rest["rows"][0]["note"] == "13 to 20 of 20"
 
 
 def test_a_place_that_is_gone_is_forgotten(page: AppTest) -> None:

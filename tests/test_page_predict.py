@@ -162,10 +162,31 @@ def test_the_table_of_files_takes_the_shown_one_as_it_is_shown(page: AppTest) ->
 
     fraction = cell().mean()
     upload(page, ("a.npy", npy(cell())), ("b.npy", npy(cell().transpose(1, 2, 0))))
-    assert title(page).endswith("b.npy") and notes() == ["as it is", "as shown above"]
+    assert title(page).endswith("b.npy") and notes() == ["as it is", "as you set it"]
     next(button for button in page.button if button.label == "Show an example").click().run()
     assert not page.exception
-    assert "example" in title(page) and notes() == ["as it is", "as it is"]
+    assert "example" in title(page) and notes() == ["as it is", "as you set it"]
+
+
+def test_what_is_set_for_a_file_stays_while_another_is_shown(page: AppTest) -> None:
+    grey = np.random.default_rng(2).integers(0, 200, (16, 16, 16)).astype(np.uint8)
+    upload(page, ("a.npy", npy(cell())), ("grey.npy", npy(grey)))
+    page.slider[0].set_value(150.0).run()
+    name = next(box for box in page.selectbox if box.label == "File that is shown")
+    name.set_value(0).run()
+    (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+    assert list(files["Note"]) == ["as you set it", "as you set it"]
+    assert files["Volume fraction [-]"][1] == (grey > 150).mean()
+    next(box for box in page.selectbox if box.label == "File that is shown").set_value(1).run()
+    assert not page.exception
+    assert page.slider[0].value == 150.0
+
+
+def test_the_table_of_files_can_be_stopped(page: AppTest) -> None:
+    upload(page, ("a.npy", npy(cell())), ("b.npy", npy(1 - cell())))
+    next(one for one in page.toggle if one.label == "Predict all files").set_value(False).run()
+    assert not page.exception
+    assert not [one for one in page.dataframe if "File" in one.value.columns]
 
 
 def test_a_volume_is_put_aside(page: AppTest) -> None:

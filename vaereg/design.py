@@ -13,9 +13,10 @@ word on those that are left.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,7 @@ def design(
     seed: int = 0,
     component: int | None = None,
     only_plausible: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Designs:
     """Microstructures with wanted properties, from every component of the prior.
 
@@ -111,6 +113,8 @@ def design(
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
         component: Take all designs from this component.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
+        on_progress: Called with the candidates that are decoded and with how many there will be at most; what
+            it raises ends it all.
 
     Raises:
         UnreachableTargetError: A target is outside what the training set reaches; it says what can be had.
@@ -133,13 +137,23 @@ def design(
     quota = _quota(count, checkpoint.components, component)
     z, components, weights = _draw_latents(checkpoint, wanted, quota, numbers, generator)
 
-    found = _realise(checkpoint, z, components, wanted, size, generator)
+    total = len(z) + _MORE_DRAWS * count
+
+    def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
+        chosen = z[torch.from_numpy(rows).to(z.device)]
+        return _realise(
+            checkpoint, chosen, components[rows], wanted, size, generator, partial(report, before)
+        )
+
+    def report(before: int, done: int) -> None:
+        if on_progress:
+            on_progress(before + done, total)
+
     drawn = np.arange(len(z))
+    found = realise(drawn)
     again = _drawn_again(found, _best(found, drawn, quota), _MORE_DRAWS * count)
     if len(again):
-        more = _realise(
-            checkpoint, z[torch.from_numpy(again).to(z.device)], components[again], wanted, size, generator
-        )
+        more = realise(again, len(z))
         found, drawn = _joined(found, more), np.concatenate([drawn, again])
     kept = _best(found, drawn, quota)
     return _ranked(checkpoint, replace(_chosen(found, kept), weights=weights, seed=seed))
@@ -262,6 +276,7 @@ def _realise(
     wanted: dict[str, Target],
     size: int,
     generator: torch.Generator,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Designs:
     """Decode each z (M, D) once, and judge the voxels by the encoder's regressor; weights are left empty."""
     parts = z.split(max(1, _VOXELS_AT_ONCE // size**3))
@@ -283,8 +298,12 @@ def _realise(
         first[better], mean[better], std[better] = second[better], new_mean[better], new_std[better]
         return first, mean, std
 
+    found = []
     with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
-        found = list(threads.map(decode, parts, seeds))
+        for each in threads.map(decode, parts, seeds):
+            found.append(each)
+            if on_progress:
+                on_progress(sum(len(volumes) for volumes, _, _ in found))
     voxels, mean, std = (np.concatenate(column) for column in zip(*found, strict=True))
     return Designs(
         microstructures=voxels,

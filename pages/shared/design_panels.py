@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from pages.shared import design_view, state, widgets
+from pages.shared import design_view, designing, state, widgets
 from pages.shared.background import Outcome
 from pages.shared.closure import axis_title, closure_figure, default_axes
 from pages.shared.figures import design_figure
 from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery
+from pages.shared.scene import open_scene
 from pages.shared.targets import reachable
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs
@@ -20,6 +21,7 @@ from vaereg.targets import Target, target_distance
 __all__ = [
     "DETAILS",
     "is_pending",
+    "make_designs",
     "relatives_bar",
     "show_closure",
     "show_details",
@@ -30,6 +32,26 @@ __all__ = [
 DETAILS = "details"
 SMALL = 40
 """Edge up to which the solver runs on all designs unasked [voxel]: it takes about half a second for each."""
+
+
+def make_designs(
+    checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling
+) -> designing.ShownDesigns:
+    """Designs for the target; of large cells with progress, and with a way to call it off."""
+    place = st.empty()
+    if sampling.size <= SMALL or designing.has_designs(checkpoint, targets, sampling):
+        with place, st.spinner("Designing …"):
+            return designing.show_designs(checkpoint, targets, sampling)
+    with place.container(horizontal=True, vertical_alignment="bottom"):
+        bar = st.progress(0.0, "Designing …")
+        st.button("Cancel", on_click=designing.cancel_designs, args=(checkpoint, targets, sampling))
+
+    def report(done: int, total: int) -> None:
+        bar.progress(done / total, f"Designing: {done} of {total} candidates")
+
+    shown = designing.show_designs(checkpoint, targets, sampling, report)
+    place.empty()
+    return shown
 
 
 def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], list[Outcome]]:
@@ -111,7 +133,7 @@ def design_summary(
     fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
 
 
-def relatives_bar(checkpoint: Checkpoint, relatives: state.Relatives) -> None:
+def relatives_bar(checkpoint: Checkpoint, relatives: designing.Relatives) -> None:
     """Says that the gallery shows realisations of one design, and the way back."""
     base, index, own = relatives.base, relatives.index, relatives.designs
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -122,9 +144,9 @@ def relatives_bar(checkpoint: Checkpoint, relatives: state.Relatives) -> None:
         )
         if st.button("Other realisations"):
             with st.spinner("Designing …"):
-                state.show_relatives(checkpoint, base, index, len(own.component), own.seed + 1)
+                designing.show_relatives(checkpoint, base, index, len(own.component), own.seed + 1)
             st.rerun()
-        st.button("Back to all designs", on_click=state.hide_relatives)
+        st.button("Back to all designs", on_click=designing.hide_relatives)
 
 
 def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
@@ -176,14 +198,16 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
             file_name=f"design-{chosen + 1}.npy",
             on_click="ignore",
         )
-        if state.relatives(designs) is None and st.button(
+        if designing.relatives(designs) is None and st.button(
             "More like this", help="New realisations of its latent vector: the same kind, other noise."
         ):
             with st.spinner("Designing …"):
-                state.show_relatives(checkpoint, designs, chosen, len(designs.component))
+                designing.show_relatives(checkpoint, designs, chosen, len(designs.component))
             st.rerun()
+        if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
+            open_scene(f"Design #{chosen + 1}", volume)
         if st.button("Open in Predict"):
-            state.show_volume(f"design #{chosen + 1}, {state.origin(designs)}", volume)
+            state.show_volume(f"design #{chosen + 1}, {designing.origin(designs)}", volume)
             st.switch_page("pages/predict.py")
 
 

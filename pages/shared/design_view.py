@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import state, widgets
+from pages.shared import designing, widgets
 from pages.shared.background import Outcome, SolverQueue, volume_hash
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.gallery import Caption, Line, Row
@@ -135,7 +135,7 @@ def design_item(designs: Designs, index: int, outcome: Outcome) -> ShortlistItem
     return ShortlistItem(
         name=f"#{index + 1}, {widgets.target_text(designs.targets)}",
         volume=designs.microstructures[index],
-        origin=f"design #{index + 1}, component {designs.component[index] + 1}, {state.origin(designs)}",
+        origin=f"design #{index + 1}, component {designs.component[index] + 1}, {designing.origin(designs)}",
         targets=designs.targets,
         mean=designs.mean[index],
         std=designs.std[index],

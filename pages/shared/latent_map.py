@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import map_state, state, widgets
+from pages.shared import designing, map_state, state, widgets
 from pages.shared.background import volume_hash
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_maps import COMPONENT, SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
@@ -31,7 +31,7 @@ from vaereg.prediction import encode_batch, predict
 __all__ = ["View", "show_chosen", "show_gallery", "show_map", "view_inputs"]
 
 SHOWN_MOST = 12
-"""Volumes of a selection in the gallery."""
+"""Volumes of a selection that the gallery shows at once."""
 NEIGHBOURS = 8
 SHOWN = PROPERTIES[:3]
 """Properties in the captions of the gallery."""
@@ -156,7 +156,7 @@ def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[st
 
 
 def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
-    """Volumes of what is chosen: a place and its neighbours, the first of many, or typical ones of all."""
+    """Volumes of what is chosen: a place and its neighbours, a part of many, or typical ones of all."""
     keys, note = map_state.choice(), ""
     if len(keys) == 1:
         place = find_place(embedding, places, keys[0])
@@ -171,9 +171,12 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
         _gallery(state.MAP_GALLERY, [place, *near], rows, embedding, place)
         return
     if keys:
-        shown = [sample_place(embedding, i) for i in _sample_numbers(keys)[:SHOWN_MOST]]
+        begin = 0
         if len(keys) > SHOWN_MOST:
-            note = f"the first {SHOWN_MOST} of {len(keys)}"
+            parts = -(-len(keys) // SHOWN_MOST)
+            begin = SHOWN_MOST * (st.pagination(parts, key=state.MAP_PART, persist_state="session") - 1)
+            note = f"{begin + 1} to {min(begin + SHOWN_MOST, len(keys))} of {len(keys)}"
+        shown = [sample_place(embedding, i) for i in _sample_numbers(keys)[begin : begin + SHOWN_MOST]]
         rows = [_row(shown, 0, "Selection", note)]
     else:
         shown = [sample_place(embedding, i) for i in typical_samples(embedding).values()][:SHOWN_MOST]
@@ -183,7 +186,7 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
 
 def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
     """Designs of the current target and volumes that were put aside, by key."""
-    designs = state.current_designs()
+    designs = designing.current_designs()
     own = [] if designs is None else design_places(designs)
 
     def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -60,6 +60,7 @@ def note_selection() -> None:
     if len(keys) > 1:  # a lasso takes the points of overlays too; they are not part of the map
         keys = tuple(key for key in keys if sample_number(key) is not None)
     one.chosen, one.former = keys, ()
+    st.session_state[state.MAP_PART] = 1
 
 
 def choose(key: str) -> None:

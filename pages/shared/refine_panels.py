@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.shared import state, volume_panels, widgets
+from pages.shared import designing, state, volume_panels, widgets
 from pages.shared.background import QueueFullError, volume_hash
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_refine import convergence_figure
@@ -80,7 +80,7 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
             designs,
             chosen,
             number=1 + max((run.number for run in state.refinements()), default=0),
-            origin=state.origin(designs),
+            origin=designing.origin(designs),
             tolerance=tolerance / 100,
             max_solves=int(most),
         )

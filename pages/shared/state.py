@@ -1,7 +1,7 @@
 """What the pages remember and share: every key of the session state, cached models, background runs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -16,11 +16,9 @@ from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from vaereg.design import Designs, design, more_like
 from vaereg.generators import FAMILIES, generate
 from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction, predict
-from vaereg.targets import Target, UnreachableTargetError
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
 SEED = "seed"
@@ -32,15 +30,16 @@ PRESET = "preset"
 CLOSURE_AXES = ("closure-across", "closure-up")
 SOLVE_ALL = "solve-all"
 GALLERY = "design-gallery"
+DESIGNS, RELATIVES, CANCELLED = "designs", "relatives", "cancelled-designs"
 VOLUME_VIEW = "volume-view"
 UPLOAD = "upload"
 SOLVE_LARGE, PREDICT_BLOCKS = "solve-large", "predict-blocks"
 UPLOAD_SHOWN, UPLOAD_READ, UPLOAD_BLOCKS = "upload-shown", "upload-read", "upload-blocks"
-FILES = "files-table"
+FILES, PREDICT_FILES = "files-table", "predict-files"
 LATENT_MAP = "latent-map"
 MAP_PLANE, MAP_SHADE = "map-plane", "map-shade"
 MAP_DESIGNS, MAP_SHORTLIST = "map-designs", "map-shortlist"
-MAP_GALLERY, MAP_PLACE = "map-gallery", "map-place"
+MAP_GALLERY, MAP_PLACE, MAP_PART = "map-gallery", "map-place", "map-part"
 WALK_KIND, WALK_ENDS, WALK_AXIS = "walk-kind", ("walk-from", "walk-to"), "walk-axis"
 WALK_SEED, WALK_STEP, WALK_PROPERTIES = "walk-seed", "walk-step", "walk-properties"
 WALK_GALLERY = "walk-gallery"
@@ -60,11 +59,9 @@ RENAMED = "renamed"
 _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
 _SESSION = "session-name"
-_DESIGNS = "designs"
 _VOLUME = "volume"
 _EXAMPLE = "example"
 _SHORTLIST = "shortlist"
-_RELATIVES = "relatives"
 _REFINEMENTS = "refinements"
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -100,28 +97,6 @@ class Sampling:
     """Voxels per edge."""
     component: int | None
     """The only mixture component, from 0, or None for all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownDesigns:
-    """What the Design page shows."""
-
-    designs: Designs | None
-    """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
-    problem: UnreachableTargetError | None
-    """Why there are none for the target that is set."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Relatives:
-    """New realisations of one design."""
-
-    base: Designs
-    """The designs among which it was."""
-    index: int
-    """Its place there, from 0."""
-    designs: Designs
-    """The realisations; their seed is that of the noise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,34 +243,6 @@ def set_refinements(runs: Sequence[Run]) -> None:
     st.session_state[_REFINEMENTS] = list(runs)
 
 
-def show_relatives(checkpoint: Checkpoint, base: Designs, index: int, count: int, seed: int = 1) -> None:
-    """Show new realisations of one design, until there are other designs or `hide_relatives` is called."""
-    found = more_like(checkpoint, base, index, count, seed=seed)
-    st.session_state[_RELATIVES] = Relatives(base=base, index=index, designs=found)
-
-
-def hide_relatives() -> None:
-    """Show all designs again."""
-    st.session_state.pop(_RELATIVES, None)
-
-
-def relatives(designs: Designs) -> Relatives | None:
-    """The realisations that are shown in place of these designs, or that these are."""
-    found: Relatives | None = st.session_state.get(_RELATIVES)
-    if found is None or designs is found.designs:
-        return found
-    alike = (designs.targets, designs.seed) == (found.base.targets, found.base.seed)
-    return found if alike and np.array_equal(designs.latent, found.base.latent) else None
-
-
-def origin(designs: Designs) -> str:
-    """Where designs come from, in words."""
-    found = relatives(designs)
-    if found is None or designs is not found.designs:
-        return f"seed {designs.seed}"
-    return f"draw {designs.seed} of design #{found.index + 1} of seed {found.base.seed}"
-
-
 def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
     """The shortlist, with what the solver has found since; what it found stays with the volumes."""
     items = shortlist()
@@ -308,41 +255,6 @@ def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
             items[i] = replace(item, stiffness=found.stiffness, tolerance=RTOL)
     set_shortlist(items)
     return items
-
-
-def current_designs() -> Designs | None:
-    """The designs that the Design page shows, or showed last; None before it was opened."""
-    return st.session_state.get(_DESIGNS)
-
-
-def show_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: Sampling) -> ShownDesigns:
-    """Designs for a target [GPa]; the former ones, and why, where it is out of reach."""
-    try:
-        found = _design(checkpoint, checkpoint.hash, tuple(sorted(targets.items())), sampling)
-    except UnreachableTargetError as error:
-        return ShownDesigns(designs=st.session_state.get(_DESIGNS), problem=error)
-    st.session_state[_DESIGNS] = found
-    if relatives(found) is None:
-        hide_relatives()
-    return ShownDesigns(designs=found, problem=None)
-
-
-# Designs are shared between sessions and never changed; a link that two people open is computed once.
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _design(
-    _checkpoint: Checkpoint,
-    checkpoint_hash: str,
-    targets: tuple[tuple[str, Target], ...],
-    sampling: Sampling,
-) -> Designs:
-    return design(
-        _checkpoint,
-        dict(targets),
-        sampling.count,
-        sampling.size,
-        seed=sampling.seed,
-        component=sampling.component,
-    )
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

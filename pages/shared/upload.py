@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -30,6 +30,8 @@ MAX_VOXELS = 2**24
 MAX_MEGABYTES = 100
 MAX_BLOCKS = 64
 EDGES = (16, 32, 48, 64, 96, 128)
+KEPT: dict[str, Any] = {"persist_state": "session"}
+"""What is set for a file stays while others are shown."""
 
 _Made = TypeVar("_Made")
 
@@ -103,7 +105,9 @@ def _show(file: UploadedFile) -> None:
     raw = _raw_inputs(key) if file.name.lower().endswith(".raw") else None
     infos = _remember((key, raw), lambda: list_arrays(file, name=file.name, raw=raw))
     usable = [info.name for info in infos if info.usable]
-    dataset = st.selectbox("Array in the file", usable, key=f"dataset-{key}") if len(usable) > 1 else None
+    dataset = (
+        st.selectbox("Array in the file", usable, key=f"dataset-{key}", **KEPT) if len(usable) > 1 else None
+    )
     array = _remember(
         (key, raw, dataset),
         lambda: read_array(file, name=file.name, dataset=dataset, raw=raw, max_voxels=MAX_VOXELS),
@@ -112,7 +116,7 @@ def _show(file: UploadedFile) -> None:
     number = 1
     if array.ndim == 4:
         if len(array) > 1:
-            number = int(st.number_input("Volume", 1, len(array), key=f"number-{key}"))
+            number = int(st.number_input("Volume", 1, len(array), key=f"number-{key}", **KEPT))
             name += f", volume {number} of {len(array)}"
         array = array[number - 1] if len(array) else array
     if array.ndim != 3:
@@ -136,10 +140,10 @@ def _show(file: UploadedFile) -> None:
 
 def _raw_inputs(key: str) -> RawLayout:
     shape = st.text_input(
-        "Shape of the raw file", "32,32,32", key=f"shape-{key}", help="X,Y,Z: Z runs fastest."
+        "Shape of the raw file", "32,32,32", key=f"shape-{key}", **KEPT, help="X,Y,Z: Z runs fastest."
     )
     kinds = ["uint8", "<u2", ">u2", "<i2", ">i2", "<f4", ">f4"]
-    kind = st.selectbox("Type of its numbers", kinds, key=f"dtype-{key}")
+    kind = st.selectbox("Type of its numbers", kinds, key=f"dtype-{key}", **KEPT)
     try:
         lengths = tuple(int(word) for word in shape.split(","))
     except ValueError as error:
@@ -158,7 +162,7 @@ def _phase_inputs(array: NDArray, key: str) -> Segmentation:
         grey = found is None
         if found is not None:
             grey = "grey values" == st.radio(
-                "The values are", ["labels", "grey values"], key=f"kind-{key}", horizontal=True
+                "The values are", ["labels", "grey values"], key=f"kind-{key}", horizontal=True, **KEPT
             )
         if grey:
             threshold = _threshold_input(array, key)
@@ -168,11 +172,14 @@ def _phase_inputs(array: NDArray, key: str) -> Segmentation:
                 found.tolist(),
                 [found.max().item()],
                 key=f"labels-{key}",
+                **KEPT,
                 help=f"All others are soft. Files of up to {MAX_LABELS} values count as labels.",
             )
             if not 0 < len(stiff) < len(found):
                 raise ValueError("expected some labels stiff and some soft, got all of one kind")
-    swap = st.toggle("Swap stiff and soft", key=f"swap-{key}", help="A scan may store the pores as 1.")
+    swap = st.toggle(
+        "Swap stiff and soft", key=f"swap-{key}", **KEPT, help="A scan may store the pores as 1."
+    )
     return Segmentation(threshold=threshold, stiff=stiff, swap=swap)
 
 
@@ -188,6 +195,7 @@ def _threshold_input(array: NDArray, key: str) -> float:
         (high - low) / 256,
         format=f"%.{max(0, 2 - int(np.floor(np.log10(high - low))))}f",
         key=f"threshold-{key}",
+        **KEPT,
         help="It begins at Otsu's choice.",
     )
     figure = grey_figure(counts, edges, level)
@@ -204,15 +212,22 @@ def _part_inputs(
     if not edges or not (large or min(volume.shape) > EDGES[1]):
         return volume, "", None
     ways = (["whole"] if not large else []) + ["part", "blocks"]
-    way = st.radio("Show", ways, key=f"way-{key}", horizontal=True, help="A large volume is shown in parts.")
+    way = st.radio(
+        "Show", ways, key=f"way-{key}", horizontal=True, **KEPT, help="A large volume is shown in parts."
+    )
     if way == "whole":
         return volume, "", None
-    edge = st.selectbox("Voxels per edge", edges, min(1, len(edges) - 1), key=f"edge-{key}")
+    edge = st.selectbox("Voxels per edge", edges, min(1, len(edges) - 1), key=f"edge-{key}", **KEPT)
     if way == "part":
         starts = [
             int(
                 st.number_input(
-                    f"First voxel along {axis}", 0, length - edge, (length - edge) // 2, key=f"{axis}-{key}"
+                    f"First voxel along {axis}",
+                    0,
+                    length - edge,
+                    (length - edge) // 2,
+                    key=f"{axis}-{key}",
+                    **KEPT,
                 )
             )
             for axis, length in zip("xyz", volume.shape, strict=True)
@@ -222,7 +237,7 @@ def _part_inputs(
     both = np.flatnonzero([block.min() != block.max() for block in blocks])[:MAX_BLOCKS]
     if len(both) == 0:
         raise ValueError(f"{name}: expected both phases in a block, got one in each")
-    number = int(st.number_input("Block", 1, len(both), key=f"block-{key}"))
+    number = int(st.number_input("Block", 1, len(both), key=f"block-{key}", **KEPT))
     kept = Blocks(name=name, volumes=blocks[both], starts=starts[both])
     return blocks[both[number - 1]], f", block {number} of {len(both)}", kept
 

@@ -224,26 +224,32 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
     """A line for each of several files, to download; the file that is shown as it is shown."""
     st.subheader(
         "All files",
-        help="The file that is shown counts as you set it above, the others as the column Note says: the "
-        "first volume, its values cut by Otsu's threshold where they are not 0 and 1.",
+        help="A file that was shown counts as you set it, the others as the column Note says: the first "
+        "volume, its values cut by Otsu's threshold where they are not 0 and 1.",
     )
+    if not st.toggle(
+        "Predict all files",
+        True,
+        key=state.PREDICT_FILES,
+        help="Switch it off to stop; what is done is kept.",
+        persist_state="session",
+    ):
+        return
     shown = state.shown_volume()
     known = st.session_state.setdefault(state.FILES, {})
     rows: list[dict[str, object]] = []
     bar = st.progress(0.0)
     for number, file in enumerate(files[:MAX_FILES]):
-        own = file.file_id == shown.upload
-        if not own and file.file_id not in known:
+        if file.file_id == shown.upload:
+            known[file.file_id] = ("as you set it", state.predict_volume(checkpoint, shown.volume))
+        elif file.file_id not in known:
             bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)
                 known[file.file_id] = (note, state.predict_volume(checkpoint, volume))
             except (ValueError, MemoryError) as error:
                 known[file.file_id] = (str(error), None)
-        if own:
-            note, found = "as shown above", state.predict_volume(checkpoint, shown.volume)
-        else:
-            note, found = known[file.file_id]
+        note, found = known[file.file_id]
         row: dict[str, object] = {"File": file.name, "Note": note}
         if found is not None:
             row |= {

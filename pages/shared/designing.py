@@ -1,0 +1,153 @@
+"""Designs of the moment: made, called off, remembered; and new realisations of one of them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import state
+from vaereg.checkpoint import Checkpoint
+from vaereg.design import Designs, design, more_like
+from vaereg.targets import Target, UnreachableTargetError
+
+__all__ = [
+    "Relatives",
+    "ShownDesigns",
+    "cancel_designs",
+    "current_designs",
+    "has_designs",
+    "hide_relatives",
+    "origin",
+    "relatives",
+    "resume_designs",
+    "show_designs",
+    "show_relatives",
+]
+
+KEEP_DESIGNS = 64
+"""Targets whose designs are remembered."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownDesigns:
+    """What the Design page shows."""
+
+    designs: Designs | None
+    """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
+    problem: UnreachableTargetError | None = None
+    """Why there are none for the target that is set."""
+    cancelled: bool = False
+    """Whether there are none because the user did not want to wait for them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Relatives:
+    """New realisations of one design."""
+
+    base: Designs
+    """The designs among which it was."""
+    index: int
+    """Its place there, from 0."""
+    designs: Designs
+    """The realisations; their seed is that of the noise."""
+
+
+def show_relatives(checkpoint: Checkpoint, base: Designs, index: int, count: int, seed: int = 1) -> None:
+    """Show new realisations of one design, until there are other designs or `hide_relatives` is called."""
+    found = more_like(checkpoint, base, index, count, seed=seed)
+    st.session_state[state.RELATIVES] = Relatives(base=base, index=index, designs=found)
+
+
+def hide_relatives() -> None:
+    """Show all designs again."""
+    st.session_state.pop(state.RELATIVES, None)
+
+
+def relatives(designs: Designs) -> Relatives | None:
+    """The realisations that are shown in place of these designs, or that these are."""
+    found: Relatives | None = st.session_state.get(state.RELATIVES)
+    if found is None or designs is found.designs:
+        return found
+    alike = (designs.targets, designs.seed) == (found.base.targets, found.base.seed)
+    return found if alike and np.array_equal(designs.latent, found.base.latent) else None
+
+
+def origin(designs: Designs) -> str:
+    """Where designs come from, in words."""
+    found = relatives(designs)
+    if found is None or designs is not found.designs:
+        return f"seed {designs.seed}"
+    return f"draw {designs.seed} of design #{found.index + 1} of seed {found.base.seed}"
+
+
+def current_designs() -> Designs | None:
+    """The designs that the Design page shows, or showed last; None before it was opened."""
+    return st.session_state.get(state.DESIGNS)
+
+
+def show_designs(
+    checkpoint: Checkpoint,
+    targets: Mapping[str, Target],
+    sampling: state.Sampling,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ShownDesigns:
+    """Designs for a target [GPa]; the former ones, and why, where it is out of reach or was cancelled.
+
+    Args:
+        checkpoint: The model.
+        targets: Wanted values or ranges by name.
+        sampling: How many, which, and how large.
+        on_progress: Called with the candidates that are decoded and their number.
+    """
+    known, key = _all_designs(), _design_key(checkpoint, targets, sampling)
+    if key not in known:
+        if st.session_state.get(state.CANCELLED) == key:
+            return ShownDesigns(designs=st.session_state.get(state.DESIGNS), cancelled=True)
+        try:
+            known[key] = design(
+                checkpoint,
+                targets,
+                sampling.count,
+                sampling.size,
+                seed=sampling.seed,
+                component=sampling.component,
+                on_progress=on_progress,
+            )
+        except UnreachableTargetError as error:
+            return ShownDesigns(designs=st.session_state.get(state.DESIGNS), problem=error)
+        while len(known) > KEEP_DESIGNS:
+            known.popitem(last=False)
+    found = st.session_state[state.DESIGNS] = known[key]
+    st.session_state.pop(state.CANCELLED, None)
+    if relatives(found) is None:
+        hide_relatives()
+    return ShownDesigns(designs=found)
+
+
+def has_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> bool:
+    """Whether `show_designs` has nothing to compute."""
+    key = _design_key(checkpoint, targets, sampling)
+    return key in _all_designs() or st.session_state.get(state.CANCELLED) == key
+
+
+def cancel_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> None:
+    """Keep the former designs in place of these, until others or `resume_designs` are asked for."""
+    st.session_state[state.CANCELLED] = _design_key(checkpoint, targets, sampling)
+
+
+def resume_designs() -> None:
+    """Make the designs after all that were cancelled."""
+    st.session_state.pop(state.CANCELLED, None)
+
+
+def _design_key(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> Hashable:
+    return checkpoint.hash, tuple(sorted(targets.items())), sampling
+
+
+# Not a cached function: those may not report progress to the page.
+@st.cache_resource(show_spinner=False)
+def _all_designs() -> OrderedDict[Hashable, Designs]:
+    """Designs of all sessions, never changed: a link that two people open is computed once."""
+    return OrderedDict()
