@@ -45,9 +45,9 @@ if shown.problem:
         args=(checkpoint, targets, shown.problem.nearest),
         help="Sets the sliders to what comes nearest: the designs follow at once.",
     )
-with plane:
-    design_panels.show_closure(checkpoint, targets, None if stale else designs)
 if designs is None:
+    with plane:
+        design_panels.show_closure(checkpoint, targets, None)
     if shown.problem:
         st.info("Move the target back into reach: the designs follow at once.")
     show_refinements(checkpoint, None)
@@ -55,6 +55,7 @@ if designs is None:
 if stale:
     notice = f"These designs belong to the former target: {widgets.target_text(designs.targets)}"
 
+fitting = None if stale else designs
 relatives = designing.relatives(designs)
 if relatives is not None:
     designs = relatives.designs
@@ -63,6 +64,8 @@ pending = design_panels.is_pending(checkpoint, designs)
 st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
     checkpoint, designs, notice, pending
 )
+with plane:  # after the gallery, which is what is waited for
+    design_panels.show_closure(checkpoint, targets, fitting)
 st.fragment(design_panels.show_details, key=design_panels.DETAILS)(checkpoint, designs, pending)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)

@@ -348,7 +348,7 @@ def _solve_something() -> None:
 def _prepare_worker() -> None:
     """Leave the processor to the pages, the keyboard's interrupt to the parent, and go when it is gone."""
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(19)
     parent = parent_process()
     if parent is not None:
         leave_with(parent.sentinel)

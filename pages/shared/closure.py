@@ -13,7 +13,8 @@ from vaereg.targets import Target
 __all__ = ["axis_title", "closure_figure", "default_axes"]
 
 FRACTION = "volume_fraction"
-_CLOUD = "rgba(128, 138, 150, 0.45)"
+_CLOUD = [[0.0, "rgba(128, 138, 150, 0.2)"], [1.0, "rgba(128, 138, 150, 0.9)"]]
+_CLOUD_BINS = (56, 44)
 _BOUND = "rgba(128, 138, 150, 0.9)"
 
 
@@ -59,7 +60,7 @@ def closure_figure(
                 x=source[across], y=source[up], mode="markers", name=name, marker=marker, hovertemplate=hover
             )
 
-    points("training set", reachable, {"color": _CLOUD, "size": 3})
+    _add_cloud(figure, reachable[across], reachable[up])
     if across != up:
         _add_bounds(figure, axes, materials)
     points("designs, predicted", predicted, {"color": PREDICTED, "size": 6})
@@ -76,6 +77,20 @@ def closure_figure(
     figure.update_xaxes(title={"text": axis_title(across), "standoff": 4}, zeroline=False)
     figure.update_yaxes(title={"text": axis_title(up), "standoff": 4}, zeroline=False)
     return figure
+
+
+def _add_cloud(figure: go.Figure, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """How many known volumes lie where, as one picture: marks for all would take the browser long to draw."""
+    counts, columns, rows = np.histogram2d(x, y, _CLOUD_BINS)
+    figure.add_heatmap(
+        x=(columns[1:] + columns[:-1]) / 2.0,
+        y=(rows[1:] + rows[:-1]) / 2.0,
+        z=np.where(counts > 0, np.log(np.maximum(counts, 1)), np.nan).T,
+        name="training set",
+        colorscale=_CLOUD,
+        showscale=False,
+        hoverinfo="skip",
+    )
 
 
 def _add_bounds(figure: go.Figure, axes: tuple[str, str], materials: TwoPhase) -> None:

@@ -29,11 +29,10 @@ _CHARACTERS = (
 )
 
 
-def reachable_properties(checkpoint: Checkpoint, count: int) -> dict[str, NDArray[np.float64]]:
-    """Properties [GPa] and volume fraction [-] of volumes of the training set, at most `count`, by name."""
+def reachable_properties(checkpoint: Checkpoint) -> dict[str, NDArray[np.float64]]:
+    """Properties [GPa] and volume fraction [-] of the volumes of the training set, by name."""
     known = checkpoint.fitted.known.values
-    rows = np.unique(np.linspace(0, len(known) - 1, min(count, len(known))).astype(int))
-    return {name: known[rows, place].astype(np.float64) for place, name in enumerate(TARGETS)}
+    return {name: known[:, place].astype(np.float64) for place, name in enumerate(TARGETS)}
 
 
 def presets(checkpoint: Checkpoint) -> dict[str, dict[str, Target]]:

@@ -251,8 +251,8 @@ def _presets(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, dict[st
 
 @st.cache_data(show_spinner=False)
 def reachable(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, Any]:
-    """Properties of some volumes of the training set's kind, by name; see `reachable_properties`."""
-    return reachable_properties(_checkpoint, 1500)
+    """Properties of the training set's volumes, by name; see `reachable_properties`."""
+    return reachable_properties(_checkpoint)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
