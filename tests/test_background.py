@@ -1,9 +1,12 @@
 """The background solver: shared results, fair turns, nothing done for designs that nobody shows."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
@@ -194,6 +197,15 @@ def test_worker_processes_solve(processes: SolverQueue) -> None:
             break
         done.wait(0.1)
     assert all(isinstance(outcome, HomogenizationResult) for outcome in processes.known(shown))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a whole process gives way, not a thread")
+def test_workers_give_way_to_the_pages(processes: SolverQueue) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    processes.watch("a", volumes(1))
+    workers = [child.pid for child in active_children() if child.pid]
+    assert workers and all(os.getpriority(os.PRIO_PROCESS, worker) == 19 for worker in workers)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def targets_of(volume: np.ndarray, factor: float = 1.04) -> dict[str, Target]:

@@ -49,8 +49,8 @@ _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
 _FRACTION_EXPONENT = 2.0
 """d log C / d log f by which the volume fraction is corrected: 1.0 to 2.9 in decoded cells, median 1.8."""
-_VOXELS_AT_ONCE = 12 * 32**3
-"""Largest batch that one thread decodes [voxel]."""
+_VOXELS_AT_ONCE = 6 * 32**3
+"""Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
 _MOST_THREADS = 4
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
 _FRACTIONS = (0.02, 0.98)

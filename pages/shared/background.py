@@ -13,6 +13,7 @@ time, so that it never keeps another session waiting for longer than that.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -326,10 +327,20 @@ def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None) -> d
 def start_workers(count: int) -> Executor:
     """Worker processes of one thread each, which end with this process however it ends."""
     executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_prepare_worker)
-    # The processes are started by the first jobs, and inherit the environment of that moment.
-    with single_threaded():
-        for _ in range(count):
-            executor.submit(_solve_something)
+
+    def launch() -> None:
+        if (
+            sys.platform == "linux"
+        ):  # where it is the thread that gives way, and what it starts from the outset
+            os.nice(19)
+        # The processes are started by the first jobs, and inherit the environment of that moment.
+        with single_threaded():
+            for _ in range(count):
+                executor.submit(_solve_something)
+
+    thread = threading.Thread(target=launch)
+    thread.start()
+    thread.join()
     return executor
 
 

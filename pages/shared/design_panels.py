@@ -38,10 +38,10 @@ def make_designs(
     checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling
 ) -> designing.ShownDesigns:
     """Designs for the target; of large cells with progress, and with a way to call it off."""
-    place = st.empty()
     if sampling.size <= SMALL or designing.has_designs(checkpoint, targets, sampling):
-        with place, st.spinner("Designing …"):
+        with st.container(key="designing"), st.spinner("Designing …"):  # over the page: nothing moves for it
             return designing.show_designs(checkpoint, targets, sampling)
+    place = st.empty()
     with place.container(horizontal=True, vertical_alignment="bottom"):
         bar = st.progress(0.0, "Designing …")
         st.button("Cancel", on_click=designing.cancel_designs, args=(checkpoint, targets, sampling))
