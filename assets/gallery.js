@@ -227,6 +227,7 @@ class Gallery {
       ? data.notice ?? ""
       : "The 3D view needs WebGL 2, which this browser does not offer. All figures are in the table.";
     this.notice.hidden = !this.notice.textContent;
+    this.root.dataset.set = data.set;
     this.root.classList.toggle("stale", Boolean(data.notice));
     this.root.classList.toggle("single", !data.rows[0].title && data.rows[0].panels.length === 1);
     const layout = JSON.stringify([data.set, data.rows, data.shapes, Boolean(data.pinned)]);

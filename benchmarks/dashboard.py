@@ -2,8 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/dashboard.py [--repeats 10] [--starts 3]
 
-Times are those that a user sees: from a key or a click to the picture in full. The browser draws on the
-processor too, so that it competes with the server; four sessions at once share one machine with it.
+Times are those that a user sees, from a key or a click: until the new volumes are in the page (`arrived`),
+until every panel is drawn in full resolution (`drawn`), and until its edges are smooth too (`refined`). The
+browser draws on the processor, so that it competes with the server; four sessions at once share one machine
+with four browsers.
 Memory is the proportional set size of the server and its workers. Where the machine is busy with other
 things, the processor time of the server says more than any time that a user would see.
 """
@@ -140,17 +142,24 @@ def seconds(action: Callable[[], object], ready: Callable[[], object]) -> float:
     return round(time.perf_counter() - begin, 3)
 
 
-def gallery(page: Page) -> tuple[str, str]:
-    """Hash of what the first gallery of the page has drawn, and in which state it is."""
-    script = "all => all.length ? [all[0].dataset.drawn ?? '', all[0].dataset.state ?? ''] : ['', '']"
-    drawn, state = page.locator(".gallery").evaluate_all(script)
-    return drawn, state
+def gallery(page: Page) -> dict[str, str]:
+    """The first gallery of the page: hash of its volumes (set), of what it has drawn, and its state."""
+    return page.locator(".gallery").evaluate_all("all => all.length ? {...all[0].dataset} : {}")
+
+
+def has_arrived(page: Page, former: str) -> bool:
+    """Whether the first gallery has other volumes than before."""
+    return gallery(page).get("set", former) != former
 
 
 def is_drawn(page: Page, former: str = "") -> bool:
-    """Whether the first gallery shows something else than before, in full."""
-    drawn, state = gallery(page)
-    return bool(drawn) and drawn != former and state == "refined"
+    """Whether the first gallery shows other volumes than before, every panel in full resolution."""
+    return gallery(page).get("drawn", former) != former
+
+
+def is_refined(page: Page, former: str = "") -> bool:
+    """The same, with smooth edges."""
+    return is_drawn(page, former) and gallery(page).get("state") == "refined"
 
 
 def heading(page: Page) -> str:
@@ -163,18 +172,18 @@ def is_quiet(page: Page) -> bool:
     return page.locator("[data-testid=stApp][data-test-script-state=notRunning]").count() > 0
 
 
-def move_slider(page: Page, step: int) -> float:
-    """Time from the release of the slider of C11 to the gallery in full [s]; it goes to and fro."""
+def move_slider(page: Page) -> dict[str, float]:
+    """Times from one step of the slider of C11, to a target that nobody has had yet [s]."""
     slider = page.get_by_role("slider", name="C11 [GPa]")
     slider.focus()
-    former = gallery(page)[0]
-    key = "PageDown" if step % 2 else "PageUp"
-    for _ in range(step % 3):  # never twice the same target
-        page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(400)
-        wait(lambda: is_quiet(page) and is_drawn(page))
-        former = gallery(page)[0]
-    return seconds(lambda: page.keyboard.press(key), lambda: is_drawn(page, former))
+    former = gallery(page).get("set", "")
+    begin = time.perf_counter()
+    page.keyboard.press("ArrowRight")
+    found = {}
+    for name, ready in (("arrived", has_arrived), ("drawn", is_drawn), ("refined", is_refined)):
+        wait(lambda ready=ready: ready(page, former))
+        found[name] = round(time.perf_counter() - begin, 3)
+    return found
 
 
 def start(cache: Path) -> dict[str, float]:
@@ -217,7 +226,7 @@ def uploads(page: Page, repeats: int) -> list[float]:
         for number in range(repeats):
             path = Path(folder) / f"volume{number}.npy"
             np.save(path, gaussian_cell(32, seed=number))
-            former = gallery(page)[0]
+            former = gallery(page).get("set", "")
             upload = page.locator("input[type=file]")
 
             def there(name: str = path.name, former: str = former) -> bool:
@@ -227,16 +236,16 @@ def uploads(page: Page, repeats: int) -> list[float]:
     return found
 
 
-def crowd(address: str, moves: int) -> list[float]:
+def crowd(address: str, moves: int) -> list[dict[str, float]]:
     """Times of slider moves of several sessions at once, each with a browser of its own [s]."""
 
-    def visit(number: int) -> list[float]:
+    def visit(number: int) -> list[dict[str, float]]:
         with browsing() as (page,):
             page.goto(f"{address}/?seed={100 + number}")
             wait(lambda: is_drawn(page) and is_quiet(page))
             times = []
-            for step in range(moves):
-                times.append(move_slider(page, step))
+            for _ in range(moves):
+                times.append(move_slider(page))
                 time.sleep(PAUSE)
             return times
 
@@ -251,8 +260,8 @@ def memory_of_sessions(server: Server) -> list[float]:
         for number, page in enumerate(pages):
             page.goto(f"{server.address}/?seed={number}")
             wait(lambda: is_drawn(page) and is_quiet(page))  # noqa: B023
-            for step in range(2):
-                move_slider(page, step)
+            for _ in range(2):
+                move_slider(page)
             time.sleep(3.0)  # the solver's values arrive
             found.append(server.memory())
     return found
@@ -261,6 +270,11 @@ def memory_of_sessions(server: Server) -> list[float]:
 def summary(times: Sequence[float]) -> dict[str, Any]:
     """Median and worst of some times [s]."""
     return {"median_s": round(statistics.median(times), 3), "worst_s": max(times), "all_s": list(times)}
+
+
+def moves_summary(moves: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """`summary` of each time of `move_slider`."""
+    return {name: summary([move[name] for move in moves]) for name in moves[0]}
 
 
 def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> None:
@@ -274,12 +288,15 @@ def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> N
                 page.goto(server.address)
                 wait(lambda: is_drawn(page) and is_quiet(page))
                 before = server.processor()
-                slider = summary([move_slider(page, step) for step in range(repeats)])
-                spent = (server.processor() - before) / sum(1 + step % 3 for step in range(repeats))
-                keep("slider", slider | {"server_processor_s_per_move": round(spent, 3)})
+                moves = []
+                for _ in range(repeats):
+                    moves.append(move_slider(page))
+                    time.sleep(PAUSE)
+                spent = (server.processor() - before) / repeats
+                keep("slider", moves_summary(moves) | {"server_processor_s_per_move": round(spent, 3)})
                 keep("page_switches", switches(page))
                 keep("upload", summary(uploads(page, 5)))
-            keep("four_sessions", summary(crowd(server.address, 5)))
+            keep("four_sessions", moves_summary(crowd(server.address, 5)))
         with serving(cache) as server:
             memory = memory_of_sessions(server)
         keep("memory_mb", memory)
