@@ -5,7 +5,7 @@
 Times are those that a user sees, from a key or a click: until the new volumes are in the page (`arrived`),
 until every panel is drawn in full resolution (`drawn`), and until its edges are smooth too (`refined`). The
 browser draws on the processor, so that it competes with the server; four sessions at once share one machine
-with four browsers.
+with four browsers. "From afar" leaves the browsers out: what the server takes for four at once.
 Memory is the proportional set size of the server and its workers. Where the machine is busy with other
 things, the processor time of the server says more than any time that a user would see.
 """
@@ -30,6 +30,12 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 from record import gaussian_cell, write_record
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import DoubleArray
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
@@ -253,6 +259,42 @@ def crowd(address: str, moves: int) -> list[dict[str, float]]:
         return [each for times in threads.map(visit, range(SESSIONS)) for each in times]
 
 
+def crowd_from_afar(address: str, moves: int) -> list[float]:
+    """The same with browsers on machines of their own: times until the server has sent all of a page [s]."""
+
+    def visit(number: int) -> list[float]:
+        socket_address = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
+        with connect(socket_address, subprotocols=[Subprotocol("streamlit")], max_size=None) as connection:
+            query, times = f"seed={200 + number}", []
+            (slider,) = [
+                message.delta.new_element.slider.id
+                for message in run_page(connection, query, [])
+                if message.delta.new_element.slider.label == "C11 [GPa]"
+            ]
+            for step in range(moves):
+                state = WidgetState(id=slider, double_array_value=DoubleArray(data=[50.0 + 2.0 * step]))
+                begin = time.perf_counter()
+                run_page(connection, query, [state])
+                times.append(round(time.perf_counter() - begin, 3))
+                time.sleep(PAUSE)
+            return times
+
+    with ThreadPoolExecutor(SESSIONS) as threads:
+        return [each for times in threads.map(visit, range(SESSIONS)) for each in times]
+
+
+def run_page(connection: ClientConnection, query: str, states: Sequence[WidgetState]) -> list[ForwardMsg]:
+    """Everything that the server sends for one run of the page, as a browser would ask for it."""
+    request = BackMsg()
+    request.rerun_script.query_string = query
+    request.rerun_script.widget_states.widgets.extend(states)
+    connection.send(request.SerializeToString())
+    messages: list[ForwardMsg] = []
+    while not messages or messages[-1].WhichOneof("type") != "script_finished":
+        messages.append(ForwardMsg.FromString(connection.recv(timeout=PATIENCE / 1000)))
+    return messages
+
+
 def memory_of_sessions(server: Server) -> list[float]:
     """Memory of the server with one session, two, ... [MB], each after two moves of the slider."""
     found = []
@@ -297,6 +339,7 @@ def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> N
                 keep("page_switches", switches(page))
                 keep("upload", summary(uploads(page, 5)))
             keep("four_sessions", moves_summary(crowd(server.address, 5)))
+            keep("four_sessions_from_afar", summary(crowd_from_afar(server.address, 5)))
         with serving(cache) as server:
             memory = memory_of_sessions(server)
         keep("memory_mb", memory)
