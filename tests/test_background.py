@@ -1,12 +1,15 @@
 """The background solver: shared results, fair turns, nothing done for designs that nobody shows."""
 
 import os
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,7 +207,7 @@ def test_workers_give_way_to_the_pages(processes: SolverQueue) -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0)
     processes.watch("a", volumes(1))
     workers = [child.pid for child in active_children() if child.pid]
-    assert workers and all(os.getpriority(os.PRIO_PROCESS, worker) == 19 for worker in workers)
+    assert workers and all(os.getpriority(os.PRIO_PROCESS, worker) == before + 10 for worker in workers)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
@@ -298,3 +301,30 @@ def test_a_failed_task_is_told_and_can_be_tried_again(
     assert known is not None and known.status == "done"
     with pytest.raises(ValueError, match="C12"):
         queue.start("a", [RefineTask(volume=volumes(1)[0], targets={"C12": 3.0})])
+
+
+def test_the_program_ends_without_waiting_for_a_solve(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import time\n"
+        "import numpy as np\n"
+        "from pages.shared.background import SolverQueue\n"
+        "if __name__ == '__main__':\n"
+        "    queue = SolverQueue(1)\n"
+        "    queue.close_with_program()\n"
+        "    large = np.random.default_rng(0).integers(0, 2, (160, 160, 160), dtype=np.uint8)\n"
+        "    queue.watch('a', [large])\n"
+        "    while queue.waiting() or not queue._running:\n"
+        "        time.sleep(0.05)\n"
+        "    time.sleep(3.0)\n"
+        "    print('ends', queue.known([large]), flush=True)\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, script]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ends [None]\n"
+        begin = time.monotonic()
+        assert process.wait(60) == 0
+        assert time.monotonic() - begin < 10.0  # the solve takes the better part of a minute

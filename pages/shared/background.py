@@ -59,6 +59,8 @@ __all__ = [
 ]
 
 WORKERS = 2
+NICENESS = 10
+"""By how much the workers give way to the pages."""
 FORGET_SESSION = 20.0
 """A session that has not asked for so long is taken as gone [s]."""
 ABANDON_SESSION = 900.0
@@ -201,7 +203,17 @@ class SolverQueue:
             self._work.clear()
             executor, self._executor = self._executor, None
         if executor is not None:
+            processes = dict(
+                getattr(executor, "_processes", None) or {}
+            )  # `kill_workers` from Python 3.14 on
             executor.shutdown(wait=False, cancel_futures=True)
+            for process in processes.values():
+                process.terminate()
+
+    def close_with_program(self) -> None:
+        """Let the program end without waiting for the solves of the moment, which may take a minute."""
+        # `atexit` is too late: concurrent.futures has waited by then.
+        threading._register_atexit(self.close)  # type: ignore[attr-defined]
 
     def _is_done(self, name: str) -> bool:
         return name in self._finished and self._finished[name].status == "done"
@@ -329,10 +341,8 @@ def start_workers(count: int) -> Executor:
     executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_prepare_worker)
 
     def launch() -> None:
-        if (
-            sys.platform == "linux"
-        ):  # where it is the thread that gives way, and what it starts from the outset
-            os.nice(19)
+        if sys.platform == "linux":  # where this thread alone gives way, and what it starts
+            os.nice(NICENESS)
         # The processes are started by the first jobs, and inherit the environment of that moment.
         with single_threaded():
             for _ in range(count):
@@ -358,8 +368,8 @@ def _solve_something() -> None:
 
 def _prepare_worker() -> None:
     """Leave the processor to the pages, the keyboard's interrupt to the parent, and go when it is gone."""
-    if hasattr(os, "nice"):
-        os.nice(19)
+    if hasattr(os, "nice") and sys.platform != "linux":
+        os.nice(NICENESS)
     parent = parent_process()
     if parent is not None:
         leave_with(parent.sentinel)

@@ -240,9 +240,9 @@ def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs:
     for column, label, key, own in columns:
         name = column.selectbox(
             label,
-            [None, *names],
+            ["", *names],
             key=key,
-            format_func=lambda name, own=own: f"auto: {own}" if name is None else axis_title(name),
+            format_func=lambda name, own=own: axis_title(name) if name else f"auto: {own}",
             label_visibility="collapsed",
             help="Axis of the figure of what is reachable.",
             persist_state="session",

@@ -156,7 +156,9 @@ def start_page(path: str) -> Checkpoint:
 @st.cache_resource(show_spinner=False)
 def solver() -> SolverQueue:
     """The background solver of all sessions."""
-    return SolverQueue()
+    queue = SolverQueue()
+    queue.close_with_program()
+    return queue
 
 
 def session_name() -> str:
