@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,12 +56,14 @@ def test_forward_figures_are_those_of_the_predictions(
         found = tiny_metrics["forward"][tier]
         prediction = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
         error = np.abs(prediction.mean / truth - 1.0)
-        assert found["mape"]["C55"] == pytest.approx(error[:, 4].mean())
-        assert found["mape_axial"] == pytest.approx(error[:, :3].mean())
+        # another number of threads moves the encoder's float32 by 1e-7, and small errors by a share of that
+        close = partial(pytest.approx, rel=1e-4)
+        assert found["mape"]["C55"] == close(error[:, 4].mean())
+        assert found["mape_axial"] == close(error[:, :3].mean())
         by_family = found["mape_axial_by_family"]
         assert set(by_family) == set(families)
         for family, value in by_family.items():
-            assert value == pytest.approx(error[families == family, :3].mean())
+            assert value == close(error[families == family, :3].mean())
         if guided:
             known = prediction.in_distribution.mean()
             assert tiny_metrics["forward"]["in_distribution"] == pytest.approx(known)
