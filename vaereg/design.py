@@ -299,7 +299,9 @@ def _realise(
         return first, mean, std
 
     found = []
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+    # threads of torch on top of these would wait for each other; those of the caller stay as they are
+    workers = min(_MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
         for each in threads.map(decode, parts, seeds):
             found.append(each)
             if on_progress:
