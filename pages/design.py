@@ -33,18 +33,20 @@ shown = design_panels.make_designs(checkpoint, targets, sampling)
 stale = shown.cancelled or shown.problem is not None
 st.title(f"{'No designs' if stale else 'Designs'} for {widgets.target_text(targets)}")
 designs, notice = shown.designs, ""
-if shown.cancelled:
-    st.warning("Designing was cancelled.")
-    st.button("Make these designs", on_click=designing.resume_designs)
-if shown.problem:
-    st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
-    st.warning(state.sentence(str(shown.problem)))
-    st.button(
-        "Use the nearest reachable target",
-        on_click=set_nearest,
-        args=(checkpoint, targets, shown.problem.nearest),
-        help="Sets the sliders to what comes nearest: the designs follow at once.",
-    )
+notices = st.container()  # what comes and goes has one place: all that follows stays the same to the browser
+with notices:
+    if shown.cancelled:
+        st.warning("Designing was cancelled.")
+        st.button("Make these designs", on_click=designing.resume_designs)
+    if shown.problem:
+        st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
+        st.warning(state.sentence(str(shown.problem)))
+        st.button(
+            "Use the nearest reachable target",
+            on_click=set_nearest,
+            args=(checkpoint, targets, shown.problem.nearest),
+            help="Sets the sliders to what comes nearest: the designs follow at once.",
+        )
 if designs is None:
     with plane:
         design_panels.show_closure(checkpoint, targets, None)
@@ -59,7 +61,8 @@ fitting = None if stale else designs
 relatives = designing.relatives(designs)
 if relatives is not None:
     designs = relatives.designs
-    design_panels.relatives_bar(checkpoint, relatives)
+    with notices:
+        design_panels.relatives_bar(checkpoint, relatives)
 pending = design_panels.is_pending(checkpoint, designs)
 st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
     checkpoint, designs, notice, pending

@@ -1,4 +1,4 @@
-"""Headless Chromium on the latent map and on a link: what AppTest cannot do."""
+"""Headless Chromium on the latent map, on a link and on what is called off: what AppTest cannot do."""
 
 import re
 
@@ -79,3 +79,17 @@ def test_a_link_restores_target_seed_component_and_size(page: Page, server: str)
     page.goto(address)
     expect(page.locator("h1")).to_contain_text("C11 = 42")
     assert drawn(page) == first
+
+
+def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, server: str) -> None:
+    page.goto(f"{server}/?count=4&seed=11")
+    first = drawn(page)
+    page.get_by_role("radiogroup", name="Cell size").get_by_text("96", exact=True).click()
+    page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    expect(page.get_by_text("Designing was cancelled.")).to_be_visible()
+    assert drawn(page) == first
+    expect(page.get_by_text("These designs belong to the former target")).to_be_visible()
+    page.get_by_role("button", name="Make these designs").click()
+    drawn(page, other_than=first)
+    expect(page.get_by_text("Designing was cancelled.")).to_have_count(0)
+    expect(page.get_by_text("cells of 96 × 96 × 96 voxels")).to_be_visible()

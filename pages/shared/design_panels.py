@@ -80,8 +80,9 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
     if polling != is_pending(checkpoint, designs):
         st.rerun()  # once more as a whole, with or without the clock
     design_summary(designs, outcomes, asked, components=checkpoint.components)
+    choice = st.container()
     if designs.size > SMALL:
-        st.toggle(
+        choice.toggle(
             "Run the solver on all designs, not on the chosen one alone",
             key=state.SOLVE_ALL,
             help="Seconds for each design of 64³ voxels, and four times as long for 96³.",
