@@ -22,7 +22,8 @@ def first_point(plot: Locator) -> tuple[float, float]:
 
 def in_view(page: Page, *, other_than: str | None = None) -> str:
     """Hash of what the first gallery shows; one that is out of sight is not drawn."""
-    page.locator(".gallery .card").first.scroll_into_view_if_needed()
+    settled(page)
+    page.locator(".gallery .card").first.evaluate("card => card.scrollIntoView({block: 'nearest'})")
     return drawn(page, other_than=other_than)
 
 
