@@ -192,6 +192,15 @@ def move_slider(page: Page) -> dict[str, float]:
     return found
 
 
+def several_moves(page: Page, count: int) -> list[dict[str, float]]:
+    """Times of moves of the slider, with a pause after each."""
+    found = []
+    for _ in range(count):
+        found.append(move_slider(page))
+        time.sleep(PAUSE)
+    return found
+
+
 def start(cache: Path) -> dict[str, float]:
     """From the command to the first page, with a browser that waits."""
     with browsing() as (page,), serving(cache) as server:
@@ -249,11 +258,7 @@ def crowd(address: str, moves: int) -> list[dict[str, float]]:
         with browsing() as (page,):
             page.goto(f"{address}/?seed={100 + number}")
             wait(lambda: is_drawn(page) and is_quiet(page))
-            times = []
-            for _ in range(moves):
-                times.append(move_slider(page))
-                time.sleep(PAUSE)
-            return times
+            return several_moves(page, moves)
 
     with ThreadPoolExecutor(SESSIONS) as threads:
         return [each for times in threads.map(visit, range(SESSIONS)) for each in times]
@@ -330,10 +335,7 @@ def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> N
                 page.goto(server.address)
                 wait(lambda: is_drawn(page) and is_quiet(page))
                 before = server.processor()
-                moves = []
-                for _ in range(repeats):
-                    moves.append(move_slider(page))
-                    time.sleep(PAUSE)
+                moves = several_moves(page, repeats)
                 spent = (server.processor() - before) / repeats
                 keep("slider", moves_summary(moves) | {"server_processor_s_per_move": round(spent, 3)})
                 keep("page_switches", switches(page))

@@ -291,7 +291,10 @@ def _realise(
             volumes = cut(field, fraction).squeeze(1)
             mean, std, _, _ = encode_batch(checkpoint, volumes)
             factor = torch.from_numpy(target_ratio(mean, wanted) ** (1.0 / _FRACTION_EXPONENT)).to(fraction)
-            corrected = cut(field, _allowed(fraction * factor, wanted)).squeeze(1)
+            new_fraction = _allowed(fraction * factor, wanted)
+            if torch.equal(new_fraction, fraction):  # asked for, or nothing to make up for
+                return volumes.to(torch.uint8).cpu().numpy(), mean, std
+            corrected = cut(field, new_fraction).squeeze(1)
             new_mean, new_std, _, _ = encode_batch(checkpoint, corrected)
         first, second = (each.to(torch.uint8).cpu().numpy() for each in (volumes, corrected))
         better = target_distance(new_mean, wanted) < target_distance(mean, wanted)

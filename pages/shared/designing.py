@@ -102,11 +102,12 @@ def show_designs(
         on_progress: Called with the candidates that are decoded and their number.
     """
     known, key = _all_designs(), _design_key(checkpoint, targets, sampling)
-    if key not in known:
+    found = known.get(key)
+    if found is None:
         if st.session_state.get(state.CANCELLED) == key:
             return ShownDesigns(designs=st.session_state.get(state.DESIGNS), cancelled=True)
         try:
-            known[key] = design(
+            found = known[key] = design(
                 checkpoint,
                 targets,
                 sampling.count,
@@ -119,7 +120,7 @@ def show_designs(
             return ShownDesigns(designs=st.session_state.get(state.DESIGNS), problem=error)
         while len(known) > KEEP_DESIGNS:
             known.popitem(last=False)
-    found = st.session_state[state.DESIGNS] = known[key]
+    st.session_state[state.DESIGNS] = found
     st.session_state.pop(state.CANCELLED, None)
     if relatives(found) is None:
         hide_relatives()
