@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 
 import pytest
 
@@ -27,8 +28,12 @@ def test_errors_of_processes_arrive() -> None:
         list(map_in_processes(int, ["1", "one"], 2))
 
 
-def test_processes_end_when_results_are_no_longer_wanted() -> None:
-    results = map_in_processes(int, [str(number) for number in range(40)], 2)
-    assert next(iter(results)) == 0
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_processes_end_when_results_are_no_longer_wanted(seconds: int) -> None:
+    """At once, in the middle of a task, and without an error in a thread of the pool (which fails a test)."""
+    results = map_in_processes(time.sleep, [0] * 4 + [seconds] * 36, 2)
+    assert next(iter(results)) is None
+    start = time.monotonic()
     results.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
+    assert time.monotonic() - start < 30

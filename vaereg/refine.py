@@ -278,7 +278,7 @@ def refine_all(
     found: dict[int, Refinement] = {}
     report = on_progress or (lambda done, total: None)
     report(0, len(taken))
-    for index, result in zip(taken, map_in_processes(_finish, searches, workers, chunk=1), strict=True):
+    for index, result in zip(taken, map_in_processes(_finish, searches, workers), strict=True):
         found[index] = result
         report(len(found), len(taken))
     return [found[index] for index in range(len(volumes))]

@@ -50,7 +50,7 @@ def _exit_after(held: Connection | int) -> None:
 
 
 def map_in_processes(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, *, chunk: int = 4
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
 ) -> Iterator[Result]:
     """Results of a function in the order of its tasks, computed by processes of one thread each.
 
@@ -58,13 +58,16 @@ def map_in_processes(
         function: Of a module, so that processes find it by name.
         tasks: Its arguments.
         workers: Number of processes; with one, all is computed in this process.
-        chunk: Tasks that a process takes at once.
     """
     if workers == 1 or len(tasks) < 2:
         yield from map(function, tasks)
         return
     with worker_processes(min(workers, len(tasks))) as executor:
-        yield from executor.map(function, tasks, chunksize=chunk)
+        # Not `executor.map`: it cancels its futures when it is left, and the pool of Python 3.11 that breaks
+        # because its processes end fails at a future that is cancelled.
+        futures = [executor.submit(function, task) for task in tasks]
+        for future in futures:
+            yield future.result()
 
 
 @contextmanager
