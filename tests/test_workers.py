@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -29,8 +30,18 @@ def test_errors_of_processes_arrive() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 60])
-def test_processes_end_when_results_are_no_longer_wanted(seconds: int) -> None:
+@pytest.mark.parametrize("lag", [0.0, 0.5])
+def test_processes_end_when_results_are_no_longer_wanted(
+    seconds: int, lag: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At once, in the middle of a task, and without an error in a thread of the pool (which fails a test)."""
+    shut_down = ProcessPoolExecutor.shutdown
+
+    def late(executor: ProcessPoolExecutor, **options: bool) -> None:
+        time.sleep(lag)  # The processes have ended before.
+        shut_down(executor, **options)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "shutdown", late)
     results = map_in_processes(time.sleep, [0] * 4 + [seconds] * 36, 2)
     assert next(iter(results)) is None
     start = time.monotonic()
