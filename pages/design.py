@@ -58,11 +58,13 @@ if stale:
     notice = f"These designs belong to the former target: {widgets.target_text(designs.targets)}"
 
 fitting = None if stale else designs
+with notices:
+    design_panels.make_relatives(checkpoint, designs)
 relatives = designing.relatives(designs)
 if relatives is not None:
     designs = relatives.designs
     with notices:
-        design_panels.relatives_bar(checkpoint, relatives)
+        design_panels.relatives_bar(relatives)
 pending = design_panels.is_pending(checkpoint, designs)
 st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
     checkpoint, designs, notice, pending

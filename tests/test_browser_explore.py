@@ -94,3 +94,12 @@ def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, serv
     drawn(page, other_than=first)
     expect(page.get_by_text("Designing was cancelled.")).to_have_count(0)
     expect(page.get_by_text("cells of 96 × 96 × 96 voxels")).to_be_visible()
+    large = drawn(page)
+    page.get_by_role("button", name="More like this").click()
+    page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    expect(page.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
+    settled(page)
+    assert drawn(page) == large
+    page.get_by_role("button", name="More like this").click()
+    expect(page.get_by_text("its latent vector with other noise, draw 1")).to_be_visible()
+    drawn(page, other_than=large)

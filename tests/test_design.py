@@ -220,7 +220,10 @@ def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> No
     assert len({volume.tobytes() for volume in [*found.microstructures, designs.microstructures[5]]}) == 4
     assert (np.diff(found.error) >= 0.0).all()
     np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
-    assert more_like(tiny_checkpoint, designs, 5, 3, seed=1).mean.tobytes() == found.mean.tobytes()
+    told: list[tuple[int, int]] = []
+    again = more_like(tiny_checkpoint, designs, 5, 3, seed=1, on_progress=lambda *each: told.append(each))
+    assert again.mean.tobytes() == found.mean.tobytes()
+    assert told[-1] == (6, 6)
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ _PUBLISHED = TrainingConfig(
 
 PRESETS = {
     "default": RunConfig(),
-    "continued": RunConfig(training=TrainingConfig(steps=1500, learning_rate=7e-4, warmup=20)),
+    "continued": RunConfig(training=TrainingConfig(steps=2500, learning_rate=7e-4, warmup=20)),
     "single-gaussian": RunConfig(model=ModelConfig(components=1), training=TrainingConfig(assigned=False)),
     "no-style": RunConfig(training=TrainingConfig(style_weight=0.0)),
     "paper": RunConfig(model=ModelConfig(deterministic=True), training=_PUBLISHED),

@@ -160,7 +160,13 @@ def design(
 
 
 def more_like(
-    checkpoint: Checkpoint, designs: Designs, index: int, count: int = 12, *, seed: int = 0
+    checkpoint: Checkpoint,
+    designs: Designs,
+    index: int,
+    count: int = 12,
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Designs:
     """New realisations of one design's latent vector: the same morphology, other noise.
 
@@ -170,6 +176,8 @@ def more_like(
         index: The design whose relatives are wanted.
         count: Number of new designs.
         seed: Of the noise.
+        on_progress: Called with the candidates that are decoded and with how many there will be; what it
+            raises ends it all.
 
     Raises:
         ValueError: An argument is out of range, or the designs are another checkpoint's.
@@ -184,7 +192,12 @@ def more_like(
     pool = count * _LATENTS_PER_DESIGN
     z = torch.from_numpy(designs.latent[[index]]).to(_device(checkpoint)).repeat(pool, 1)
     components = designs.component[[index]].repeat(pool)
-    found = _realise(checkpoint, z, components, designs.targets, designs.size, generator)
+
+    def report(done: int) -> None:
+        if on_progress:
+            on_progress(done, pool)
+
+    found = _realise(checkpoint, z, components, designs.targets, designs.size, generator, report)
     kept = np.argsort(found.error, kind="stable")[:count]
     return _ranked(checkpoint, replace(_chosen(found, kept), weights=designs.weights, seed=seed))
 

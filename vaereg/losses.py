@@ -25,8 +25,9 @@ _TEMPERATURE = 0.3
 _CORRELATION_REACH = 8
 """Lags, per axis and direction, that the two-point term compares [voxel]."""
 
-_FAR = 0.3
-"""Deviation of a logarithmic property from which it counts less than its square [nats]."""
+_FAR, _FAR_SURFACE = 0.3, 0.1
+"""Deviation of a logarithmic property, and of a logarithmic specific surface, from which it counts less than
+its square [nats]."""
 
 _SMOOTHEST = 1e-3
 """Least specific surface whose logarithm is taken [faces per voxel]."""
@@ -129,7 +130,7 @@ def loss_terms(
     ).mean() / settings.correlation_scale**2
     surface = _log_surface(volumes[:count])
     bias = (_log_surface(first) - surface) * (_log_surface(second) - surface)
-    terms["surface"] = 0.5 * bias.mean() / settings.surface_scale**2
+    terms["surface"] = 0.5 * _heavy_tailed(bias, _FAR_SURFACE).mean() / settings.surface_scale**2
     if settings.pixel_weight:
         terms["pixel"] = (first - volumes[:count]).square().mean()
 
@@ -234,10 +235,13 @@ def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor,
         for parameter in parameters:
             parameter.requires_grad_(True)
     one, two = (half - target for half in mean.chunk(2))
-    bias = one * two
-    # a few rare targets are far off: without the weights of a heavy-tailed likelihood they would lead all
-    weights = 1.0 / (1.0 + bias.detach().abs() / _FAR**2)
-    return 0.5 * (weights * bias).sum(-1).mean() / scale**2
+    return 0.5 * _heavy_tailed(one * two, _FAR).sum(-1).mean() / scale**2
+
+
+def _heavy_tailed(squared: Tensor, far: float) -> Tensor:
+    """Squared deviations with the weights of a heavy-tailed likelihood: a few rare volumes are far off, and
+    would lead all others."""
+    return squared / (1.0 + squared.detach().abs() / far**2)
 
 
 def _style_term(

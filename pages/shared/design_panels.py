@@ -1,6 +1,7 @@
 """The parts of the Design page: summary and gallery, the chosen design, what is reachable."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "DETAILS",
     "is_pending",
     "make_designs",
+    "make_relatives",
     "relatives_bar",
     "show_closure",
     "show_details",
@@ -38,20 +40,43 @@ def make_designs(
     checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling
 ) -> designing.ShownDesigns:
     """Designs for the target; of large cells with progress, and with a way to call it off."""
-    if sampling.size <= SMALL or designing.has_designs(checkpoint, targets, sampling):
-        with st.container(key="designing"), st.spinner("Designing …"):  # over the page: nothing moves for it
-            return designing.show_designs(checkpoint, targets, sampling)
+    arguments = checkpoint, targets, sampling
+    at_once = sampling.size <= SMALL or designing.has_designs(*arguments)
+    with _progress("designs", at_once, partial(designing.cancel_designs, *arguments)) as report:
+        return designing.show_designs(*arguments, report)
+
+
+def make_relatives(checkpoint: Checkpoint, designs: Designs) -> None:
+    """New realisations, where they were asked for, as `make_designs` makes designs."""
+    if asked := designing.asked_relatives(designs):
+        with _progress("relatives", designs.size <= SMALL, designing.cancel_relatives) as report:
+            designing.show_relatives(checkpoint, asked, report)
+
+
+@contextmanager
+def _progress(
+    what: str, at_once: bool, on_cancel: Callable[[], None]
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Says that designs are being made: with a word, or with progress and a way to call it off.
+
+    Yields:
+        What is to be told of candidates that are decoded, and of their number; None for a word.
+    """
+    if at_once:
+        # over the page: nothing moves for it
+        with st.container(key=f"designing-{what}"), st.spinner("Designing …"):
+            yield None
+        return
     place = st.empty()
     with place.container(horizontal=True, vertical_alignment="bottom"):
         bar = st.progress(0.0, "Designing …")
-        st.button("Cancel", on_click=designing.cancel_designs, args=(checkpoint, targets, sampling))
+        st.button("Cancel", key=f"cancel-{what}", on_click=on_cancel)
 
     def report(done: int, total: int) -> None:
         bar.progress(done / total, f"Designing: {done} of {total} candidates")
 
-    shown = designing.show_designs(checkpoint, targets, sampling, report)
+    yield report
     place.empty()
-    return shown
 
 
 def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], list[Outcome]]:
@@ -134,7 +159,7 @@ def design_summary(
     fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
 
 
-def relatives_bar(checkpoint: Checkpoint, relatives: designing.Relatives) -> None:
+def relatives_bar(relatives: designing.Relatives) -> None:
     """Says that the gallery shows realisations of one design, and the way back."""
     base, index, own = relatives.base, relatives.index, relatives.designs
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -143,10 +168,7 @@ def relatives_bar(checkpoint: Checkpoint, relatives: designing.Relatives) -> Non
             f"with other noise, draw {own.seed}",
             width="stretch",
         )
-        if st.button("Other realisations"):
-            with st.spinner("Designing …"):
-                designing.show_relatives(checkpoint, base, index, len(own.component), own.seed + 1)
-            st.rerun()
+        st.button("Other realisations", on_click=designing.ask_relatives, args=(base, index, own.seed + 1))
         st.button("Back to all designs", on_click=designing.hide_relatives)
 
 
@@ -202,8 +224,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
         if designing.relatives(designs) is None and st.button(
             "More like this", help="New realisations of its latent vector: the same kind, other noise."
         ):
-            with st.spinner("Designing …"):
-                designing.show_relatives(checkpoint, designs, chosen, len(designs.component))
+            designing.ask_relatives(designs, chosen)
             st.rerun()
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(f"Design #{chosen + 1}", volume)

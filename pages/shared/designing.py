@@ -15,7 +15,10 @@ from vaereg.targets import Target, UnreachableTargetError
 __all__ = [
     "Relatives",
     "ShownDesigns",
+    "ask_relatives",
+    "asked_relatives",
     "cancel_designs",
+    "cancel_relatives",
     "current_designs",
     "has_designs",
     "hide_relatives",
@@ -54,24 +57,59 @@ class Relatives:
     """The realisations; their seed is that of the noise."""
 
 
-def show_relatives(checkpoint: Checkpoint, base: Designs, index: int, count: int, seed: int = 1) -> None:
-    """Show new realisations of one design, until there are other designs or `hide_relatives` is called."""
-    found = more_like(checkpoint, base, index, count, seed=seed)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class AskedRelatives:
+    """New realisations that have yet to be made."""
+
+    base: Designs
+    """The designs among which the one is whose realisations they will be."""
+    index: int
+    """Its place there, from 0."""
+    seed: int
+    """Of the noise."""
+
+
+def ask_relatives(base: Designs, index: int, seed: int = 1) -> None:
+    """Ask for as many new realisations of one design as there are designs."""
+    st.session_state[state.ASKED_RELATIVES] = AskedRelatives(base=base, index=index, seed=seed)
+
+
+def asked_relatives(designs: Designs) -> AskedRelatives | None:
+    """What was asked for of these designs, and is not made yet."""
+    asked: AskedRelatives | None = st.session_state.get(state.ASKED_RELATIVES)
+    return asked if asked and _are_alike(asked.base, designs) else None
+
+
+def cancel_relatives() -> None:
+    """Go on with what is shown, in place of what was asked for."""
+    st.session_state.pop(state.ASKED_RELATIVES, None)
+
+
+def show_relatives(
+    checkpoint: Checkpoint, asked: AskedRelatives, on_progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Show what was asked for, until there are other designs or `hide_relatives` is called."""
+    base, index, count = asked.base, asked.index, len(asked.base.component)
+    found = more_like(checkpoint, base, index, count, seed=asked.seed, on_progress=on_progress)
     st.session_state[state.RELATIVES] = Relatives(base=base, index=index, designs=found)
+    cancel_relatives()
 
 
 def hide_relatives() -> None:
     """Show all designs again."""
     st.session_state.pop(state.RELATIVES, None)
+    cancel_relatives()
 
 
 def relatives(designs: Designs) -> Relatives | None:
     """The realisations that are shown in place of these designs, or that these are."""
     found: Relatives | None = st.session_state.get(state.RELATIVES)
-    if found is None or designs is found.designs:
-        return found
-    alike = (designs.targets, designs.seed) == (found.base.targets, found.base.seed)
-    return found if alike and np.array_equal(designs.latent, found.base.latent) else None
+    return found if found and (designs is found.designs or _are_alike(found.base, designs)) else None
+
+
+def _are_alike(one: Designs, other: Designs) -> bool:
+    alike = (one.targets, one.seed) == (other.targets, other.seed)
+    return alike and np.array_equal(one.latent, other.latent)
 
 
 def origin(designs: Designs) -> str:
@@ -122,7 +160,7 @@ def show_designs(
             known.popitem(last=False)
     st.session_state[state.DESIGNS] = found
     st.session_state.pop(state.CANCELLED, None)
-    if relatives(found) is None:
+    if relatives(found) is None and asked_relatives(found) is None:
         hide_relatives()
     return ShownDesigns(designs=found)
 
