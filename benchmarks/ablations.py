@@ -2,8 +2,9 @@
 
 Run `python benchmarks/ablations.py --data DATA.h5 [--only PRESET ...] [--steps N]`. The shipped checkpoint
 lends its encoder and regressor to all of them, which stay as they are, so that designs are judged by the same
-model; the prior, the latent head and the decoder are trained anew, for the same number of steps each. Designs
-for properties of the test split are checked by the solver, and decoded volumes are compared with real ones.
+model; the prior, the latent head and the decoder are trained anew, for the same number of steps each and with
+the checkpoint's own learning rate and warm-up. Designs for properties of the test split are checked by the
+solver, and decoded volumes are compared with real ones.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def variant(
     fitted = dataclasses.replace(checkpoint.fitted, latent_regressor=latent_regressor)
     settings = {
         "steps": result.steps,
+        "learning_rate": config.training.learning_rate,
+        "warmup": config.training.warmup,
         "training_volumes": len(rows),
         "cpu_minutes": round((time.process_time() - begin) / 60.0, 1),
         "encoder_of": checkpoint.hash,

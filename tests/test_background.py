@@ -167,6 +167,32 @@ def test_a_dead_worker_is_replaced() -> None:
     assert isinstance(queue.known(volumes(1))[0], HomogenizationResult)
 
 
+def test_two_jobs_of_a_dead_pool_start_one_new_pool() -> None:
+    executors = [ManualExecutor(), ManualExecutor()]
+    started = iter(executors)
+    queue = SolverQueue(2, start=lambda workers: next(started))
+    queue.watch("a", volumes(2))
+    for job in [executors[0].jobs.pop(0), executors[0].jobs.pop(0)]:
+        job[0].set_exception(BrokenProcessPool("a worker died"))
+    executors[1].finish()
+    assert all(isinstance(each, HomogenizationResult) for each in queue.known(volumes(2)))
+    assert not queue._broken
+
+
+@pytest.mark.parametrize("e_soft", [2.4, 1e-5])
+def test_solves_are_exact_at_any_contrast(
+    queue: SolverQueue, executor: ManualExecutor, e_soft: float
+) -> None:
+    volume, materials = np.zeros((16, 16, 16), np.uint8), TwoPhase(e_soft=e_soft)
+    volume[3:13, 3:13, 3:13] = 1
+    queue.watch("a", [volume], materials)
+    executor.finish()
+    (found,) = queue.known([volume], materials)
+    assert isinstance(found, HomogenizationResult)
+    expected = homogenize(volume, materials, rtol=1e-8).stiffness
+    np.testing.assert_allclose(np.diag(found.stiffness), np.diag(expected), rtol=1e-4)
+
+
 def test_a_volume_that_kills_workers_is_given_up() -> None:
     executors: list[ManualExecutor] = []
 

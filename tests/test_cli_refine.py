@@ -74,6 +74,25 @@ def test_bad_flags_are_refused(
     assert not designs.with_name("refined.h5").exists()
 
 
+def test_cells_that_are_too_small_are_refused_before_the_search(
+    designs: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = read_designs(designs)
+    write_designs(
+        designs,
+        microstructures=stored.microstructures[:, :6, :6, :6],
+        component=stored.component,
+        latent=stored.latent,
+        predicted=stored.predicted,
+        target=stored.target,
+        seed=stored.seed,
+        checkpoint=stored.checkpoint,
+    )
+    assert run(designs, tiny_checkpoint_path) == 2
+    told = capsys.readouterr().err
+    assert "at least 8 voxels per edge" in told and "designs\n" not in told
+
+
 def test_a_file_of_something_else_is_refused(tiny_dataset_path: Path, tmp_path: Path) -> None:
     assert main(["refine", str(tiny_dataset_path), "--out", str(tmp_path / "r.h5")]) == 2
     assert main(["refine", str(tmp_path / "missing.h5"), "--out", str(tmp_path / "r.h5")]) == 2

@@ -1,6 +1,7 @@
 """Inverse design: the same seed, the same voxels; every component has its share; targets must be possible."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -212,6 +213,11 @@ def test_the_volume_fraction_alone_is_a_target(tiny_checkpoint: Checkpoint) -> N
     np.testing.assert_allclose(found.fraction, 0.4, atol=0.5 / 16**3)
 
 
+def _threads_of_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
 def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> None:
     """Other voxels of the same latent vector; the nearest to the target first."""
     found = more_like(tiny_checkpoint, designs, 5, 3, seed=1)
@@ -220,6 +226,7 @@ def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> No
     assert len({volume.tobytes() for volume in [*found.microstructures, designs.microstructures[5]]}) == 4
     assert (np.diff(found.error) >= 0.0).all()
     np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
+    assert _threads_of_a_new_thread() == torch.get_num_threads()
     told: list[tuple[int, int]] = []
     again = more_like(tiny_checkpoint, designs, 5, 3, seed=1, on_progress=lambda *each: told.append(each))
     assert again.mean.tobytes() == found.mean.tobytes()

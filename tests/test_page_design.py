@@ -179,6 +179,14 @@ def test_nonsense_in_a_link_is_ignored(app: AppTest) -> None:
     assert app.number_input(state.SEED).value == 7
 
 
+def test_a_range_that_a_link_has_reversed_is_put_right(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    low, high = tiny_checkpoint.property_ranges["C11"]
+    app.query_params[state.mode_key("C11")] = "range"
+    app.query_params[state.range_key("C11")] = [f"{high - 0.2:.1f}", f"{low + 0.2:.1f}"]
+    app.run()
+    assert not app.exception and gallery(app)["panels"]
+
+
 def test_link_restores_target_component_and_count(
     app: AppTest, targets: dict[str, float], tiny_checkpoint: Checkpoint
 ) -> None:

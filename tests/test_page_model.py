@@ -187,6 +187,12 @@ def test_a_key_that_is_missing_leaves_its_place_empty() -> None:
     assert model_tables.forward_table({"some model": {"test": {}}})["C11 [%]"].tolist() == [None]
     assert model_tables.inverse_table({"inverse": {}})["C11, C22, C33 [%]"].tolist() == [None] * 5
     assert list(model_tables.runs_table({"another": {}})) == ["Training"]
+    unknown = {
+        "some model": {"test": {"r2": {"C11": None, "C22": 0.5}}},
+        "other": {"test": {"r2": {"C11": None}}},
+    }
+    assert model_tables.forward_table(unknown)["Least R² [-]"].isna().tolist() == [False, True]
+    assert model_tables.diversity_table({"two_point_distance_within_component": None}).empty
     assert model_tables.diversity_table({}).empty and model_tables.novelty_table({}).empty
     assert model_tables.component_table({"by_component": {"0": {}}})["Component"].tolist() == [1]
     assert len(model_tables.decoder_table({"spheres": {}})) == 1

@@ -11,6 +11,7 @@ import pytest
 from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import state
 from pages.shared.figures_volume import grey_figure, place_figure, young_figure
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators import gaussian_field
@@ -146,12 +147,15 @@ def test_a_part_and_blocks_of_a_large_volume(page: AppTest) -> None:
 
 
 def test_several_files_give_a_table(page: AppTest) -> None:
-    upload(page, ("a.npy", npy(cell())), ("=b.npy", npy(1 - cell())), ("c.npy", b"rubbish"))
+    empty = npy(np.zeros((0, 16, 16, 16), np.uint8))
+    upload(
+        page, ("a.npy", npy(cell())), ("=b.npy", npy(1 - cell())), ("none.npy", empty), ("c.npy", b"rubbish")
+    )
     assert "NumPy file" in page.error[0].value.replace("\\", "")
     (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
-    assert list(files["File"]) == ["a.npy", "=b.npy", "c.npy"]
-    assert files["C11 [GPa]"].notna().tolist() == [True, True, False]
-    assert "NumPy file" in files["Note"][2]
+    assert list(files["File"]) == ["a.npy", "=b.npy", "none.npy", "c.npy"]
+    assert files["C11 [GPa]"].notna().tolist() == [True, True, False, False]
+    assert "at least one voxel" in files["Note"][2] and "NumPy file" in files["Note"][3]
 
 
 def test_the_table_of_files_takes_the_shown_one_as_it_is_shown(page: AppTest) -> None:
@@ -252,6 +256,29 @@ def test_a_bad_upload_keeps_the_former_volume(
     assert complaint in page.error[0].value.replace("\\", "")
     assert gallery(page)["set"] == former
     assert "example 1" in title(page)
+
+
+def test_another_shape_of_a_raw_file_is_another_volume(page: AppTest) -> None:
+    upload(page, ("a.raw", np.random.default_rng(0).permutation(16 * 16 * 32).astype("<u2").tobytes()))
+    (shape,) = [one for one in page.text_input if one.label.startswith("Shape")]
+    (kind,) = [one for one in page.selectbox if one.label.startswith("Type")]
+    shape.set_value("16,16,32").run()
+    kind.set_value("<u2").run()
+    assert not page.exception and not page.error
+    assert gallery(page)["shapes"][0] == [16, 16, 32]
+    first = gallery(page)["set"]
+    shape.set_value("32,16,16").run()
+    assert not page.error and gallery(page)["shapes"][0] == [32, 16, 16]
+    kind.set_value(">u2").run()
+    assert not page.exception and not page.error
+    assert gallery(page)["set"] != first
+
+
+def test_what_was_read_of_a_file_goes_with_it(page: AppTest) -> None:
+    upload(page, ("a.npy", npy(cell())), ("b.npy", npy(1 - cell())))
+    assert {key[0] for key in page.session_state[state.UPLOAD_READ] if key != "file"} != set()
+    page.file_uploader[0].set_value([]).run()
+    assert state.UPLOAD_READ not in page.session_state
 
 
 def test_a_hostile_name_is_shown_as_text(page: AppTest) -> None:

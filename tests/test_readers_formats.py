@@ -460,6 +460,7 @@ def test_otsu_is_the_best_of_all_thresholds(rng: np.random.Generator) -> None:
         return sum(len(part) * part.var() for part in parts)
 
     assert within(otsu_threshold(values)) == pytest.approx(min(within(level + 0.5) for level in range(39)))
+    assert otsu_threshold(values > 20) == 0.5
 
 
 def test_thresholds_labels_and_order() -> None:
@@ -468,6 +469,8 @@ def test_thresholds_labels_and_order() -> None:
     assert Segmentation(threshold=4, swap=True).apply(grey, name="a").ravel().tolist() == [1, 1, 0, 0]
     assert Segmentation(stiff=[3, 9]).apply(grey, name="a").ravel().tolist() == [0, 1, 0, 1]
     assert Segmentation().apply(grey, name="a") is grey
+    single = np.array([[[0.1, 0.7]]], np.float32)
+    assert Segmentation(stiff=[0.7]).apply(single, name="a").ravel().tolist() == [0, 1]
     for segmentation, message in (
         (Segmentation(threshold=9), "threshold within its values 0 to 9, got 9"),
         (Segmentation(stiff=[4]), "labels of the file, got 4"),

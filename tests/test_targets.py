@@ -130,6 +130,8 @@ def test_distance_is_relative_and_zero_within_a_range() -> None:
     np.testing.assert_allclose(target_distance(properties, {"C33": (30.0, 40.0)}), [0.0, 5.0 / 35.0])
     both = target_distance(properties, {"C11": 50.0, "C22": 10.0})
     np.testing.assert_allclose(both, [0.0, 0.2])
+    unknown = np.where(np.arange(2)[:, None] == 1, np.nan, properties)
+    np.testing.assert_array_equal(target_distance(unknown, {"volume_fraction": 0.4}), [0.0, np.nan])
 
 
 def test_ratio_is_one_within_ranges_and_the_geometric_mean_of_several() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from vaereg.workers import map_in_processes, single_threaded
+from vaereg.workers import map_in_processes, pool_threads, single_threaded
 
 
 def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +16,7 @@ def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> N
     before = dict(os.environ)
     with single_threaded():
         assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+        assert pool_threads() == 1
     assert dict(os.environ) == before
 
 

@@ -126,13 +126,17 @@ def run_refine(arguments: argparse.Namespace) -> None:
 
     from vaereg.elasticity import PROPERTIES
     from vaereg.files import check_output
-    from vaereg.prediction import predict
+    from vaereg.prediction import MIN_EDGE, predict
     from vaereg.refine import refine_all, within_component
     from vaereg.storage import read_designs, write_designs
     from vaereg.targets import target_distance
 
     check_output(arguments.out)
     stored = read_designs(arguments.designs)
+    if min(stored.microstructures.shape[1:]) < MIN_EDGE:
+        raise ValueError(
+            f"expected designs of at least {MIN_EDGE} voxels per edge, got {stored.microstructures.shape[1:]}"
+        )
     checkpoint = _load_checkpoint(arguments)
     predictable = {name: value for name, value in stored.target.items() if name in PROPERTIES}
     promise = np.zeros(len(stored))

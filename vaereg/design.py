@@ -12,7 +12,6 @@ word on those that are left.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -38,6 +37,7 @@ from vaereg.targets import (
     target_distance,
     target_ratio,
 )
+from vaereg.workers import pool_threads
 
 __all__ = ["Designs", "design", "more_like", "save_designs", "with_volumes"]
 
@@ -51,7 +51,6 @@ _FRACTION_EXPONENT = 2.0
 """d log C / d log f by which the volume fraction is corrected: 1.0 to 2.9 in decoded cells, median 1.8."""
 _VOXELS_AT_ONCE = 6 * 32**3
 """Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
-_MOST_THREADS = 4
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
 _FRACTIONS = (0.02, 0.98)
 """Volume fractions that the decoder knows [-]."""
@@ -315,13 +314,16 @@ def _realise(
         return first, mean, std
 
     found = []
-    # threads of torch on top of these would wait for each other; those of the caller stay as they are
-    workers = min(_MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-        for each in threads.map(decode, parts, seeds):
-            found.append(each)
-            if on_progress:
-                on_progress(sum(len(volumes) for volumes, _, _ in found))
+    # threads of torch on top of these would wait for each other
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(pool_threads(), initializer=torch.set_num_threads, initargs=(1,)) as threads:
+            for each in threads.map(decode, parts, seeds):
+                found.append(each)
+                if on_progress:
+                    on_progress(sum(len(volumes) for volumes, _, _ in found))
+    finally:
+        torch.set_num_threads(before)  # also of threads that are started from now on
     voxels, mean, std = (np.concatenate(column) for column in zip(*found, strict=True))
     return Designs(
         microstructures=voxels,

@@ -37,6 +37,10 @@ __all__ = [
     "write_strings",
 ]
 
+# Read at import, when other threads do not write files: it cannot be read without being set for a moment.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
+
 
 def check_output(path: Path) -> Path:
     """Check that a file can be written at `path`, before a long computation rather than after it.
@@ -74,7 +78,7 @@ def replace_file(path: Path, write: Callable[[Path], object], *, folder: Path | 
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -225,9 +229,3 @@ def _own_item(file: h5py.File, name: str) -> h5py.HLObject | None:
 def _wrong_attribute(file: h5py.File, name: str, expected: str, value: object) -> ValueError:
     got = "none" if value is None else f"{str(value)[:40]!r}"
     return ValueError(f"expected the attribute {name!r} of {file.filename} to be {expected}, got {got}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -10,7 +10,6 @@ Letters: N volumes, T properties, I iterations.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,13 +23,13 @@ from torch import Tensor, nn
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
 from vaereg.homogenization import iterated_bounds
 from vaereg.networks import GuidedRegressor
+from vaereg.workers import pool_threads
 
 __all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "upper_bounds"]
 
 ITERATIONS = 3
 """Conjugate-gradient iterations, in float32."""
 
-_MOST_THREADS = 4
 _SMALLEST = 1e-4
 """Floor of a place between the bounds, where its logarithm is taken."""
 
@@ -51,7 +50,7 @@ def upper_bounds(
     bounds = np.empty((len(volumes), ITERATIONS, len(PROPERTIES)))
     if on_progress:
         on_progress(0, len(volumes))
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(pool_threads()) as threads:
         found = threads.map(partial(iterated_bounds, materials=materials, iterations=ITERATIONS), volumes)
         for done, each in enumerate(found):
             bounds[done] = each

@@ -96,8 +96,8 @@ def homogenize(
             linearly.
         materials: The two phases; the reference pair (120 and 2.4 GPa, Poisson ratio 0.3) if left out.
         rtol: Residual, relative to that of the uniform strain, at which a load case is taken as solved. The
-            error of the stiffness is of the order of its square, that of the sensitivities of the order of
-            `rtol` itself.
+            error of the stiffness, relative to the Voigt bound, is of the order of its square, that of the
+            sensitivities of the order of `rtol` itself. Soft cells of a high contrast need a small one.
         dtype: Precision of the fields; the stiffness is always accumulated and returned in float64.
         max_iter: Upper limit of iterations per load case.
         raise_on_failure: With False, a result that has not converged is returned with its status.

@@ -20,7 +20,10 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.guided import guide, upper_bounds
 from vaereg.microstructure import as_two_phase
 
-__all__ = ["Prediction", "predict", "tier_disagreement"]
+__all__ = ["MIN_EDGE", "Prediction", "predict", "tier_disagreement"]
+
+MIN_EDGE = 8
+"""Edge of the smallest volume that the model takes [voxel]."""
 
 _VOXELS_AT_ONCE = 64 * 32**3
 """Largest batch [voxel]."""
@@ -52,7 +55,7 @@ def predict(
     Args:
         checkpoint: Trained model.
         volumes: One volume (X, Y, Z), several (N, X, Y, Z), or a list of volumes of different sizes; values
-            0 and 1, at least 8 voxels per edge.
+            0 and 1, at least `MIN_EDGE` voxels per edge.
         guided: By the physics-guided regressor; with False by the encoder's alone.
 
     Raises:
@@ -154,6 +157,6 @@ def _as_list(volumes: ArrayLike | Sequence[ArrayLike]) -> list:
 
 def _checked(volume: ArrayLike) -> NDArray[np.uint8]:
     field = as_two_phase(volume)
-    if min(field.shape) < 8:
-        raise ValueError(f"expected at least 8 voxels per edge, got a volume of shape {field.shape}")
+    if min(field.shape) < MIN_EDGE:
+        raise ValueError(f"expected at least {MIN_EDGE} voxels per edge, got a volume of shape {field.shape}")
     return field

@@ -23,6 +23,7 @@ __all__ = [
     "comparable_baselines",
     "comparable_runs",
     "error_curve",
+    "least_r2",
     "read_record",
     "solves_table",
     "solves_to_reach",
@@ -108,6 +109,12 @@ def comparable_runs(
     known = f"{checkpoint} {card.get('continued from', '')}"
     runs = {} if record is None else record["figures"].get("runs", {})
     return {name: run for name, run in runs.items() if run["settings"]["encoder_of"] in known}
+
+
+def least_r2(figures: Mapping[str, Any]) -> str | None:
+    """Least R² over the properties, to four digits; None where it is known of none, for want of variance."""
+    known = [value for value in figures.get("r2", {}).values() if value is not None]
+    return f"{min(known):.4f}" if known else None
 
 
 def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:

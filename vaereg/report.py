@@ -13,7 +13,7 @@ import numpy as np
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.records import comparable_baselines, comparable_runs, typical_ratios
+from vaereg.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 
 __all__ = ["compact_json", "model_card"]
 
@@ -79,7 +79,7 @@ def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Ma
             label,
             *(f"{figures['mape'][name]:.2%}" for name in PROPERTIES),
             f"**{figures['mape_axial']:.2%}**",
-            f"{min(figures['r2'].values()):.4f}",
+            least_r2(figures) or "",
             _span(figures.get("coverage_90", {}).values()),
         )
         for label, figures in rows.items()

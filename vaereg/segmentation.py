@@ -74,7 +74,8 @@ class Segmentation:
                 raise ValueError(
                     f"{name}: expected labels of the file, got {missing[0]:g}, which is not in it"
                 )
-            phases = np.isin(values, list(self.stiff)).astype(np.uint8)
+            # not `isin`, which would compare single precision values with labels in double precision
+            phases = np.logical_or.reduce([values == label for label in self.stiff]).astype(np.uint8)
         else:
             phases = values
         if not self.swap:
@@ -96,6 +97,7 @@ def labels(array: ArrayLike) -> NDArray[Any] | None:
 def histogram(array: ArrayLike, bins: int = _BINS) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Voxels per grey value: counts (bins,) and edges (bins + 1,); integers of few values get a bin each."""
     values = np.asarray(array)
+    values = values.astype(np.uint8) if values.dtype == bool else values
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind in "bui" and high - low < bins:
         edges = np.arange(int(low), int(high) + 2) - 0.5

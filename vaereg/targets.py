@@ -138,9 +138,10 @@ def complete_targets(
 def target_distance(properties: NDArray[np.float64], wanted: Mapping[str, Target]) -> NDArray[np.float64]:
     """Mean relative distance from the wanted values or ranges, shape (N,) [-], of properties (N, T) [GPa].
 
-    The volume fraction is no part of it: designs have the one that was asked for, to the voxel.
+    The volume fraction is no part of it: designs have the one that was asked for, to the voxel. NaN where a
+    property is not known.
     """
-    distances = [np.zeros(len(properties))]
+    distances = [np.where(np.isnan(properties).any(axis=1), np.nan, 0.0)]
     for name, value in wanted.items():
         if name not in PROPERTIES:
             continue

@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +32,7 @@ _TYPES = {
 }
 _ZLIB = "vtkZLibDataCompressor"
 _APPENDED = re.compile(rb"<AppendedData\b[^>]*>\s*_")
+_ONE_PER_LINE = bytes.maketrans(b" \t\r\f\v", b"\n" * 5)
 _MAX_ARRAYS = 1000
 _MAX_DEPTH = 16
 
@@ -106,11 +107,10 @@ def read_vti(content: bytes, image: VtiImage, array: VtiArray, *, name: str) -> 
     count, size = prod(array.shape), prod(array.shape) * array.dtype.itemsize
     where = f"{name}: array {array.name!r}"
     if array.encoding == "ascii":
+        lines = content[slice(*array.text)].translate(_ONE_PER_LINE).strip()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # NumPy warns of what is no number
-                flat = np.fromstring(content[slice(*array.text)].strip(), dtype=np.float64, sep=" ")
-        except (ValueError, DeprecationWarning) as error:
+            flat = np.loadtxt(BytesIO(lines), comments=None, ndmin=1) if lines else np.empty(0)
+        except ValueError as error:
             raise ValueError(f"{where}: expected numbers, got other text") from error
     else:
         if array.encoding == "appended":

@@ -10,13 +10,22 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
-__all__ = ["THREAD_VARIABLES", "leave_with", "map_in_processes", "single_threaded", "worker_processes"]
+__all__ = [
+    "THREAD_VARIABLES",
+    "leave_with",
+    "map_in_processes",
+    "pool_threads",
+    "single_threaded",
+    "worker_processes",
+]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""Environment variables that numerical libraries read their number of threads from, at import."""
+_OWN = "VAEREG_NUM_THREADS"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", _OWN)
+"""Environment variables that numerical libraries, and this package, read their number of threads from."""
+_MOST_THREADS = 4
 
 
 @contextmanager
@@ -32,6 +41,11 @@ def single_threaded() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def pool_threads() -> int:
+    """Threads that a pool of this process may have: one per processor, a few at most, or as told."""
+    return min(_MOST_THREADS, int(os.environ.get(_OWN, os.cpu_count() or 1)))
 
 
 def leave_with(held: Connection | int) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context, parent_process
 from typing import Any
 
@@ -37,6 +37,7 @@ from pages.shared.tasks import (
     Task,
     Work,
     begin_work,
+    precision,
     volume_hash,
     volume_name,
 )
@@ -247,12 +248,12 @@ class SolverQueue:
             try:
                 future = self._submit(self._executor, name)
             except BrokenProcessPool as error:
-                self._replace_workers(name, error)
+                self._replace_workers(name, self._executor, error)
                 continue
             except RuntimeError:  # the program is about to end
                 return
             self._running[name] = future
-            future.add_done_callback(lambda done, name=name: self._finish(name, done))
+            future.add_done_callback(partial(self._finish, name, self._executor))
 
     def _next(self) -> str | None:
         """What the session that has waited longest for its turn wants most: volumes first, then tasks."""
@@ -275,32 +276,32 @@ class SolverQueue:
             work.begun = True
             return future
         volume, materials = next(one.jobs[name] for one in self._sessions.values() if name in one.jobs)
-        return executor.submit(
-            homogenize, volume, materials, rtol=RTOL, dtype=np.float32, max_iter=MAX_ITERATIONS
-        )
+        return executor.submit(homogenize, volume, materials, max_iter=MAX_ITERATIONS, **precision(materials))
 
-    def _finish(self, name: str, future: Future[Any]) -> None:
+    def _finish(self, name: str, executor: Executor, future: Future[Any]) -> None:
         with self._lock:
             self._running.pop(name, None)
             if future.cancelled():
                 return
             error = future.exception()
             if isinstance(error, BrokenProcessPool):
-                self._replace_workers(name, error)
+                self._replace_workers(name, executor, error)
             elif isinstance(error, Exception):
                 self._keep(name, error)
             elif error is None:
                 self._keep(name, future.result())
             self._dispatch()
 
-    def _replace_workers(self, name: str, error: Exception) -> None:
+    def _replace_workers(self, name: str, executor: Executor, error: Exception) -> None:
         """Start anew after a worker died; what two sets of workers died of is given up."""
-        self._executor = None
+        if self._executor is executor:  # not one that was started since
+            self._executor = None
         if name in self._broken:
             self._keep(name, error)
         self._broken.add(name)
 
     def _keep(self, name: str, result: Any) -> None:  # noqa: ANN401
+        self._broken.discard(name)
         if name.startswith(TASK_NAMES):
             self._keep_task(name, result)
             return

@@ -59,11 +59,12 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
 def _headlines(metrics: Mapping[str, Any]) -> None:
     forward, trial = metrics.get("forward", {}).get("guided", {}), metrics.get("inverse", {})
     cover = list(forward.get("coverage_90", {}).values())
+    best = f"Best of {trial.get('designs_per_target', 'all')} designs"
     cells = [
         ("Prediction", forward.get("mape_axial"), "mean error, C11, C22, C33"),
         ("90 % intervals hold", sum(cover) / len(cover) if cover else None, "of unseen volumes"),
         ("All designs", trial.get("median_error"), "median error by the solver"),
-        ("Best of 12 designs", trial.get("median_error_of_best_by_prediction"), "median error by the solver"),
+        (best, trial.get("median_error_of_best_by_prediction"), "median error by the solver"),
     ]
     known = [(label, value, note) for label, value, note in cells if value is not None]
     if known:

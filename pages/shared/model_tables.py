@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary
+from vaereg.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
 
 __all__ = [
     "component_table",
@@ -75,7 +75,7 @@ def forward_table(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.
             {"Prediction": name, AXIAL: _percent(test.get("mape_axial"))}
             | {f"{key} [%]": _percent(test.get("mape", {}).get(key)) for key in PROPERTIES}
             | {
-                "Least R² [-]": f"{min(test['r2'].values()):.4f}" if "r2" in test else None,
+                "Least R² [-]": least_r2(test),
                 "Families left out [%]": _percent(_mean(strange.get("mape_axial_by_family", {}).values())),
             }
         )
@@ -118,8 +118,8 @@ def diversity_table(trial: Mapping[str, Any]) -> pd.DataFrame:
         ("within_component", "designs of one component"),
         ("between_components", "designs of two components"),
     ):
-        if f"two_point_distance_{key}" in trial:
-            value = f"{trial[f'two_point_distance_{key}']:.4f}"
+        if (distance := trial.get(f"two_point_distance_{key}")) is not None:
+            value = f"{distance:.4f}"
             rows.append((f"Two-point distance of {label} [-]", value))
     for who, label in (("designs", "a design"), ("unseen", "an unseen volume of the data")):
         copies = trial.get("copies", {}).get(who, {})

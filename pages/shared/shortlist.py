@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pages.shared.background import volume_hash
 from vaereg.elasticity import PROPERTIES
+from vaereg.prediction import MIN_EDGE
 from vaereg.readers import as_volumes, read_npy
 from vaereg.storage import Target
 
@@ -99,7 +100,7 @@ def add_item(items: Sequence[ShortlistItem], item: ShortlistItem) -> list[Shortl
     if sum(one.volume.size for one in items) + item.volume.size > MAX_VOXELS:
         raise ValueError(f"the shortlist is full: it holds {MAX_VOXELS / 1e6:.1f} million voxels")
     name = free_name(item.name, {one.name for one in items})
-    return [*items, replace(item, name=name, volume=np.asarray(item.volume, dtype=np.uint8))]
+    return [*items, replace(item, name=name, volume=np.array(item.volume, dtype=np.uint8))]
 
 
 def free_name(name: str, taken: set[str]) -> str:
@@ -207,8 +208,10 @@ def _read_item(archive: zipfile.ZipFile, record: object, name: str) -> Shortlist
     member = _checked(entry.get("volume"), str, name, "the file name of a volume")
     content = _read_member(archive, member, MAX_VOXELS + _NPY_HEADER, name)
     volume = read_npy(content, name=f"{name}, {member[:MAX_NAME]}")
-    if volume.ndim != 3:
-        raise ValueError(f"{name}: expected volumes of shape (X, Y, Z), got {volume.shape}")
+    if volume.ndim != 3 or min(volume.shape) < MIN_EDGE:
+        raise ValueError(
+            f"{name}: expected volumes (X, Y, Z) of at least {MIN_EDGE} voxels per edge, got {volume.shape}"
+        )
     targets = _checked(entry.get("targets", {}), dict, name, "targets by name")
     size = len(PROPERTIES)
     return ShortlistItem(

@@ -67,8 +67,6 @@ _REFINEMENTS = "refinements"
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
 """Records of the benchmarks."""
-MIN_EDGE = 8
-"""Edge of the smallest cube that the model takes [voxel]."""
 MAX_EDGE = 128
 """Edge of the largest cube that the Predict page takes [voxel]: the command line takes more."""
 

@@ -110,7 +110,7 @@ def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
             if mode == "value":
                 targets[name] = float(_slider(name, quantity, single=True))
             elif mode == "range":
-                low, high = _slider(name, quantity, single=False)
+                low, high = sorted(_slider(name, quantity, single=False))  # a link may have them reversed
                 targets[name] = (float(low), float(high))
     return targets
 

@@ -14,6 +14,7 @@ from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advan
 from vaereg.storage import Target
 
 __all__ = [
+    "MOST_CONTRAST",
     "RTOL",
     "TASK_NAMES",
     "MeshTask",
@@ -22,12 +23,16 @@ __all__ = [
     "Task",
     "Work",
     "begin_work",
+    "precision",
     "volume_hash",
     "volume_name",
 ]
 
 RTOL = 1e-3
-"""Relative residual of the solver [-], in float32: the error of the stiffness is about its square."""
+"""Relative residual of the solver [-], in float32: relative to the Voigt bound, the error of the stiffness is
+about its square."""
+MOST_CONTRAST = 1000.0
+"""Ratio of Young's moduli up to which that is enough: soft cells are far below the bound."""
 
 TASK_NAMES = ("mesh ", "refine ")
 """How names of tasks begin; those of volumes begin with a hash."""
@@ -128,5 +133,12 @@ def volume_hash(volume: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+def precision(materials: TwoPhase | None) -> dict[str, Any]:
+    """Residual and floating point numbers that the solver is to use for a pair of phases."""
+    contrast = (materials or TwoPhase()).contrast
+    coarse = 1.0 / MOST_CONTRAST <= contrast <= MOST_CONTRAST
+    return {"rtol": RTOL, "dtype": np.float32} if coarse else {"rtol": 1e-6, "dtype": np.float64}
+
+
 def _check_mesh(task: MeshTask) -> MeshCheck:
-    return mesh_check(task.volume, task.materials, rtol=RTOL, dtype=np.float32)
+    return mesh_check(task.volume, task.materials, **precision(task.materials))

@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import state
 from pages.shared.figures_volume import grey_figure
+from vaereg.prediction import MIN_EDGE
 from vaereg.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
 from vaereg.segmentation import (
     MAX_LABELS,
@@ -29,6 +30,8 @@ MAX_VOXELS = 2**24
 """Most voxels that a file of this page may hold, 256³; a part of it is then chosen."""
 MAX_MEGABYTES = 100
 MAX_BLOCKS = 64
+_READ = 16
+"""Arrays and what was made of them, of one file, that are kept."""
 EDGES = (16, 32, 48, 64, 96, 128)
 KEPT: dict[str, Any] = {"persist_state": "session"}
 """What is set for a file stays while others are shown."""
@@ -65,12 +68,15 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
     )
     if not files:
         st.session_state.pop(state.UPLOAD_BLOCKS, None)
+        st.session_state.pop(state.UPLOAD_READ, None)
         return [], None
     chosen = 0
     if len(files) > 1:
         names = [file.name for file in files]
         chosen = st.selectbox("File that is shown", range(len(files)), len(files) - 1, names.__getitem__)
     file = files[chosen]
+    if st.session_state.get(state.UPLOAD_READ, {}).get("file") != file.file_id:
+        st.session_state[state.UPLOAD_READ] = {"file": file.file_id}  # what was read of others is let go
     try:
         _show(file)
     except (ValueError, MemoryError) as error:
@@ -92,7 +98,7 @@ def automatic_volume(file: UploadedFile) -> tuple[NDArray[np.uint8], str]:
     """
     array = read_array(file, name=file.name, max_voxels=MAX_VOXELS)
     note = "as it is"
-    if array.ndim == 4:
+    if array.ndim == 4 and len(array):
         array, note = array[0], f"volume 1 of {len(array)}"
     if not np.isin(array, (0, 1)).all():
         level = otsu_threshold(array)
@@ -121,14 +127,14 @@ def _show(file: UploadedFile) -> None:
         array = array[number - 1] if len(array) else array
     if array.ndim != 3:
         raise ValueError(f"{file.name}: expected shape (X, Y, Z) or (N, X, Y, Z), got {array.shape}")
-    segmentation = _phase_inputs(array, f"{key}-{dataset}-{number}")
+    segmentation = _phase_inputs(array, f"{key}-{raw}-{dataset}-{number}")
     volume = _remember(
         (key, raw, dataset, number, repr(segmentation)),
         lambda: as_volumes(segmentation.apply(array, name=file.name), name=file.name, cubic=False)[0],
     )
     part, note, blocks = _part_inputs(volume, key, file.name)
     part = _checked(part, file.name)
-    signature = (key, dataset, number, repr(segmentation), note)
+    signature = (key, raw, dataset, number, repr(segmentation), note)
     if blocks is None:
         st.session_state.pop(state.UPLOAD_BLOCKS, None)
     else:
@@ -243,10 +249,8 @@ def _part_inputs(
 
 
 def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
-    if volume.ndim == 3 and min(volume.shape) < state.MIN_EDGE:
-        raise ValueError(
-            f"{name}: expected at least {state.MIN_EDGE} voxels per edge, got shape {volume.shape}"
-        )
+    if volume.ndim == 3 and min(volume.shape) < MIN_EDGE:
+        raise ValueError(f"{name}: expected at least {MIN_EDGE} voxels per edge, got shape {volume.shape}")
     if volume.size > state.MAX_EDGE**3:
         raise ValueError(
             f"{name}: expected at most {state.MAX_EDGE}³ voxels as a whole, got shape {volume.shape}"
@@ -255,11 +259,12 @@ def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
 
 
 def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
-    """What was made of the last file that was looked at; what could not be made is not tried again."""
-    known = st.session_state.setdefault(state.UPLOAD_READ, {})
+    """What was made of the file that is shown; what could not be made is not tried again."""
+    known = st.session_state[state.UPLOAD_READ]
     if key not in known:
-        if len(known) >= 16:
-            known.clear()
+        if len(known) > _READ:
+            for old in list(known)[1:]:  # not which file it is
+                del known[old]
         try:
             with st.spinner("Reading …"):
                 known[key] = make()
