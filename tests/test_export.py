@@ -231,6 +231,7 @@ def test_fans(volume: np.ndarray, tmp_path: Path) -> None:
         stored = file[microstructure["datasetname"]]
         assert isinstance(stored, h5py.Dataset)
         np.testing.assert_array_equal(stored[()], volume)
+        assert stored.attrs["permute_order"] == "xyz"
     assert microstructure["L"] == [10.0, 8.0, 6.0]
     properties = settings["material_properties"]
     for phase, (young, poisson) in enumerate(((3.5, 0.35), (70.0, 0.2))):

@@ -268,6 +268,7 @@ def _write_fans(path: Path, job: _Job) -> None:
         raise ValueError("expected both phases for FANS, which takes the phases from the volume, got one")
     with h5py.File(path, "w") as file:
         write_array(file, _DATASET, job.volume)
+        file[_DATASET].attrs["permute_order"] = "xyz"  # its own tools take z first where this is missing
 
 
 def _fans_input(job: _Job) -> dict[str, Any]:
