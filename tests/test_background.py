@@ -23,11 +23,11 @@ from pages.shared.background import (
     RefineTask,
     SolverQueue,
     start_workers,
-    volume_hash,
 )
 from vaereg.elasticity import TwoPhase
 from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
 from vaereg.mesh import MeshCheck
+from vaereg.microstructure import volume_hash
 from vaereg.refine import Refinement, refine
 from vaereg.storage import Target
 

@@ -1,6 +1,5 @@
 """Trials of inverse design: errors by the solver, diversity, copies."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,11 @@ from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators import generate
 from vaereg.homogenization import homogenize
+from vaereg.microstructure import two_point_distances
 from vaereg.shapes import laminate
 from vaereg.storage import Dataset
 from vaereg.targets import target_distance
-from vaereg.trials import KINDS, _agreement, _copies, _invariant, _statistics_distances, inverse_figures
+from vaereg.trials import KINDS, _agreement, _copies, _invariant, inverse_figures
 
 TARGETS, COUNT = 2, 3
 Metrics = dict[str, Any]
@@ -71,12 +71,11 @@ def test_progress_counts_designs(tiny_checkpoint: Checkpoint, tiny_dataset: Data
 def test_distances_of_pairs(tiny_checkpoint: Checkpoint) -> None:
     """Three pairs within a component of three, none across; shifted copies are no different."""
     designs = design(tiny_checkpoint, {"C11": 40.0}, 3, 16, component=1)
-    near, far = _statistics_distances(designs)
+    near, far = two_point_distances(designs.microstructures, designs.component)
     assert len(near) == 3 and far == [] and min(near) > 0.0
     volume = designs.microstructures[0]
     copies = np.stack([np.roll(volume, shift, (0, 1, 2)) for shift in (0, 3, 5)])
-    same = dataclasses.replace(designs, microstructures=copies, component=np.array([0, 0, 1]))
-    near, far = _statistics_distances(same)
+    near, far = two_point_distances(copies, [0, 0, 1])
     assert (len(near), len(far)) == (1, 2)
     np.testing.assert_allclose(near + far, 0.0, atol=1e-9)
 

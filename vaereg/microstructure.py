@@ -4,6 +4,7 @@ Array axes are x, y, z; a voxel is 1 where the material is stiff and 0 where it 
 Dimension letters: N volumes, X Y Z voxels, L lags.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ __all__ = [
     "pack_bits",
     "specific_surface",
     "two_point_correlation",
+    "two_point_distances",
     "unpack_bits",
     "volume_fraction",
+    "volume_hash",
 ]
 
 _LISTED = 2**16
@@ -60,6 +63,13 @@ def as_two_phase(array: ArrayLike) -> NDArray[np.uint8]:
     return np.ascontiguousarray(volume, dtype=np.uint8)
 
 
+def volume_hash(volume: NDArray[np.uint8]) -> str:
+    """SHA-256 of the shape and the phases, 0 and 1, of a volume, in hexadecimal."""
+    digest = hashlib.sha256(str(volume.shape).encode())
+    digest.update(np.packbits(volume).tobytes())
+    return digest.hexdigest()
+
+
 def volume_fraction(volume: ArrayLike) -> float:
     """Share of stiff voxels [-] of a volume of 0 and 1, shape (X, Y, Z)."""
     return float(np.asarray(volume).mean(dtype=np.float64))
@@ -80,6 +90,25 @@ def two_point_correlation(volume: ArrayLike) -> NDArray[np.float64]:
     stiff = np.asarray(volume, dtype=np.float64)
     power = np.abs(np.asarray(fft.rfftn(stiff))) ** 2
     return np.asarray(fft.irfftn(power, s=stiff.shape)) / stiff.size
+
+
+def two_point_distances(volumes: ArrayLike, labels: ArrayLike) -> tuple[list[float], list[float]]:
+    """Root mean square differences of the two-point correlation over all lags [-], pair by pair.
+
+    Args:
+        volumes: Phase per voxel, 0 or 1, shape (N, X, Y, Z).
+        labels: Kind of each volume, shape (N,).
+
+    Returns:
+        Of pairs of one kind, and of pairs of different kinds.
+    """
+    curves, kinds = [two_point_correlation(volume) for volume in np.asarray(volumes)], np.asarray(labels)
+    alike, different = [], []
+    for i in range(len(curves)):
+        for j in range(i):
+            distance = float(np.sqrt(np.square(curves[i] - curves[j]).mean()))
+            (alike if kinds[i] == kinds[j] else different).append(distance)
+    return alike, different
 
 
 def correlation_lengths(volume: ArrayLike) -> NDArray[np.float64]:

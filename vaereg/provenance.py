@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from vaereg.elasticity import (
     engineering_constants,
     universal_anisotropy,
 )
-from vaereg.microstructure import volume_fraction
+from vaereg.microstructure import volume_fraction, volume_hash
 from vaereg.storage import Target
 
 __all__ = ["Provenance", "describe_setting", "describe_volume", "write_properties"]
@@ -87,7 +86,6 @@ def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[st
 
 def describe_volume(volume: NDArray[np.uint8], known: Provenance) -> dict[str, Any]:
     """One volume of shape (X, Y, Z) and what is known of it; None where something is not."""
-    digest = hashlib.sha256(str(volume.shape).encode() + np.packbits(volume).tobytes()).hexdigest()
     predicted = solver = None
     if known.mean is not None:
         predicted = {name: {"mean": float(known.mean[i])} for i, name in enumerate(PROPERTIES)}
@@ -113,7 +111,7 @@ def describe_volume(volume: NDArray[np.uint8], known: Provenance) -> dict[str, A
         "origin": known.origin,
         "shape": list(volume.shape),
         "volume_fraction": volume_fraction(volume),
-        "volume_sha256": digest,
+        "volume_sha256": volume_hash(volume),
         "target": {
             name: np.asarray(value, dtype=np.float64).tolist() for name, value in known.target.items()
         },

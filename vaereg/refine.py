@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.flips import FRACTION, Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.homogenization import HomogenizationResult, homogenize
-from vaereg.microstructure import as_two_phase, two_point_correlation, volume_fraction
+from vaereg.microstructure import as_two_phase, two_point_correlation, two_point_distances, volume_fraction
 from vaereg.storage import Target
 from vaereg.workers import map_in_processes
 
@@ -297,9 +297,7 @@ def within_component(volumes: ArrayLike, component: ArrayLike) -> float | None:
         volumes: Phases 0 and 1, shape (N, X, Y, Z).
         component: Of every volume, shape (N,).
     """
-    curves, labels = [two_point_correlation(volume) for volume in np.asarray(volumes)], np.asarray(component)
-    pairs = [(i, j) for i in range(len(labels)) for j in range(i) if labels[i] == labels[j]]
-    distances = [np.sqrt(np.square(curves[i] - curves[j]).mean()) for i, j in pairs]
+    distances, _ = two_point_distances(volumes, component)
     return float(np.mean(distances)) if distances else None
 
 

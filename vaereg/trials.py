@@ -19,7 +19,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.homogenization import homogenize
-from vaereg.microstructure import two_point_correlation, volume_fraction
+from vaereg.microstructure import two_point_correlation, two_point_distances, volume_fraction
 from vaereg.storage import Dataset
 from vaereg.targets import target_distance
 from vaereg.workers import map_in_processes
@@ -125,7 +125,7 @@ def _figures(
         np.abs(each.mean / values - 1.0)[:, _AXIAL] for each, values in zip(trials, solved, strict=True)
     ]
     nearest = [float(target_distance(training, designs.targets).min()) for designs in trials]
-    pairs = [_statistics_distances(designs) for designs in trials]
+    pairs = [two_point_distances(each.microstructures, each.component) for each in trials]
     within, between = ([distance for pair in pairs for distance in pair[side]] for side in (0, 1))
     return {
         "targets": len(trials),
@@ -144,17 +144,6 @@ def _figures(
         "two_point_distance_within_component": float(np.mean(within)) if within else None,
         "two_point_distance_between_components": float(np.mean(between)) if between else None,
     }
-
-
-def _statistics_distances(designs: Designs) -> tuple[list[float], list[float]]:
-    """Root mean square differences of two-point correlation: pairs of one component, pairs across."""
-    curves = np.stack([two_point_correlation(volume) for volume in designs.microstructures])
-    near, far = [], []
-    for i in range(len(curves)):
-        for j in range(i):
-            distance = float(np.sqrt(np.square(curves[i] - curves[j]).mean()))
-            (near if designs.component[i] == designs.component[j] else far).append(distance)
-    return near, far
 
 
 def _copies(

@@ -38,7 +38,6 @@ from pages.shared.tasks import (
     Work,
     begin_work,
     precision,
-    volume_hash,
     volume_name,
 )
 from vaereg.elasticity import TwoPhase
@@ -56,7 +55,6 @@ __all__ = [
     "SolverQueue",
     "prepare_kernels",
     "start_workers",
-    "volume_hash",
 ]
 
 WORKERS = 2

@@ -10,13 +10,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import designing, widgets
-from pages.shared.background import Outcome, SolverQueue, volume_hash
+from pages.shared.background import Outcome, SolverQueue
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.gallery import Caption, Line, Row
 from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs, save_designs
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.homogenization import HomogenizationResult
+from vaereg.microstructure import volume_hash
 from vaereg.morphology import describe
 from vaereg.targets import target_distance
 

@@ -8,7 +8,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import designing, map_state, state, widgets
-from pages.shared.background import volume_hash
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_maps import COMPONENT, SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
 from pages.shared.gallery import Caption, Line, Row, selected_volume, volume_gallery
@@ -26,6 +25,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.embedding import Embedding
 from vaereg.explore import axis_variance
+from vaereg.microstructure import volume_hash
 from vaereg.prediction import encode_batch, predict
 
 __all__ = ["View", "show_chosen", "show_gallery", "show_map", "view_inputs"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.shared.background import volume_hash
 from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs
 from vaereg.embedding import Embedding
+from vaereg.microstructure import volume_hash
 
 __all__ = [
     "Place",

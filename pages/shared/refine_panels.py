@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import designing, state, volume_panels, widgets
-from pages.shared.background import QueueFullError, volume_hash
+from pages.shared.background import QueueFullError
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_refine import convergence_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
@@ -26,6 +26,7 @@ from pages.shared.shortlist import ShortlistItem
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs
 from vaereg.elasticity import PROPERTIES
+from vaereg.microstructure import volume_hash
 from vaereg.refine import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 
 __all__ = ["is_pending", "show_inputs", "show_runs"]

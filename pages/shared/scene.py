@@ -10,8 +10,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import state, widgets
-from pages.shared.background import volume_hash
 from pages.shared.figures_volume import isosurface_figure
+from vaereg.microstructure import volume_hash
 
 __all__ = ["open_scene"]
 

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.shared.background import volume_hash
 from vaereg.elasticity import PROPERTIES
+from vaereg.microstructure import volume_hash
 from vaereg.prediction import MIN_EDGE
 from vaereg.readers import as_volumes, read_npy
 from vaereg.storage import Target

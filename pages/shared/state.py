@@ -11,13 +11,14 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from pages.shared.background import Outcome, SolverQueue, volume_hash
+from pages.shared.background import Outcome, SolverQueue
 from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.generators import FAMILIES, generate
 from vaereg.homogenization import HomogenizationResult
+from vaereg.microstructure import volume_hash
 from vaereg.prediction import Prediction, predict
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.

@@ -1,6 +1,5 @@
 """Longer work for the solver in the background: what can be asked for, and how far it is."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import TwoPhase
 from vaereg.mesh import MeshCheck, mesh_check
+from vaereg.microstructure import volume_hash
 from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.storage import Target
 
@@ -24,7 +24,6 @@ __all__ = [
     "Work",
     "begin_work",
     "precision",
-    "volume_hash",
     "volume_name",
 ]
 
@@ -124,13 +123,6 @@ def begin_work(task: Task, session: str) -> Work:
 def volume_name(volume: NDArray[np.uint8], materials: TwoPhase | None) -> str:
     """Hash of a two-phase volume, and of its materials."""
     return f"{volume_hash(volume)} {materials or TwoPhase()}"
-
-
-def volume_hash(volume: NDArray[np.uint8]) -> str:
-    """Hash of a two-phase volume: of its shape and its voxels."""
-    digest = hashlib.sha256(str(volume.shape).encode())
-    digest.update(np.packbits(volume).tobytes())
-    return digest.hexdigest()
 
 
 def precision(materials: TwoPhase | None) -> dict[str, Any]:
