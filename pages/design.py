@@ -55,7 +55,11 @@ if designs is None:
     show_refinements(checkpoint, None)
     st.stop()
 if stale:
-    notice = f"These designs belong to the former target: {widgets.target_text(designs.targets)}"
+    if widgets.target_text(designs.targets) == widgets.target_text(targets):
+        former = f"settings: cells of {designs.size}³ voxels, seed {designs.seed}"
+    else:
+        former = f"target: {widgets.target_text(designs.targets)}"
+    notice = f"These designs belong to the former {former}"
 
 fitting = None if stale else designs
 with notices:

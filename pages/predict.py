@@ -44,8 +44,7 @@ def show_results(
             f"ratio of {model.nu_stiff:g}. The solver takes any materials."
         )
         mean = least = most = np.full(6, np.nan)
-    else:
-        widgets.volume_summary(prediction, outcome, asked=asked)
+    widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
     if isinstance(outcome, Exception):
         st.error(f"The solver gave up on this volume. {state.sentence(str(outcome))}")
     volume_panels.periodicity_notice(shown.volume)
@@ -55,11 +54,9 @@ def show_results(
     with view:
         rows = [Row(panels=[0], color=COMPONENT_COLORS[0])]
         volume_gallery(state.VOLUME_VIEW, shown.volume[None], rows, [Caption(title="")])
-    if scale is not None:
-        figure = prediction_figure(
-            mean, least, most, lower, upper, truth if np.isfinite(truth).all() else None
-        )
-        plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
+    known = truth if np.isfinite(truth).all() else None
+    figure = prediction_figure(mean, least, most, lower, upper, known)
+    plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
     table = {
         "Predicted [GPa]": mean,
         "90 % from [GPa]": least,
@@ -106,7 +103,12 @@ except ValueError as error:
     st.stop()
 asked = shown.volume.size <= SMALL
 if not asked:
-    asked = st.toggle("Run the solver on this volume", key=state.SOLVE_LARGE, persist_state="session")
+    asked = st.toggle(
+        "Run the solver on this volume",
+        key=state.SOLVE_LARGE,
+        help="It takes seconds for 64³ voxels, a minute for 128³. Switch it off to stop.",
+        persist_state="session",
+    )
 scale = volume_panels.scale_of(own, checkpoint.model.materials)
 materials = own if scale is None else checkpoint.model.materials
 pending = asked and state.solver().watch(state.session_name(), [shown.volume], materials) == [None]

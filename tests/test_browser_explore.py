@@ -89,7 +89,7 @@ def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, serv
     page.get_by_role("button", name="Cancel", exact=True).press("Enter")
     expect(page.get_by_text("Designing was cancelled.")).to_be_visible()
     assert drawn(page) == first
-    expect(page.get_by_text("These designs belong to the former target")).to_be_visible()
+    expect(page.get_by_text("These designs belong to the former settings")).to_be_visible()
     page.get_by_role("button", name="Make these designs").click()
     drawn(page, other_than=first)
     expect(page.get_by_text("Designing was cancelled.")).to_have_count(0)

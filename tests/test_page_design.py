@@ -125,7 +125,7 @@ def test_designs_that_were_called_off_leave_the_former_ones(
     app.segmented_control(state.SIZE).set_value(64).run()
     assert not app.exception
     assert app.warning[0].value == "Designing was cancelled."
-    assert gallery(app)["set"] == former and "former target" in gallery(app)["notice"]
+    assert gallery(app)["set"] == former and "former settings: cells of 32³" in gallery(app)["notice"]
     (button,) = [one for one in app.button if one.label == "Make these designs"]
     button.click().run()
     assert not app.exception and not app.warning
@@ -185,6 +185,19 @@ def test_a_range_that_a_link_has_reversed_is_put_right(app: AppTest, tiny_checkp
     app.query_params[state.range_key("C11")] = [f"{high - 0.2:.1f}", f"{low + 0.2:.1f}"]
     app.run()
     assert not app.exception and gallery(app)["panels"]
+
+
+def test_a_number_of_a_link_that_cannot_be_set_becomes_the_nearest(
+    app: AppTest, tiny_checkpoint: Checkpoint
+) -> None:
+    _, high = tiny_checkpoint.property_ranges["C11"]
+    app.query_params["C11"] = "1e9"
+    app.query_params[state.mode_key("C22")] = "free"
+    app.query_params[state.mode_key("C33")] = "free"
+    app.run()
+    assert not app.exception
+    assert app.slider(state.value_key("C11")).value == pytest.approx(high, abs=0.06)
+    assert "C11 of the link is out of range" in app.toast[0].value
 
 
 def test_link_restores_target_component_and_count(

@@ -82,7 +82,7 @@ class TrainingConfig:
     """Of the two-point correlation term, in squared units of `correlation_scale`."""
     surface_scale: float = 0.05
     """Relative specific surface: deviation that costs half a nat."""
-    surface_weight: float = 15.0
+    surface_weight: float = 30.0
     """Of the specific surface."""
     fraction_scale: float = 0.01
     """Volume fraction: deviation that costs half a nat."""

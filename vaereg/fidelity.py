@@ -30,7 +30,7 @@ _PER_COMPONENT = 24
 """Volumes that are decoded to describe a component, for properties of the data."""
 _NAMED, _PER_NAME = (1, 4, 7), 8
 """Values of the leading property at which components are named, and volumes decoded for each."""
-_PER_FAMILY = 16
+_PER_FAMILY = 64
 """Volumes of a family that decoded ones are compared with."""
 _SAME = 5e-3
 """Distance of two real samples below which their parameters count as leaving nothing open [-]."""

@@ -318,13 +318,17 @@ def _check_start(stream: BinaryIO, suffix: str, name: str) -> None:
         raise ValueError(f"{name}: expected the header of a NumPy file, got {size} bytes (file truncated)")
     if not start.startswith(starts[suffix]) or size == 0:
         titles = {
-            ".npy": "NumPy file (.npy)",
-            ".npz": "NumPy archive (.npz)",
+            ".npy": "a NumPy file (.npy)",
+            ".npz": "a NumPy archive (.npz)",
             ".vti": "VTK image data (.vti)",
         }
-        titles |= {".h5": "HDF5 file (.h5)", ".hdf5": "HDF5 file (.hdf5)", ".mat": "MATLAB file (.mat)"}
-        title = titles.get(suffix, "TIFF file (.tif)" if suffix != ".raw" else "file of numbers (.raw)")
-        raise ValueError(f"{name}: expected a {title}, got {_describe(stream)}")
+        titles |= {
+            ".h5": "an HDF5 file (.h5)",
+            ".hdf5": "an HDF5 file (.hdf5)",
+            ".mat": "a MATLAB file (.mat)",
+        }
+        title = titles.get(suffix, "a TIFF file (.tif)" if suffix != ".raw" else "a file of numbers (.raw)")
+        raise ValueError(f"{name}: expected {title}, got {_describe(stream)}")
 
 
 def _describe(stream: BinaryIO) -> str:

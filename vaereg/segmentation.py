@@ -115,14 +115,14 @@ def otsu_threshold(array: ArrayLike) -> float:
         ValueError: All values are equal.
     """
     counts, edges = histogram(array)
-    centres = (edges[:-1] + edges[1:]) / 2.0
+    centres = edges[:-1] / 2.0 + edges[1:] / 2.0
     if np.count_nonzero(counts) < 2:
         raise ValueError(
             f"expected different values to find a threshold, got {centres[counts.argmax()]:g} only"
         )
     below = np.cumsum(counts)[:-1].astype(np.float64)
     above = counts.sum() - below
-    moment = np.cumsum(counts * centres)
+    moment = np.cumsum(counts * (centres / np.abs(centres).max()))  # squares of large values stay finite
     with np.errstate(invalid="ignore", divide="ignore"):
         distance = moment[:-1] / below - (moment[-1] - moment[:-1]) / above
         between = np.nan_to_num(below * above * distance**2)

@@ -87,7 +87,7 @@ def prediction_figure(
     """The properties of a volume between its bounds.
 
     Args:
-        mean: Predicted properties [GPa], shape (6,).
+        mean: Predicted properties [GPa], shape (6,); NaN where there is no prediction.
         least: Lower end of the 90 % interval [GPa], shape (6,).
         most: Upper end of the 90 % interval [GPa], shape (6,).
         lower: Reuss bounds [GPa], shape (6,).
@@ -98,7 +98,8 @@ def prediction_figure(
     figure = _range_figure(bounds, "Reuss to Voigt bound")
     middle = np.asarray(mean)
     error = (middle - np.asarray(least), np.asarray(most) - middle)
-    _add_points(figure, "predicted, 90 % interval", PROPERTIES, middle, PREDICTED, "circle", error=error)
+    if np.isfinite(middle).all():
+        _add_points(figure, "predicted, 90 % interval", PROPERTIES, middle, PREDICTED, "circle", error=error)
     figure.update_layout(height=460)
     if solver is not None:
         _add_points(figure, "solver", PROPERTIES, np.asarray(solver), SOLVER, "diamond")

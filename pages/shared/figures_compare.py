@@ -97,13 +97,13 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
             line={"color": places, "colorscale": scale, "cmin": -0.5, "cmax": len(letters) - 0.5},
             unselected={"line": {"color": "rgb(128, 138, 150)", "opacity": 0.12}},
             labelangle=-35,
-            labelfont={"size": 13},
+            labelfont={"size": 12},
             tickfont={"size": 11},
             rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # the ticks say it
         )
     )
     figure.update_layout(
-        paper_bgcolor="rgba(0,0,0,0)", height=420, margin={"l": 50, "r": 60, "t": 90, "b": 24}
+        paper_bgcolor="rgba(0,0,0,0)", height=420, margin={"l": 50, "r": 120, "t": 110, "b": 24}
     )
     return figure
 

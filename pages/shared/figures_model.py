@@ -219,10 +219,15 @@ def family_figure(errors: Mapping[str, Mapping[str, float]], held_out: Sequence[
     return figure
 
 
+_PLAIN_TERMS = ("style", "pixel", "components_used", "latent_used", "validation_mape")
+"""Columns of the training log that are no logarithms of probabilities or properties."""
+
+
 def log_figure(columns: Mapping[str, NDArray[np.floating]], names: Sequence[str]) -> go.Figure:
     """Curves of the training log over the steps, a panel each; what was not measured leaves a gap."""
     rows = -(-len(names) // 4)
-    figure = make_subplots(rows, 4, subplot_titles=[name.replace("_", " ") for name in names])
+    titles = [f"{name.replace('_', ' ')} [{'-' if name in _PLAIN_TERMS else 'nats'}]" for name in names]
+    figure = make_subplots(rows, 4, subplot_titles=titles)
     for number, name in enumerate(names):
         kept = np.isfinite(columns[name])
         figure.add_scatter(
@@ -234,6 +239,9 @@ def log_figure(columns: Mapping[str, NDArray[np.floating]], names: Sequence[str]
             row=number // 4 + 1,
             col=number % 4 + 1,
         )
+        if kept.any() and np.ptp(columns[name][kept]) == 0.0:  # a constant is not near zero
+            ends = sorted((0.0, 2.0 * float(columns[name][kept][0])))
+            figure.update_yaxes(range=ends, row=number // 4 + 1, col=number % 4 + 1)
     figure.update_layout(**LAYOUT)
     figure.update_layout(height=190 * rows + 20, showlegend=False, margin={"t": 28})
     figure.update_xaxes(title="step [-]", row=rows)

@@ -11,13 +11,19 @@ from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET, young_surface
 __all__ = ["grey_figure", "isosurface_figure", "place_figure", "young_figure"]
 
 
+_SOFT = "#808a96"
+
+
 def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
-    """Voxels per grey value, counts (B,) between edges (B + 1,), and the threshold."""
+    """Voxels per grey value, counts (B,) between edges (B + 1,), and the threshold.
+
+    The scale is logarithmic: of many scans one value has most of the voxels.
+    """
     borders = np.asarray(edges)
     centres = (borders[:-1] + borders[1:]) / 2
     stiff = centres > level
     figure = go.Figure()
-    for name, chosen, color in (("soft", ~stiff, GREY), ("stiff", stiff, PREDICTED)):
+    for name, chosen, color in (("soft", ~stiff, _SOFT), ("stiff", stiff, PREDICTED)):
         figure.add_bar(
             x=centres[chosen],
             y=np.asarray(counts)[chosen],
@@ -28,7 +34,7 @@ def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
     figure.add_vline(x=level, line={"color": TARGET, "width": 2})
     figure.update_layout(**LAYOUT, height=190, bargap=0)
     figure.update_xaxes(title="grey value [-]")
-    figure.update_yaxes(title="voxels", showticklabels=False)
+    figure.update_yaxes(title="voxels", type="log", dtick=1, exponentformat="power")
     return figure
 
 

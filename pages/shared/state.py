@@ -294,10 +294,12 @@ def show_example(size: int = 32) -> None:
 
 def plain(text: str) -> str:
     """Text from outside, with every character that Markdown gives a meaning escaped."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    return escaped.replace(":material", ":\u2060material")  # icons are looked for after Markdown is read
 
 
 def sentence(text: str) -> str:
     """A message of the library, which is a clause, as a sentence of the page."""
     text = text.strip().rstrip(".")
-    return plain(text[:1].upper() + text[1:]) + "."
+    of_file = "." in text.partition(": ")[0]  # which begins with its name
+    return plain(text if of_file else text[:1].upper() + text[1:]) + "."

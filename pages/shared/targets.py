@@ -1,5 +1,6 @@
 """The inputs of the Design page: what is asked for, how many designs, how large; all in the URL too."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -92,6 +93,7 @@ def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
     )
     targets: dict[str, Target] = {}
     for name, quantity in quantities(checkpoint).items():
+        _take_link(name, quantity)
         with st.container(key=f"row-{name}", gap=None):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(f"**{quantity.label}**", help=_HELP[name])
@@ -222,6 +224,26 @@ def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN
         bind="query-params",
         persist_state="session",
     )
+
+
+def _take_link(name: str, quantity: Quantity) -> None:
+    """Numbers of a link that cannot be set become the nearest ones that can; the slider would drop them."""
+    for key, count in ((state.value_key(name), 1), (state.range_key(name), 2)):
+        given = st.query_params.get_all(key)
+        if key in st.session_state or len(given) != count:
+            continue
+        try:
+            wanted = [float(text) for text in given]
+        except ValueError:
+            continue
+        if not all(map(math.isfinite, wanted)) or all(quantity.low <= end <= quantity.high for end in wanted):
+            continue
+        taken = sorted(quantity.clamped(end) for end in wanted)
+        st.session_state[key] = tuple(taken) if count > 1 else taken[0]
+        st.toast(
+            f"{quantity.label} of the link is out of range, {quantity.low:g} to {quantity.high:g}: "
+            f"{' to '.join(f'{end:g}' for end in taken)} is taken."
+        )
 
 
 def _begin_range(name: str, quantity: Quantity) -> None:

@@ -48,6 +48,8 @@ class Blocks:
     """Shape (N, X, Y, Z)."""
     starts: NDArray[np.int64]
     """First voxel of each, shape (N, 3)."""
+    left_out: str
+    """What of the volume is in none of them, in words."""
 
 
 def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
@@ -100,7 +102,10 @@ def automatic_volume(file: UploadedFile) -> tuple[NDArray[np.uint8], str]:
     note = "as it is"
     if array.ndim == 4 and len(array):
         array, note = array[0], f"volume 1 of {len(array)}"
-    if not np.isin(array, (0, 1)).all():
+    found = labels(array) if array.size else None
+    if found is not None and not set(found.tolist()) <= {0, 1}:
+        array, note = (array == found.max()).astype(np.uint8), f"the label {found.max():g} is stiff"
+    elif not np.isin(array, (0, 1)).all():
         level = otsu_threshold(array)
         array, note = (array > level).astype(np.uint8), f"values above {level:g} are stiff (Otsu)"
     return _checked(array, file.name), note
@@ -127,7 +132,7 @@ def _show(file: UploadedFile) -> None:
         array = array[number - 1] if len(array) else array
     if array.ndim != 3:
         raise ValueError(f"{file.name}: expected shape (X, Y, Z) or (N, X, Y, Z), got {array.shape}")
-    segmentation = _phase_inputs(array, f"{key}-{raw}-{dataset}-{number}")
+    segmentation = _phase_inputs(array, f"{key}-{raw}-{dataset}-{number}", file.name)
     volume = _remember(
         (key, raw, dataset, number, repr(segmentation)),
         lambda: as_volumes(segmentation.apply(array, name=file.name), name=file.name, cubic=False)[0],
@@ -157,13 +162,15 @@ def _raw_inputs(key: str) -> RawLayout:
     return RawLayout(shape=lengths, dtype=kind)
 
 
-def _phase_inputs(array: NDArray, key: str) -> Segmentation:
+def _phase_inputs(array: NDArray, key: str, name: str) -> Segmentation:
     """How the values become phases: nothing for 0 and 1, a choice of labels, or a threshold."""
     found = _remember(("labels", key), lambda: labels(array))
     two_phase = found is not None and set(found.tolist()) <= {0, 1}
     threshold = stiff = None
     if found is not None and len(found) < 2 and not two_phase:
-        raise ValueError(f"expected two phases, grey values or labels, got the value {found[0]:g} only")
+        raise ValueError(
+            f"{name}: expected two phases, grey values or labels, got the value {found[0]:g} only"
+        )
     if not two_phase:
         grey = found is None
         if found is not None:
@@ -182,7 +189,7 @@ def _phase_inputs(array: NDArray, key: str) -> Segmentation:
                 help=f"All others are soft. Files of up to {MAX_LABELS} values count as labels.",
             )
             if not 0 < len(stiff) < len(found):
-                raise ValueError("expected some labels stiff and some soft, got all of one kind")
+                raise ValueError(f"{name}: expected some labels stiff and some soft, got all of one kind")
     swap = st.toggle(
         "Swap stiff and soft", key=f"swap-{key}", **KEPT, help="A scan may store the pores as 1."
     )
@@ -193,13 +200,14 @@ def _threshold_input(array: NDArray, key: str) -> float:
     counts, edges = _remember(("histogram", key), lambda: histogram(array))
     start = _remember(("otsu", key), lambda: otsu_threshold(array))
     low, high = float(array.min()), float(array.max())
+    magnitude = int(np.floor(np.log10(high - low)))
     level = st.slider(
         "Threshold (larger values are stiff)",
         low,
         high,
         start,
         (high - low) / 256,
-        format=f"%.{max(0, 2 - int(np.floor(np.log10(high - low))))}f",
+        format=f"%.{max(0, 2 - magnitude)}f" if -6 < magnitude < 12 else "%.4g",
         key=f"threshold-{key}",
         **KEPT,
         help="It begins at Otsu's choice.",
@@ -240,11 +248,19 @@ def _part_inputs(
         ]
         return crop(volume, starts, [edge] * 3), f", part {edge}³ from {tuple(starts)}", None
     blocks, starts = split_blocks(volume, edge)
-    both = np.flatnonzero([block.min() != block.max() for block in blocks])[:MAX_BLOCKS]
-    if len(both) == 0:
+    usable = np.flatnonzero([block.min() != block.max() for block in blocks])
+    if len(usable) == 0:
         raise ValueError(f"{name}: expected both phases in a block, got one in each")
+    both = usable[np.linspace(0, len(usable) - 1, min(len(usable), MAX_BLOCKS)).round().astype(int)]
     number = int(st.number_input("Block", 1, len(both), key=f"block-{key}", **KEPT))
-    kept = Blocks(name=name, volumes=blocks[both], starts=starts[both])
+    rest = 1.0 - blocks.size / volume.size
+    parts = {
+        f"{len(usable) - len(both)} blocks between those taken": len(usable) > len(both),
+        f"{len(blocks) - len(usable)} blocks of one phase": len(blocks) > len(usable),
+        f"{100 * rest:.0f} % of the voxels, at the far faces": rest > 0.0,
+    }
+    left_out = ", ".join(part for part, is_so in parts.items() if is_so)
+    kept = Blocks(name=name, volumes=blocks[both], starts=starts[both], left_out=left_out)
     return blocks[both[number - 1]], f", block {number} of {len(both)}", kept
 
 

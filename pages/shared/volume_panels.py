@@ -69,7 +69,11 @@ def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
     if stiffness is None:
         st.info("Engineering constants need the whole stiffness matrix: they come with the solver's values.")
         return
-    constants = engineering_constants(stiffness)
+    try:
+        constants = engineering_constants(stiffness)
+    except ValueError as error:
+        st.warning(f"There are no engineering constants of this stiffness. {state.sentence(str(error))}")
+        return
     left, right = st.columns([5, 6], gap="medium")
     poisson = {
         f"ν_{a}{b} [-]": constants.poisson[i, j]
@@ -191,6 +195,8 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     """Predictions of all blocks of a volume, and their spread, one after the other."""
     count, edge = blocks.volumes.shape[:2]
     st.subheader(f"{count} blocks of {edge}³ voxels")
+    if blocks.left_out:
+        st.caption(f"Spread over the volume. Left out: {blocks.left_out}.")
     quick = blocks.volumes.size <= QUICK
     wanted = st.toggle(
         "Predict all blocks",
@@ -225,7 +231,7 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
     st.subheader(
         "All files",
         help="A file that was shown counts as you set it, the others as the column Note says: the first "
-        "volume, its values cut by Otsu's threshold where they are not 0 and 1.",
+        "volume; of labels the largest one is stiff, grey values are cut at Otsu's threshold.",
     )
     if not st.toggle(
         "Predict all files",

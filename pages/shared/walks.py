@@ -118,7 +118,7 @@ def _axis_input(embedding: Embedding) -> int:
 
 def _show_inputs(at: NDArray[np.floating], title: str) -> tuple[list[str], int]:
     """Properties that are drawn, and the step whose volume is shown."""
-    left, right = st.columns([7, 6], gap="medium")
+    left, right = st.columns([6, 7], gap="medium")
     with left:
         step = st.slider(
             f"Step of {len(at)}: {title}",

@@ -18,7 +18,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction
-from vaereg.targets import Target
+from vaereg.targets import Target, interval
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 
@@ -45,7 +45,8 @@ def value_text(value: Target | None) -> str:
     """The target of one property in words."""
     if value is None:
         return "free"
-    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
+    low, high = interval(value)
+    return f"{low:g} to {high:g}" if low < high else f"{low:g}"
 
 
 def solved(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
@@ -55,8 +56,15 @@ def solved(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
     return np.array(rows).reshape(-1, len(PROPERTIES))
 
 
-def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool) -> None:
-    """The line above a volume: what it is, and how far prediction and solver agree."""
+def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool, applies: bool) -> None:
+    """The line above a volume: what it is, and how far prediction and solver agree.
+
+    Args:
+        prediction: For the volume and the materials of the model.
+        outcome: Of the solver.
+        asked: Whether it was asked.
+        applies: Whether the prediction is for the materials that are set.
+    """
     truth = solved([outcome])[0]
     known = isinstance(outcome, HomogenizationResult)
     novel = not prediction.in_distribution[0]
@@ -76,13 +84,13 @@ def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool) -> 
     )
     third.metric(
         "Prediction against solver",
-        f"{100 * error:.1f} %" if known else "…",
+        f"{100 * error:.1f} %" if known and applies else "…" if asked and applies else "–",
         delta="median difference, C11 to C66",
         **PLAIN,
     )
     text = "done" if known else "failed" if outcome else "at work" if asked else "not asked"
     fourth.metric("Solver check", text, delta="finite elements", help=SOLVER_HELP, **PLAIN)
-    if novel:
+    if novel and applies:
         st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
 
 
