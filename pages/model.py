@@ -17,8 +17,6 @@ from vaereg import checkpoint as released
 from vaereg.embedding import Embedding
 from vaereg.records import comparable_baselines, comparable_runs, read_record
 
-CURVES = ("regression", "validation_mape", "divergence", "correlation", "style", "components_used")
-
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def read_metrics(path: Path, modified: float) -> dict[str, Any]:
@@ -57,7 +55,12 @@ def training(path: Path) -> None:
     """Curves of the training log."""
     log = read_log(path, path.stat().st_mtime)
     st.subheader("Training")
-    figure = log_figure(log, [name for name in CURVES if name in log])
+    st.caption(
+        "Terms of the loss before they are weighted, as means over some thirty steps; validation mape is the "
+        "encoder's error on C11, C22 and C33 of unseen volumes, components used the number of equal ones."
+    )
+    names = [name for name, values in log.items() if np.isfinite(values).any()]
+    figure = log_figure(log, [name for name in names if name not in ("step", "seconds")])
     st.plotly_chart(figure, key="log-figure", config=model_panels.PLAIN)
 
 

@@ -34,7 +34,7 @@ def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
     figure.add_vline(x=level, line={"color": TARGET, "width": 2})
     figure.update_layout(**LAYOUT, height=190, bargap=0)
     figure.update_xaxes(title="grey value [-]")
-    figure.update_yaxes(title="voxels", type="log", dtick=1, exponentformat="power")
+    figure.update_yaxes(title="voxels", type="log", dtick=1, exponentformat="power", tickfont={"size": 10})
     return figure
 
 

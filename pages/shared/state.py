@@ -301,5 +301,5 @@ def plain(text: str) -> str:
 def sentence(text: str) -> str:
     """A message of the library, which is a clause, as a sentence of the page."""
     text = text.strip().rstrip(".")
-    of_file = "." in text.partition(": ")[0]  # which begins with its name
+    of_file = re.search(r"\.[A-Za-z]\w{1,4}$", text.partition(": ")[0])  # which begins with its name
     return plain(text if of_file else text[:1].upper() + text[1:]) + "."
