@@ -218,6 +218,10 @@ def test_own_materials_scale_or_leave_it_to_the_solver(page: AppTest) -> None:
             break
         page.run()
     np.testing.assert_allclose(table(page)["Solver [GPa]"], np.diag(STIFFNESS))
+    summary = {one.label: one.value for one in page.metric}
+    assert summary["Solver check"] == "done" and summary["Prediction against solver"] == "–"
+    names = [trace["name"] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]]  # type: ignore
+    assert names == ["Reuss to Voigt bound", "solver"]
 
 
 def test_a_cell_that_is_not_periodic_is_noticed(page: AppTest) -> None:
@@ -272,6 +276,49 @@ def test_another_shape_of_a_raw_file_is_another_volume(page: AppTest) -> None:
     kind.set_value(">u2").run()
     assert not page.exception and not page.error
     assert gallery(page)["set"] != first
+
+
+def test_blocks_are_spread_over_the_volume(page: AppTest) -> None:
+    grid = np.tile(cell(), (5, 5, 5))
+    grid[:16, :16, :16] = 0
+    upload(page, ("large.npy", npy(np.pad(grid, ((0, 8), (0, 0), (0, 0))))))
+    next(one for one in page.radio if one.label == "Show").set_value("blocks").run()
+    next(one for one in page.selectbox if one.label == "Voxels per edge").set_value(16).run()
+    assert not page.exception
+    (blocks,) = [one.value for one in page.dataframe if "First voxel" in one.value.columns]
+    assert len(blocks) == 64
+    assert {first.split(",")[0] for first in blocks["First voxel"]} == {"(0", "(16", "(32", "(48", "(64"}
+    (caption,) = [one.value for one in page.caption if "Left out" in one.value]
+    assert "60 blocks between those taken, 1 blocks of one phase, 9 % of the voxels" in caption
+
+
+def test_a_stiffness_without_engineering_constants_is_said_so(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(stiffness: np.ndarray) -> None:
+        raise ValueError("expected a positive definite stiffness")
+
+    monkeypatch.setattr("pages.shared.volume_panels.engineering_constants", refuse)
+    for _ in range(100):
+        page.run()
+        if page.warning:
+            break
+    assert not page.exception
+    assert "no engineering constants" in page.warning[0].value
+
+
+def test_labels_and_grey_values_are_told_apart_without_a_question(page: AppTest) -> None:
+    labels, grey = np.arange(4096).reshape(16, 16, 16) % 5, np.arange(4096.0).reshape(16, 16, 16)
+    upload(page, ("labels.npy", npy(labels)), ("grey.npy", npy(grey)), ("shown.npy", npy(cell())))
+    (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+    notes = files["Note"].tolist()
+    assert notes[0] == "the label 4 is stiff" and "(Otsu)" in notes[1]
+    np.testing.assert_allclose(files["Volume fraction [-]"][:2], [0.2, 0.5], atol=2e-3)
+
+
+def test_messages_begin_with_a_capital_or_the_name_of_a_file() -> None:
+    assert state.sentence("no volume of 98.9 GPa: the nearest") == r"No volume of 98\.9 GPa\: the nearest."
+    assert state.sentence("scan_1.npy: empty") == r"scan\_1\.npy\: empty."
 
 
 def test_what_was_read_of_a_file_goes_with_it(page: AppTest) -> None:
