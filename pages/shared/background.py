@@ -37,7 +37,7 @@ from pages.shared.tasks import (
     Task,
     Work,
     begin_work,
-    precision,
+    solver_settings,
     volume_name,
 )
 from vaereg.elasticity import TwoPhase
@@ -64,8 +64,6 @@ FORGET_SESSION = 20.0
 """A session that has not asked for so long is taken as gone [s]."""
 ABANDON_SESSION = 900.0
 """Tasks of a session that has not asked for so long are given up where others need the room [s]."""
-MAX_ITERATIONS = 300
-"""Of one solve: at a contrast that needs more, a large volume would keep others waiting for minutes."""
 KEEP_RESULTS = 4096
 KEEP_TASKS = 512
 """Finished tasks that are remembered."""
@@ -274,7 +272,7 @@ class SolverQueue:
             work.begun = True
             return future
         volume, materials = next(one.jobs[name] for one in self._sessions.values() if name in one.jobs)
-        return executor.submit(homogenize, volume, materials, max_iter=MAX_ITERATIONS, **precision(materials))
+        return executor.submit(homogenize, volume, materials, **solver_settings(materials))
 
     def _finish(self, name: str, executor: Executor, future: Future[Any]) -> None:
         with self._lock:

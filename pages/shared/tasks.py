@@ -23,7 +23,7 @@ __all__ = [
     "Task",
     "Work",
     "begin_work",
-    "precision",
+    "solver_settings",
     "volume_name",
 ]
 
@@ -32,6 +32,8 @@ RTOL = 1e-3
 about its square."""
 MOST_CONTRAST = 1000.0
 """Ratio of Young's moduli up to which that is enough: soft cells are far below the bound."""
+MAX_ITERATIONS = 300
+"""Of one solve: at a contrast that needs more, a large volume would keep others waiting for minutes."""
 
 TASK_NAMES = ("mesh ", "refine ")
 """How names of tasks begin; those of volumes begin with a hash."""
@@ -125,12 +127,13 @@ def volume_name(volume: NDArray[np.uint8], materials: TwoPhase | None) -> str:
     return f"{volume_hash(volume)} {materials or TwoPhase()}"
 
 
-def precision(materials: TwoPhase | None) -> dict[str, Any]:
-    """Residual and floating point numbers that the solver is to use for a pair of phases."""
+def solver_settings(materials: TwoPhase | None) -> dict[str, Any]:
+    """Residual, floating point numbers and iterations that the solver is to use for a pair of phases."""
     contrast = (materials or TwoPhase()).contrast
     coarse = 1.0 / MOST_CONTRAST <= contrast <= MOST_CONTRAST
-    return {"rtol": RTOL, "dtype": np.float32} if coarse else {"rtol": 1e-6, "dtype": np.float64}
+    accuracy = {"rtol": RTOL, "dtype": np.float32} if coarse else {"rtol": 1e-6, "dtype": np.float64}
+    return {"max_iter": MAX_ITERATIONS} | accuracy
 
 
 def _check_mesh(task: MeshTask) -> MeshCheck:
-    return mesh_check(task.volume, task.materials, **precision(task.materials))
+    return mesh_check(task.volume, task.materials, **solver_settings(task.materials))
