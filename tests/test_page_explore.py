@@ -81,6 +81,20 @@ def test_a_chosen_sample_stands_before_its_neighbours(page: AppTest, tiny_embedd
     np.testing.assert_allclose(table.value["Solver [GPa]"], tiny_embedding.properties[5], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("box", "told"), [([{"xref": "x"}], 1), ([], 0)])
+def test_a_box_around_nothing_is_said_so(
+    box: list[dict[str, str]], told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not so a selection that the user has taken back."""
+    toasts: list[str] = []
+    selection = {"points": [], "box": box, "lasso": []}
+    monkeypatch.setattr(st, "session_state", {state.LATENT_MAP: {"selection": selection}})
+    monkeypatch.setattr(st, "toast", toasts.append)
+    map_state.note_selection()
+    assert map_state.choice() == ()
+    assert len(toasts) == told
+
+
 def test_a_selection_shows_its_volumes_in_parts(page: AppTest) -> None:
     choose(page, *map(sample_key, range(20)))
     assert not page.exception

@@ -54,11 +54,13 @@ def former_choice() -> tuple[str, ...]:
 def note_selection() -> None:
     """Take over what the user has just chosen in the figure."""
     one = _explored()
-    points: list[dict[str, Any]] = st.session_state[state.LATENT_MAP]["selection"]["points"]
-    named = [point["customdata"] for point in points if point.get("customdata") is not None]
+    selection: dict[str, Any] = st.session_state[state.LATENT_MAP]["selection"]
+    named = [point["customdata"] for point in selection["points"] if point.get("customdata") is not None]
     keys = tuple(dict.fromkeys(map(_key, named)))
     if len(keys) > 1:  # a lasso takes the points of overlays too; they are not part of the map
         keys = tuple(key for key in keys if sample_number(key) is not None)
+    if not keys and (selection.get("box") or selection.get("lasso")):
+        st.toast("There is nothing in this selection. A double click on the map shows all again.")
     one.chosen, one.former = keys, ()
     st.session_state[state.MAP_PART] = 1
 
