@@ -156,7 +156,8 @@ def decoder(found: Mapping[str, Any]) -> None:
     st.write(
         "Distance of a volume from one that was decoded from it, over its distance from another real one of "
         "the same parameters: at 1 the decoder is as good as the data. Root mean square differences of the "
-        "two-point correlation and of the lineal path of both phases, relative ones of the specific surface."
+        "two-point correlation and of the lineal path of both phases, relative ones of the specific surface. "
+        "A family whose parameters leave nothing open, as of layers, has no such ratio."
     )
     st.plotly_chart(fidelity_figure(found), key="fidelity-figure", config=PLAIN)
     widgets.show_table(model_tables.decoder_table(found), key="decoder-table", missing="–", digits=3)
