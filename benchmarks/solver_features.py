@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from record import PRECISIONS, gaussian_cell, seconds, write_record
 from scipy.ndimage import gaussian_filter
 
-from vaereg import homogenization, kernels
+from vaereg import kernels
+from vaereg.cell import Cell
 from vaereg.elasticity import unpack_symmetric
-from vaereg.homogenization import homogenize
+from vaereg.homogenization import HomogenizationResult, homogenize
 from vaereg.mesh import mesh_check
 
 SIZE = 32
@@ -40,9 +41,7 @@ def sensitivities() -> list[dict[str, object]]:
     rows = []
     for name, (dtype, rtol) in PRECISIONS.items():
 
-        def solve(
-            with_them: bool, dtype: type = dtype, rtol: float = rtol
-        ) -> homogenization.HomogenizationResult:
+        def solve(with_them: bool, dtype: type = dtype, rtol: float = rtol) -> HomogenizationResult:
             return homogenize(cell, rtol=rtol, dtype=dtype, sensitivities=with_them)
 
         time = in_turn({"without_s": lambda: solve(False), "with_s": lambda: solve(True)})
@@ -98,7 +97,7 @@ def warm_starts() -> list[dict[str, object]]:
     return rows
 
 
-def torch_fft(self: homogenization._Cell, residual: NDArray) -> NDArray:
+def torch_fft(self: Cell, residual: NDArray) -> NDArray:
     """The preconditioner with torch's FFT (MKL)."""
     single = torch.from_numpy(residual.astype(np.float32, copy=False)).view(torch.complex64)
     modes = torch.fft.fftn(single, dim=(1, 2, 3))
@@ -109,17 +108,17 @@ def torch_fft(self: homogenization._Cell, residual: NDArray) -> NDArray:
 def fourier_transforms() -> list[dict[str, object]]:
     """Whole solves with SciPy's and with torch's FFT."""
     cell = gaussian_cell(SIZE)
-    scipy_fft = homogenization._Cell.precondition
+    scipy_fft = Cell.precondition
     rows = []
     for name, (dtype, rtol) in PRECISIONS.items():
 
         def solve(fft: Callable, dtype: type = dtype, rtol: float = rtol) -> None:
-            homogenization._Cell.precondition = fft
+            Cell.precondition = fft
             homogenize(cell, rtol=rtol, dtype=dtype)
 
         time = in_turn({"scipy_s": lambda: solve(scipy_fft), "torch_s": lambda: solve(torch_fft)})
         rows.append({"precision": name, **time, "ratio": time["scipy_s"] / time["torch_s"]})
-    homogenization._Cell.precondition = scipy_fft
+    Cell.precondition = scipy_fft
     return rows
 
 

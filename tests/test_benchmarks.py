@@ -8,6 +8,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
+def test_benchmarks_fit_the_package() -> None:
+    """What they import and name at import is there; none of them is run."""
+    code = (
+        "import runpy, sys; from pathlib import Path; sys.path.insert(0, 'benchmarks'); "
+        "[runpy.run_path(str(path)) for path in sorted(Path('benchmarks').glob('*.py'))]"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert found.returncode == 0, found.stderr
+
+
 def test_solver_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:
     target = tmp_path / "solver.md"
     command = [sys.executable, str(ROOT / "benchmarks" / "solver_report.py"), "--out", str(target)]
