@@ -68,7 +68,7 @@ def _progress(
             yield None
         return
     place = st.empty()
-    with place.container(horizontal=True, vertical_alignment="bottom"):
+    with place.container(key=f"progress-{what}", horizontal=True, vertical_alignment="bottom"):
         bar = st.progress(0.0, "Designing …")
         st.button("Cancel", key=f"cancel-{what}", on_click=on_cancel)
 
