@@ -64,10 +64,9 @@ if stale:
 fitting = None if stale else designs
 with notices:
     design_panels.make_relatives(checkpoint, designs)
-relatives = designing.relatives(designs)
-if relatives is not None:
-    designs = relatives.designs
-    with notices:
+    relatives = designing.relatives(designs)
+    if relatives is not None:
+        designs = relatives.designs
         design_panels.relatives_bar(relatives)
 pending = design_panels.is_pending(checkpoint, designs)
 st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(

@@ -145,7 +145,7 @@ def lying() -> bytes:
         pytest.param(changed(inputs=[1]), "inputs", id="inputs"),
         pytest.param(changed({"volume-01.npy": npy(np.array([{}], dtype=object))}), "pickled", id="objects"),
         pytest.param(changed({"volume-01.npy": npy(np.full((8, 8, 8), 3))}), "0 and 1", id="labels"),
-        pytest.param(changed({"volume-01.npy": npy(np.zeros((8, 8)))}), "X, Y, Z", id="flat"),
+        pytest.param(changed({"volume-01.npy": npy(np.zeros((8, 8)))}), "shape", id="flat"),
         pytest.param(changed({"volume-01.npy": npy(np.eye(4)[..., None])}), "at least 8 voxels", id="small"),
         pytest.param(changed({"volume-01.npy": bytes(40 * 2**20)}), "at most", id="zip bomb"),
         pytest.param(lying(), "damaged", id="zip bomb that lies"),

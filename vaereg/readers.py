@@ -321,8 +321,6 @@ def _check_start(stream: BinaryIO, suffix: str, name: str) -> None:
             ".npy": "a NumPy file (.npy)",
             ".npz": "a NumPy archive (.npz)",
             ".vti": "VTK image data (.vti)",
-        }
-        titles |= {
             ".h5": "an HDF5 file (.h5)",
             ".hdf5": "an HDF5 file (.hdf5)",
             ".mat": "a MATLAB file (.mat)",

@@ -210,7 +210,8 @@ def _read_item(archive: zipfile.ZipFile, record: object, name: str) -> Shortlist
     volume = read_npy(content, name=f"{name}, {member[:MAX_NAME]}")
     if volume.ndim != 3 or min(volume.shape) < MIN_EDGE:
         raise ValueError(
-            f"{name}: expected volumes (X, Y, Z) of at least {MIN_EDGE} voxels per edge, got {volume.shape}"
+            f"{name}: expected volumes of shape (X, Y, Z), of at least {MIN_EDGE} voxels per edge, "
+            f"got {volume.shape}"
         )
     targets = _checked(entry.get("targets", {}), dict, name, "targets by name")
     size = len(PROPERTIES)

@@ -77,8 +77,8 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
         names = [file.name for file in files]
         chosen = st.selectbox("File that is shown", range(len(files)), len(files) - 1, names.__getitem__)
     file = files[chosen]
-    if st.session_state.get(state.UPLOAD_READ, {}).get("file") != file.file_id:
-        st.session_state[state.UPLOAD_READ] = {"file": file.file_id}  # what was read of others is let go
+    if st.session_state.get(state.UPLOAD_READ, ("",))[0] != file.file_id:
+        st.session_state[state.UPLOAD_READ] = (file.file_id, {})  # what was read of others is let go
     try:
         _show(file)
     except (ValueError, MemoryError) as error:
@@ -102,12 +102,12 @@ def automatic_volume(file: UploadedFile) -> tuple[NDArray[np.uint8], str]:
     note = "as it is"
     if array.ndim == 4 and len(array):
         array, note = array[0], f"volume 1 of {len(array)}"
-    found = labels(array) if array.size else None
-    if found is not None and not set(found.tolist()) <= {0, 1}:
-        array, note = (array == found.max()).astype(np.uint8), f"the label {found.max():g} is stiff"
-    elif not np.isin(array, (0, 1)).all():
+    found = labels(array)
+    if found is None:
         level = otsu_threshold(array)
         array, note = (array > level).astype(np.uint8), f"values above {level:g} are stiff (Otsu)"
+    elif not set(found.tolist()) <= {0, 1}:
+        array, note = (array == found.max()).astype(np.uint8), f"the label {found.max():g} is stiff"
     return _checked(array, file.name), note
 
 
@@ -276,11 +276,10 @@ def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
 
 def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
     """What was made of the file that is shown; what could not be made is not tried again."""
-    known = st.session_state[state.UPLOAD_READ]
+    _, known = st.session_state[state.UPLOAD_READ]
     if key not in known:
-        if len(known) > _READ:
-            for old in list(known)[1:]:  # not which file it is
-                del known[old]
+        if len(known) >= _READ:
+            known.clear()
         try:
             with st.spinner("Reading …"):
                 known[key] = make()
