@@ -24,7 +24,8 @@ if not items:
         st.page_link("pages/predict.py", label="Predict a volume of your own")
     st.stop()
 
-compared = compare(items, compare_panels.measured)
+with st.container():  # its spinner comes and goes: what follows is not built anew
+    compared = compare(items, compare_panels.measured)
 st.title(f"Compare {len(items)} designs" if len(items) > 1 else "One design: put more aside to compare")
 solving = compare_panels.is_solving(checkpoint, items)
 st.fragment(compare_panels.show_summary, run_every=POLL if solving else None)(checkpoint, compared, solving)

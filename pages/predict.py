@@ -38,16 +38,19 @@ def show_results(
     fraction = float(prediction.volume_fraction[0])
     lower, upper = np.diag(reuss_bound(fraction, own)), np.diag(voigt_bound(fraction, own))
     least, most = np.maximum(mean - half, lower), np.minimum(mean + half, upper)
+    # What comes and goes has one place: what follows stays the same to the browser, and is not built anew.
+    head = st.container()
     if scale is None:
-        st.warning(
+        head.warning(
             f"The prediction does not apply: the model knows a contrast of {model.contrast:g} and a Poisson "
             f"ratio of {model.nu_stiff:g}. The solver takes any materials."
         )
         mean = least = most = np.full(6, np.nan)
-    widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
-    if isinstance(outcome, Exception):
-        st.error(f"The solver gave up on this volume. {state.sentence(str(outcome))}")
-    volume_panels.periodicity_notice(shown.volume)
+    with head:
+        widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
+        if isinstance(outcome, Exception):
+            st.error(f"The solver gave up on this volume. {state.sentence(str(outcome))}")
+        volume_panels.periodicity_notice(shown.volume)
     volume_panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
@@ -91,8 +94,9 @@ with st.sidebar:
 
 shown = state.shown_volume()
 st.title(f"Stiffness of {state.plain(shown.name)}")
-if problem:
-    st.error(f"{state.plain(problem)}. The former volume is still shown.")
+with st.container():
+    if problem:
+        st.error(f"{state.plain(problem)}. The former volume is still shown.")
 st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.hash[:10]}`")
 
 try:
@@ -102,8 +106,9 @@ except ValueError as error:
     st.error(state.sentence(str(error)))
     st.stop()
 asked = shown.volume.size <= SMALL
+choice = st.container()
 if not asked:
-    asked = st.toggle(
+    asked = choice.toggle(
         "Run the solver on this volume",
         key=state.SOLVE_LARGE,
         help="It takes seconds for 64³ voxels, a minute for 128³. Switch it off to stop.",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from pages.shared import background
 from vaereg.homogenization import HomogenizationResult
@@ -45,3 +46,16 @@ def app(
     yield AppTest.from_file(str(APP), default_timeout=120)
     executor.shutdown()
     st.cache_resource.clear()
+
+
+def gallery_places(app: AppTest) -> list[tuple[int, ...]]:
+    """Where the page has its 3D views: the browser builds one that moves anew, and blank for a moment."""
+    return list(_places(app.main))
+
+
+def _places(block: Block) -> Iterator[tuple[int, ...]]:
+    for index, child in block.children.items():
+        if isinstance(child, Block):
+            yield from ((index, *place) for place in _places(child))
+        elif child.type == "bidi_component":
+            yield (index,)

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from dashboard import STIFFNESS
+from dashboard import STIFFNESS, gallery_places
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import state
@@ -205,13 +205,14 @@ def test_a_volume_is_put_aside(page: AppTest) -> None:
 
 
 def test_own_materials_scale_or_leave_it_to_the_solver(page: AppTest) -> None:
-    before = table(page)["Predicted [GPa]"].to_numpy()
+    before, places = table(page)["Predicted [GPa]"].to_numpy(), gallery_places(page)
     page.number_input(key="e-stiff").set_value(240.0)
     page.number_input(key="e-soft").set_value(4.8).run()
     np.testing.assert_allclose(table(page)["Predicted [GPa]"], 2 * before)
     page.number_input(key="e-soft").set_value(48.0).run()
     assert not page.exception
     assert "does not apply" in page.warning[0].value
+    assert gallery_places(page) == places
     assert table(page)["Predicted [GPa]"].isna().all()
     for _ in range(100):
         if table(page)["Solver [GPa]"].notna().all():
@@ -226,11 +227,10 @@ def test_own_materials_scale_or_leave_it_to_the_solver(page: AppTest) -> None:
 
 def test_a_cell_that_is_not_periodic_is_noticed(page: AppTest) -> None:
     assert not [one for one in page.info if "not periodic" in one.value]
-    ramp = np.zeros((16, 16, 16), np.uint8)
-    ramp[:8] = cell()[:8]
-    ramp[0], ramp[15] = 1, 0
+    places = gallery_places(page)
     upload(page, ("cut.npy", npy(cell(32)[:16, :16, :16])))
     assert [one for one in page.info if "not periodic" in one.value]
+    assert gallery_places(page) == places
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_a_cell_that_is_not_periodic_is_noticed(page: AppTest) -> None:
 def test_a_bad_upload_keeps_the_former_volume(
     page: AppTest, name: str, content: bytes, complaint: str
 ) -> None:
-    former = gallery(page)["set"]
+    former, places = gallery(page)["set"], gallery_places(page)
     upload(page, (name, content))
     assert complaint in page.error[0].value.replace("\\", "")
-    assert gallery(page)["set"] == former
+    assert gallery(page)["set"] == former and gallery_places(page) == places
     assert "example 1" in title(page)
 
 

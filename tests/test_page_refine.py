@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+from dashboard import gallery_places
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
@@ -145,7 +146,7 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     assert app.number_input(state.REFINE_SOLVES).value == 3
     assert app.multiselect[0].value == [0]
     assert metric(app, "Refinement") == "finished"
-    former = galleries(app)[1]["set"]
+    former, places = galleries(app)[1]["set"], gallery_places(app)
     assert not any("another target" in caption.value for caption in app.caption)
 
     slider = app.slider(state.value_key("C11"))
@@ -154,7 +155,7 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     executor.finish()
     app.run()
     assert any("another target" in caption.value for caption in app.caption)
-    assert galleries(app)[1]["set"] == former
+    assert galleries(app)[1]["set"] == former and gallery_places(app) == places
     press(app, "Refine 3 designs")  # another one, which is shown at once; the former can be chosen
     assert app.selectbox(state.REFINE_RUN).value == 2
     app.selectbox(state.REFINE_RUN).set_value(1).run()

@@ -147,8 +147,9 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
         ):
             _cancel(run)
             st.rerun()
+    whose = st.container()  # a place of its own: what follows is not built anew when the words come or go
     if designs is None or run.designs.targets != designs.targets:
-        st.caption(f"These belong to another target than the one above: {_target(run)}.")
+        whose.caption(f"These belong to another target than the one above: {_target(run)}.")
     _summary(run)
     # A chart with a key of its own would be built anew whenever a curve grows.
     with st.container(key="convergence"):

@@ -108,9 +108,12 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
     columns = PROPERTIES[:3]
     properties = (1.0 if scale is None else scale) * embedding.properties
     with right:
+        note = st.container()
         if scale is None:
             pair = checkpoint.model.materials
-            st.caption(f"For Young's moduli of {pair.e_stiff:g} and {pair.e_soft:g} GPa, those of the model.")
+            note.caption(
+                f"For Young's moduli of {pair.e_stiff:g} and {pair.e_soft:g} GPa, those of the model."
+            )
         volume_gallery(
             "nearest-view",
             [embedding.volume(int(index)) for index in nearest],
