@@ -337,8 +337,10 @@ class Gallery {
         head.style.setProperty("--tint", row.color);
         make("span", "dot", head);
         make("span", "title", head).textContent = row.title;
-        const bar = make("span", "bar", head);
-        make("span", "fill", bar).style.width = `${100 * clamp(row.weight, 0, 1)}%`;
+        if (row.weight !== null) {
+          const bar = make("span", "bar", head);
+          make("span", "fill", bar).style.width = `${100 * clamp(row.weight, 0, 1)}%`;
+        }
         make("span", "note", head).textContent = row.note;
         if (row.character) make("span", "character", head).textContent = row.character;
       }

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import design_panels, designing, refine_panels, state, widgets
-from pages.shared.targets import sampling_inputs, set_nearest, target_inputs
+from pages.shared.targets import lasting_inputs, sampling_inputs, set_nearest, target_inputs
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs
 
@@ -17,7 +17,7 @@ def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
 
 
 checkpoint = state.start_page("pages/design.py")
-with st.sidebar:
+with st.sidebar, lasting_inputs(checkpoint):
     targets = target_inputs(checkpoint)
     plane = st.container()
     sampling = sampling_inputs(checkpoint)

@@ -105,6 +105,7 @@ try:
 except ValueError as error:
     st.error(state.sentence(str(error)))
     st.stop()
+volume_panels.note_file(shown, prediction)
 asked = shown.volume.size <= SMALL
 choice = st.container()
 if not asked:

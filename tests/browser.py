@@ -112,7 +112,7 @@ def drawn(page: Page, *, other_than: str | None = None) -> str:
     still be there.
     """
     settled(page)
-    gallery = page.locator(".gallery").first
+    gallery = page.locator(".gallery:visible").first
     gallery.scroll_into_view_if_needed()  # only what is seen is drawn
     expect(gallery).to_have_attribute("data-drawn", re.compile(f"^(?!{other_than}$)."))
     expect(gallery).to_have_attribute("data-state", "refined")

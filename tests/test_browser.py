@@ -102,7 +102,13 @@ def test_a_visit(page: Page, server: str, tmp_path: Path) -> None:
     expect(page.locator("h1")).to_contain_text("rods.npy")
     assert drawn(page) == uploaded
 
-    # Back: the target is as it was left.
+    # Back, by the browser and by the menu: the target is as it was left.
+    page.go_back()
+    expect(page.locator("h1")).to_contain_text("Designs for")
+    assert drawn(page) == second
+    expect(page).to_have_url(re.compile(r"C11="))
+    page.get_by_role("link", name="Predict").click()
+    expect(page.locator("h1")).to_contain_text("Stiffness of")
     page.get_by_role("link", name="Design").click()
     expect(page.locator("h1")).to_contain_text("Designs for")
     assert drawn(page) == second

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -286,21 +287,28 @@ def test_progress_states_rate_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rate counts what this run did, not what it found done."""
-    times = iter([100.0, 110.0])
+    times = iter([100.0, 109.9, 110.0, 110.1])
     monkeypatch.setattr(commands.time, "monotonic", lambda: next(times))
     report = commands.progress("generate", "volumes")
-    report(40, 200)
-    report(60, 200)
-    assert capsys.readouterr().err == (
-        "generate: 40/200 volumes\ngenerate: 60/200 volumes, 2.0/s, 1.2 min left\n"
-    )
+    for done in (40, 59, 60, 200):
+        report(done, 200)
+    assert capsys.readouterr().err.splitlines() == [
+        "generate: 40/200 volumes",
+        "generate: 59/200 volumes, 1.9/s, 1.2 min left",
+        "generate: 200/200 volumes, 15.8/s, 0.0 min left",
+    ]
 
 
 def test_predict_writes_the_agreed_file(
-    cells: Path, tmp_path: Path, tiny_checkpoint_path: Path, tiny_checkpoint: Checkpoint
+    cells: Path,
+    tmp_path: Path,
+    tiny_checkpoint_path: Path,
+    tiny_checkpoint: Checkpoint,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "r.json"
     assert main(["predict", str(cells), "--out", str(out), "--checkpoint", str(tiny_checkpoint_path)]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith("predict: 3/3 volumes")
     content = json.loads(out.read_text(encoding="utf-8"))
     assert set(content) == {"units", "results"}
     assert content["units"] == "GPa"
@@ -345,7 +353,10 @@ def make_designs(out: Path, checkpoint: Path, *flags: object) -> h5py.File:
 
 
 def test_design_writes_the_agreed_file(
-    tmp_path: Path, tiny_checkpoint_path: Path, tiny_checkpoint: Checkpoint
+    tmp_path: Path,
+    tiny_checkpoint_path: Path,
+    tiny_checkpoint: Checkpoint,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     expected = design(tiny_checkpoint, {"C11": 45.0, "C33": (25.0, 35.0)}, 5, 16, seed=7)
     with make_designs(tmp_path / "d.h5", tiny_checkpoint_path, "--count", 5, "--seed", 7) as file:
@@ -372,6 +383,7 @@ def test_design_writes_the_agreed_file(
         assert (file.attrs["seed"], file.attrs["checkpoint"]) == (7, tiny_checkpoint.hash)
         assert (file.attrs["units"], file.attrs["format_version"]) == ("GPa", 1)
     assert read_designs(tmp_path / "d.h5").target == {"C11": 45.0, "C33": (25.0, 35.0)}
+    assert re.search(r"^design: (\d+)/\1 candidates", capsys.readouterr().err, re.MULTILINE)
 
 
 def test_designs_can_be_made_again(tmp_path: Path, tiny_checkpoint_path: Path) -> None:

@@ -95,6 +95,23 @@ def test_bad_input_is_one_line_and_code_2(
     assert not (tmp_path / "r.json").exists()
 
 
+def test_designs_with_other_arrays_are_volumes_too(designs: Path, tmp_path: Path) -> None:
+    assert main(["homogenize", str(designs), "--out", str(tmp_path / "r.json")]) == 0
+    assert len(json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["results"]) == 2
+
+
+def test_what_is_read_is_not_written_over(
+    designs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = designs.read_bytes()
+    (tmp_path / "link.h5").symlink_to(designs)
+    for out in (designs, tmp_path / "link.h5"):
+        for command in (["homogenize"], ["export", "--index", "0", "--format", "npy"]):
+            assert main([*command, str(designs), "--out", str(out)]) == 2
+            assert "expected another file to write" in capsys.readouterr().err
+    assert designs.read_bytes() == before
+
+
 def test_every_format_is_exported(designs: Path, tmp_path: Path) -> None:
     for format in FORMATS:
         out = tmp_path / f"one-{format}{FORMATS[format].suffix}"

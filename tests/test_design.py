@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_choosing_pays(
 
     By the regressor that chooses: the last word of the physics-guided one is left out.
     """
-    monkeypatch.setattr(module, "_GUIDED_EDGE", 0)
+    monkeypatch.setattr(module, "predict", partial(predict, guided=False))
 
     def mean_error() -> float:
         return float(
@@ -230,7 +231,7 @@ def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> No
     told: list[tuple[int, int]] = []
     again = more_like(tiny_checkpoint, designs, 5, 3, seed=1, on_progress=lambda *each: told.append(each))
     assert again.mean.tobytes() == found.mean.tobytes()
-    assert told[-1] == (6, 6)
+    assert told[-1] == (9, 9)
 
 
 @pytest.mark.parametrize(
@@ -253,10 +254,7 @@ def test_relatives_that_cannot_be_had(
         more_like(tiny_checkpoint, replace(designs, **change), **{"index": 0, "count": 2, **arguments})  # type: ignore[arg-type]
 
 
-def test_large_cells_are_judged_by_the_encoder(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_GUIDED_EDGE", 15)
-    found = design(tiny_checkpoint, TARGETS, 2, 16)
-    expected = predict(tiny_checkpoint, found.microstructures, guided=False)
-    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-4)
+def test_large_cells_are_ranked_as_predict_sees_them(tiny_checkpoint: Checkpoint) -> None:
+    found = design(tiny_checkpoint, TARGETS, 4, 48, component=0)
+    np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
+    assert (np.diff(found.error) >= 0.0).all()

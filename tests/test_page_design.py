@@ -198,6 +198,7 @@ def test_a_number_of_a_link_that_cannot_be_set_becomes_the_nearest(
     assert not app.exception
     assert app.slider(state.value_key("C11")).value == pytest.approx(high, abs=0.06)
     assert "C11 of the link is out of range" in app.toast[0].value
+    assert float(app.query_params["C11"]) == app.slider(state.value_key("C11")).value
 
 
 def test_link_restores_target_component_and_count(

@@ -340,7 +340,7 @@ def test_a_hostile_name_is_shown_as_text(page: AppTest) -> None:
 def test_figures() -> None:
     counts, edges = histogram(np.arange(100.0))
     assert "grey value" in str(grey_figure(counts, edges, 50.0).to_plotly_json()["layout"]["xaxis"])
-    isotropic = young_figure({"a": isotropic_stiffness(10.0, 0.3)}).data[0]
+    isotropic = young_figure(isotropic_stiffness(10.0, 0.3)).data[0]
     np.testing.assert_allclose(np.asarray(isotropic["surfacecolor"]), 10.0)
     place = place_figure(np.zeros((5, 2)), np.ones(2), np.array([1, 2]))
     assert [trace["name"] for trace in place.to_plotly_json()["data"]][-1] == "this volume"

@@ -338,6 +338,7 @@ HOSTILE_DESIGNS = {
     "unknown target": (set_attribute("target", '{"E": 3}'), "one value or range each .*E: 3"),
     "no range": (set_attribute("target", '{"C11": [1, 2, 3]}'), r"C11: \[1, 2, 3\]"),
     "no number": (set_attribute("target", '{"C11": "x"}'), "C11: x"),
+    "other units": (set_attribute("units", "MPa"), "in GPa .*'MPa'"),
 }
 
 
@@ -393,6 +394,14 @@ def test_a_failed_write_leaves_the_former_file_alone(tmp_path: Path) -> None:
         replace_file(path, fail)
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("former")
+    link = tmp_path / "link"
+    link.symlink_to("real")
+    replace_file(link, lambda temporary: temporary.write_text("new"))
+    assert link.is_symlink() and (tmp_path / "real").read_text() == "new"
 
 
 def test_a_lock_is_held_once(tmp_path: Path) -> None:

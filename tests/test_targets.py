@@ -59,7 +59,7 @@ def test_targets_outside_the_training_set(tiny_checkpoint: Checkpoint) -> None:
     assert "reachable: C22" not in str(error)
     assert error.nearest["C11"] <= high
     assert error.distance >= np.log(200.0 / high) - 1e-9
-    assert f"{np.expm1(error.distance):.0%} off" in str(error)
+    assert f"{100 * np.expm1(error.distance):.0f} % off" in str(error)
     check_reachable(tiny_checkpoint, {"C11": high})
     check_reachable(tiny_checkpoint, {"C11": (0.5 * low, 1.1 * low)})
 

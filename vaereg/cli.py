@@ -21,7 +21,7 @@ __all__ = ["main"]
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 _VOLUMES_HELP = (
     "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z), cubic: .npy, .npz, .h5, .hdf5, "
-    ".tif, .tiff, .vti, .mat or .raw"
+    ".tif, .tiff, .vti, .mat or .raw, at most 512³ voxels in all"
 )
 _EXPORTS = ("npy", "vti", "stl", "tif", "h5", "abaqus", "fans", "damask", "csv", "json", "zip")
 
@@ -120,8 +120,8 @@ def _add_design(parsers: _Commands) -> None:
         metavar="NAME=VALUE",
         help="property and its value or range in GPa, as C11=60 or C22=30:40; may be repeated",
     )
-    parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs")
-    parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge, a multiple of 8")
+    parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs, at most 256")
+    parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge: 16, 24, … 128")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="the same seed gives the same designs"
     )

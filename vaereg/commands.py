@@ -47,7 +47,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     materials = TwoPhase(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
     )
-    check_output(arguments.out)
+    check_output(arguments.out, arguments.volumes)
     volumes = _read_volumes(arguments)
     report = progress("homogenize", "volumes")
     results: list[dict[str, object]] = []
@@ -79,9 +79,9 @@ def run_predict(arguments: argparse.Namespace) -> None:
     from vaereg.files import check_output
     from vaereg.prediction import predict
 
-    check_output(arguments.out)
+    check_output(arguments.out, arguments.volumes)
     volumes = _read_volumes(arguments, both_phases=True)
-    prediction = predict(_load_checkpoint(arguments), volumes)
+    prediction = predict(_load_checkpoint(arguments), volumes, on_progress=progress("predict", "volumes"))
     results = []
     for i in range(len(volumes)):
         results.append(
@@ -117,6 +117,7 @@ def run_design(arguments: argparse.Namespace) -> None:
         arguments.size,
         seed=arguments.seed,
         component=arguments.component,
+        on_progress=progress("design", "candidates"),
     )
     save_designs(arguments.out, designs)
 
@@ -131,7 +132,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
     from vaereg.storage import read_designs, write_designs
     from vaereg.targets import target_distance
 
-    check_output(arguments.out)
+    check_output(arguments.out, arguments.designs)
     stored = read_designs(arguments.designs)
     if min(stored.microstructures.shape[1:]) < MIN_EDGE:
         raise ValueError(
@@ -183,8 +184,8 @@ def run_refine(arguments: argparse.Namespace) -> None:
         least = min(result.error for result in missed)
         print(
             f"refine: {len(missed)} of {len(results)} designs are not there yet: "
-            f"more than {arguments.tolerance:.1%} off the target after up to {arguments.max_solves} solves, "
-            f"the nearest {least:.1%}",
+            f"more than {100 * arguments.tolerance:g} % off the target after up to {arguments.max_solves} "
+            f"solves, the nearest {100 * least:.2g} %",
             file=sys.stderr,
         )
 
@@ -254,7 +255,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     from vaereg.report import compact_json, model_card
     from vaereg.storage import read_dataset
 
-    check_output(arguments.out)
+    check_output(arguments.out, arguments.data)
     if arguments.card is not None:
         check_output(arguments.card)
         if arguments.split != "test":
@@ -293,7 +294,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     materials = TwoPhase(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
     )
-    check_output(arguments.out)
+    check_output(arguments.out, arguments.designs)
     designs = read_designs(arguments.designs)
     if arguments.index is not None and not 0 <= arguments.index < len(designs):
         raise ValueError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
@@ -390,13 +391,16 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def progress(command: str, unit: str) -> Callable[[int, int], None]:
-    """Report progress on stderr: what is done, the rate and the time left."""
+    """Report progress on stderr, at most twice a second: what is done, the rate and the time left."""
     start: tuple[int, float] | None = None
+    last = -1.0
 
     def report(done: int, total: int) -> None:
-        nonlocal start
+        nonlocal start, last
         now = time.monotonic()
-        start = start or (done, now)
+        if start and done < total and now - last < 0.5:
+            return
+        start, last = start or (done, now), now
         rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
         pace = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
         print(f"{command}: {done}/{total} {unit}{pace}", file=sys.stderr, flush=True)

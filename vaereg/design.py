@@ -56,8 +56,6 @@ _FRACTIONS = (0.02, 0.98)
 """Volume fractions that the decoder knows [-]."""
 _COLUMNS = ("microstructures", "component", "latent", "fraction", "mean", "std", "error")
 """What `Designs` holds for each design."""
-_GUIDED_EDGE = 40
-"""Largest cells that the physics-guided regressor ranks [voxel]; for larger ones it takes seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,8 +110,8 @@ def design(
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
         component: Take all designs from this component.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
-        on_progress: Called with the candidates that are decoded and with how many there will be at most; what
-            it raises ends it all.
+        on_progress: Called with the candidates that are decoded or ranked and with how many there will be at
+            most; what it raises ends it all.
 
     Raises:
         UnreachableTargetError: A target is outside what the training set reaches; it says what can be had.
@@ -136,7 +134,7 @@ def design(
     quota = _quota(count, checkpoint.components, component)
     z, components, weights = _draw_latents(checkpoint, wanted, quota, numbers, generator)
 
-    total = len(z) + _MORE_DRAWS * count
+    total = len(z) + (_MORE_DRAWS + 1) * count  # at last, each design is predicted once more
 
     def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
         chosen = z[torch.from_numpy(rows).to(z.device)]
@@ -155,7 +153,11 @@ def design(
         more = realise(again, len(z))
         found, drawn = _joined(found, more), np.concatenate([drawn, again])
     kept = _best(found, drawn, quota)
-    return _ranked(checkpoint, replace(_chosen(found, kept), weights=weights, seed=seed))
+    return _ranked(
+        checkpoint,
+        replace(_chosen(found, kept), weights=weights, seed=seed),
+        partial(report, total - count),
+    )
 
 
 def more_like(
@@ -175,8 +177,8 @@ def more_like(
         index: The design whose relatives are wanted.
         count: Number of new designs.
         seed: Of the noise.
-        on_progress: Called with the candidates that are decoded and with how many there will be; what it
-            raises ends it all.
+        on_progress: Called with the candidates that are decoded or ranked and with how many there will be;
+            what it raises ends it all.
 
     Raises:
         ValueError: An argument is out of range, or the designs are another checkpoint's.
@@ -192,13 +194,17 @@ def more_like(
     z = torch.from_numpy(designs.latent[[index]]).to(_device(checkpoint)).repeat(pool, 1)
     components = designs.component[[index]].repeat(pool)
 
-    def report(done: int) -> None:
+    def report(before: int, done: int) -> None:
         if on_progress:
-            on_progress(done, pool)
+            on_progress(before + done, pool + count)
 
-    found = _realise(checkpoint, z, components, designs.targets, designs.size, generator, report)
+    found = _realise(checkpoint, z, components, designs.targets, designs.size, generator, partial(report, 0))
     kept = np.argsort(found.error, kind="stable")[:count]
-    return _ranked(checkpoint, replace(_chosen(found, kept), weights=designs.weights, seed=seed))
+    return _ranked(
+        checkpoint,
+        replace(_chosen(found, kept), weights=designs.weights, seed=seed),
+        partial(report, pool),
+    )
 
 
 def with_volumes(
@@ -382,12 +388,16 @@ def _chosen(designs: Designs, rows: NDArray[np.intp]) -> Designs:
     return replace(designs, **{name: getattr(designs, name)[rows] for name in _COLUMNS})
 
 
-def _ranked(checkpoint: Checkpoint, designs: Designs) -> Designs:
-    """Small cells by the physics-guided regressor; each component's designs by their distance."""
-    if designs.size <= _GUIDED_EDGE:
-        better = predict(checkpoint, designs.microstructures)
-        error = target_distance(better.mean, designs.targets)
-        designs = replace(designs, mean=better.mean, std=better.std, error=error)
+def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], None]) -> Designs:
+    """Each component's designs by their distance as the physics-guided regressor sees it."""
+
+    def on_progress(done: int, count: int) -> None:
+        if done:
+            report(done)
+
+    better = predict(checkpoint, designs.microstructures, on_progress=on_progress)
+    error = target_distance(better.mean, designs.targets)
+    designs = replace(designs, mean=better.mean, std=better.std, error=error)
     return _chosen(designs, np.lexsort((designs.error, designs.component)))
 
 

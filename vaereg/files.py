@@ -42,23 +42,30 @@ _UMASK = os.umask(0o077)
 os.umask(_UMASK)
 
 
-def check_output(path: Path) -> Path:
+def check_output(path: Path, *sources: Path) -> Path:
     """Check that a file can be written at `path`, before a long computation rather than after it.
 
+    Args:
+        path: The file to create or replace.
+        sources: Files that must not be replaced, such as those that are read.
+
     Raises:
-        ValueError: The path is a folder or a device, or lies in no folder that can be written to.
+        ValueError: The path is a folder, a device or a source, or lies in no folder that can be written to.
     """
+    if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
+        raise ValueError(f"expected another file to write than the one that is read, got {path}")
     if path.is_dir():
         raise ValueError(f"expected a file to write, got the folder {path}")
     if path.exists() and not path.is_file():
         raise ValueError(f"expected a file to write, got the device {path}")
-    if not path.parent.is_dir():
+    folder = path.resolve().parent
+    if not folder.is_dir():
         raise ValueError(f"expected a file in an existing folder, got {path}")
     try:
-        tempfile.TemporaryFile(dir=path.parent).close()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ValueError(
-            f"expected a folder that can be written to, got {path.parent}: {error.strerror}"
+            f"expected a folder that can be written to, got {folder}: {error.strerror}"
         ) from error
     return path
 
@@ -67,10 +74,11 @@ def replace_file(path: Path, write: Callable[[Path], object], *, folder: Path | 
     """Write a file under a temporary name, then rename it into place: it is there as a whole or not at all.
 
     Args:
-        path: The file to create or replace.
+        path: The file to create or replace; where it is a link, what it leads to.
         write: Called with the temporary path.
         folder: Where the temporary file goes, on the same file system; that of `path` if left out.
     """
+    path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=folder or path.parent)
     os.close(handle)
     temporary = Path(name)

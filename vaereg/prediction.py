@@ -9,7 +9,7 @@ tiers disagree by more than the encoder's uncertainty allows: then the encoder d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,11 @@ class Prediction:
 
 
 def predict(
-    checkpoint: Checkpoint, volumes: ArrayLike | Sequence[ArrayLike], *, guided: bool = True
+    checkpoint: Checkpoint,
+    volumes: ArrayLike | Sequence[ArrayLike],
+    *,
+    guided: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Prediction:
     """Properties of two-phase volumes.
 
@@ -57,6 +61,8 @@ def predict(
         volumes: One volume (X, Y, Z), several (N, X, Y, Z), or a list of volumes of different sizes; values
             0 and 1, at least `MIN_EDGE` voxels per edge.
         guided: By the physics-guided regressor; with False by the encoder's alone.
+        on_progress: Called with the volumes of two phases that this regressor is through with, and their
+            number; what it raises ends it all.
 
     Raises:
         ValueError: A volume is not two-phase, not three-dimensional or too small.
@@ -82,7 +88,7 @@ def predict(
     two_phase = (fraction > 0.0) & (fraction < 1.0)
     std[~two_phase] = 0.0  # of one phase: the bounds coincide, the mean is exact
     if guided:
-        better, own_std = _guided(checkpoint, fields, fraction, mean, std, two_phase)
+        better, own_std = _guided(checkpoint, fields, fraction, mean, std, two_phase, on_progress)
         disagreement = tier_disagreement(mean[two_phase], std[two_phase], better)
         novelty[two_phase] = np.maximum(
             novelty[two_phase], disagreement / checkpoint.fitted.disagreement_limit
@@ -134,12 +140,14 @@ def _guided(
     mean: NDArray[np.float64],
     std: NDArray[np.float64],
     rows: NDArray[np.bool_],
+    on_progress: Callable[[int, int], None] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and std [GPa] of the volumes in `rows` by the physics-guided regressor, from the encoder's."""
     if not rows.any():
         return mean[rows], std[rows]
     fitted, materials = checkpoint.fitted, checkpoint.model.materials
-    bounds = upper_bounds([field for field, chosen in zip(fields, rows, strict=True) if chosen], materials)
+    chosen = [field for field, wanted in zip(fields, rows, strict=True) if wanted]
+    bounds = upper_bounds(chosen, materials, on_progress=on_progress)
     spread = std[rows] / mean[rows] / fitted.spread_factor
     better, own_spread = guide(fitted.guided, bounds, fraction[rows], mean[rows], spread, materials)
     return better, better * own_spread * fitted.guided_spread_factor

@@ -37,6 +37,7 @@ MAX_VOXELS = 2**27
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".tif", ".tiff", ".vti", ".mat", ".raw")
 """Kinds of files that are read."""
 
+_OWN_NAME = "microstructures"
 _MAX_FILE = 2**32
 _SHOWN = 200
 _PICKLE = b"\x80"
@@ -169,6 +170,8 @@ def list_arrays(
 def choose_array(arrays: Sequence[ArrayInfo], dataset: str | None, *, name: str) -> ArrayInfo:
     """The array of a file that is meant: the one that is named, or the only one that could be a volume.
 
+    Of this program's own files, which hold other arrays too, it is `microstructures`.
+
     Raises:
         ValueError: There is none, or more than one.
     """
@@ -181,6 +184,7 @@ def choose_array(arrays: Sequence[ArrayInfo], dataset: str | None, *, name: str)
     if len(arrays) == 1:
         return arrays[0]
     usable = [one for one in arrays if one.usable]
+    usable = [one for one in usable if one.name == _OWN_NAME] or usable
     if len(usable) == 1:
         return usable[0]
     if not usable:

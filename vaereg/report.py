@@ -342,7 +342,7 @@ _FORWARD = """\
 per property and over C11, C22, C33; 90 % interval: share of volumes inside the predicted one, over the
 properties.
 `predict` answers with the physics-guided regressor; `design` picks with the encoder's, and ranks what it
-shows, of cells of up to 40³ voxels, with the other."""
+shows with the other."""
 
 _COMPONENTS = """\
 {used} of {all} components are used; the entropy of their shares is that of {effective:.1f} equal ones. Names

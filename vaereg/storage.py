@@ -312,6 +312,8 @@ def read_designs(path: Path) -> DesignFile:
     predicted = stiffness = solves = None
     with open_hdf5(path) as file:
         _check_version(file)
+        if file.attrs.get("units", "GPa") != "GPa":
+            raise ValueError(f"expected stiffness in GPa in {path}, got units {read_text(file, 'units')!r}")
         volumes = read_array(file, "microstructures", shape=(None,) * 4, kind="bu", dtype=np.uint8)
         if volumes.size == 0 or math.prod(volumes.shape) > MAX_EDGE**3 or volumes.max() > 1:
             raise ValueError(

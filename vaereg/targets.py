@@ -100,8 +100,7 @@ def check_reachable(checkpoint: Checkpoint, wanted: Mapping[str, Target]) -> Non
     nearest = {name: float(reach.nearest[TARGETS.index(name)]) for name in wanted}
     asked, offer = (", ".join(_named(*item) for item in each.items()) for each in (wanted, nearest))
     message = (
-        f"no known microstructure comes near {asked}: the nearest has {offer}, "
-        f"{np.expm1(reach.distance):.0%} off"
+        f"no known microstructure comes near {asked}: the nearest has {offer}, {_percent(reach.distance)} off"
     )
     for name, value in wanted.items():
         low, high = known.ranges[TARGETS.index(name)]
@@ -182,6 +181,11 @@ def interval(value: Target) -> tuple[float, float]:
     """Lowest and highest value of a target; equal for a single value."""
     low, high = value if isinstance(value, tuple) else (value, value)
     return float(low), float(high)
+
+
+def _percent(distance: float) -> str:
+    """A distance between logarithms as text."""
+    return f"{100 * np.expm1(distance):.0f} %" if distance < np.log(11.0) else "more than 1000 %"
 
 
 def _named(name: str, value: Target) -> str:

@@ -156,10 +156,9 @@ def _show_chosen(one: Compared) -> None:
     item = one.item
     key = f"name-{item.hash}"
     st.subheader(f"Design {one.letter}")
+    st.session_state[key] = item.name
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Name", item.name, max_chars=80, key=key, on_change=_rename, args=(item.hash, key), width=360
-        )
+        st.text_input("Name", max_chars=80, key=key, on_change=_rename, args=(item.hash, key), width=360)
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(one.label, item.volume)
         if st.button("Open in Predict"):
@@ -177,7 +176,6 @@ def _show_chosen(one: Compared) -> None:
 
 def _rename(volume: str, key: str) -> None:
     state.rename_in_shortlist(volume, st.session_state[key])
-    st.session_state[key] = next(item.name for item in state.shortlist() if item.hash == volume)
     st.session_state[state.RENAMED] = True
 
 

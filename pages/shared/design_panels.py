@@ -179,7 +179,8 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
     chosen, _, outcomes = look(checkpoint, designs)
     mean, std, truth = designs.mean[chosen], designs.std[chosen], widgets.solved(outcomes)[chosen]
     st.subheader(f"Design #{chosen + 1}, component {designs.component[chosen] + 1}")
-    left, right = st.columns([6, 5], gap="medium")
+    with st.container(key="details-panes"):
+        left, right = st.columns([6, 5], gap="medium")
     with left:
         wanted = [widgets.value_text(designs.targets.get(name)) for name in PROPERTIES]
         table = {"Target [GPa]": wanted, "Predicted [GPa]": mean, "± std [GPa]": std, "Solver [GPa]": truth}
@@ -241,6 +242,10 @@ def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
         state.toggle_in_shortlist(design_view.design_item(designs, index, outcome))
 
 
+def _axis_name(name: str) -> str:
+    return "fraction" if name == state.FRACTION else name
+
+
 def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs: Designs | None) -> None:
     """Where the target lies among what is reachable, in the plane of two properties."""
     known = reachable(checkpoint, checkpoint.hash)
@@ -264,7 +269,7 @@ def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs:
             label,
             ["", *names],
             key=key,
-            format_func=lambda name, own=own: axis_title(name) if name else f"auto: {own}",
+            format_func=lambda name, own=own: axis_title(name) if name else f"{_axis_name(own)} (auto)",
             label_visibility="collapsed",
             help="Axis of the figure of what is reachable.",
             persist_state="session",

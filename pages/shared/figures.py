@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import PROPERTIES, directional_young
 from vaereg.targets import Target
 
-__all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure", "young_surface"]
+__all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure", "young_scene", "young_surface"]
 
 COMPONENT_COLORS = ("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c")
 """One per mixture component, readable on light and dark grounds."""
@@ -26,6 +26,14 @@ LAYOUT: dict[str, Any] = {
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     "hovermode": "closest",
 }
+
+
+def young_scene(most: float) -> dict[str, Any]:
+    """A scene that has room for directional surfaces of any shape, Young's moduli up to `most` [GPa]."""
+    camera = {"eye": {"x": 1.25, "y": 1.25, "z": 0.9}, "projection": {"type": "orthographic"}}
+    axis = {"showbackground": False, "zeroline": False, "range": [-1.05 * most, 1.05 * most], "nticks": 5}
+    axes = {f"{name}axis": {**axis, "title": {"text": f"{name} [GPa]"}} for name in "xyz"}
+    return {"aspectmode": "cube", "camera": camera} | axes
 
 
 def young_surface(stiffness: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import COMPONENT_COLORS, LAYOUT, young_surface
+from pages.shared.figures import COMPONENT_COLORS, LAYOUT, young_scene, young_surface
 from vaereg.elasticity import directional_young
 from vaereg.morphology import Statistics
 
@@ -23,7 +23,6 @@ __all__ = [
 _DASHES = ("solid", "dash", "dot")
 _ACROSS = 3
 """Surfaces beside each other."""
-_CAMERA = {"eye": {"x": 1.25, "y": 1.25, "z": 0.9}, "projection": {"type": "orthographic"}}
 
 
 def item_line(index: int) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
         {"label": "design", "values": places, "tickvals": places, "ticktext": list(letters)}
         | {"range": [-0.5, len(letters) - 0.5]},
         {"label": "source", "values": np.asarray(verified, dtype=float), "tickvals": [0, 1]}
-        | {"ticktext": ["predicted", "solver"], "range": [-0.2, 1.2]},
+        | {"ticktext": ["model", "solver"], "range": [-0.2, 1.2]},
     ]
     for label, values in axes.items():
         given = np.asarray(values, dtype=np.float64)
@@ -134,14 +133,7 @@ def surfaces_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
             row=1 + place // across,
             col=1 + place % across,
         )
-    axis = {"showbackground": False, "zeroline": False, "range": [-1.05 * most, 1.05 * most], "nticks": 5}
-    figure.update_scenes(
-        aspectmode="cube",
-        camera=_CAMERA,
-        xaxis={**axis, "title": {"text": "x [GPa]"}},
-        yaxis={**axis, "title": {"text": "y [GPa]"}},
-        zaxis={**axis, "title": {"text": "z [GPa]"}},
-    )
+    figure.update_scenes(young_scene(most))
     figure.update_layout(
         **_layout(),
         height=360 * down,

@@ -19,8 +19,8 @@ __all__ = ["CLASS_COLORS", "Overlay", "Shade", "class_style", "histogram_figure"
 CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#a3902a", "#8a929c")
 """Told apart by readers of any colour vision (after Okabe & Ito 2008), on light and dark grounds."""
 SHORTLIST_COLOR = "#e5484d"
-CLASS_SYMBOLS = ("circle", "diamond", "cross")
-"""One for every turn through the colours."""
+CLASS_SYMBOLS = ("circle", "triangle-up", "cross")
+"""One for every turn through the colours; diamonds and stars are for what lies over a map."""
 SEQUENTIAL = "Viridis"
 """Perceptually uniform, and monotonic in lightness."""
 COMPONENT = "component "
@@ -94,7 +94,7 @@ def map_figure(
             showlegend=shade.is_class,
         )
     for one in overlays:
-        figure.add_scatter(
+        figure.add_scattergl(  # as the points below, which would lie over anything else
             x=one.places[:, 0],
             y=one.places[:, 1],
             mode="markers",

@@ -1,12 +1,10 @@
 """Figures of one volume: grey values, surface, directional stiffness, the place among the training data."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET, young_surface
+from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET, young_scene, young_surface
 
 __all__ = ["grey_figure", "isosurface_figure", "place_figure", "young_figure"]
 
@@ -38,32 +36,22 @@ def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
     return figure
 
 
-def young_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
-    """Young's modulus E(n) along every direction n, one surface for each stiffness (6, 6) [GPa]."""
+def young_figure(stiffness: ArrayLike) -> go.Figure:
+    """Young's modulus E(n) along every direction n of a stiffness (6, 6) [GPa], as a surface."""
+    (x, y, z), young = young_surface(stiffness)
     figure = go.Figure()
-    for name, matrix in stiffness.items():
-        (x, y, z), young = young_surface(matrix)
-        figure.add_surface(
-            x=x,
-            y=y,
-            z=z,
-            surfacecolor=young,
-            name=name,
-            opacity=1.0 if len(stiffness) == 1 else 0.6,
-            colorscale="Viridis",
-            colorbar={"title": {"text": "E(n) [GPa]"}, "thickness": 12, "len": 0.7},
-            showscale=len(stiffness) == 1,
-            customdata=young,
-            hovertemplate=name + " E(n) = %{customdata:.1f} GPa<extra></extra>",
-        )
-    axis = {"showbackground": False, "zeroline": False}
-    figure.update_layout(**LAYOUT, height=420)
-    figure.update_scenes(
-        aspectmode="data",
-        xaxis={**axis, "title": {"text": "x [GPa]"}},
-        yaxis={**axis, "title": {"text": "y [GPa]"}},
-        zaxis={**axis, "title": {"text": "z [GPa]"}},
+    figure.add_surface(
+        x=x,
+        y=y,
+        z=z,
+        surfacecolor=young,
+        colorscale="Viridis",
+        colorbar={"title": {"text": "E(n) [GPa]"}, "thickness": 12, "len": 0.7},
+        customdata=young,
+        hovertemplate="E(n) = %{customdata:.1f} GPa<extra></extra>",
     )
+    figure.update_layout(**LAYOUT, height=420)
+    figure.update_scenes(young_scene(float(young.max())))
     return figure
 
 

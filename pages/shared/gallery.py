@@ -57,8 +57,8 @@ class Row:
     """Of the cut faces, as #rrggbb."""
     title: str = ""
     """Heading; without one the row has none."""
-    weight: float = 0.0
-    """Weight of the component, 0 to 1."""
+    weight: float | None = None
+    """Weight of the component, 0 to 1, drawn as a bar."""
     note: str = ""
     character: str = ""
     """What the volumes look like, in words."""

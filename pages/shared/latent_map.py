@@ -212,7 +212,7 @@ def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> N
     rank = [np.searchsorted(known[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
     table = {
         f"{place.source.capitalize()} [GPa]": place.properties,
-        "Higher than … of the map [%]": 100.0 * np.array(rank) / len(embedding),
+        "Percentile [%]": 100.0 * np.array(rank) / len(embedding),
     }
     widgets.show_table(widgets.property_table(table), key="map-properties", missing="–")
     with st.container(horizontal=True):
@@ -295,7 +295,7 @@ def _caption(embedding: Embedding, place: Place) -> Caption:
 
 def _row(places: Sequence[Place], begin: int, title: str, note: str = "") -> Row:
     panels = list(range(begin, begin + len(places)))
-    return Row(panels=panels, color=COMPONENT_COLORS[0], title=title, weight=1.0, note=note)
+    return Row(panels=panels, color=COMPONENT_COLORS[0], title=title, note=note)
 
 
 def _color(place: Place) -> str:

@@ -114,6 +114,7 @@ def forget(known: Container[str]) -> None:
         known: Keys of the designs and of the shortlist that are there now.
     """
     one = _explored()
+    one.redraw = one.redraw or state.has_arrived()  # the browser has forgotten what was chosen in the figure
     if not all(sample_number(key) is not None or key in known for key in one.chosen):
         one.chosen, one.redraw = (), True
 

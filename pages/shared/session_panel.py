@@ -34,10 +34,10 @@ def session_inputs(checkpoint: Checkpoint) -> None:
         args=(checkpoint,),
         help="It takes the place of the shortlist and of the inputs of the page Design.",
     )
-    kind, text = st.session_state.get(state.SESSION_MESSAGE, ("", ""))
+    kind, text, hashes = st.session_state.get(state.SESSION_MESSAGE, ("", "", []))
     if kind == "error":
         st.error(text)
-    elif kind:
+    elif kind and hashes == _hashes():  # of what is still there
         st.success(text)
 
 
@@ -51,10 +51,14 @@ def _load(checkpoint: Checkpoint) -> None:
         session = read_session(file, name=file.name)
     except ValueError as error:
         text = f"{state.sentence(str(error))} What was here before is kept."
-        st.session_state[state.SESSION_MESSAGE] = ("error", text)
+        st.session_state[state.SESSION_MESSAGE] = ("error", text, [])
         return
     state.set_shortlist(session.items)
     restore_inputs(checkpoint, session.inputs)
     count = len(session.items)
     text = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(session.inputs)
-    st.session_state[state.SESSION_MESSAGE] = ("success", text)
+    st.session_state[state.SESSION_MESSAGE] = ("success", text, _hashes())
+
+
+def _hashes() -> list[str]:
+    return [item.hash for item in state.shortlist()]

@@ -53,6 +53,9 @@ REFINE_SOLVES = "refine-solves"
 REFINE_RUN = "refine-run"
 REFINE_DESIGN = "refine-design"
 REFINED_VIEW = "refined-view"
+KEPT_INPUTS = "kept-inputs"
+INPUTS_LEFT = "inputs-left"
+LINK_NOTICES = "link-notices"
 COMPARE_VIEW = "compare-gallery"
 SOLVE_SHORTLIST = "solve-shortlist"
 SESSION_FILE = "session-file"
@@ -60,6 +63,8 @@ SESSION_MESSAGE = "session-message"
 RENAMED = "renamed"
 _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
+_PAGE = "page"
+_ARRIVED = "arrived"
 _SESSION = "session-name"
 _VOLUME = "volume"
 _EXAMPLE = "example"
@@ -143,6 +148,8 @@ def start_page(path: str) -> Checkpoint:
     if not st.session_state.get(_ENTERED):
         st.session_state[_WANTED_PAGE] = path
         st.switch_page("app.py")
+    st.session_state[_ARRIVED] = st.session_state.get(_PAGE) != path
+    st.session_state[_PAGE] = path
     try:
         return _load_checkpoint()
     except (CheckpointError, OSError) as error:
@@ -151,6 +158,11 @@ def start_page(path: str) -> Checkpoint:
             "`python -m vaereg generate` and `python -m vaereg train` make one; then load this page again."
         )
         st.stop()
+
+
+def has_arrived() -> bool:
+    """Whether the session was on another page before this run."""
+    return st.session_state[_ARRIVED]
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,7 +1,8 @@
 """The inputs of the Design page: what is asked for, how many designs, how large; all in the URL too."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -14,6 +15,7 @@ from vaereg.targets import TARGETS, Target, interval
 
 __all__ = [
     "current_inputs",
+    "lasting_inputs",
     "restore_inputs",
     "reachable",
     "sampling_inputs",
@@ -74,6 +76,24 @@ def quantities(checkpoint: Checkpoint) -> dict[str, Quantity]:
     return found
 
 
+@contextmanager
+def lasting_inputs(checkpoint: Checkpoint) -> Iterator[None]:
+    """Around all inputs: keeps them over page changes.
+
+    Leaving the page puts an address without inputs into the browser's history. Where Back leads to it,
+    Streamlit sets all inputs to their defaults: then all runs once more, with the inputs as they were left.
+    """
+    left: dict[str, Any] | None = st.session_state.pop(state.INPUTS_LEFT, None)
+    if left is not None:
+        restore_inputs(checkpoint, left)
+    kept = st.session_state.get(state.KEPT_INPUTS) if state.has_arrived() and not st.query_params else None
+    yield
+    if kept is not None and kept != current_inputs():
+        st.session_state[state.INPUTS_LEFT] = kept
+        st.rerun()
+    st.session_state[state.KEPT_INPUTS] = current_inputs()
+
+
 def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
     """Free, value or range per property, and its slider.
 
@@ -91,9 +111,9 @@ def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
         on_change=_take_preset,
         args=(checkpoint,),
     )
+    _take_link(checkpoint)
     targets: dict[str, Target] = {}
     for name, quantity in quantities(checkpoint).items():
-        _take_link(name, quantity)
         with st.container(key=f"row-{name}", gap=None):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(f"**{quantity.label}**", help=_HELP[name])
@@ -187,6 +207,7 @@ def current_inputs() -> dict[str, Any]:
 
 def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
     """Take saved inputs; what does not fit this checkpoint, or is no such input, is left as it is."""
+    st.session_state.pop(state.KEPT_INPUTS, None)
     for name, quantity in quantities(checkpoint).items():
         if inputs.get(state.mode_key(name)) in MODES:
             st.session_state[state.mode_key(name)] = inputs[state.mode_key(name)]
@@ -226,24 +247,32 @@ def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN
     )
 
 
-def _take_link(name: str, quantity: Quantity) -> None:
-    """Numbers of a link that cannot be set become the nearest ones that can; the slider would drop them."""
-    for key, count in ((state.value_key(name), 1), (state.range_key(name), 2)):
-        given = st.query_params.get_all(key)
-        if key in st.session_state or len(given) != count:
-            continue
-        try:
-            wanted = [float(text) for text in given]
-        except ValueError:
-            continue
-        if not all(map(math.isfinite, wanted)) or all(quantity.low <= end <= quantity.high for end in wanted):
-            continue
-        taken = sorted(quantity.clamped(end) for end in wanted)
-        st.session_state[key] = tuple(taken) if count > 1 else taken[0]
-        st.toast(
-            f"{quantity.label} of the link is out of range, {quantity.low:g} to {quantity.high:g}: "
-            f"{' to '.join(f'{end:g}' for end in taken)} is taken."
-        )
+def _take_link(checkpoint: Checkpoint) -> None:
+    """Numbers of a link that cannot be set become the nearest ones that can; the sliders would drop them."""
+    notices = []
+    for name, quantity in quantities(checkpoint).items():
+        for key, count in ((state.value_key(name), 1), (state.range_key(name), 2)):
+            given = st.query_params.get_all(key)
+            if key in st.session_state or len(given) != count:
+                continue
+            try:
+                wanted = [float(text) for text in given]
+            except ValueError:
+                continue
+            inside = all(quantity.low <= end <= quantity.high for end in wanted)
+            if inside or not all(map(math.isfinite, wanted)):
+                continue
+            taken = sorted(quantity.clamped(end) for end in wanted)
+            st.query_params[key] = [f"{end:g}" for end in taken]
+            notices.append(
+                f"{quantity.label} of the link is out of range, {quantity.low:g} to {quantity.high:g}: "
+                f"{' to '.join(f'{end:g}' for end in taken)} is taken."
+            )
+    if notices:
+        st.session_state[state.LINK_NOTICES] = notices
+        st.rerun()  # by the address as it is now
+    for notice in st.session_state.pop(state.LINK_NOTICES, []):
+        st.toast(notice)
 
 
 def _begin_range(name: str, quantity: Quantity) -> None:

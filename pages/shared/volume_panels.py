@@ -86,7 +86,7 @@ def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
     values |= poisson | {"Universal anisotropy [-]": float(universal_anisotropy(stiffness))}
     table = pd.DataFrame({"Constant": list(values), "Solver": [f"{value:.3f}" for value in values.values()]})
     left.dataframe(table, hide_index=True, key="constants")
-    right.plotly_chart(young_figure({"solver": stiffness}), key="young", config={"displayModeBar": False})
+    right.plotly_chart(young_figure(stiffness), key="young", config={"displayModeBar": False})
 
 
 def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | None) -> None:
@@ -229,6 +229,12 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     _show_and_offer(pd.DataFrame(columns), "blocks")
 
 
+def note_file(shown: state.ShownVolume, prediction: Prediction) -> None:
+    """Remember the prediction of a file that is shown, for the table of several."""
+    if shown.upload:
+        st.session_state.setdefault(state.FILES, {})[shown.upload] = ("as you set it", prediction)
+
+
 def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: float) -> None:
     """A line for each of several files, to download; the file that is shown as it is shown."""
     st.subheader(
@@ -244,14 +250,11 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
         persist_state="session",
     ):
         return
-    shown = state.shown_volume()
     known = st.session_state.setdefault(state.FILES, {})
     rows: list[dict[str, object]] = []
     bar = st.progress(0.0)
     for number, file in enumerate(files[:MAX_FILES]):
-        if file.file_id == shown.upload:
-            known[file.file_id] = ("as you set it", state.predict_volume(checkpoint, shown.volume))
-        elif file.file_id not in known:
+        if file.file_id not in known:
             bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from pages.shared import state
+from pages.shared import state, widgets
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_maps import walk_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
@@ -82,11 +82,8 @@ def show_walk(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str,
             "not the chosen volumes themselves. Lines and bands: predicted for each volume, ± one standard "
             "deviation; dotted: mean over all realisations."
         )
-        st.button(
-            "Shortlist this step",
-            on_click=_put_aside,
-            args=(checkpoint, path, step, what, int(seed)),
-            help="Put the volume in the middle aside.",
+        widgets.shortlist_button(
+            path.microstructures[step], lambda: _item(checkpoint, path, step, what, int(seed)), "this step "
         )
 
 
@@ -172,16 +169,15 @@ def _walk(
     return walk(_checkpoint, _latent, SIZE, generator=torch.Generator().manual_seed(seed))
 
 
-def _put_aside(checkpoint: Checkpoint, path: Walk, step: int, what: str, seed: int) -> None:
-    state.add_to_shortlist(
-        ShortlistItem(
-            name=f"step {step + 1} of a walk",
-            volume=path.microstructures[step],
-            origin=f"Explore, {what}",
-            mean=path.mean[step],
-            std=path.std[step],
-            latent=path.latent[step].astype(np.float64),
-            seed=seed,
-            checkpoint=checkpoint.hash,
-        )
+def _item(checkpoint: Checkpoint, path: Walk, step: int, what: str, seed: int) -> ShortlistItem:
+    """The volume of a step, as it is put aside."""
+    return ShortlistItem(
+        name=f"step {step + 1} of a walk",
+        volume=path.microstructures[step],
+        origin=f"Explore, {what}",
+        mean=path.mean[step],
+        std=path.std[step],
+        latent=path.latent[step].astype(np.float64),
+        seed=seed,
+        checkpoint=checkpoint.hash,
     )

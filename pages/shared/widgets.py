@@ -145,6 +145,7 @@ def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) 
         if column.dtype.kind in "if":
             places = 0 if column.dtype.kind == "i" else digits + ("[-]" in str(name))
             config[name] = st.column_config.NumberColumn(format=f"%.{places}f")
+            table = table.assign(**{str(name): column.mask(column.abs() < 0.5 * 0.1**places, 0)})  # not -0.0
     st.dataframe(table, hide_index=True, column_config=config, key=key, placeholder=missing)
 
 
