@@ -229,6 +229,12 @@ def test_a_session_is_saved_and_loaded(app: AppTest) -> None:
     assert not app.exception
     assert [one.name for one in shortlist(app)] == ["design 3", "design 4"]
     assert "Loaded 2 designs" in app.success[0].value
+    app.text_input[0].set_value("mine").run()
+    assert shortlist(app)[0].name == "mine" and app.success
+    app.file_uploader[0].set_value(session_file(item(3), item(4), seed=9, count=7)).run()
+    assert app.text_input[0].value == "design 3"
+    next(one for one in app.button if one.label == "Take out of the shortlist").click().run()
+    assert len(shortlist(app)) == 1 and not app.success
     app.switch_page("pages/design.py").run()
     assert app.number_input(state.SEED).value == 9
     assert app.slider(state.COUNT).value == 7

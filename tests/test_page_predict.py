@@ -172,6 +172,14 @@ def test_the_table_of_files_takes_the_shown_one_as_it_is_shown(page: AppTest) ->
     assert "example" in title(page) and notes() == ["as it is", "as you set it"]
 
 
+def test_the_table_knows_how_a_file_was_set_before_there_were_several(page: AppTest) -> None:
+    grey = np.random.default_rng(2).integers(0, 200, (16, 16, 16)).astype(np.uint8)
+    upload(page, ("grey.npy", npy(grey)))
+    page.slider[0].set_value(150.0).run()
+    ((note, found),) = page.session_state[state.FILES].values()  # the table itself comes with a second file
+    assert note == "as you set it" and found.volume_fraction[0] == (grey > 150).mean()
+
+
 def test_what_is_set_for_a_file_stays_while_another_is_shown(page: AppTest) -> None:
     grey = np.random.default_rng(2).integers(0, 200, (16, 16, 16)).astype(np.uint8)
     upload(page, ("a.npy", npy(cell())), ("grey.npy", npy(grey)))

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vaereg import prediction
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound
 from vaereg.generators import gaussian_field
@@ -125,6 +126,22 @@ def test_the_calibration_scales_the_uncertainty(
     reference = predict(tiny_checkpoint, volumes, guided=guided)
     np.testing.assert_allclose(found.std, reference.std * factors, rtol=1e-5)
     np.testing.assert_allclose(found.mean, reference.mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("guided", "share"), [(True, "_WIDER_GUIDED"), (False, "_WIDER_ENCODER")])
+def test_intervals_are_wider_for_cells_of_other_sizes(
+    guided: bool, share: str, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the share at half and twice the edge of the training set's, by a quarter of it half way there."""
+    monkeypatch.setattr(Checkpoint, "training_edge", 16)
+    cells = [
+        gaussian_field(size, (2.0,) * 3, 0.5, generator=np.random.default_rng(1)) for size in (8, 16, 23, 32)
+    ]
+    wide = predict(tiny_checkpoint, cells, guided=guided).std
+    factor = 1.0 + getattr(prediction, share) * np.log2([0.5, 1.0, 23 / 16, 2.0]) ** 2
+    monkeypatch.setattr(prediction, share, 0.0)
+    narrow = predict(tiny_checkpoint, cells, guided=guided).std
+    np.testing.assert_allclose(wide / narrow, np.broadcast_to(factor[:, None], wide.shape), rtol=1e-6)
 
 
 def test_the_guided_answer_does_not_depend_on_the_calibration_of_the_encoder(

@@ -94,6 +94,11 @@ class Checkpoint:
         return self.config.model.components
 
     @property
+    def training_edge(self) -> int | None:
+        """Edge of the cells that it was trained on [voxel], as far as the map of its latent space tells."""
+        return None if self.embedding is None else self.embedding.size
+
+    @property
     def property_ranges(self) -> dict[str, tuple[float, float]]:
         """1st to 99th percentile of each property over the training set [GPa]."""
         low, high = self.fitted.property_quantiles

@@ -25,6 +25,9 @@ __all__ = ["MIN_EDGE", "Prediction", "predict", "tier_disagreement"]
 MIN_EDGE = 8
 """Edge of the smallest volume that the model takes [voxel]."""
 
+_WIDER_GUIDED, _WIDER_ENCODER = 0.9, 1.7
+"""How much wider the intervals are at half or twice the edge of the training set's cells, as a share of their
+width; between, it grows with the square of the logarithm. From `benchmarks/cell_sizes.py`, its seed 7."""
 _VOXELS_AT_ONCE = 64 * 32**3
 """Largest batch [voxel]."""
 
@@ -36,7 +39,7 @@ class Prediction:
     mean: NDArray[np.float64]
     """C11 ... C66, shape (N, T) [GPa]."""
     std: NDArray[np.float64]
-    """Calibrated standard deviation, shape (N, T) [GPa]."""
+    """Calibrated standard deviation, shape (N, T) [GPa]; wider for cells of another size than it knows."""
     volume_fraction: NDArray[np.float64]
     """Of the stiff phase, shape (N,) [-]."""
     latent: NDArray[np.float32]
@@ -94,9 +97,10 @@ def predict(
             novelty[two_phase], disagreement / checkpoint.fitted.disagreement_limit
         )
         mean[two_phase], std[two_phase] = better, own_std
+    share = _WIDER_GUIDED if guided else _WIDER_ENCODER
     return Prediction(
         mean=mean,
-        std=std,
+        std=std * _wider(checkpoint, fields, share)[:, None],
         volume_fraction=fraction,
         latent=latent,
         novelty=novelty,
@@ -151,6 +155,14 @@ def _guided(
     spread = std[rows] / mean[rows] / fitted.spread_factor
     better, own_spread = guide(fitted.guided, bounds, fraction[rows], mean[rows], spread, materials)
     return better, better * own_spread * fitted.guided_spread_factor
+
+
+def _wider(checkpoint: Checkpoint, fields: list[NDArray[np.uint8]], share: float) -> NDArray[np.float64]:
+    """Factor of the standard deviation of volumes by their size, shape (N,)."""
+    if checkpoint.training_edge is None:
+        return np.ones(len(fields))
+    octaves = np.log2([field.size for field in fields]) / 3.0 - np.log2(checkpoint.training_edge)
+    return 1.0 + share * np.square(octaves)
 
 
 def _as_list(volumes: ArrayLike | Sequence[ArrayLike]) -> list:

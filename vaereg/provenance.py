@@ -77,7 +77,7 @@ def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[st
         "materials": asdict(materials),
         "discretisation": (
             "One fully integrated trilinear hexahedron (HEX8) per voxel. At a contrast of 50, splitting each "
-            "voxel into 2 x 2 x 2 lowers the stiffness by 1.5 to 4.4 % (10 % for the finest structures), "
+            "voxel into 2 x 2 x 2 lowers the stiffness by 1.5 to 5.5 % (10 % for the finest structures), "
             "B-bar elements (the C3D8 of Abaqus) differ by 0.5 to 1.2 %, one-point integration by 2.5 to "
             "6.5 %."
         ),

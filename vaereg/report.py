@@ -303,6 +303,8 @@ def _limits(checkpoint: Checkpoint) -> str:
     points = [
         f"Trained on these families: {', '.join(known)}. What is unlike them is flagged by the novelty score "
         "at best; the shares above say how often.",
+        "Trained on cells of one size. Others are predicted less well and with wider intervals, "
+        "and are often flagged: [cell-sizes.md](cell-sizes.md).",
         _DISCRETE,
         _OWN_FEATURES if own else _IMAGENET,
     ]
@@ -338,9 +340,9 @@ evaluate --card`. All figures are of volumes that training never saw.
 _FORWARD = """\
 ## Forward: properties of a given volume
 
-{volumes} volumes, the {split} split of {count:,}. Error: mean absolute percentage error against the solver,
-per property and over C11, C22, C33; 90 % interval: share of volumes inside the predicted one, over the
-properties.
+{volumes} volumes, the {split} split of {count:,} but for families that training left out. Error: mean
+absolute percentage error against the solver, per property and over C11, C22, C33; 90 % interval: share of
+volumes inside the predicted one, over the properties.
 `predict` answers with the physics-guided regressor; `design` picks with the encoder's, and ranks what it
 shows with the other."""
 

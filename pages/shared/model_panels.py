@@ -33,6 +33,8 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
         f"Poisson ratio {pair.nu_stiff:g} and {pair.nu_soft:g}; linear elasticity, small strain. For another "
         "contrast of the phases the predictions do not hold: use the solver.\n"
         "- Trained on random families of volumes. Where a volume is marked as novel, rely on the solver.\n"
+        f"- Trained on cells of {checkpoint.card.get('cell', 'one size')}. Others are predicted less well, "
+        "with wider intervals, and are often marked as novel.\n"
         "- Stiffness is that of trilinear elements on the given voxels: finer voxels of the same geometry "
         "would give lower values.\n"
         "- One cell is one realisation: another of the same kind differs, the more the coarser its structure "
