@@ -81,7 +81,8 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
     for label, values in axes.items():
         given = np.asarray(values, dtype=np.float64)
         low, high = float(given.min()), float(given.max())
-        room, digits = max(0.08 * (high - low), 0.005 * abs(high), 0.005), 1 if high > 1.0 else 3
+        digits = 1 if high > 1.0 else 3
+        room = max(0.08 * (high - low), 0.005 * abs(high), 5.0 * 0.1**digits)  # ticks that differ
         dimensions.append({"label": label, "values": given, "tickformat": f".{digits}f"})
         most = min(high + room, 100.0) if label.endswith("[%]") else high + room
         dimensions[-1]["range"] = [low - room, most]
