@@ -104,9 +104,12 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
             st.write(f"The solver is at work on {open_} design{'s' * (open_ > 1)} …")
         else:
             st.write(f"{open_} design{'s have' if open_ > 1 else ' has'} no solver values yet.")
-        if st.button("Cancel" if polling else "Solve all", type="secondary" if polling else "primary"):
-            st.session_state[state.SOLVE_SHORTLIST] = not polling
-            st.rerun()
+        st.button(
+            "Cancel" if polling else "Solve all",
+            type="secondary" if polling else "primary",
+            on_click=st.session_state.update,
+            args=({state.SOLVE_SHORTLIST: not polling},),
+        )
 
 
 def show_gallery(compared: Sequence[Compared]) -> None:
@@ -164,9 +167,7 @@ def _show_chosen(one: Compared) -> None:
         if st.button("Open in Predict"):
             state.show_volume(item.name, item.volume)
             st.switch_page("pages/predict.py")
-        if st.button("Take out of the shortlist"):
-            state.remove_from_shortlist(item.hash)
-            st.rerun()
+        st.button("Take out of the shortlist", on_click=state.remove_from_shortlist, args=(item.hash,))
     wanted = f" · asked for {widgets.target_text(item.targets)}" if item.targets else ""
     size = " × ".join(map(str, item.volume.shape))
     st.caption(f"{state.plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")

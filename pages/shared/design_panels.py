@@ -222,10 +222,14 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
             file_name=f"design-{chosen + 1}.npy",
             on_click="ignore",
         )
-        if designing.relatives(designs) is None and st.button(
-            "More like this", help="New realisations of its latent vector: the same kind, other noise."
-        ):
-            designing.ask_relatives(designs, chosen)
+        if designing.relatives(designs) is None:
+            st.button(
+                "More like this",
+                help="New realisations of its latent vector: the same kind, other noise.",
+                on_click=designing.ask_relatives,
+                args=(designs, chosen),
+            )
+        if designing.asked_relatives(designs):
             st.rerun()
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(f"Design #{chosen + 1}", volume)

@@ -49,11 +49,11 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
         "Designs",
         range(count),
         format_func=lambda index: f"#{index + 1}",
-        key=f"refine-{volume_hash(designs.microstructures)[:16]}",
+        key=_chosen_key(designs),
         placeholder=f"all {count} that are shown",
         persist_state="session",
     )
-    tolerance = second.number_input(
+    second.number_input(
         "Tolerance [%]",
         0.1,
         20.0,
@@ -64,7 +64,7 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
         help="Largest relative distance of a targeted property from its value or range.",
         persist_state="session",
     )
-    most = third.number_input(
+    third.number_input(
         "Most solves",
         2,
         100,
@@ -74,30 +74,53 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
         persist_state="session",
     )
     wanted = len(chosen) or count
-    label = f"Refine {wanted} design{'s' if wanted > 1 else ''}"
-    if fourth.button(label, type="primary", width="stretch"):
-        run = begin_run(
-            checkpoint,
-            designs,
-            chosen,
-            number=1 + max((run.number for run in state.refinements()), default=0),
-            origin=designing.origin(designs),
-            tolerance=tolerance / 100,
-            max_solves=int(most),
+    # Buttons act by callbacks, which come first of all: a run may end before it gets to its buttons.
+    fourth.button(
+        f"Refine {wanted} design{'s' if wanted > 1 else ''}",
+        type="primary",
+        width="stretch",
+        on_click=_begin,
+        args=(checkpoint, designs),
+    )
+    kind, text = st.session_state.pop(state.REFINE_NEWS, ("", ""))
+    if kind == "begun":
+        st.rerun()
+    elif kind == "full":
+        st.warning(text)
+    elif kind:
+        st.error(text)
+
+
+def _chosen_key(designs: Designs) -> str:
+    return f"refine-{volume_hash(designs.microstructures)[:16]}"
+
+
+def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
+    """Have the solver refine designs by the inputs as they are now, and note what is to be said of that."""
+    run = begin_run(
+        checkpoint,
+        designs,
+        st.session_state[_chosen_key(designs)],
+        number=1 + max((run.number for run in state.refinements()), default=0),
+        origin=designing.origin(designs),
+        tolerance=st.session_state[state.REFINE_TOLERANCE] / 100,
+        max_solves=int(st.session_state[state.REFINE_SOLVES]),
+    )
+    try:
+        state.solver().start(state.session_name(), [entry.task for entry in run.entries])
+    except QueueFullError as error:
+        news = (
+            "full",
+            "The solver's queue is full: wait until something is done, cancel it, or choose fewer designs. "
+            f"{state.sentence(str(error))}",
         )
-        try:
-            state.solver().start(state.session_name(), [entry.task for entry in run.entries])
-        except QueueFullError as error:
-            st.warning(
-                "The solver's queue is full: wait until something is done, cancel it, or choose fewer "
-                f"designs. {state.sentence(str(error))}"
-            )
-        except ValueError as error:
-            st.error(f"These designs cannot be refined. {state.sentence(str(error))}")
-        else:
-            state.set_refinements(add_run(state.refinements(), run))
-            st.session_state[state.REFINE_RUN] = run.number
-            st.rerun()
+    except ValueError as error:
+        news = ("refused", f"These designs cannot be refined. {state.sentence(str(error))}")
+    else:
+        state.set_refinements(add_run(state.refinements(), run))
+        st.session_state[state.REFINE_RUN] = run.number
+        news = ("begun", "")
+    st.session_state[state.REFINE_NEWS] = news
 
 
 def is_pending(checkpoint: Checkpoint) -> bool:
@@ -142,11 +165,13 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
             persist_state="session",
         )
         run = _chosen_run(runs)
-        if run.unfinished and st.button(
-            "Cancel", help="After the solve of the moment; what was found stays."
-        ):
-            _cancel(run)
-            st.rerun()
+        if run.unfinished:
+            st.button(
+                "Cancel",
+                help="After the solve of the moment; what was found stays.",
+                on_click=_cancel,
+                args=(run,),
+            )
     whose = st.container()  # a place of its own: what follows is not built anew when the words come or go
     if designs is None or run.designs.targets != designs.targets:
         whose.caption(f"These belong to another target than the one above: {_target(run)}.")
@@ -334,8 +359,7 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    with st.spinner("Predicting …"):
-        predicted = state.predict_volume(checkpoint, found.volume)
+    predicted = state.predict_volume(checkpoint, found.volume)
     component = int(run.designs.component[entry.index])
     return ShortlistItem(
         name=f"#{entry.index + 1} refined, {_target(run)}",

@@ -103,13 +103,20 @@ def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem
         one: Which volume is meant, where a page has such buttons for several: "the refined one ".
     """
     pinned = state.is_in_shortlist(volume)
-    if st.button(
+    st.button(
         f"Take {one}out of the shortlist" if pinned else f"Add {one}to the shortlist",
         help="What is put aside stays through the session, can be compared and exported; the page Explore "
         "shows it on the map.",
-    ):
-        state.toggle_in_shortlist(make())
+        on_click=_put_aside,
+        args=(make,),
+    )
+    if st.session_state.pop(state.PUT_ASIDE, False):
         st.rerun()
+
+
+def _put_aside(make: Callable[[], ShortlistItem]) -> None:
+    state.toggle_in_shortlist(make())
+    st.session_state[state.PUT_ASIDE] = True
 
 
 def material_note(checkpoint: Checkpoint, size: int) -> None:
