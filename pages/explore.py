@@ -35,6 +35,8 @@ with st.sidebar:
 
 places = latent_map.known_places(checkpoint)
 map_state.forget(places)
+if state.has_arrived():
+    map_state.redraw()
 st.fragment(show_space)(checkpoint, embedding, view, places)
 
 st.subheader(

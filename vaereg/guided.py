@@ -30,7 +30,6 @@ __all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "upper_bounds"]
 ITERATIONS = 3
 """Conjugate-gradient iterations, in float32."""
 
-_VOXELS_A_REPORT = 32 * 32**3
 _SMALLEST = 1e-4
 """Floor of a place between the bounds, where its logarithm is taken."""
 
@@ -46,17 +45,16 @@ def upper_bounds(
     Args:
         volumes: Phases 0 and 1, each of shape (X, Y, Z); a thread per processor works on them.
         materials: The two phases.
-        on_progress: Called with the volumes that are done and their number, about twice a second.
+        on_progress: Called with the volumes that are done and their number.
     """
     bounds = np.empty((len(volumes), ITERATIONS, len(PROPERTIES)))
-    step = max(1, _VOXELS_A_REPORT // max((volume.size for volume in volumes), default=1))
     if on_progress:
         on_progress(0, len(volumes))
     with ThreadPoolExecutor(pool_threads()) as threads:
         found = threads.map(partial(iterated_bounds, materials=materials, iterations=ITERATIONS), volumes)
         for done, each in enumerate(found):
             bounds[done] = each
-            if on_progress and ((done + 1) % step == 0 or done + 1 == len(volumes)):
+            if on_progress:
                 on_progress(done + 1, len(volumes))
     return bounds
 

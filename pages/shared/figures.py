@@ -36,11 +36,11 @@ def young_scene(most: float) -> dict[str, Any]:
     return {"aspectmode": "cube", "camera": camera} | axes
 
 
-def young_surface(stiffness: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def young_surface(stiffness: ArrayLike) -> dict[str, NDArray[np.float64]]:
     """Surface of all points E(n) n, n a unit vector, of a stiffness (6, 6) [GPa].
 
     Returns:
-        The points [GPa], shape (3, A, B), and E [GPa] at each, shape (A, B).
+        Parts of a Plotly surface, each of shape (A, B): x, y, z of the points and E as surfacecolor [GPa].
     """
     azimuth, polar = np.linspace(0.0, 2.0 * np.pi, 73)[:, None], np.linspace(0.0, np.pi, 37)
     directions = np.stack(
@@ -52,7 +52,8 @@ def young_surface(stiffness: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np
         axis=-1,
     )
     young = directional_young(stiffness, directions)
-    return np.moveaxis(directions * young[..., None], -1, 0), young
+    x, y, z = np.moveaxis(directions * young[..., None], -1, 0)
+    return {"x": x, "y": y, "z": z, "surfacecolor": young}
 
 
 def design_figure(

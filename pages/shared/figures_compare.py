@@ -111,8 +111,8 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
 def surfaces_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
     """Young's modulus E(n) along every direction n, a surface for each stiffness (6, 6) [GPa]."""
     surfaces = {name: young_surface(matrix) for name, matrix in stiffness.items()}
-    most = max(float(young.max()) for _, young in surfaces.values())
-    least = min(float(young.min()) for _, young in surfaces.values())
+    most = max(float(one["surfacecolor"].max()) for one in surfaces.values())
+    least = min(float(one["surfacecolor"].min()) for one in surfaces.values())
     across = min(len(surfaces), _ACROSS)
     down = -(-len(surfaces) // across)
     figure = make_subplots(
@@ -123,12 +123,9 @@ def surfaces_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
         horizontal_spacing=0.01,
         vertical_spacing=0.05,
     )
-    for place, (name, ((x, y, z), young)) in enumerate(surfaces.items()):
+    for place, (name, surface) in enumerate(surfaces.items()):
         figure.add_surface(
-            x=x,
-            y=y,
-            z=z,
-            surfacecolor=young,
+            **surface,
             coloraxis="coloraxis",
             hovertemplate=name + " E(n) = %{surfacecolor:.1f} GPa<extra></extra>",
             row=1 + place // across,

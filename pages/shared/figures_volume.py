@@ -38,20 +38,17 @@ def grey_figure(counts: ArrayLike, edges: ArrayLike, level: float) -> go.Figure:
 
 def young_figure(stiffness: ArrayLike) -> go.Figure:
     """Young's modulus E(n) along every direction n of a stiffness (6, 6) [GPa], as a surface."""
-    (x, y, z), young = young_surface(stiffness)
+    surface = young_surface(stiffness)
     figure = go.Figure()
     figure.add_surface(
-        x=x,
-        y=y,
-        z=z,
-        surfacecolor=young,
+        **surface,
         colorscale="Viridis",
         colorbar={"title": {"text": "E(n) [GPa]"}, "thickness": 12, "len": 0.7},
-        customdata=young,
+        customdata=surface["surfacecolor"],
         hovertemplate="E(n) = %{customdata:.1f} GPa<extra></extra>",
     )
     figure.update_layout(**LAYOUT, height=420)
-    figure.update_scenes(young_scene(float(young.max())))
+    figure.update_scenes(young_scene(float(surface["surfacecolor"].max())))
     return figure
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "keep_end",
     "kept_keys",
     "note_selection",
+    "redraw",
     "restore",
 ]
 
@@ -94,6 +95,11 @@ def drawn_choice(drawn: object) -> tuple[str, ...]:
     return one.drawn_choice
 
 
+def redraw() -> None:
+    """Have the figure show the choice by itself: after a change of pages the browser has forgotten it."""
+    _explored().redraw = True
+
+
 def keep_end(key: str, end: int) -> None:
     """Make a place the start (0) or the end (1) of the path."""
     one = _explored()
@@ -114,7 +120,6 @@ def forget(known: Container[str]) -> None:
         known: Keys of the designs and of the shortlist that are there now.
     """
     one = _explored()
-    one.redraw = one.redraw or state.has_arrived()  # the browser has forgotten what was chosen in the figure
     if not all(sample_number(key) is not None or key in known for key in one.chosen):
         one.chosen, one.redraw = (), True
 

@@ -207,7 +207,7 @@ def current_inputs() -> dict[str, Any]:
 
 def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
     """Take saved inputs; what does not fit this checkpoint, or is no such input, is left as it is."""
-    st.session_state.pop(state.KEPT_INPUTS, None)
+    st.session_state.pop(state.KEPT_INPUTS, None)  # the page must not bring back what was there before
     for name, quantity in quantities(checkpoint).items():
         if inputs.get(state.mode_key(name)) in MODES:
             st.session_state[state.mode_key(name)] = inputs[state.mode_key(name)]
