@@ -35,7 +35,7 @@ from vaereg.evaluation import (
     held_out_rows,
 )
 from vaereg.fitting import known_indices
-from vaereg.microstructure import two_point_correlation
+from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.model import VaeReg
 from vaereg.storage import Dataset, read_dataset
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.design import Designs, design
 from vaereg.elasticity import PROPERTIES
-from vaereg.morphology import describe
+from vaereg.microstructure.morphology import describe
 
 LEADING, LEVELS = "C11", (0.15, 0.5, 0.85)
 """Property that is asked for, and the targets as quantiles of p(c) [-]."""

@@ -26,7 +26,8 @@ from solver_report import provenance, table
 from vaereg import generators
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, reuss_bound, voigt_bound
 from vaereg.generators import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
-from vaereg.microstructure import two_point_correlation, volume_fraction
+from vaereg.microstructure.statistics import two_point_correlation
+from vaereg.microstructure.volume import volume_fraction
 from vaereg.storage import Dataset, read_dataset
 
 DOCS = Path(__file__).parents[1] / "docs"

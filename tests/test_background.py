@@ -27,7 +27,7 @@ from pages.shared.background import (
 from vaereg.elasticity import TwoPhase
 from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
 from vaereg.mesh import MeshCheck
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 from vaereg.refine import Refinement, refine
 from vaereg.storage import Target
 

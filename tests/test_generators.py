@@ -18,7 +18,8 @@ from vaereg.generators import (
     generate,
     mix_name,
 )
-from vaereg.microstructure import pack_bits, two_point_correlation, volume_fraction
+from vaereg.microstructure.statistics import two_point_correlation
+from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.storage import DatasetPlan
 
 SIZE = 16

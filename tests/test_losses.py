@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaereg import losses, microstructure
+from vaereg import losses
 from vaereg.clusters import MorphologyClusters
 from vaereg.config import PRESETS, RunConfig
 from vaereg.features import FeatureMaps, load_features
 from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
+from vaereg.microstructure import statistics
 from vaereg.model import Encoding, VaeReg
 from vaereg.networks import axis_correlation, two_point_correlation
 from vaereg.prior import ConditionalMixture
@@ -206,7 +207,7 @@ def test_near_correlation_is_that_of_the_microstructure(size: int, generator: to
     reach = min(8, size // 2 - 1)
     assert found.shape == (2 * reach + 1, 2 * reach + 1, reach + 1)
     f = float(volume.mean())
-    s2 = microstructure.two_point_correlation(volume[0, 0].numpy())
+    s2 = statistics.two_point_correlation(volume[0, 0].numpy())
     for lag in ((0, 0, 0), (1, 0, 0), (-reach, 2, 1), (reach, -1, reach)):
         expected = (s2[lag] - f**2) / (f * (1 - f))
         assert float(found[reach + lag[0], reach + lag[1], lag[2]]) == pytest.approx(expected, abs=1e-5)
@@ -313,9 +314,9 @@ def test_one_batch_is_overfitted(model: VaeReg, features: FeatureMaps, batch: Ba
 
 
 def test_the_surface_is_that_of_the_voxels() -> None:
-    """Faces between the phases per voxel, as `vaereg.microstructure` counts them."""
+    """Faces between the phases per voxel, as `vaereg.microstructure.volume` counts them."""
     volumes = (torch.rand(3, 1, 8, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.3).float()
-    expected = [math.log(microstructure.specific_surface(volume[0].numpy())) for volume in volumes]
+    expected = [math.log(statistics.specific_surface(volume[0].numpy())) for volume in volumes]
     torch.testing.assert_close(losses._log_surface(volumes), torch.tensor(expected))
 
 

@@ -8,8 +8,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from vaereg import microstructure, networks
+from vaereg import networks
 from vaereg.generators import gaussian_field
+from vaereg.microstructure import statistics
 from vaereg.networks import (
     Decoder,
     Encoder,
@@ -114,7 +115,7 @@ def test_correlation_is_that_of_the_microstructure(shape: tuple[int, ...]) -> No
     ours = two_point_correlation(x).numpy()
     for volume, found in zip(x[:, 0].numpy(), ours, strict=True):
         f = volume.mean()
-        expected = (microstructure.two_point_correlation(volume) - f**2) / (f * (1 - f))
+        expected = (statistics.two_point_correlation(volume) - f**2) / (f * (1 - f))
         np.testing.assert_allclose(found, expected, atol=2e-6)
     np.testing.assert_allclose(ours[:, 0, 0, 0], 1.0, atol=1e-6)
 

@@ -36,7 +36,7 @@ from pages.shared.shortlist import MAX_ITEMS, Session, ShortlistItem, add_item, 
 from vaereg.elasticity import PROPERTIES, TwoPhase, isotropic_stiffness
 from vaereg.export import FORMATS
 from vaereg.generators import gaussian_field
-from vaereg.morphology import measure
+from vaereg.microstructure.morphology import measure
 from vaereg.shapes import laminate
 from vaereg.storage import read_designs
 

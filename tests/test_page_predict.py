@@ -15,7 +15,7 @@ from pages.shared import state
 from pages.shared.figures_volume import grey_figure, place_figure, young_figure
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators import gaussian_field
-from vaereg.segmentation import histogram
+from vaereg.microstructure.segmentation import histogram
 
 
 @pytest.fixture

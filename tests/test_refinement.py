@@ -23,7 +23,8 @@ from pages.shared.tasks import Progress, Task
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design
 from vaereg.homogenization import homogenize
-from vaereg.refine import Refinement, Step, within_component
+from vaereg.microstructure.statistics import within_component
+from vaereg.refine import Refinement, Step
 from vaereg.storage import read_designs
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.files import lock_file, replace_file
-from vaereg.microstructure import pack_bits
+from vaereg.microstructure.volume import pack_bits
 from vaereg.storage import (
     SPLITS,
     DatasetPlan,

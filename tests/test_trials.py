@@ -10,7 +10,7 @@ from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators import generate
 from vaereg.homogenization import homogenize
-from vaereg.microstructure import two_point_distances
+from vaereg.microstructure.statistics import two_point_distances
 from vaereg.shapes import laminate
 from vaereg.storage import Dataset
 from vaereg.targets import target_distance

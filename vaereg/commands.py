@@ -41,7 +41,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import VOIGT_ORDER, TwoPhase
     from vaereg.files import check_output
     from vaereg.homogenization import ConvergenceError, homogenize
-    from vaereg.microstructure import volume_fraction
+    from vaereg.microstructure.volume import volume_fraction
 
     device = _device(arguments)
     materials = TwoPhase(
@@ -127,8 +127,9 @@ def run_refine(arguments: argparse.Namespace) -> None:
 
     from vaereg.elasticity import PROPERTIES
     from vaereg.files import check_output
+    from vaereg.microstructure.statistics import within_component
     from vaereg.prediction import MIN_EDGE, predict
-    from vaereg.refine import refine_all, within_component
+    from vaereg.refine import refine_all
     from vaereg.storage import read_designs, write_designs
     from vaereg.targets import target_distance
 
@@ -323,8 +324,8 @@ def run_export(arguments: argparse.Namespace) -> None:
 
 def _read_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -> NDArray[np.uint8]:
     """The volumes of a file of the user's, by the flags that say how it is meant."""
+    from vaereg.microstructure.segmentation import Segmentation
     from vaereg.readers import RawLayout, read_volumes
-    from vaereg.segmentation import Segmentation
 
     raw = None
     if arguments.shape is not None:

@@ -23,7 +23,7 @@ from vaereg import __version__
 from vaereg.elasticity import TwoPhase, lame_parameters
 from vaereg.files import replace_file, write_array
 from vaereg.meshes import write_abaqus, write_stl
-from vaereg.microstructure import as_two_phase
+from vaereg.microstructure.volume import as_two_phase
 from vaereg.provenance import Provenance, describe_setting, describe_volume, write_properties
 from vaereg.storage import DesignFile, write_designs
 from vaereg.vti import write_vti

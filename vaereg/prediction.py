@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.guided import guide, upper_bounds
-from vaereg.microstructure import as_two_phase
+from vaereg.microstructure.volume import as_two_phase
 
 __all__ = ["MIN_EDGE", "Prediction", "predict", "tier_disagreement"]
 

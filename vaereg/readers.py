@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import formats, matlab, vti
-from vaereg.microstructure import as_two_phase
-from vaereg.segmentation import Segmentation
+from vaereg.microstructure.segmentation import Segmentation
+from vaereg.microstructure.volume import as_two_phase
 
 __all__ = [
     "MAX_VOXELS",

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.flips import FRACTION, Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.homogenization import HomogenizationResult, homogenize
-from vaereg.microstructure import as_two_phase, two_point_correlation, two_point_distances, volume_fraction
+from vaereg.microstructure.statistics import statistics_distance
+from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.storage import Target
 from vaereg.workers import map_in_processes
 
@@ -33,8 +34,6 @@ __all__ = [
     "begin",
     "refine",
     "refine_all",
-    "statistics_distance",
-    "within_component",
 ]
 
 TOLERANCE = 0.01
@@ -282,23 +281,6 @@ def refine_all(
         found[index] = result
         report(len(found), len(taken))
     return [found[index] for index in range(len(volumes))]
-
-
-def statistics_distance(one: ArrayLike, other: ArrayLike) -> float:
-    """Root mean square difference of the two-point correlations of two volumes, over all lags [-]."""
-    difference = two_point_correlation(one) - two_point_correlation(other)
-    return float(np.sqrt(np.square(difference).mean()))
-
-
-def within_component(volumes: ArrayLike, component: ArrayLike) -> float | None:
-    """Mean distance of the two-point statistics of two volumes of one component [-]; None without a pair.
-
-    Args:
-        volumes: Phases 0 and 1, shape (N, X, Y, Z).
-        component: Of every volume, shape (N,).
-    """
-    distances, _ = two_point_distances(volumes, component)
-    return float(np.mean(distances)) if distances else None
 
 
 def _finish(search: Search) -> Refinement:

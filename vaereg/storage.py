@@ -31,7 +31,7 @@ from vaereg.files import (
     write_array,
     write_strings,
 )
-from vaereg.microstructure import unpack_bits
+from vaereg.microstructure.volume import unpack_bits
 
 __all__ = [
     "FORMAT_VERSION",

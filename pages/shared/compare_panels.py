@@ -22,7 +22,7 @@ from pages.shared.scene import open_scene
 from pages.shared.shortlist import ShortlistItem
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.morphology import Statistics, measure
+from vaereg.microstructure.morphology import Statistics, measure
 
 __all__ = ["is_solving", "measured", "show_figures", "show_gallery", "show_summary"]
 

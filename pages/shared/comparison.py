@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pages.shared.shortlist import MAX_ITEMS, ShortlistItem
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, engineering_constants, universal_anisotropy
-from vaereg.morphology import Statistics
+from vaereg.microstructure.morphology import Statistics
 
 __all__ = [
     "Compared",

@@ -17,8 +17,8 @@ from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs, save_designs
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.homogenization import HomogenizationResult
-from vaereg.microstructure import volume_hash
-from vaereg.morphology import describe
+from vaereg.microstructure.morphology import describe
+from vaereg.microstructure.volume import volume_hash
 from vaereg.targets import target_distance
 
 __all__ = [

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.figures import COMPONENT_COLORS, LAYOUT, young_scene, young_surface
 from vaereg.elasticity import directional_young
-from vaereg.morphology import Statistics
+from vaereg.microstructure.morphology import Statistics
 
 __all__ = [
     "item_line",

@@ -25,7 +25,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.embedding import Embedding
 from vaereg.explore import axis_variance
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 from vaereg.prediction import encode_batch, predict
 
 __all__ = ["View", "show_chosen", "show_gallery", "show_map", "view_inputs"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs
 from vaereg.embedding import Embedding
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 
 __all__ = [
     "Place",

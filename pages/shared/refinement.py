@@ -17,7 +17,8 @@ from pages.shared.tasks import Progress, RefineTask, Task
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, save_designs, with_volumes
 from vaereg.elasticity import PROPERTIES
-from vaereg.refine import Refinement, within_component
+from vaereg.microstructure.statistics import within_component
+from vaereg.refine import Refinement
 from vaereg.targets import TARGETS, interval
 
 __all__ = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pages.shared import state, widgets
 from pages.shared.figures_volume import isosurface_figure
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 
 __all__ = ["open_scene"]
 

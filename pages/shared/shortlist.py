@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 from vaereg.prediction import MIN_EDGE
 from vaereg.readers import as_volumes, read_npy
 from vaereg.storage import Target

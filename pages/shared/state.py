@@ -18,7 +18,7 @@ from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.generators import FAMILIES, generate
 from vaereg.homogenization import HomogenizationResult
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 from vaereg.prediction import Prediction, predict
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import TwoPhase
 from vaereg.mesh import MeshCheck, mesh_check
-from vaereg.microstructure import volume_hash
+from vaereg.microstructure.volume import volume_hash
 from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.storage import Target
 

@@ -11,9 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import state
 from pages.shared.figures_volume import grey_figure
-from vaereg.prediction import MIN_EDGE
-from vaereg.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
-from vaereg.segmentation import (
+from vaereg.microstructure.segmentation import (
     MAX_LABELS,
     Segmentation,
     crop,
@@ -22,6 +20,8 @@ from vaereg.segmentation import (
     otsu_threshold,
     split_blocks,
 )
+from vaereg.prediction import MIN_EDGE
+from vaereg.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
 
 __all__ = ["MAX_FILES", "Blocks", "automatic_volume", "chosen_blocks", "upload_inputs"]
 

@@ -21,8 +21,8 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.homogenization import HomogenizationResult
 from vaereg.mesh import MeshCheck
+from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.prediction import Prediction
-from vaereg.segmentation import face_mismatch
 
 NEAREST = 3
 QUICK = 64 * 32**3

@@ -1,36 +1,13 @@
-"""What a two-phase voxel volume is: checks, statistics, bit packing.
+"""TODO."""
 
-Array axes are x, y, z; a voxel is 1 where the material is stiff and 0 where it is soft; volumes are periodic.
-Dimension letters: N volumes, X Y Z voxels, L lags.
-"""
-
-import hashlib
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
-__all__ = [
-    "Connectivity",
-    "as_two_phase",
-    "connectivity",
-    "correlation_lengths",
-    "lineal_path",
-    "pack_bits",
-    "specific_surface",
-    "two_point_correlation",
-    "two_point_distances",
-    "unpack_bits",
-    "volume_fraction",
-    "volume_hash",
-]
-
-_LISTED = 2**16
-"""Unexpected voxels that are looked at to say which values came."""
+from vaereg.microstructure.volume import volume_fraction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,38 +18,6 @@ class Connectivity:
     """Share of the phase that is in its largest cluster [-]; 0 if the phase is absent."""
     percolates: tuple[bool, bool, bool]
     """Whether a cluster goes on for ever along x, y, z."""
-
-
-def as_two_phase(array: ArrayLike) -> NDArray[np.uint8]:
-    """Check that an array is a two-phase volume and return it as 0 and 1.
-
-    Args:
-        array: Phase per voxel, exactly 0 (soft) or 1 (stiff), boolean, integer or real, shape (X, Y, Z). A
-            volume of a single phase is accepted.
-
-    Returns:
-        The same phases as uint8 in C order, shape (X, Y, Z).
-
-    Raises:
-        ValueError: The array is not three-dimensional, is empty, or holds anything but 0 and 1.
-    """
-    volume = np.asarray(array)
-    if volume.ndim != 3:
-        raise ValueError(f"expected a volume of shape (X, Y, Z), got an array of shape {volume.shape}")
-    _check_phases(volume)
-    return np.ascontiguousarray(volume, dtype=np.uint8)
-
-
-def volume_hash(volume: NDArray[np.uint8]) -> str:
-    """SHA-256 of the shape and the phases, 0 and 1, of a volume, in hexadecimal."""
-    digest = hashlib.sha256(str(volume.shape).encode())
-    digest.update(np.packbits(volume).tobytes())
-    return digest.hexdigest()
-
-
-def volume_fraction(volume: ArrayLike) -> float:
-    """Share of stiff voxels [-] of a volume of 0 and 1, shape (X, Y, Z)."""
-    return float(np.asarray(volume).mean(dtype=np.float64))
 
 
 def two_point_correlation(volume: ArrayLike) -> NDArray[np.float64]:
@@ -217,48 +162,18 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     )
 
 
-def pack_bits(volumes: ArrayLike) -> NDArray[np.uint8]:
-    """Pack volumes of 0 and 1, shape (N, X, Y, Z), eight voxels to a byte, shape (N, ceil(X Y Z / 8)).
-
-    Voxels are taken in C order; the first of eight is the highest bit, as in `numpy.packbits`.
-    """
-    stack = np.asarray(volumes)
-    if stack.ndim != 4:
-        raise ValueError(f"expected volumes of shape (N, X, Y, Z), got an array of shape {stack.shape}")
-    return np.packbits(stack.reshape(len(stack), -1).astype(bool), axis=1)
+def statistics_distance(one: ArrayLike, other: ArrayLike) -> float:
+    """Root mean square difference of the two-point correlations of two volumes, over all lags [-]."""
+    difference = two_point_correlation(one) - two_point_correlation(other)
+    return float(np.sqrt(np.square(difference).mean()))
 
 
-def unpack_bits(packed: ArrayLike, shape: Sequence[int]) -> NDArray[np.uint8]:
-    """Undo `pack_bits`.
+def within_component(volumes: ArrayLike, component: ArrayLike) -> float | None:
+    """Mean distance of the two-point statistics of two volumes of one component [-]; None without a pair.
 
     Args:
-        packed: Bytes of N volumes, shape (N, ceil(X Y Z / 8)).
-        shape: Voxels of one volume, (X, Y, Z).
-
-    Returns:
-        Volumes of 0 and 1, shape (N, X, Y, Z).
-
-    Raises:
-        ValueError: The bytes do not fit the shape.
+        volumes: Phases 0 and 1, shape (N, X, Y, Z).
+        component: Of every volume, shape (N,).
     """
-    rows = np.asarray(packed, dtype=np.uint8)
-    voxels = int(np.prod(shape))
-    if rows.ndim != 2 or rows.shape[1] != -(-voxels // 8):
-        expected = f"(N, {-(-voxels // 8)})"
-        raise ValueError(f"expected packed volumes of shape {expected}, got an array of shape {rows.shape}")
-    return np.unpackbits(rows, axis=1, count=voxels).reshape(len(rows), *shape)
-
-
-def _check_phases(volume: NDArray[Any]) -> None:
-    if volume.size == 0:
-        raise ValueError(f"expected at least one voxel, got an array of shape {volume.shape}")
-    if volume.dtype == np.bool_:
-        return
-    if volume.dtype.kind not in "iuf":
-        raise ValueError(f"expected phases of bool, integer or float type, got {volume.dtype}")
-    if volume.dtype.kind == "f" and not np.isfinite(volume).all():
-        raise ValueError("expected phases 0 and 1, got values that are not finite (NaN or infinity)")
-    if not (valid := (volume == 0) | (volume == 1)).all():
-        others = np.unique(volume[~valid][:_LISTED])
-        shown = ", ".join(f"{value:g}" for value in others[:4]) + (", ..." if len(others) > 4 else "")
-        raise ValueError(f"expected phases 0 and 1 only, got other values as well: {shown}")
+    distances, _ = two_point_distances(volumes, component)
+    return float(np.mean(distances)) if distances else None

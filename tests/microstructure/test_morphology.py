@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vaereg.generators import gaussian_field, generate
-from vaereg.microstructure import correlation_lengths
-from vaereg.morphology import describe, measure
+from vaereg.microstructure.morphology import describe, measure
+from vaereg.microstructure.statistics import correlation_lengths
 from vaereg.shapes import fibres, laminate, spheres
 
 SIZE = 32

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.microstructure import (
+from vaereg.microstructure.statistics import (
     Connectivity,
-    as_two_phase,
     connectivity,
     correlation_lengths,
     lineal_path,
     specific_surface,
     two_point_correlation,
-    volume_fraction,
 )
+from vaereg.microstructure.volume import as_two_phase, volume_fraction
 
 __all__ = ["Morphology", "Statistics", "describe", "measure"]
 
@@ -55,7 +54,7 @@ class Statistics:
     """Probability that two voxels are both stiff, at lags of 0, 1, ... voxels up to half the edge along x, y,
     z [-]."""
     lineal_path: tuple[NDArray[np.float64], NDArray[np.float64]]
-    """Probability that a segment lies in the phase, see `vaereg.microstructure.lineal_path`, (3, L) [-]."""
+    """Probability that a segment lies in the phase, see `vaereg.microstructure.volume.lineal_path`, (3, L) [-]."""
     specific_surface: float
     """Area of the interface per volume [1/voxel]."""
     connectivity: tuple[Connectivity, Connectivity]
@@ -83,7 +82,7 @@ def describe(volumes: ArrayLike) -> Morphology:
     """Character of volumes that belong together, such as the designs of one mixture component.
 
     The name has up to three parts, of correlation lengths along the axes
-    (`vaereg.microstructure.correlation_lengths`); a >= b >= c are their means over the volumes:
+    (`vaereg.microstructure.volume.correlation_lengths`); a >= b >= c are their means over the volumes:
 
     - shape: "equiaxed" if a / c is at most 1.5, or "mixed directions" if that is so of the means only and the
       ratio of the single volumes is above 2 in the median; else by the place of log b between log c and log

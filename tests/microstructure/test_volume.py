@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from vaereg.microstructure import (
-    as_two_phase,
+from vaereg.microstructure.statistics import (
     connectivity,
     correlation_lengths,
     lineal_path,
-    pack_bits,
     specific_surface,
     two_point_correlation,
-    unpack_bits,
-    volume_fraction,
 )
+from vaereg.microstructure.volume import as_two_phase, pack_bits, unpack_bits, volume_fraction
 from vaereg.shapes import fibres, laminate, spheres
 
 
