@@ -19,7 +19,7 @@ from solver_report import provenance, table
 from vaereg.checkpoint import load_checkpoint
 from vaereg.dataset import SOLVER_TOLERANCE, generate_dataset
 from vaereg.evaluation import forward_figures
-from vaereg.generators import MIXES
+from vaereg.generators.families import MIXES
 from vaereg.prediction import predict
 from vaereg.storage import read_dataset
 

@@ -23,9 +23,9 @@ from PIL import Image
 from record import RESULTS, write_record
 from solver_report import provenance, table
 
-from vaereg import generators
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, reuss_bound, voigt_bound
-from vaereg.generators import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
+from vaereg.generators import families
+from vaereg.generators.families import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.microstructure.volume import volume_fraction
 from vaereg.storage import Dataset, read_dataset
@@ -47,24 +47,22 @@ SPINODAL = (
     "[10.1016/0001-6160(61)90182-1](https://doi.org/10.1016/0001-6160(61)90182-1), "
     "[10.1103/PhysRevE.60.3564](https://doi.org/10.1103/PhysRevE.60.3564)"
 )
-WIDTHS = f"short: {spread(generators.SHORT_STD_RANGE)}; long: at least {generators.LONG_STD_MIN:g} and "
-WIDTHS += f"{generators.ELONGATION:g} times the short one, at most {generators.STD_RANGE[1]:g}"
-WAVES = (
-    f"wavelength {spread(generators.WAVELENGTH_RANGE)} voxels, {spread(generators.SPINODAL_STEPS)} time steps"
-)
-COST = f"gradients cost {spread(generators.SPINODAL_STRETCH)} times more along"
-RADII = f"logarithm of the radii spread by {spread(generators.RADIUS_SPREAD)}"
+WIDTHS = f"short: {spread(families.SHORT_STD_RANGE)}; long: at least {families.LONG_STD_MIN:g} and "
+WIDTHS += f"{families.ELONGATION:g} times the short one, at most {families.STD_RANGE[1]:g}"
+WAVES = f"wavelength {spread(families.WAVELENGTH_RANGE)} voxels, {spread(families.SPINODAL_STEPS)} time steps"
+COST = f"gradients cost {spread(families.SPINODAL_STRETCH)} times more along"
+RADII = f"logarithm of the radii spread by {spread(families.RADIUS_SPREAD)}"
 KINDS = [
     (
         "gaussian-equiaxed",
         "white noise, Gaussian filter, cut",
-        f"filter width {spread(generators.STD_RANGE)} voxels, the same along all axes",
+        f"filter width {spread(families.STD_RANGE)} voxels, the same along all axes",
         GAUSSIAN,
     ),
     (
         "gaussian-free",
         "the same",
-        f"filter width {spread(generators.STD_RANGE)} voxels, each axis on its own",
+        f"filter width {spread(families.STD_RANGE)} voxels, each axis on its own",
         GAUSSIAN,
     ),
     ("gaussian-rod-x, -y, -z", "the same, long along the axis", f"filter widths [voxel], {WIDTHS}", GAUSSIAN),
@@ -80,32 +78,32 @@ KINDS = [
     (
         "spheres",
         "overlapping spheres, stiff or soft",
-        f"{spread(generators.SPHERE_COUNT)} spheres, {RADII}",
+        f"{spread(families.SPHERE_COUNT)} spheres, {RADII}",
         "[10.1007/978-1-4757-6355-3](https://doi.org/10.1007/978-1-4757-6355-3)",
     ),
     (
         "fibres",
         "parallel cylinders that may overlap, stiff or soft",
-        f"{spread(generators.FIBRE_COUNT)} fibres along x, y or z, {RADII}",
+        f"{spread(families.FIBRE_COUNT)} fibres along x, y or z, {RADII}",
         "[10.1016/0022-5096(64)90019-5](https://doi.org/10.1016/0022-5096(64)90019-5)",
     ),
     (
         "laminate",
         "plane layers, stiff and soft in turn",
-        f"{spread(generators.LAYER_PAIRS)} of each, normal to x, y or z, random thickness",
+        f"{spread(families.LAYER_PAIRS)} of each, normal to x, y or z, random thickness",
         "[10.1029/JZ067i011p04427](https://doi.org/10.1029/JZ067i011p04427)",
     ),
     (
         "minimal-surface",
-        "level set of " + ", ".join(generators.SURFACES),
-        f"sheet or skeleton, {spread(generators.SURFACE_PERIODS)} periods per axis (half of them equal), "
+        "level set of " + ", ".join(families.SURFACES),
+        f"sheet or skeleton, {spread(families.SURFACE_PERIODS)} periods per axis (half of them equal), "
         "random shift",
         "[10.1103/PhysRevE.59.5528](https://doi.org/10.1103/PhysRevE.59.5528)",
     ),
     (
         "voronoi",
         "walls of Voronoi cells; stiff walls or stiff cells",
-        f"{spread(generators.SEED_COUNT)} cells",
+        f"{spread(families.SEED_COUNT)} cells",
         "[10.1016/S1359-6454(00)00314-1](https://doi.org/10.1016/S1359-6454(00)00314-1)",
     ),
 ]
@@ -115,8 +113,8 @@ KINDS = [
 PAGE = """# The data
 
 Made by `python benchmarks/families.py`. Every microstructure is a periodic cube, a pure function of its
-family, its size and a seed. `vaereg/generators.py` draws the parameters, `vaereg/fields.py` and
-`vaereg/shapes.py` make the volumes.
+family, its size and a seed. `vaereg/generators/families.py` draws the parameters, `vaereg/generators/fields.py` and
+`vaereg/generators/shapes.py` make the volumes.
 
 ## Families
 
@@ -324,8 +322,8 @@ def page(record: dict[str, Any]) -> str:
     titles += [f"{name} [GPa]" for name in PROPERTIES[:4]] + ["C11 between the bounds"]
     splits = ", ".join(f"{count:,} {name}" for name, count in made["splits"].items())
     return PAGE.format(
-        gaussian_range=spread(generators.VOLUME_FRACTION_RANGE),
-        wide_range=spread(generators.WIDE_FRACTION_RANGE),
+        gaussian_range=spread(families.VOLUME_FRACTION_RANGE),
+        wide_range=spread(families.WIDE_FRACTION_RANGE),
         kinds=table(["family", "construction", "drawn", "source (DOI)"], kinds).replace("---:", "---"),
         shares=table(["family", "default", "gaussian", "cost [ms]"], shares),
         command=made["command"],

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 
 RESULTS = Path(__file__).parent / "results"
 PRECISIONS = {"float32": (np.float32, 1e-4), "float64": (np.float64, 1e-6)}

@@ -8,7 +8,7 @@ import pytest
 from browser import difference, drawn, pixels
 from playwright.sync_api import Page, expect
 
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.homogenization import homogenize
 from vaereg.storage import read_designs
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vaereg.cli import main
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.homogenization import homogenize
 from vaereg.storage import read_designs, write_designs
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vaereg.clusters import MorphologyClusters
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.networks import axis_correlation, two_point_correlation
 
 

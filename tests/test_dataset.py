@@ -15,7 +15,7 @@ from vaereg import dataset
 from vaereg.dataset import generate_dataset, label_batch, volume_source
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.files import lock_file
-from vaereg.generators import generate
+from vaereg.generators.families import generate
 from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
 from vaereg.storage import DatasetPlan, LabelledBatch, read_dataset
 

@@ -24,7 +24,7 @@ from vaereg.features import (
     random_slices,
     style_distance,
 )
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 
 SIZE = 32
 IMAGENET = ("vgg16-imagenet", "alexnet-imagenet")

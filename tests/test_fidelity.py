@@ -8,8 +8,8 @@ import pytest
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.fidelity import STATISTICS, _distances, decoder_figures, redraw
-from vaereg.generators import FAMILIES, generate
-from vaereg.shapes import laminate
+from vaereg.generators.families import FAMILIES, generate
+from vaereg.generators.shapes import laminate
 from vaereg.storage import Dataset
 
 Metrics = dict[str, Any]

@@ -12,7 +12,7 @@ from vaereg.flips import (
     first_ratios,
     learn_ratios,
 )
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.homogenization import homogenize
 
 VOLUME = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(0))

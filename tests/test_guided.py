@@ -8,7 +8,7 @@ import torch
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
 from vaereg.homogenization import homogenize
 from vaereg.microstructure.volume import volume_fraction

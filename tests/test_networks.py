@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from vaereg import networks
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.microstructure import statistics
 from vaereg.networks import (
     Decoder,

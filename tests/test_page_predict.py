@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import state
 from pages.shared.figures_volume import grey_figure, place_figure, young_figure
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.microstructure.segmentation import histogram
 
 

@@ -8,7 +8,7 @@ import pytest
 from vaereg import prediction
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.prediction import Prediction, predict, tier_disagreement
 from vaereg.storage import Dataset
 

@@ -508,7 +508,7 @@ def test_crop_and_blocks() -> None:
 
 
 def test_faces_that_do_not_fit_are_found(rng: np.random.Generator) -> None:
-    from vaereg.generators import gaussian_field
+    from vaereg.generators.families import gaussian_field
 
     whole = gaussian_field(32, (2.0, 2.0, 2.0), 0.5, generator=rng)
     assert face_mismatch(whole).periodic

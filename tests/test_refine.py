@@ -8,7 +8,7 @@ import pytest
 
 from vaereg import refine as module
 from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.generators import gaussian_field
+from vaereg.generators.families import gaussian_field
 from vaereg.homogenization import HomogenizationResult, homogenize
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.refine import Step, advance, begin, refine, refine_all

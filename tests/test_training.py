@@ -15,7 +15,7 @@ import torch
 from vaereg.augmentation import augment
 from vaereg.config import PRESETS, RunConfig
 from vaereg.fitting import encode_all
-from vaereg.generators import family_weights, gaussian_field
+from vaereg.generators.families import family_weights, gaussian_field
 from vaereg.homogenization import homogenize
 from vaereg.losses import TERMS
 from vaereg.storage import Dataset

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.generators import generate
+from vaereg.generators.families import generate
 
 __all__ = ["Embedding"]
 

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.checkpoint import Checkpoint
-from vaereg.generators import GENERATOR_VERSION, Sample, generate
+from vaereg.generators.families import GENERATOR_VERSION, Sample, generate
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.statistics import lineal_path, specific_surface, two_point_correlation
 from vaereg.microstructure.volume import volume_fraction

@@ -26,7 +26,7 @@ from vaereg.config import RunConfig
 from vaereg.elasticity import TwoPhase
 from vaereg.features import FeatureMaps, load_features
 from vaereg.fitting import encode_all, known_indices
-from vaereg.generators import mix_name
+from vaereg.generators.families import mix_name
 from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.model import VaeReg
 from vaereg.networks import axis_correlation, two_point_correlation

@@ -16,7 +16,7 @@ from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from vaereg.generators import FAMILIES, generate
+from vaereg.generators.families import FAMILIES, generate
 from vaereg.homogenization import HomogenizationResult
 from vaereg.microstructure.volume import volume_hash
 from vaereg.prediction import Prediction, predict

@@ -5,10 +5,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from vaereg.generators import gaussian_field, generate
+from vaereg.generators.families import gaussian_field, generate
+from vaereg.generators.shapes import fibres, laminate, spheres
 from vaereg.microstructure.morphology import describe, measure
 from vaereg.microstructure.statistics import correlation_lengths
-from vaereg.shapes import fibres, laminate, spheres
 
 SIZE = 32
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vaereg.generators.shapes import fibres, laminate, spheres
 from vaereg.microstructure.statistics import (
     connectivity,
     correlation_lengths,
@@ -11,7 +12,6 @@ from vaereg.microstructure.statistics import (
     two_point_correlation,
 )
 from vaereg.microstructure.volume import as_two_phase, pack_bits, unpack_bits, volume_fraction
-from vaereg.shapes import fibres, laminate, spheres
 
 
 @pytest.fixture

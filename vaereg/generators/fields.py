@@ -1,7 +1,7 @@
 """Periodic random fields, cut at the quantile that gives a volume fraction: Gaussian and spinodal.
 
 Fields are functions of a seeded generator and of explicit parameters; what is drawn from which range is said
-in `vaereg.generators`. All lengths are in voxels.
+in `vaereg.generators.families`. All lengths are in voxels.
 """
 
 from collections.abc import Sequence

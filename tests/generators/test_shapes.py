@@ -5,7 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from vaereg.shapes import SURFACES, fibres, laminate, minimal_surface, spheres, surface_level, voronoi_walls
+from vaereg.generators.shapes import (
+    SURFACES,
+    fibres,
+    laminate,
+    minimal_surface,
+    spheres,
+    surface_level,
+    voronoi_walls,
+)
 
 SIZE = 15
 MOVE = (4, 7, 11)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vaereg.dataset import volume_source
-from vaereg.generators import (
+from vaereg.generators.families import (
     DEFAULT_MIX,
     FAMILIES,
     GENERATOR_VERSION,

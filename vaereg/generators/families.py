@@ -2,7 +2,7 @@
 
 A family is a function `family(size, *, generator) -> Sample`; a volume is thus a pure function of the family,
 the size and the seed that `numpy.random.default_rng` was given. `FAMILIES` lists them by name. The volumes
-themselves are made by `vaereg.fields` (random fields) and `vaereg.shapes` (constructions).
+themselves are made by `vaereg.generators.fields` (random fields) and `vaereg.generators.shapes` (constructions).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from vaereg.fields import cut_at_quantile, gaussian_field, spinodal_field
-from vaereg.shapes import SURFACES, fibres, laminate, minimal_surface, spheres, voronoi_walls
+from vaereg.generators.fields import cut_at_quantile, gaussian_field, spinodal_field
+from vaereg.generators.shapes import SURFACES, fibres, laminate, minimal_surface, spheres, voronoi_walls
 
 __all__ = [
     "DEFAULT_MIX",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaereg.fields import cut_at_quantile, spinodal_field
+from vaereg.generators.fields import cut_at_quantile, spinodal_field
 
 
 def structure_factor(field: np.ndarray) -> np.ndarray:
