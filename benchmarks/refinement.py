@@ -25,10 +25,10 @@ from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation import held_out_families
 from vaereg.fitting import known_indices
-from vaereg.homogenization import homogenize
 from vaereg.microstructure.statistics import within_component
 from vaereg.prediction import encode_batch
 from vaereg.refine import refine
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import Dataset, read_dataset
 
 KINDS = {"one": PROPERTIES[:1], "three": PROPERTIES[:3], "six": PROPERTIES}

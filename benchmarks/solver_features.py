@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from record import PRECISIONS, gaussian_cell, seconds, write_record
 from scipy.ndimage import gaussian_filter
 
-from vaereg import kernels
-from vaereg.cell import Cell
 from vaereg.elasticity import unpack_symmetric
-from vaereg.homogenization import HomogenizationResult, homogenize
-from vaereg.mesh import mesh_check
+from vaereg.solver import kernels
+from vaereg.solver.cell import Cell
+from vaereg.solver.grid_check import mesh_check
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
 
 SIZE = 32
 REPEATS = 10

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 import numpy as np
 from record import PRECISIONS, RESULTS, gaussian_cell, seconds, write_record
 
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 
 SIZES = (8, 16, 24, 31, 32, 48, 51, 64, 96, 128)
 

@@ -9,8 +9,8 @@ from pages.shared.gallery import Caption, Row, volume_gallery
 from pages.shared.upload import chosen_blocks, upload_inputs
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
-from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction
+from vaereg.solver.homogenization import HomogenizationResult
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 SMALL = 40**3  # voxels up to which the solver runs unasked: it takes about half a second

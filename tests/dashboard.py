@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from pages.shared import background
-from vaereg.homogenization import HomogenizationResult
+from vaereg.solver.homogenization import HomogenizationResult
 
 APP = Path(__file__).parents[1] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])

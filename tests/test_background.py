@@ -25,10 +25,10 @@ from pages.shared.background import (
     start_workers,
 )
 from vaereg.elasticity import TwoPhase
-from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
-from vaereg.mesh import MeshCheck
 from vaereg.microstructure.volume import volume_hash
 from vaereg.refine import Refinement, refine
+from vaereg.solver.grid_check import MeshCheck
+from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
 from vaereg.storage import Target
 
 

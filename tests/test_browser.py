@@ -9,7 +9,7 @@ from browser import difference, drawn, pixels
 from playwright.sync_api import Page, expect
 
 from vaereg.generators.families import gaussian_field
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import read_designs
 
 pytestmark = pytest.mark.browser

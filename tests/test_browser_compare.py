@@ -11,7 +11,7 @@ from browser import drawn, pixels, settled
 from PIL import Image
 from playwright.sync_api import Download, Page, expect
 
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import read_designs
 
 pytestmark = pytest.mark.browser

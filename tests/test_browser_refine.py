@@ -8,7 +8,7 @@ import pytest
 from browser import drawn, pixels, settled
 from playwright.sync_api import Page, expect
 
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import read_designs
 
 pytestmark = pytest.mark.browser

@@ -20,8 +20,8 @@ from vaereg.cli import main
 from vaereg.config import PRESETS, RunConfig
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
-from vaereg.homogenization import homogenize
 from vaereg.prediction import predict
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import Dataset, read_dataset, read_designs, write_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -180,7 +180,7 @@ def test_a_solve_that_fails_is_told_apart_from_bad_input(
     volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was found is written all the same, and says which volumes did not converge."""
-    monkeypatch.setattr("vaereg.homogenization.homogenize", partial(homogenize, max_iter=2))
+    monkeypatch.setattr("vaereg.solver.homogenization.homogenize", partial(homogenize, max_iter=2))
     out = tmp_path / "r.json"
     line = refused(capsys, "homogenize", volumes, "--out", out, code=1)
     assert line == "vaereg: error: 2 of 3 volumes did not converge to 1e-06"
@@ -278,7 +278,7 @@ def test_interrupts_are_quiet(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vaereg.homogenization.homogenize", interrupt)
+    monkeypatch.setattr("vaereg.solver.homogenization.homogenize", interrupt)
     assert main(["homogenize", str(volumes), "--out", str(tmp_path / "r.json")]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "vaereg: interrupted"
 

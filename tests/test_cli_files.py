@@ -12,7 +12,7 @@ import tifffile
 from vaereg.cli import main
 from vaereg.elasticity import TwoPhase
 from vaereg.export import FORMATS, export
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import write_designs
 
 GREY = np.random.default_rng(0).integers(0, 200, (4, 4, 4), dtype=np.uint8)

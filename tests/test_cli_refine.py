@@ -8,7 +8,7 @@ import pytest
 
 from vaereg.cli import main
 from vaereg.generators.families import gaussian_field
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import read_designs, write_designs
 
 

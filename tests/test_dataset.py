@@ -16,7 +16,7 @@ from vaereg.dataset import generate_dataset, label_batch, volume_source
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.files import lock_file
 from vaereg.generators.families import generate
-from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize
+from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
 from vaereg.storage import DatasetPlan, LabelledBatch, read_dataset
 
 COUNT, SEED, SIZE, BATCH = 14, 11, 8, 4

@@ -17,9 +17,9 @@ import trimesh
 
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, TwoPhase, isotropic_stiffness
 from vaereg.export import FORMATS, BundleItem, Provenance, bundle, export
-from vaereg.homogenization import homogenize
 from vaereg.meshes import closed_surface
 from vaereg.readers import read_volumes
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import read_designs
 
 PAIR = TwoPhase(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)

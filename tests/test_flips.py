@@ -13,7 +13,7 @@ from vaereg.flips import (
     learn_ratios,
 )
 from vaereg.generators.families import gaussian_field
-from vaereg.homogenization import homogenize
+from vaereg.solver.homogenization import homogenize
 
 VOLUME = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(0))
 DIAGONAL = [0, 6, 11, 15, 18, 20]

@@ -9,8 +9,8 @@ from torch import Tensor, distributions
 
 from vaereg.config import ModelConfig
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
-from vaereg.homogenization import homogenize
 from vaereg.model import Encoding, VaeReg, _diagonal_bounds
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import Dataset
 
 CONFIG = ModelConfig(latent=4, components=3, widths=(4, 6), features=8, fields=2, mixing=4)

@@ -19,7 +19,7 @@ from pages.shared.presets import presets, reachable_properties
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
-from vaereg.homogenization import HomogenizationResult
+from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.storage import read_designs
 from vaereg.targets import TARGETS, Target, check_reachable, check_targets, interval
 

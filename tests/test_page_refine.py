@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import background, state, tasks
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.homogenization import HomogenizationResult, homogenize
-from vaereg.mesh import MeshCheck
+from vaereg.solver.grid_check import MeshCheck
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.targets import TARGETS
 
 APP = Path(__file__).parents[1] / "app.py"

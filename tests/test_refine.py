@@ -9,9 +9,9 @@ import pytest
 from vaereg import refine as module
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.generators.families import gaussian_field
-from vaereg.homogenization import HomogenizationResult, homogenize
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.refine import Step, advance, begin, refine, refine_all
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
 
 START = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(1))
 STIFFNESS = np.diag(homogenize(START).stiffness)

@@ -40,8 +40,8 @@ _Number = TypeVar("_Number", int, float)
 def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import VOIGT_ORDER, TwoPhase
     from vaereg.files import check_output
-    from vaereg.homogenization import ConvergenceError, homogenize
     from vaereg.microstructure.volume import volume_fraction
+    from vaereg.solver.homogenization import ConvergenceError, homogenize
 
     device = _device(arguments)
     materials = TwoPhase(
@@ -56,7 +56,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
         if device == "cpu":
             result = homogenize(volume, materials, rtol=arguments.rtol, raise_on_failure=False)
         else:
-            from vaereg.homogenization_torch import homogenize_on
+            from vaereg.solver.torch_solver import homogenize_on
 
             result = homogenize_on(device, volume, materials, rtol=arguments.rtol)
         results.append(

@@ -23,8 +23,8 @@ import numpy as np
 from vaereg.elasticity import TwoPhase
 from vaereg.files import check_output, lock_file, replace_file
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
-from vaereg.homogenization import ConvergenceError, homogenize
 from vaereg.microstructure.volume import pack_bits, volume_fraction
+from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.storage import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
 from vaereg.workers import worker_processes
 

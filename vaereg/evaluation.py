@@ -26,8 +26,8 @@ from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.fidelity import component_figures, decoder_figures
 from vaereg.fitting import known_indices
-from vaereg.homogenization import homogenize
 from vaereg.prediction import Prediction, predict
+from vaereg.solver.homogenization import homogenize
 from vaereg.storage import Dataset
 from vaereg.trials import SOLVER_TOLERANCE, inverse_figures
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
-from vaereg.homogenization import iterated_bounds
 from vaereg.networks import GuidedRegressor
+from vaereg.solver.homogenization import iterated_bounds
 from vaereg.workers import pool_threads
 
 __all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "upper_bounds"]

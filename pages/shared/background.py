@@ -41,9 +41,9 @@ from pages.shared.tasks import (
     volume_name,
 )
 from vaereg.elasticity import TwoPhase
-from vaereg.homogenization import HomogenizationResult, homogenize
-from vaereg.mesh import MeshCheck
 from vaereg.refine import Search
+from vaereg.solver.grid_check import MeshCheck
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.workers import leave_with, single_threaded
 
 __all__ = [

@@ -16,9 +16,9 @@ from pages.shared.gallery import Caption, Line, Row
 from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs, save_designs
 from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.homogenization import HomogenizationResult
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash
+from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import target_distance
 
 __all__ = [

@@ -17,9 +17,9 @@ from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from pages.shared.tasks import RTOL
 from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.generators.families import FAMILIES, generate
-from vaereg.homogenization import HomogenizationResult
 from vaereg.microstructure.volume import volume_hash
 from vaereg.prediction import Prediction, predict
+from vaereg.solver.homogenization import HomogenizationResult
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
 SEED = "seed"

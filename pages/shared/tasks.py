@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import TwoPhase
-from vaereg.mesh import MeshCheck, mesh_check
 from vaereg.microstructure.volume import volume_hash
 from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
+from vaereg.solver.grid_check import MeshCheck, mesh_check
 from vaereg.storage import Target
 
 __all__ = [

@@ -19,10 +19,10 @@ from pages.shared.tasks import MeshTask
 from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
-from vaereg.homogenization import HomogenizationResult
-from vaereg.mesh import MeshCheck
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.prediction import Prediction
+from vaereg.solver.grid_check import MeshCheck
+from vaereg.solver.homogenization import HomogenizationResult
 
 NEAREST = 3
 QUICK = 64 * 32**3

@@ -16,8 +16,8 @@ from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import MOST_CONTRAST
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.homogenization import HomogenizationResult
 from vaereg.prediction import Prediction
+from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import Target, interval
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}

@@ -12,14 +12,14 @@ element is the energy, between load cases i and j, of that element with the deri
 
 Four ideas make it fast on a CPU:
 
-- The element operator is applied in the basis of corner sums and differences (see `vaereg.kernels`).
+- The element operator is applied in the basis of corner sums and differences (see `vaereg.solver.kernels`).
 - Two load cases are the real and the imaginary part of one complex field: one complex FFT serves both, every
   Fourier mode is treated alike (no special case at the Nyquist frequency), and a row of 2 Z real numbers is
   one vectorised loop.
 - The preconditioner works in single precision, whatever the precision of the fields.
 - Load cases are solved in three such pairs, one after the other, so that the working set stays in the cache.
 
-The cell, its operator and its preconditioner are in `vaereg.cell`, with the layout of packed fields.
+The cell, its operator and its preconditioner are in `vaereg.solver.cell`, with the layout of packed fields.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg import kernels
-from vaereg.cell import Cell
 from vaereg.elasticity import TwoPhase, voigt_bound
+from vaereg.solver import kernels
+from vaereg.solver.cell import Cell
 
 __all__ = [
     "ConvergenceError",

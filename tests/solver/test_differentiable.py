@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg import differentiable
-from vaereg.differentiable import SolverState, effective_stiffness
 from vaereg.elasticity import TwoPhase
-from vaereg.homogenization import ConvergenceError, homogenize
+from vaereg.solver import differentiable
+from vaereg.solver.differentiable import SolverState, effective_stiffness
+from vaereg.solver.homogenization import ConvergenceError, homogenize
 
 UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
 

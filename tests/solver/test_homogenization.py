@@ -9,7 +9,6 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import splu
 
-from vaereg.cell import green_operator
 from vaereg.elasticity import (
     VOIGT_ORDER,
     TwoPhase,
@@ -19,7 +18,8 @@ from vaereg.elasticity import (
     rotate_stiffness,
     voigt_bound,
 )
-from vaereg.homogenization import ConvergenceError, HomogenizationResult, homogenize, iterated_bounds
+from vaereg.solver.cell import green_operator
+from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize, iterated_bounds
 
 Array = NDArray[np.float64]
 

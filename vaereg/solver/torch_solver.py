@@ -1,4 +1,4 @@
-"""The equations of `vaereg.homogenization` in plain torch: for CUDA, and as a second implementation.
+"""The equations of `vaereg.solver.homogenization` in plain torch: for CUDA, and as a second implementation.
 
 Nothing is shared with the compiled solver: element matrices come from Gauss points, Fourier blocks from the
 element matrices, the stiffness from the energy of total displacements. All load cases of all volumes are
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaereg.elasticity import VOIGT_ORDER, TwoPhase, isotropic_stiffness, lame_parameters
-from vaereg.homogenization import ConvergenceError, HomogenizationResult
+from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult
 
 __all__ = ["BatchResult", "homogenize_batch", "homogenize_on"]
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vaereg.elasticity import TwoPhase
-from vaereg.homogenization import homogenize
-from vaereg.homogenization_torch import homogenize_batch
+from vaereg.solver.homogenization import homogenize
+from vaereg.solver.torch_solver import homogenize_batch
 
 __all__ = ["SolverState", "effective_stiffness"]
 

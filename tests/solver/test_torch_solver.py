@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from vaereg.elasticity import TwoPhase, isotropic_stiffness
-from vaereg.homogenization import ConvergenceError, homogenize
-from vaereg.homogenization_torch import homogenize_batch, homogenize_on
+from vaereg.solver.homogenization import ConvergenceError, homogenize
+from vaereg.solver.torch_solver import homogenize_batch, homogenize_on
 
 UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
 CONTRAST_10000 = TwoPhase(e_stiff=100.0, e_soft=0.01)

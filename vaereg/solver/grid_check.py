@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import TwoPhase
-from vaereg.homogenization import HomogenizationResult, homogenize
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
 
 __all__ = ["MeshCheck", "mesh_check"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from vaereg import kernels
 from vaereg.elasticity import TwoPhase, lame_parameters
+from vaereg.solver import kernels
 
 __all__ = ["Cell", "green_operator"]
 

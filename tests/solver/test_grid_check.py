@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import TwoPhase
-from vaereg.homogenization import homogenize
-from vaereg.mesh import mesh_check
+from vaereg.solver.grid_check import mesh_check
+from vaereg.solver.homogenization import homogenize
 
 
 @pytest.mark.parametrize("shape", [(5, 6, 4), (1, 4, 3)], ids=str)
