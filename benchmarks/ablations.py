@@ -26,9 +26,9 @@ from record import RESULTS
 from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.config import PRESETS, ModelConfig, RunConfig, TrainingConfig
 from vaereg.fidelity import component_figures, decoder_figures
-from vaereg.fitting import fit_latent_regressor, known_indices
+from vaereg.fitting import fit_latent_regressor
+from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.records import typical_ratios
-from vaereg.storage import Dataset, read_dataset
 from vaereg.training import train
 from vaereg.trials import inverse_figures
 

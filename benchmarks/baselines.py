@@ -34,10 +34,9 @@ from vaereg.evaluation import (
     held_out_families,
     held_out_rows,
 )
-from vaereg.fitting import known_indices
+from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.model import VaeReg
-from vaereg.storage import Dataset, read_dataset
 
 LAGS, DIAGONAL_LAGS = 12, 6
 """Lags of the two-point statistics along axes and along diagonals [voxel per axis]."""

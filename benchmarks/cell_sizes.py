@@ -20,8 +20,8 @@ from vaereg.checkpoint import load_checkpoint
 from vaereg.dataset import SOLVER_TOLERANCE, generate_dataset
 from vaereg.evaluation import forward_figures
 from vaereg.generators.families import MIXES
+from vaereg.io.datasets import read_dataset
 from vaereg.prediction import predict
-from vaereg.storage import read_dataset
 
 PAGE = Path(__file__).parents[1] / "docs" / "cell-sizes.md"
 SIZES = (16, 24, 32, 40, 48, 64)

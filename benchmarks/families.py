@@ -26,9 +26,9 @@ from solver_report import provenance, table
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, reuss_bound, voigt_bound
 from vaereg.generators import families
 from vaereg.generators.families import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
+from vaereg.io.datasets import Dataset, read_dataset
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.microstructure.volume import volume_fraction
-from vaereg.storage import Dataset, read_dataset
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIZE, SEEDS, REPEATS = 32, (1, 2, 3), 20

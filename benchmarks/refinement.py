@@ -24,12 +24,11 @@ from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation import held_out_families
-from vaereg.fitting import known_indices
+from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import within_component
 from vaereg.prediction import encode_batch
 from vaereg.refine import refine
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import Dataset, read_dataset
 
 KINDS = {"one": PROPERTIES[:1], "three": PROPERTIES[:3], "six": PROPERTIES}
 MAX_SOLVES = 60

@@ -20,8 +20,8 @@ from vaereg.embedding import Embedding
 from vaereg.evaluation import evaluate
 from vaereg.fitting import fit
 from vaereg.generators.families import GENERATOR_VERSION, family_weights
+from vaereg.io.datasets import Dataset, DatasetPlan, read_dataset, write_dataset
 from vaereg.microstructure.volume import pack_bits
-from vaereg.storage import Dataset, DatasetPlan, read_dataset, write_dataset
 from vaereg.training import train, training_card
 
 __all__ = ["app", "gate", "page", "server"]

@@ -16,10 +16,9 @@ from PIL import Image
 from vaereg.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.config import PRESETS
 from vaereg.evaluation import held_out_rows
-from vaereg.fitting import known_indices
+from vaereg.io.datasets import Dataset, known_indices
 from vaereg.records import read_record
 from vaereg.report import model_card
-from vaereg.storage import Dataset
 
 ROOT = Path(__file__).parents[1]
 FAMILY = "gaussian-free"

@@ -9,8 +9,8 @@ from browser import difference, drawn, pixels
 from playwright.sync_api import Page, expect
 
 from vaereg.generators.families import gaussian_field
+from vaereg.io.designs import read_designs
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import read_designs
 
 pytestmark = pytest.mark.browser
 

@@ -11,8 +11,8 @@ from browser import drawn, pixels, settled
 from PIL import Image
 from playwright.sync_api import Download, Page, expect
 
+from vaereg.io.designs import read_designs
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import read_designs
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ import pytest
 from browser import drawn, pixels, settled
 from playwright.sync_api import Page, expect
 
+from vaereg.io.designs import read_designs
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import read_designs
 
 pytestmark = pytest.mark.browser
 

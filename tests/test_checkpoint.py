@@ -23,10 +23,10 @@ from vaereg.checkpoint import (
 )
 from vaereg.config import PRESETS
 from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.io.datasets import Dataset
 from vaereg.model import VaeReg
 from vaereg.prediction import predict
 from vaereg.reach import KnownProperties
-from vaereg.storage import Dataset
 
 State = dict[str, Any]
 

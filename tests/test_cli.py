@@ -20,9 +20,10 @@ from vaereg.cli import main
 from vaereg.config import PRESETS, RunConfig
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
+from vaereg.io.datasets import Dataset, read_dataset, write_dataset
+from vaereg.io.designs import read_designs
 from vaereg.prediction import predict
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import Dataset, read_dataset, read_designs, write_dataset
 
 ROOT = Path(__file__).parents[1]
 PROGRESS = ("homogenize: ", "generate: ", "train: ", "evaluate: ")

@@ -11,9 +11,9 @@ import tifffile
 
 from vaereg.cli import main
 from vaereg.elasticity import TwoPhase
-from vaereg.export import FORMATS, export
+from vaereg.io.designs import write_designs
+from vaereg.io.export import FORMATS, export
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import write_designs
 
 GREY = np.random.default_rng(0).integers(0, 200, (4, 4, 4), dtype=np.uint8)
 

@@ -8,8 +8,8 @@ import pytest
 
 from vaereg.cli import main
 from vaereg.generators.families import gaussian_field
+from vaereg.io.designs import read_designs, write_designs
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import read_designs, write_designs
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 from vaereg import dataset
 from vaereg.dataset import generate_dataset, label_batch, volume_source
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
-from vaereg.files import lock_file
 from vaereg.generators.families import generate
+from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset
+from vaereg.io.files import lock_file
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
-from vaereg.storage import DatasetPlan, LabelledBatch, read_dataset
 
 COUNT, SEED, SIZE, BATCH = 14, 11, 8, 4
 ROOT = Path(__file__).parents[1]
@@ -111,7 +111,7 @@ import os, signal, sys
 from multiprocessing import active_children
 from pathlib import Path
 import numpy as np
-import vaereg.dataset, vaereg.storage
+import vaereg.dataset, vaereg.io.datasets
 
 def kill(*_):
     print(*[child.pid for child in active_children()], flush=True)
@@ -130,14 +130,14 @@ def kill_in_the_file(file, name, *arguments, **keywords):
     if name == "volume_fraction":
         kill()
 
-savez, write_array = np.savez, vaereg.storage.write_array
+savez, write_array = np.savez, vaereg.io.datasets.write_array
 moment, progress = sys.argv[2], None
 if moment == "in a batch":
     np.savez = kill_in_a_batch
 elif moment == "between batches":
     progress = lambda done, total: done >= 8 and kill()
 else:
-    vaereg.storage.write_array = kill_in_the_file
+    vaereg.io.datasets.write_array = kill_in_the_file
 arguments = [int(argument) for argument in sys.argv[3:6]]
 vaereg.dataset.generate_dataset(
     Path(sys.argv[1]), *arguments, workers=2, on_progress=progress, batch_size=int(sys.argv[6])

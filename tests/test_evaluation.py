@@ -19,9 +19,8 @@ from vaereg.evaluation import (
     forward_figures,
     held_out_rows,
 )
-from vaereg.fitting import known_indices
+from vaereg.io.datasets import Dataset, known_indices
 from vaereg.prediction import predict
-from vaereg.storage import Dataset
 
 Metrics = dict[str, Any]
 

@@ -10,7 +10,7 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.fidelity import STATISTICS, _distances, decoder_figures, redraw
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.generators.shapes import laminate
-from vaereg.storage import Dataset
+from vaereg.io.datasets import Dataset
 
 Metrics = dict[str, Any]
 

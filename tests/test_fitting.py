@@ -9,9 +9,9 @@ import torch
 from vaereg.checkpoint import Checkpoint
 from vaereg.config import PRESETS
 from vaereg.elasticity import PROPERTIES
-from vaereg.fitting import embed, encode_all, fit, known_indices
+from vaereg.fitting import embed, encode_all, fit
+from vaereg.io.datasets import Dataset, known_indices
 from vaereg.prediction import predict
-from vaereg.storage import Dataset
 
 
 def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:

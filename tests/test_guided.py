@@ -10,11 +10,11 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.generators.families import gaussian_field
 from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
+from vaereg.io.datasets import Dataset
 from vaereg.microstructure.volume import volume_fraction
 from vaereg.networks import GuidedRegressor
 from vaereg.prediction import predict
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import Dataset
 
 MATERIALS = TwoPhase()
 

@@ -12,12 +12,12 @@ from vaereg import losses
 from vaereg.clusters import MorphologyClusters
 from vaereg.config import PRESETS, RunConfig
 from vaereg.features import FeatureMaps, load_features
+from vaereg.io.datasets import Dataset
 from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.microstructure import statistics
 from vaereg.model import Encoding, VaeReg
 from vaereg.networks import axis_correlation, two_point_correlation
 from vaereg.prior import ConditionalMixture
-from vaereg.storage import Dataset
 
 CONFIG = PRESETS["tiny"]
 LATE = 4 * CONFIG.training.warmup

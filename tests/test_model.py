@@ -9,9 +9,9 @@ from torch import Tensor, distributions
 
 from vaereg.config import ModelConfig
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
+from vaereg.io.datasets import Dataset
 from vaereg.model import Encoding, VaeReg, _diagonal_bounds
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import Dataset
 
 CONFIG = ModelConfig(latent=4, components=3, widths=(4, 6), features=8, fields=2, mixing=4)
 PAIRS = [TwoPhase(), TwoPhase(e_stiff=5.0, e_soft=1.0, nu_stiff=0.45, nu_soft=-0.2)]

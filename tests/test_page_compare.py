@@ -34,11 +34,11 @@ from pages.shared.figures_compare import (
 )
 from pages.shared.shortlist import MAX_ITEMS, Session, ShortlistItem, add_item, read_session, write_session
 from vaereg.elasticity import PROPERTIES, TwoPhase, isotropic_stiffness
-from vaereg.export import FORMATS
 from vaereg.generators.families import gaussian_field
 from vaereg.generators.shapes import laminate
+from vaereg.io.designs import read_designs
+from vaereg.io.export import FORMATS
 from vaereg.microstructure.morphology import measure
-from vaereg.storage import read_designs
 
 VIEWS = (
     "Stiffness",

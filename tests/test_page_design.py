@@ -19,8 +19,8 @@ from pages.shared.presets import presets, reachable_properties
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
+from vaereg.io.designs import read_designs
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.storage import read_designs
 from vaereg.targets import TARGETS, Target, check_reachable, check_targets, interval
 
 

@@ -9,8 +9,8 @@ from vaereg import prediction
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound
 from vaereg.generators.families import gaussian_field
+from vaereg.io.datasets import Dataset
 from vaereg.prediction import Prediction, predict, tier_disagreement
-from vaereg.storage import Dataset
 
 FIELDS = [item.name for item in dataclasses.fields(Prediction)]
 

@@ -22,10 +22,10 @@ from pages.shared.refinement import (
 from pages.shared.tasks import Progress, Task
 from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design
+from vaereg.io.designs import read_designs
 from vaereg.microstructure.statistics import within_component
 from vaereg.refine import Refinement, Step
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import read_designs
 
 
 @pytest.fixture(scope="module")

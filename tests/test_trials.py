@@ -10,9 +10,9 @@ from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import generate
 from vaereg.generators.shapes import laminate
+from vaereg.io.datasets import Dataset
 from vaereg.microstructure.statistics import two_point_distances
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import Dataset
 from vaereg.targets import target_distance
 from vaereg.trials import KINDS, _agreement, _copies, _invariant, inverse_figures
 

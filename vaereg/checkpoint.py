@@ -18,7 +18,7 @@ from torch import Tensor
 from vaereg.config import RunConfig
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.embedding import Embedding
-from vaereg.files import replace_file
+from vaereg.io.files import replace_file
 from vaereg.model import VaeReg
 from vaereg.networks import GuidedRegressor, LatentRegressor
 from vaereg.prior import PropertyMixture

@@ -39,7 +39,7 @@ _Number = TypeVar("_Number", int, float)
 
 def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import VOIGT_ORDER, TwoPhase
-    from vaereg.files import check_output
+    from vaereg.io.files import check_output
     from vaereg.microstructure.volume import volume_fraction
     from vaereg.solver.homogenization import ConvergenceError, homogenize
 
@@ -76,7 +76,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
 
 def run_predict(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import PROPERTIES
-    from vaereg.files import check_output
+    from vaereg.io.files import check_output
     from vaereg.prediction import predict
 
     check_output(arguments.out, arguments.volumes)
@@ -100,7 +100,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
 
 def run_design(arguments: argparse.Namespace) -> None:
     from vaereg.design import design, save_designs
-    from vaereg.files import check_output
+    from vaereg.io.files import check_output
     from vaereg.targets import parse_target
 
     targets = {}
@@ -126,11 +126,11 @@ def run_refine(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
-    from vaereg.files import check_output
+    from vaereg.io.designs import read_designs, write_designs
+    from vaereg.io.files import check_output
     from vaereg.microstructure.statistics import within_component
     from vaereg.prediction import MIN_EDGE, predict
     from vaereg.refine import refine_all
-    from vaereg.storage import read_designs, write_designs
     from vaereg.targets import target_distance
 
     check_output(arguments.out, arguments.designs)
@@ -209,7 +209,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.checkpoint import save_checkpoint
     from vaereg.config import RunConfig, preset
     from vaereg.fitting import embed, fit
-    from vaereg.storage import read_dataset
+    from vaereg.io.datasets import read_dataset
     from vaereg.training import train, training_card
 
     if arguments.config is not None:
@@ -251,10 +251,10 @@ def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     from vaereg.evaluation import evaluate
-    from vaereg.files import check_output
+    from vaereg.io.datasets import read_dataset
+    from vaereg.io.files import check_output
     from vaereg.records import read_record
     from vaereg.report import compact_json, model_card
-    from vaereg.storage import read_dataset
 
     check_output(arguments.out, arguments.data)
     if arguments.card is not None:
@@ -288,9 +288,9 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def run_export(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import TwoPhase
-    from vaereg.export import bundle, export, stored_items
-    from vaereg.files import check_output
-    from vaereg.storage import read_designs
+    from vaereg.io.designs import read_designs
+    from vaereg.io.export import bundle, export, stored_items
+    from vaereg.io.files import check_output
 
     materials = TwoPhase(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
@@ -324,8 +324,8 @@ def run_export(arguments: argparse.Namespace) -> None:
 
 def _read_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -> NDArray[np.uint8]:
     """The volumes of a file of the user's, by the flags that say how it is meant."""
+    from vaereg.io.readers import RawLayout, read_volumes
     from vaereg.microstructure.segmentation import Segmentation
-    from vaereg.readers import RawLayout, read_volumes
 
     raw = None
     if arguments.shape is not None:
@@ -386,7 +386,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from vaereg.files import replace_file
+    from vaereg.io.files import replace_file
 
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 

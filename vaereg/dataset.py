@@ -21,11 +21,11 @@ from typing import IO, Any
 import numpy as np
 
 from vaereg.elasticity import TwoPhase
-from vaereg.files import check_output, lock_file, replace_file
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
+from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
+from vaereg.io.files import check_output, lock_file, replace_file
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.homogenization import ConvergenceError, homogenize
-from vaereg.storage import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
 from vaereg.workers import worker_processes
 
 __all__ = ["generate_dataset", "label_batch", "volume_source"]
@@ -51,7 +51,7 @@ def generate_dataset(
     """Make a labelled data set, go on with one that was interrupted, or extend a shorter one.
 
     Args:
-        path: HDF5 file to write (see `vaereg.storage`).
+        path: HDF5 file to write (see `vaereg.io.datasets`).
         count: Number of volumes.
         seed: Base seed.
         size: Voxels per edge.

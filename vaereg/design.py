@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
+from vaereg.io.designs import write_designs
 from vaereg.networks import cut
 from vaereg.prediction import encode_batch, predict
-from vaereg.storage import write_designs
 from vaereg.targets import (
     Target,
     check_reachable,

@@ -25,10 +25,9 @@ from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.fidelity import component_figures, decoder_figures
-from vaereg.fitting import known_indices
+from vaereg.io.datasets import Dataset, known_indices
 from vaereg.prediction import Prediction, predict
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import Dataset
 from vaereg.trials import SOLVER_TOLERANCE, inverse_figures
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,25 +15,24 @@ from vaereg.config import TrainingConfig
 from vaereg.elasticity import PROPERTIES
 from vaereg.embedding import Embedding
 from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
+from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model import VaeReg
 from vaereg.networks import LatentRegressor
 from vaereg.prediction import tier_disagreement
 from vaereg.prior import PropertyMixture
 from vaereg.reach import KnownProperties
-from vaereg.storage import Dataset
 
-__all__ = ["embed", "encode_all", "fit", "fit_latent_regressor", "known_indices"]
+__all__ = [
+    "embed",
+    "encode_all",
+    "fit",
+    "fit_latent_regressor",
+]
 
 _NOVEL = 0.995
 """Part of the validation volumes whose novelty, of each of two kinds, is below 1."""
 _MAPPED = 3000
 """Volumes of the data set in the map of the latent space."""
-
-
-def known_indices(dataset: Dataset, split: str, left_out: Sequence[str]) -> NDArray[np.intp]:
-    """Volumes of a split whose families training did not leave out, ascending."""
-    indices = dataset.indices(split)
-    return indices[~np.isin(dataset.samples.family[indices], tuple(left_out))]
 
 
 def fit(

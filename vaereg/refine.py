@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.flips import FRACTION, Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
+from vaereg.io.datasets import Target
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.storage import Target
 from vaereg.workers import map_in_processes
 
 __all__ = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.storage import Target
+from vaereg.io.datasets import Target
 
 __all__ = [
     "TARGETS",

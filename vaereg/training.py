@@ -25,12 +25,12 @@ from vaereg.clusters import MorphologyClusters
 from vaereg.config import RunConfig
 from vaereg.elasticity import TwoPhase
 from vaereg.features import FeatureMaps, load_features
-from vaereg.fitting import encode_all, known_indices
+from vaereg.fitting import encode_all
 from vaereg.generators.families import mix_name
+from vaereg.io.datasets import Dataset, known_indices
 from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.model import VaeReg
 from vaereg.networks import axis_correlation, two_point_correlation
-from vaereg.storage import Dataset
 
 __all__ = ["TrainingResult", "train", "training_card"]
 

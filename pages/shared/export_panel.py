@@ -12,7 +12,7 @@ from pages.shared.comparison import Compared
 from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import RTOL
 from vaereg.elasticity import TwoPhase
-from vaereg.export import FORMATS, BundleItem, Provenance, bundle, export
+from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
 from vaereg.refine import VERIFICATION_RTOL
 
 __all__ = ["export_file", "export_inputs", "item_provenance"]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import TwoPhase
+from vaereg.io.datasets import Target
 from vaereg.microstructure.volume import volume_hash
 from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.solver.grid_check import MeshCheck, mesh_check
-from vaereg.storage import Target
 
 __all__ = [
     "MOST_CONTRAST",

@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import state
 from pages.shared.figures_volume import grey_figure
+from vaereg.io.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
 from vaereg.microstructure.segmentation import (
     MAX_LABELS,
     Segmentation,
@@ -21,7 +22,6 @@ from vaereg.microstructure.segmentation import (
     split_blocks,
 )
 from vaereg.prediction import MIN_EDGE
-from vaereg.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
 
 __all__ = ["MAX_FILES", "Blocks", "automatic_volume", "chosen_blocks", "upload_inputs"]
 

@@ -18,9 +18,9 @@ from vaereg.generators.families import (
     generate,
     mix_name,
 )
+from vaereg.io.datasets import DatasetPlan
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.microstructure.volume import pack_bits, volume_fraction
-from vaereg.storage import DatasetPlan
 
 SIZE = 16
 GAUSSIAN = [name for name in FAMILIES if name.startswith("gaussian-")]

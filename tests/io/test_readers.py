@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg.readers import MAX_VOXELS, as_volumes, read_npy, read_volumes
+from vaereg.io.readers import MAX_VOXELS, as_volumes, read_npy, read_volumes
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg import formats, matlab, vti
+from vaereg.io import formats, matlab, vti
 from vaereg.microstructure.segmentation import Segmentation
 from vaereg.microstructure.volume import as_two_phase
 

@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.files import lock_file, replace_file
-from vaereg.microstructure.volume import pack_bits
-from vaereg.storage import (
+from vaereg.io.datasets import (
     SPLITS,
     DatasetPlan,
     LabelledBatch,
     read_dataset,
-    read_designs,
     read_plan,
     split_of_seed,
     write_dataset,
-    write_designs,
 )
+from vaereg.io.designs import read_designs, write_designs
+from vaereg.io.files import lock_file, replace_file
+from vaereg.microstructure.volume import pack_bits
 
 COUNT, SIZE = 12, 5
 

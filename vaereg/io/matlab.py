@@ -2,7 +2,7 @@
 
 The format is that of The MathWorks, MAT-File Format (2023), chapter 1: a header of 128 bytes, then elements
 of a type, a length and data, each of which may be compressed by zlib. Structures, cells, objects, sparse and
-complex arrays are passed over. Version 7.3 is HDF5 (see `vaereg.formats`); version 4 holds no volumes.
+complex arrays are passed over. Version 7.3 is HDF5 (see `vaereg.io.formats`); version 4 holds no volumes.
 """
 
 from __future__ import annotations

@@ -8,18 +8,16 @@ Dimension letters: N volumes, D latent size, X Y Z voxels.
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.files import (
+from vaereg.elasticity import TwoPhase
+from vaereg.io.files import (
     open_hdf5,
     read_array,
     read_float,
@@ -39,14 +37,12 @@ __all__ = [
     "SPLITS",
     "Dataset",
     "DatasetPlan",
-    "DesignFile",
     "LabelledBatch",
+    "known_indices",
     "read_dataset",
-    "read_designs",
     "read_plan",
     "split_of_seed",
     "write_dataset",
-    "write_designs",
 ]
 
 FORMAT_VERSION = 1
@@ -156,33 +152,6 @@ class Dataset:
         return unpack_bits(self.samples.microstructures[indices], self.shape)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DesignFile:
-    """Designs as they are stored."""
-
-    microstructures: NDArray[np.uint8]
-    """Phase per voxel, 0 or 1, shape (N, X, Y, Z)."""
-    component: NDArray[np.int64]
-    """Mixture component that each design was drawn from, shape (N,); -1 where it was drawn from none."""
-    latent: NDArray[np.float32]
-    """Latent vector of each design, shape (N, D); D is 0 where there are none."""
-    target: dict[str, Target]
-    """What was asked for by property: a value or a range [GPa]."""
-    seed: int
-    """Seed of the designs; -1 where it is unknown."""
-    checkpoint: str
-    """Hash of the checkpoint that made them; empty where none did."""
-    predicted: NDArray[np.float64] | None = None
-    """Predicted C11, C22, C33, C44, C55, C66 [GPa] where they were predicted, shape (N, 6)."""
-    stiffness: NDArray[np.float64] | None = None
-    """The solver's stiffness [GPa] where it was computed, shape (N, 6, 6)."""
-    solves: NDArray[np.int64] | None = None
-    """Solves that each design took where they were counted, shape (N,)."""
-
-    def __len__(self) -> int:
-        return len(self.component)
-
-
 def split_of_seed(seed: int) -> str:
     """Split that a volume belongs to: a hash of its seed, 80 % train, 10 % validation, 10 % test."""
     digest = hashlib.blake2b(int(seed).to_bytes(8, "little"), digest_size=8).digest()
@@ -251,97 +220,6 @@ def read_dataset(path: Path) -> Dataset:
     return Dataset(plan=plan, samples=samples, split=split)
 
 
-def write_designs(
-    path: Path,
-    *,
-    microstructures: ArrayLike,
-    component: ArrayLike,
-    latent: ArrayLike,
-    target: Mapping[str, Target],
-    seed: int,
-    checkpoint: str,
-    predicted: ArrayLike | None = None,
-    stiffness: ArrayLike | None = None,
-    solves: ArrayLike | None = None,
-) -> None:
-    """Write designs; the arguments are the fields of `DesignFile`.
-
-    Raises:
-        ValueError: The shapes contradict each other.
-    """
-    volumes = np.asarray(microstructures, dtype=np.uint8)
-    if volumes.ndim != 4:
-        raise ValueError(f"expected microstructures of shape (N, X, Y, Z), got {volumes.shape}")
-    count = len(volumes)
-    wanted = {name: np.asarray(value, dtype=np.float64).tolist() for name, value in target.items()}
-    given = {
-        "component": (component, (count,), np.int64),
-        "latent": (latent, (count, None), np.float32),
-        "predicted": (predicted, (count, len(PROPERTIES)), np.float64),
-        "stiffness": (stiffness, (count, 6, 6), np.float64),
-        "solves": (solves, (count,), np.int64),
-    }
-    arrays = {name: _fitting(name, *rest) for name, rest in given.items() if rest[0] is not None}
-    if "predicted" in arrays:
-        columns = arrays.pop("predicted").T
-        arrays |= {f"predicted/{name}": column for name, column in zip(PROPERTIES, columns, strict=True)}
-
-    def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["units"] = "GPa"
-            file.attrs["phases"] = _PHASES
-            file.attrs["order"] = _ORDER
-            file.attrs["target"] = json.dumps(wanted)
-            file.attrs["seed"] = np.int64(seed)
-            file.attrs["checkpoint"] = checkpoint
-            write_array(file, "microstructures", volumes)
-            for name, array in arrays.items():
-                write_array(file, name, array, units="GPa" if array.dtype == np.float64 else None)
-
-    replace_file(path, write)
-
-
-def read_designs(path: Path) -> DesignFile:
-    """Read designs.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file holds no designs of this format version, or contradicts itself.
-    """
-    predicted = stiffness = solves = None
-    with open_hdf5(path) as file:
-        _check_version(file)
-        if file.attrs.get("units", "GPa") != "GPa":
-            raise ValueError(f"expected stiffness in GPa in {path}, got units {read_text(file, 'units')!r}")
-        volumes = read_array(file, "microstructures", shape=(None,) * 4, kind="bu", dtype=np.uint8)
-        if volumes.size == 0 or math.prod(volumes.shape) > MAX_EDGE**3 or volumes.max() > 1:
-            raise ValueError(
-                f"expected designs of phases 0 and 1 with 1 to {MAX_EDGE}³ voxels in all in {path}, "
-                f"got shape {volumes.shape} and largest value {volumes.max(initial=0)}"
-            )
-        count = len(volumes)
-        if "predicted" in list(file):  # even as a link to nothing
-            names = [f"predicted/{name}" for name in PROPERTIES]
-            columns = [read_array(file, name, shape=(count,), kind="f", dtype=np.float64) for name in names]
-            predicted = np.stack(columns, axis=1)
-        if "stiffness" in file:
-            stiffness = read_array(file, "stiffness", shape=(count, 6, 6), kind="f", dtype=np.float64)
-        if "solves" in file:
-            solves = read_array(file, "solves", shape=(count,), kind="iu", dtype=np.int64)
-        return DesignFile(
-            microstructures=volumes,
-            component=read_array(file, "component", shape=(count,), kind="iu", dtype=np.int64),
-            latent=read_array(file, "latent", shape=(count, None), kind="f", dtype=np.float32),
-            predicted=predicted,
-            target=_read_target(file),
-            seed=read_int(file, "seed"),
-            checkpoint=read_text(file, "checkpoint"),
-            stiffness=stiffness,
-            solves=solves,
-        )
-
-
 def _write_plan(file: h5py.File, plan: DatasetPlan) -> None:
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["shape"] = np.array([plan.size] * 3, dtype=np.int64)
@@ -381,23 +259,7 @@ def _check_version(file: h5py.File) -> None:
         raise ValueError(f"expected format_version {FORMAT_VERSION} in {file.filename}, got {version}")
 
 
-def _read_target(file: h5py.File) -> dict[str, Target]:
-    target: dict[str, Target] = {}
-    for name, value in read_json(file, "target").items():
-        numbers = value if isinstance(value, list) else [value]
-        valid = len(numbers) in (1, 2) and all(isinstance(number, int | float) for number in numbers)
-        if name not in (*PROPERTIES, "volume_fraction") or not valid:
-            raise ValueError(
-                f"expected targets of one value or range each in {file.filename}, got {name}: {value}"
-            )
-        target[name] = (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else float(numbers[0])
-    return target
-
-
-def _fitting(
-    name: str, data: ArrayLike, shape: tuple[int | None, ...], dtype: type[np.generic]
-) -> NDArray[Any]:
-    array = np.asarray(data, dtype=dtype)
-    if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
-        raise ValueError(f"expected {name} of shape {shape} beside the microstructures, got {array.shape}")
-    return array
+def known_indices(dataset: Dataset, split: str, left_out: Sequence[str]) -> NDArray[np.intp]:
+    """Volumes of a split whose families training did not leave out, ascending."""
+    indices = dataset.indices(split)
+    return indices[~np.isin(dataset.samples.family[indices], tuple(left_out))]

@@ -15,6 +15,7 @@ import pyvista as pv
 import scipy.io
 import tifffile
 
+from vaereg.io.readers import RawLayout, choose_array, list_arrays, read_array, read_volumes
 from vaereg.microstructure.segmentation import (
     Segmentation,
     crop,
@@ -24,7 +25,6 @@ from vaereg.microstructure.segmentation import (
     otsu_threshold,
     split_blocks,
 )
-from vaereg.readers import RawLayout, choose_array, list_arrays, read_array, read_volumes
 
 VOLUME = np.random.default_rng(0).integers(0, 2, (6, 5, 4), dtype=np.uint8)
 ONES = np.ones((4, 4, 4), dtype=np.uint8)

@@ -16,11 +16,11 @@ import tifffile
 import trimesh
 
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, TwoPhase, isotropic_stiffness
-from vaereg.export import FORMATS, BundleItem, Provenance, bundle, export
-from vaereg.meshes import closed_surface
-from vaereg.readers import read_volumes
+from vaereg.io.designs import read_designs
+from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
+from vaereg.io.meshes import closed_surface
+from vaereg.io.readers import read_volumes
 from vaereg.solver.homogenization import homogenize
-from vaereg.storage import read_designs
 
 PAIR = TwoPhase(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
 

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg import __version__
 from vaereg.elasticity import TwoPhase, lame_parameters
-from vaereg.files import replace_file, write_array
-from vaereg.meshes import write_abaqus, write_stl
+from vaereg.io.designs import DesignFile, write_designs
+from vaereg.io.files import replace_file, write_array
+from vaereg.io.meshes import write_abaqus, write_stl
+from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
+from vaereg.io.vti import write_vti
 from vaereg.microstructure.volume import as_two_phase
-from vaereg.provenance import Provenance, describe_setting, describe_volume, write_properties
-from vaereg.storage import DesignFile, write_designs
-from vaereg.vti import write_vti
 
 __all__ = ["FORMATS", "BundleItem", "Format", "Provenance", "bundle", "export", "stored_items"]
 
@@ -120,7 +120,7 @@ def stored_items(
     """Designs of a file with what it says of them.
 
     Args:
-        designs: What `vaereg.storage.read_designs` read.
+        designs: What `vaereg.io.datasets.read_designs` read.
         chosen: Their places in the file.
         source: Name of the file.
         figures: Take over what was predicted and solved; that is of the materials of the model.
