@@ -25,8 +25,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vaereg.augmentation import augment
-from vaereg.checkpoint import load_checkpoint
-from vaereg.config import ModelConfig
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.evaluation import (
     figures_by_family,
@@ -36,7 +34,9 @@ from vaereg.evaluation import (
 )
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import two_point_correlation
-from vaereg.model import VaeReg
+from vaereg.model.checkpoint import load_checkpoint
+from vaereg.model.config import ModelConfig
+from vaereg.model.vae import VaeReg
 
 LAGS, DIAGONAL_LAGS = 12, 6
 """Lags of the two-point statistics along axes and along diagonals [voxel per axis]."""

@@ -16,12 +16,12 @@ import numpy as np
 from record import write_record
 from solver_report import provenance, table
 
-from vaereg.checkpoint import load_checkpoint
 from vaereg.dataset import SOLVER_TOLERANCE, generate_dataset
 from vaereg.evaluation import forward_figures
 from vaereg.generators.families import MIXES
 from vaereg.io.datasets import read_dataset
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import load_checkpoint
+from vaereg.model.prediction import predict
 
 PAGE = Path(__file__).parents[1] / "docs" / "cell-sizes.md"
 SIZES = (16, 24, 32, 40, 48, 64)
@@ -31,7 +31,7 @@ HEAD = """\
 The model is trained on cells of one size, 32³ voxels, and takes any. New volumes of the families that it
 knows, with the same lengths in voxels, so that a larger cell holds more of them. Error: mean absolute
 percentage error over C11, C22, C33 against the solver. Intervals are wider for other sizes than 32³, by a
-rule in `vaereg/prediction.py` that was set on the benchmark's seed 7; these are of another seed. A volume may
+rule in `vaereg/model/prediction.py` that was set on the benchmark's seed 7; these are of another seed. A volume may
 be marked as novel for its size alone: there the solver has the last word.
 """
 

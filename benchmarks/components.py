@@ -12,10 +12,10 @@ import numpy as np
 from families import DOCS, picture, save
 from matplotlib.figure import Figure
 
-from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.design import Designs, design
 from vaereg.elasticity import PROPERTIES
 from vaereg.microstructure.morphology import describe
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 
 LEADING, LEVELS = "C11", (0.15, 0.5, 0.85)
 """Property that is asked for, and the targets as quantiles of p(c) [-]."""

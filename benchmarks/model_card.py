@@ -10,7 +10,7 @@ from pathlib import Path
 
 from record import RESULTS
 
-from vaereg.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
+from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from vaereg.records import read_record
 from vaereg.report import model_card
 

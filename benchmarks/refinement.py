@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from record import write_record
 from scipy.ndimage import gaussian_filter
 
-from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation import held_out_families
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import within_component
-from vaereg.prediction import encode_batch
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint
+from vaereg.model.prediction import encode_batch
 from vaereg.refine import refine
 from vaereg.solver.homogenization import homogenize
 

@@ -6,8 +6,8 @@ import streamlit as st
 
 from pages.shared import latent_map, map_state, state, walks
 from pages.shared.places import Place, sample_place, typical_samples
-from vaereg.checkpoint import Checkpoint
-from vaereg.embedding import Embedding
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.embedding import Embedding
 
 
 def show_space(

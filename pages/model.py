@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pages.shared import model_panels, state, widgets
 from pages.shared.figures_model import coverage_figure, log_figure
-from vaereg import checkpoint as released
-from vaereg.embedding import Embedding
+from vaereg.model import checkpoint as released
+from vaereg.model.embedding import Embedding
 from vaereg.records import comparable_baselines, comparable_runs, read_record
 
 

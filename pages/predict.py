@@ -7,9 +7,9 @@ from pages.shared import state, volume_panels, widgets
 from pages.shared.figures import COMPONENT_COLORS, prediction_figure
 from pages.shared.gallery import Caption, Row, volume_gallery
 from pages.shared.upload import chosen_blocks, upload_inputs
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
-from vaereg.prediction import Prediction
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import Prediction
 from vaereg.solver.homogenization import HomogenizationResult
 
 POLL = 0.7  # time between two looks at the solver's progress [s]

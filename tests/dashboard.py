@@ -39,7 +39,7 @@ def app(
         return HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
 
     executor = ThreadPoolExecutor(2)
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
+    monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
     monkeypatch.setattr(background, "homogenize", solve)
     monkeypatch.setattr(background, "start_workers", lambda workers: executor)
     st.cache_resource.clear()

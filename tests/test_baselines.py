@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from vaereg.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
-from vaereg.config import PRESETS
 from vaereg.evaluation import held_out_rows
 from vaereg.io.datasets import Dataset, known_indices
+from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from vaereg.model.config import PRESETS
 from vaereg.records import read_record
 from vaereg.report import model_card
 

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from vaereg import commands
-from vaereg.checkpoint import Checkpoint, load_checkpoint
 from vaereg.cli import main
-from vaereg.config import PRESETS, RunConfig
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.io.datasets import Dataset, read_dataset, write_dataset
 from vaereg.io.designs import read_designs
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint
+from vaereg.model.config import PRESETS, RunConfig
+from vaereg.model.prediction import predict
 from vaereg.solver.homogenization import homogenize
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaereg.clusters import MorphologyClusters
 from vaereg.generators.families import gaussian_field
-from vaereg.networks import axis_correlation, two_point_correlation
+from vaereg.model.correlation import axis_correlation, two_point_correlation
 
 
 def planted(count: int = 400) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from vaereg import design as module
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design, more_like
 from vaereg.elasticity import PROPERTIES
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import predict
 from vaereg.targets import Target, UnreachableTargetError, target_distance
 
 TARGETS: dict[str, Target] = {"C11": 45.0, "C33": (25.0, 35.0)}

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation import (
     _held_out,
@@ -20,7 +19,8 @@ from vaereg.evaluation import (
     held_out_rows,
 )
 from vaereg.io.datasets import Dataset, known_indices
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import predict
 
 Metrics = dict[str, Any]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.checkpoint import Checkpoint
-from vaereg.embedding import Embedding
 from vaereg.explore import Walk, along_axis, axis_place, axis_variance, between, walk
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.embedding import Embedding
+from vaereg.model.prediction import predict
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.fidelity import STATISTICS, _distances, decoder_figures, redraw
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.generators.shapes import laminate
 from vaereg.io.datasets import Dataset
+from vaereg.model.checkpoint import Checkpoint
 
 Metrics = dict[str, Any]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.checkpoint import Checkpoint
-from vaereg.config import PRESETS
 from vaereg.elasticity import PROPERTIES
 from vaereg.fitting import embed, encode_all, fit
 from vaereg.io.datasets import Dataset, known_indices
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.config import PRESETS
+from vaereg.model.prediction import predict
 
 
 def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from vaereg import losses
 from vaereg.clusters import MorphologyClusters
-from vaereg.config import PRESETS, RunConfig
 from vaereg.features import FeatureMaps, load_features
 from vaereg.io.datasets import Dataset
 from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.microstructure import statistics
-from vaereg.model import Encoding, VaeReg
-from vaereg.networks import axis_correlation, two_point_correlation
-from vaereg.prior import ConditionalMixture
+from vaereg.model.config import PRESETS, RunConfig
+from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.prior import ConditionalMixture
+from vaereg.model.vae import Encoding, VaeReg
 
 CONFIG = PRESETS["tiny"]
 LATE = 4 * CONFIG.training.warmup

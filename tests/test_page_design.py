@@ -16,10 +16,10 @@ from pages.shared.background import Outcome
 from pages.shared.closure import closure_figure, default_axes
 from pages.shared.figures import design_figure, prediction_figure
 from pages.shared.presets import presets, reachable_properties
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.designs import read_designs
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import TARGETS, Target, check_reachable, check_targets, interval
 
@@ -254,7 +254,7 @@ def test_a_design_opens_in_predict(app: AppTest, targets: dict[str, float]) -> N
 
 
 def test_without_a_checkpoint_the_page_says_so(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", Path("/nowhere/default.pt"))
+    monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", Path("/nowhere/default.pt"))
     app.run()
     assert not app.exception
     assert "could not be loaded" in app.error[0].value
@@ -262,7 +262,7 @@ def test_without_a_checkpoint_the_page_says_so(app: AppTest, monkeypatch: pytest
 
 def test_a_damaged_checkpoint_is_told(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "damaged.pt").write_bytes(b"no checkpoint")
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tmp_path / "damaged.pt")
+    monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tmp_path / "damaged.pt")
     app.run()
     assert not app.exception
     assert "could not be loaded" in app.error[0].value

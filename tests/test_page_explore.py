@@ -13,15 +13,15 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import map_state, state
 from pages.shared.figures_maps import MAX_POINTS, Shade, drawn_points, histogram_figure, map_figure
 from pages.shared.places import sample_key, sample_number, typical_samples
-from vaereg.checkpoint import Checkpoint, save_checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.embedding import Embedding
+from vaereg.model.checkpoint import Checkpoint, save_checkpoint
+from vaereg.model.embedding import Embedding
 
 APP = Path(__file__).parents[1] / "app.py"
 
 
 def open_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", path)
+    monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", path)
     st.cache_resource.clear()
     app = AppTest.from_file(str(APP), default_timeout=120)
     app.session_state["entered"] = True

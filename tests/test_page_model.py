@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import model_tables, state
 from pages.shared.figures_model import coverage_figure, parity_figure, reliability_figure
-from vaereg.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.embedding import Embedding
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from vaereg.model.embedding import Embedding
 from vaereg.records import summarize_solves
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -89,7 +89,7 @@ REFINEMENT = {
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., AppTest]]:
     def opened(path: Path, part: str | None = None) -> AppTest:
-        monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", path)
+        monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", path)
         monkeypatch.setattr(state, "BENCHMARKS", tmp_path / "results")
         st.cache_resource.clear()
         app = AppTest.from_file(str(APP), default_timeout=120)

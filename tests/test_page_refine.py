@@ -13,8 +13,8 @@ from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import background, state, tasks
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.targets import TARGETS
@@ -41,7 +41,7 @@ def app(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[AppTest]:
     """Three designs whose C11 is to be as the middle of the training data."""
-    monkeypatch.setattr("vaereg.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
+    monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
     st.cache_resource.clear()
     app = AppTest.from_file(str(APP), default_timeout=120)
     middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)

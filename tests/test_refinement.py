@@ -20,10 +20,10 @@ from pages.shared.refinement import (
     run_table,
 )
 from pages.shared.tasks import Progress, Task
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design
 from vaereg.io.designs import read_designs
 from vaereg.microstructure.statistics import within_component
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.refine import Refinement, Step
 from vaereg.solver.homogenization import homogenize
 

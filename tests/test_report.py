@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from vaereg.checkpoint import Checkpoint
-from vaereg.config import PRESETS
 from vaereg.elasticity import PROPERTIES
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.config import PRESETS
 from vaereg.records import read_record
 from vaereg.report import compact_json, model_card
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import (
     Target,
     UnreachableTargetError,

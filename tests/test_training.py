@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from vaereg.augmentation import augment
-from vaereg.config import PRESETS, RunConfig
 from vaereg.fitting import encode_all
 from vaereg.generators.families import family_weights, gaussian_field
 from vaereg.io.datasets import Dataset
 from vaereg.losses import TERMS
+from vaereg.model.config import PRESETS, RunConfig
 from vaereg.solver.homogenization import homogenize
 from vaereg.training import (
     CONFIG_FILE,

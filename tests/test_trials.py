@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import generate
 from vaereg.generators.shapes import laminate
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.statistics import two_point_distances
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import target_distance
 from vaereg.trials import KINDS, _agreement, _copies, _invariant, inverse_figures

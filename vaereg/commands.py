@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vaereg.checkpoint import Checkpoint
+    from vaereg.model.checkpoint import Checkpoint
 
 __all__ = [
     "progress",
@@ -77,7 +77,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
 def run_predict(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import PROPERTIES
     from vaereg.io.files import check_output
-    from vaereg.prediction import predict
+    from vaereg.model.prediction import predict
 
     check_output(arguments.out, arguments.volumes)
     volumes = _read_volumes(arguments, both_phases=True)
@@ -129,7 +129,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
     from vaereg.io.designs import read_designs, write_designs
     from vaereg.io.files import check_output
     from vaereg.microstructure.statistics import within_component
-    from vaereg.prediction import MIN_EDGE, predict
+    from vaereg.model.prediction import MIN_EDGE, predict
     from vaereg.refine import refine_all
     from vaereg.targets import target_distance
 
@@ -206,10 +206,10 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    from vaereg.checkpoint import save_checkpoint
-    from vaereg.config import RunConfig, preset
     from vaereg.fitting import embed, fit
     from vaereg.io.datasets import read_dataset
+    from vaereg.model.checkpoint import save_checkpoint
+    from vaereg.model.config import RunConfig, preset
     from vaereg.training import train, training_card
 
     if arguments.config is not None:
@@ -364,7 +364,7 @@ def _device(arguments: argparse.Namespace) -> str:
 
 
 def _load_checkpoint(arguments: argparse.Namespace) -> Checkpoint:
-    from vaereg.checkpoint import CheckpointError, load_checkpoint
+    from vaereg.model.checkpoint import CheckpointError, load_checkpoint
 
     try:
         return load_checkpoint(arguments.checkpoint, _device(arguments))

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.designs import write_designs
-from vaereg.networks import cut
-from vaereg.prediction import encode_batch, predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.networks import cut
+from vaereg.model.prediction import encode_batch, predict
 from vaereg.targets import (
     Target,
     check_reachable,

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.fidelity import component_figures, decoder_figures
 from vaereg.io.datasets import Dataset, known_indices
-from vaereg.prediction import Prediction, predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import Prediction, predict
 from vaereg.solver.homogenization import homogenize
 from vaereg.trials import SOLVER_TOLERANCE, inverse_figures
 

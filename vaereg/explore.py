@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.checkpoint import Checkpoint
-from vaereg.embedding import Embedding
-from vaereg.prediction import encode_batch
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.embedding import Embedding
+from vaereg.model.prediction import encode_batch
 
 __all__ = ["Walk", "along_axis", "axis_place", "axis_variance", "between", "walk"]
 

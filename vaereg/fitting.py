@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from vaereg.checkpoint import Fitted
-from vaereg.config import TrainingConfig
 from vaereg.elasticity import PROPERTIES
-from vaereg.embedding import Embedding
-from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
 from vaereg.io.datasets import Dataset, known_indices
-from vaereg.model import VaeReg
-from vaereg.networks import LatentRegressor
-from vaereg.prediction import tier_disagreement
-from vaereg.prior import PropertyMixture
-from vaereg.reach import KnownProperties
+from vaereg.model.checkpoint import Fitted
+from vaereg.model.config import TrainingConfig
+from vaereg.model.embedding import Embedding
+from vaereg.model.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
+from vaereg.model.networks import LatentRegressor
+from vaereg.model.prediction import tier_disagreement
+from vaereg.model.prior import PropertyMixture
+from vaereg.model.reach import KnownProperties
+from vaereg.model.vae import VaeReg
 
 __all__ = [
     "embed",

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from vaereg.clusters import MorphologyClusters
-from vaereg.config import RunConfig
 from vaereg.features import FeatureMaps, gram_matrices, random_slices, style_distance
-from vaereg.model import Encoding, VaeReg
-from vaereg.networks import axis_correlation, mixed_precision, two_point_correlation
-from vaereg.prior import ConditionalMixture
+from vaereg.model.config import RunConfig
+from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.networks import mixed_precision
+from vaereg.model.prior import ConditionalMixture
+from vaereg.model.vae import Encoding, VaeReg
 
 __all__ = ["TERMS", "loss_terms", "regression_terms", "term_weights"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 
 __all__ = ["compact_json", "model_card"]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.datasets import Target
+from vaereg.model.checkpoint import Checkpoint
 
 __all__ = [
     "TARGETS",

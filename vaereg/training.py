@@ -20,17 +20,17 @@ from torch import Tensor, nn
 
 from vaereg import __version__
 from vaereg.augmentation import augment
-from vaereg.checkpoint import Checkpoint, save_state
 from vaereg.clusters import MorphologyClusters
-from vaereg.config import RunConfig
 from vaereg.elasticity import TwoPhase
 from vaereg.features import FeatureMaps, load_features
 from vaereg.fitting import encode_all
 from vaereg.generators.families import mix_name
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
-from vaereg.model import VaeReg
-from vaereg.networks import axis_correlation, two_point_correlation
+from vaereg.model.checkpoint import Checkpoint, save_state
+from vaereg.model.config import RunConfig
+from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.vae import VaeReg
 
 __all__ = ["TrainingResult", "train", "training_card"]
 

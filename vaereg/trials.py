@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.statistics import two_point_correlation, two_point_distances
 from vaereg.microstructure.volume import volume_fraction
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import target_distance
 from vaereg.workers import map_in_processes

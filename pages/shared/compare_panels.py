@@ -20,9 +20,9 @@ from pages.shared.figures_compare import (
 from pages.shared.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
 from pages.shared.scene import open_scene
 from pages.shared.shortlist import ShortlistItem
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
 from vaereg.microstructure.morphology import Statistics, measure
+from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["is_solving", "measured", "show_figures", "show_gallery", "show_summary"]
 

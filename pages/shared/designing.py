@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import state
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs, design, more_like
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Target, UnreachableTargetError
 
 __all__ = [

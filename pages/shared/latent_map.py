@@ -21,12 +21,12 @@ from pages.shared.places import (
     typical_samples,
 )
 from pages.shared.shortlist import ShortlistItem
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.embedding import Embedding
 from vaereg.explore import axis_variance
 from vaereg.microstructure.volume import volume_hash
-from vaereg.prediction import encode_batch, predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.embedding import Embedding
+from vaereg.model.prediction import encode_batch, predict
 
 __all__ = ["View", "show_chosen", "show_gallery", "show_map", "view_inputs"]
 

@@ -17,7 +17,7 @@ from pages.shared.figures_model import (
     reliability_figure,
     weight_figure,
 )
-from vaereg.checkpoint import Checkpoint
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.records import KINDS, summarize_solves
 
 PLAIN: dict[str, Any] = {"displayModeBar": False}

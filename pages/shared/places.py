@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from pages.shared.shortlist import ShortlistItem
 from vaereg.design import Designs
-from vaereg.embedding import Embedding
 from vaereg.microstructure.volume import volume_hash
+from vaereg.model.embedding import Embedding
 
 __all__ = [
     "Place",

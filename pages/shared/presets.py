@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, Target, UnreachableTargetError, check_reachable, check_targets
 
 __all__ = ["presets", "reachable_properties"]

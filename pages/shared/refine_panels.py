@@ -23,10 +23,10 @@ from pages.shared.refinement import (
     run_table,
 )
 from pages.shared.shortlist import ShortlistItem
-from vaereg.checkpoint import Checkpoint
 from vaereg.design import Designs
 from vaereg.elasticity import PROPERTIES
 from vaereg.microstructure.volume import volume_hash
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.refine import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 
 __all__ = ["is_pending", "show_inputs", "show_runs"]

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared import state
 from pages.shared.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
 from pages.shared.targets import current_inputs, restore_inputs
-from vaereg.checkpoint import Checkpoint
+from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["session_inputs"]
 

@@ -20,7 +20,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.io.datasets import Target
 from vaereg.io.readers import as_volumes, read_npy
 from vaereg.microstructure.volume import volume_hash
-from vaereg.prediction import MIN_EDGE
+from vaereg.model.prediction import MIN_EDGE
 
 __all__ = ["MAX_ITEMS", "Session", "ShortlistItem", "add_item", "read_session", "write_session"]
 

@@ -15,10 +15,10 @@ from pages.shared.background import Outcome, SolverQueue
 from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
 from pages.shared.tasks import RTOL
-from vaereg.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.microstructure.volume import volume_hash
-from vaereg.prediction import Prediction, predict
+from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from vaereg.model.prediction import Prediction, predict
 from vaereg.solver.homogenization import HomogenizationResult
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.shared import state
 from pages.shared.presets import presets, reachable_properties
-from vaereg.checkpoint import Checkpoint
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, Target, interval
 
 __all__ = [

@@ -21,7 +21,7 @@ from vaereg.microstructure.segmentation import (
     otsu_threshold,
     split_blocks,
 )
-from vaereg.prediction import MIN_EDGE
+from vaereg.model.prediction import MIN_EDGE
 
 __all__ = ["MAX_FILES", "Blocks", "automatic_volume", "chosen_blocks", "upload_inputs"]
 

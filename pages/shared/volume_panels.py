@@ -17,10 +17,10 @@ from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import MeshTask
 from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.microstructure.segmentation import face_mismatch
-from vaereg.prediction import Prediction
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import Prediction
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult
 

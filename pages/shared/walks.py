@@ -13,10 +13,10 @@ from pages.shared.figures_maps import walk_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from pages.shared.places import Place
 from pages.shared.shortlist import ShortlistItem
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.embedding import Embedding
 from vaereg.explore import Walk, along_axis, axis_place, axis_variance, between, walk
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.embedding import Embedding
 
 __all__ = ["show_walk"]
 

@@ -14,9 +14,9 @@ from pages.shared import state
 from pages.shared.background import Outcome
 from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import MOST_CONTRAST
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import PROPERTIES
-from vaereg.prediction import Prediction
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import Prediction
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import Target, interval
 

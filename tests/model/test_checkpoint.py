@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg import checkpoint as module
-from vaereg.checkpoint import (
+from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.io.datasets import Dataset
+from vaereg.model import checkpoint as module
+from vaereg.model.checkpoint import (
     DEFAULT_CHECKPOINT,
     Checkpoint,
     CheckpointError,
@@ -21,12 +23,10 @@ from vaereg.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from vaereg.config import PRESETS
-from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.io.datasets import Dataset
-from vaereg.model import VaeReg
-from vaereg.prediction import predict
-from vaereg.reach import KnownProperties
+from vaereg.model.config import PRESETS
+from vaereg.model.prediction import predict
+from vaereg.model.reach import KnownProperties
+from vaereg.model.vae import VaeReg
 
 State = dict[str, Any]
 

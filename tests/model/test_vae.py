@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, distributions
 
-from vaereg.config import ModelConfig
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.io.datasets import Dataset
-from vaereg.model import Encoding, VaeReg, _diagonal_bounds
+from vaereg.model.config import ModelConfig
+from vaereg.model.vae import Encoding, VaeReg, _diagonal_bounds
 from vaereg.solver.homogenization import homogenize
 
 CONFIG = ModelConfig(latent=4, components=3, widths=(4, 6), features=8, fields=2, mixing=4)

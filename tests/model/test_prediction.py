@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vaereg import prediction
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound
 from vaereg.generators.families import gaussian_field
 from vaereg.io.datasets import Dataset
-from vaereg.prediction import Prediction, predict, tier_disagreement
+from vaereg.model import prediction
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import Prediction, predict, tier_disagreement
 
 FIELDS = [item.name for item in dataclasses.fields(Prediction)]
 
@@ -83,7 +83,7 @@ def test_small_batches_change_nothing(
     tiny_checkpoint: Checkpoint, volumes: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = predict(tiny_checkpoint, volumes)
-    monkeypatch.setattr("vaereg.prediction._VOXELS_AT_ONCE", 2 * volumes[0].size)
+    monkeypatch.setattr("vaereg.model.prediction._VOXELS_AT_ONCE", 2 * volumes[0].size)
     same(predict(tiny_checkpoint, volumes), whole)
 
 

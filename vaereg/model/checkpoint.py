@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaereg.config import RunConfig
 from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.embedding import Embedding
 from vaereg.io.files import replace_file
-from vaereg.model import VaeReg
-from vaereg.networks import GuidedRegressor, LatentRegressor
-from vaereg.prior import PropertyMixture
-from vaereg.reach import KnownProperties
+from vaereg.model.config import RunConfig
+from vaereg.model.embedding import Embedding
+from vaereg.model.networks import GuidedRegressor, LatentRegressor
+from vaereg.model.prior import PropertyMixture
+from vaereg.model.reach import KnownProperties
+from vaereg.model.vae import VaeReg
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
@@ -58,7 +58,7 @@ class Fitted:
     spread_factor: NDArray[np.float64]
     """Calibration of the predicted spread on the validation split, shape (T,)."""
     guided: GuidedRegressor
-    """Correction of the solver's first iterations (`vaereg.guided`); runs on the CPU."""
+    """Correction of the solver's first iterations (`vaereg.model.guided`); runs on the CPU."""
     guided_spread_factor: NDArray[np.float64]
     """Calibration of its spread on the validation split, shape (T,)."""
     latent_regressor: LatentRegressor
@@ -68,7 +68,7 @@ class Fitted:
     novelty_whitening: Tensor
     """Maps centred statistics to unit covariance, in units of the distance that is novel, shape (S, S')."""
     disagreement_limit: float
-    """Disagreement of the two regressors that counts as novel, see `vaereg.prediction` [-]."""
+    """Disagreement of the two regressors that counts as novel, see `vaereg.model.prediction` [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

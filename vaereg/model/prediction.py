@@ -1,7 +1,7 @@
 """Properties of given microstructures, with uncertainty and novelty.
 
 Two tiers: the encoder's regressor alone, and the physics-guided regressor, which corrects the first
-iterations of the solver (`vaereg.guided`) at some hundredths of a second per volume.
+iterations of the solver (`vaereg.model.guided`) at some hundredths of a second per volume.
 
 A volume is novel where the encoder's statistics lie far from those of the training set, or where the two
 tiers disagree by more than the encoder's uncertainty allows: then the encoder does not know such volumes.
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.checkpoint import Checkpoint
-from vaereg.guided import guide, upper_bounds
 from vaereg.microstructure.volume import as_two_phase
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.guided import guide, upper_bounds
 
 __all__ = ["MIN_EDGE", "Prediction", "predict", "tier_disagreement"]
 

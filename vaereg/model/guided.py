@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
-from vaereg.networks import GuidedRegressor
+from vaereg.model.networks import GuidedRegressor
 from vaereg.solver.homogenization import iterated_bounds
 from vaereg.workers import pool_threads
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.checkpoint import Checkpoint
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.generators.families import gaussian_field
-from vaereg.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.volume import volume_fraction
-from vaereg.networks import GuidedRegressor
-from vaereg.prediction import predict
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
+from vaereg.model.networks import GuidedRegressor
+from vaereg.model.prediction import predict
 from vaereg.solver.homogenization import homogenize
 
 MATERIALS = TwoPhase()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaereg.reach import KnownProperties
+from vaereg.model.reach import KnownProperties
 
 ONE = np.array([[60.0, 40.0, 20.0, 5.0, 8.0, 11.0, 0.5]])
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaereg.config import ModelConfig
 from vaereg.elasticity import PROPERTIES, TwoPhase, lame_parameters
-from vaereg.networks import Decoder, Encoder, Head
-from vaereg.prior import ConditionalMixture, MixturePrior
+from vaereg.model.config import ModelConfig
+from vaereg.model.networks import Decoder, Encoder, Head
+from vaereg.model.prior import ConditionalMixture, MixturePrior
 
 __all__ = ["Encoding", "VaeReg"]
 
@@ -116,7 +116,7 @@ class VaeReg(nn.Module):
     def decode(
         self, z: Tensor, noise: Tensor, temperature: float | None = None, fraction: Tensor | None = None
     ) -> Tensor:
-        """Binary volumes, shape (B, 1, N, N, N); see `vaereg.networks.Decoder`."""
+        """Binary volumes, shape (B, 1, N, N, N); see `vaereg.model.networks.Decoder`."""
         return self.decoder(z, noise, temperature, fraction)
 
 

@@ -8,19 +8,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from vaereg import networks
 from vaereg.generators.families import gaussian_field
 from vaereg.microstructure import statistics
-from vaereg.networks import (
-    Decoder,
-    Encoder,
-    LatentRegressor,
-    SpectralFilter,
-    axis_correlation,
-    cut,
-    mixed_precision,
-    two_point_correlation,
-)
+from vaereg.model import networks
+from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.networks import Decoder, Encoder, LatentRegressor, SpectralFilter, cut, mixed_precision
 
 LATENT = 3
 AXES = (2, 3, 4)

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor, distributions
 
-from vaereg.prior import ConditionalMixture, MixturePrior, PropertyMixture
+from vaereg.model.prior import ConditionalMixture, MixturePrior, PropertyMixture
 
 TARGETS, COMPONENTS = 2, 3
 

@@ -1,0 +1,39 @@
+"""TODO."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+"""Lags [voxel] of the correlation curves along the axes that the encoder reads beside its feature maps."""
+
+
+def two_point_correlation(volumes: Tensor) -> Tensor:
+    """Normalised autocorrelation (S2 - f^2) / (f (1 - f)) of the stiff phase at every periodic lag.
+
+    The formula holds for binary volumes; volumes of one phase give zero.
+
+    Args:
+        volumes: Phase, shape (B, 1, X, Y, Z).
+
+    Returns:
+        Correlation [-], shape (B, X, Y, Z), lag zero first.
+    """
+    phase = volumes.squeeze(1)
+    fraction = phase.mean((1, 2, 3), keepdim=True)
+    modes = torch.fft.rfftn(phase - fraction, dim=(1, 2, 3))
+    power = modes.real.square() + modes.imag.square()
+    voxels = math.prod(phase.shape[1:])
+    covariance = torch.fft.irfftn(power, s=phase.shape[1:], dim=(1, 2, 3)) / voxels
+    return covariance / (fraction * (1.0 - fraction)).clamp_min(1e-6)
+
+
+def axis_correlation(correlation: Tensor, lags: Sequence[int] = _AXIS_LAGS) -> Tensor:
+    """Correlation curves along x, y and z, shape (B, 3 len(lags)), from `two_point_correlation`."""
+    curves = [
+        torch.stack([correlation.select(axis, lag % correlation.shape[axis]) for lag in lags], -1)
+        for axis in (1, 2, 3)
+    ]
+    return torch.cat([curve[:, 0, 0] for curve in curves], -1)
