@@ -24,7 +24,6 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vaereg.augmentation import augment
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.evaluation import (
     figures_by_family,
@@ -37,6 +36,7 @@ from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.config import ModelConfig
 from vaereg.model.vae import VaeReg
+from vaereg.training.augmentation import augment
 
 LAGS, DIAGONAL_LAGS = 12, 6
 """Lags of the two-point statistics along axes and along diagonals [voxel per axis]."""

@@ -16,12 +16,12 @@ import numpy as np
 from record import write_record
 from solver_report import provenance, table
 
-from vaereg.dataset import SOLVER_TOLERANCE, generate_dataset
 from vaereg.evaluation import forward_figures
 from vaereg.generators.families import MIXES
 from vaereg.io.datasets import read_dataset
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.prediction import predict
+from vaereg.training.labelling import SOLVER_TOLERANCE, generate_dataset
 
 PAGE = Path(__file__).parents[1] / "docs" / "cell-sizes.md"
 SIZES = (16, 24, 32, 40, 48, 64)

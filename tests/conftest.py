@@ -12,17 +12,17 @@ import torch
 from browser import CHROMIUM, page, server
 from dashboard import app, gate
 
-from vaereg.dataset import SOLVER_TOLERANCE, label_batch
 from vaereg.elasticity import TwoPhase
 from vaereg.evaluation import evaluate
-from vaereg.fitting import fit
 from vaereg.generators.families import GENERATOR_VERSION, family_weights
 from vaereg.io.datasets import Dataset, DatasetPlan, read_dataset, write_dataset
 from vaereg.microstructure.volume import pack_bits
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.config import PRESETS
 from vaereg.model.embedding import Embedding
-from vaereg.training import train, training_card
+from vaereg.training.fitting import fit
+from vaereg.training.labelling import SOLVER_TOLERANCE, label_batch
+from vaereg.training.loop import train, training_card
 
 __all__ = ["app", "gate", "page", "server"]
 

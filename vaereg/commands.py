@@ -192,7 +192,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
 
 
 def run_generate(arguments: argparse.Namespace) -> None:
-    from vaereg.dataset import generate_dataset
+    from vaereg.training.labelling import generate_dataset
 
     generate_dataset(
         arguments.out,
@@ -206,11 +206,11 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    from vaereg.fitting import embed, fit
     from vaereg.io.datasets import read_dataset
     from vaereg.model.checkpoint import save_checkpoint
     from vaereg.model.config import RunConfig, preset
-    from vaereg.training import train, training_card
+    from vaereg.training.fitting import embed, fit
+    from vaereg.training.loop import train, training_card
 
     if arguments.config is not None:
         config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))

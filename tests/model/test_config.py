@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from vaereg.features import load_features
 from vaereg.model.config import PRESETS, ModelConfig, RunConfig, TrainingConfig
+from vaereg.training.features import load_features
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -59,7 +59,7 @@ class TrainingConfig:
     average: float = 0.998
     """Decay of the running mean of the weights, which is what the checkpoint ships."""
     features: str = "vgg16-imagenet"
-    """Feature maps of the style loss (`vaereg.features`)."""
+    """Feature maps of the style loss (`vaereg.training.features`)."""
     feature_layers: int = 5
     """Feature maps used, from the finest: 5 of VGG-16 end at relu3_1."""
     style_every: int = 4
@@ -73,7 +73,7 @@ class TrainingConfig:
     divergence_weight: float = 1.0
     """Of log q(z | x) - log p(z | c)."""
     assigned: bool = True
-    """Components explain clusters of morphology (`vaereg.clusters`); otherwise the mixture is left free."""
+    """Components explain clusters of morphology (`vaereg.training.clusters`); otherwise the mixture is left free."""
     morphology_weight: float = 30.0
     """Of how well a decoded volume tells the component that it was drawn from."""
     correlation_scale: float = 0.02

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg import dataset
-from vaereg.dataset import generate_dataset, label_batch, volume_source
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.generators.families import generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset
 from vaereg.io.files import lock_file
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
+from vaereg.training import labelling
+from vaereg.training.labelling import generate_dataset, label_batch, volume_source
 
 COUNT, SEED, SIZE, BATCH = 14, 11, 8, 4
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def label_here(
 
 @pytest.fixture
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "_label_all", label_here)
+    monkeypatch.setattr(labelling, "_label_all", label_here)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ import os, signal, sys
 from multiprocessing import active_children
 from pathlib import Path
 import numpy as np
-import vaereg.dataset, vaereg.io.datasets
+import vaereg.training.labelling, vaereg.io.datasets
 
 def kill(*_):
     print(*[child.pid for child in active_children()], flush=True)
@@ -139,7 +139,7 @@ elif moment == "between batches":
 else:
     vaereg.io.datasets.write_array = kill_in_the_file
 arguments = [int(argument) for argument in sys.argv[3:6]]
-vaereg.dataset.generate_dataset(
+vaereg.training.labelling.generate_dataset(
     Path(sys.argv[1]), *arguments, workers=2, on_progress=progress, batch_size=int(sys.argv[6])
 )
 """
@@ -229,11 +229,11 @@ def test_an_interrupted_run_says_so_in_one_line_and_can_go_on(tmp_path: Path) ->
 @pytest.mark.usefixtures("no_processes")
 def test_damaged_batches_are_made_again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "data.h5"
-    monkeypatch.setattr(dataset, "write_dataset", lambda *_, **__: None)
-    monkeypatch.setattr(dataset.shutil, "rmtree", lambda _: None)
+    monkeypatch.setattr(labelling, "write_dataset", lambda *_, **__: None)
+    monkeypatch.setattr(labelling.shutil, "rmtree", lambda _: None)
     generate_dataset(path, COUNT, SEED, SIZE, batch_size=BATCH)
     monkeypatch.undo()
-    monkeypatch.setattr(dataset, "_label_all", label_here)
+    monkeypatch.setattr(labelling, "_label_all", label_here)
     batches = sorted((tmp_path / "data.h5.parts").glob("*.npz"))
     assert len(batches) == 4
     batches[0].write_bytes(b"")
@@ -259,7 +259,7 @@ def test_a_data_set_is_extended_by_what_is_missing(
 
     def watched(plan: DatasetPlan, indices: range) -> LabelledBatch:
         labelled.extend(indices)
-        return dataset.label_batch(plan, indices)
+        return labelling.label_batch(plan, indices)
 
     monkeypatch.setitem(label_here.__globals__, "label_batch", watched)  # as `label_here` finds it
     generate_dataset(path, COUNT, SEED, SIZE, batch_size=BATCH)
@@ -302,7 +302,7 @@ def test_an_interrupted_data_set_keeps_its_plan(tmp_path: Path, monkeypatch: pyt
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(dataset, "_label_all", interrupted)
+    monkeypatch.setattr(labelling, "_label_all", interrupted)
     path = tmp_path / "data.h5"
     with pytest.raises(KeyboardInterrupt):
         generate_dataset(path, COUNT, SEED, SIZE)
@@ -314,8 +314,8 @@ def test_a_volume_that_the_solver_cannot_do_is_named(tmp_path: Path, monkeypatch
     def fail(*_: object, **__: object) -> HomogenizationResult:
         raise ConvergenceError("residual 1")
 
-    monkeypatch.setattr(dataset, "homogenize", fail)
-    monkeypatch.setattr(dataset, "_label_all", label_here)
+    monkeypatch.setattr(labelling, "homogenize", fail)
+    monkeypatch.setattr(labelling, "_label_all", label_here)
     with pytest.raises(ConvergenceError, match=r"volume 0 \(gaussian-.*, seed \d+\): residual 1"):
         generate_dataset(tmp_path / "data.h5", 2, SEED, SIZE)
     assert not (tmp_path / "data.h5").exists()

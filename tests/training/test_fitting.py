@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.fitting import embed, encode_all, fit
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.config import PRESETS
 from vaereg.model.prediction import predict
+from vaereg.training.fitting import embed, encode_all, fit
 
 
 def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:

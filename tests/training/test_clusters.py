@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaereg.clusters import MorphologyClusters
 from vaereg.generators.families import gaussian_field
 from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.training.clusters import MorphologyClusters
 
 
 def planted(count: int = 400) -> tuple[Tensor, Tensor, Tensor]:

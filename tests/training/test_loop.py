@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.augmentation import augment
-from vaereg.fitting import encode_all
 from vaereg.generators.families import family_weights, gaussian_field
 from vaereg.io.datasets import Dataset
-from vaereg.losses import TERMS
 from vaereg.model.config import PRESETS, RunConfig
 from vaereg.solver.homogenization import homogenize
-from vaereg.training import (
+from vaereg.training.augmentation import augment
+from vaereg.training.fitting import encode_all
+from vaereg.training.loop import (
     CONFIG_FILE,
     LOG_FILE,
     STATE_FILE,
@@ -28,6 +27,7 @@ from vaereg.training import (
     train,
     training_card,
 )
+from vaereg.training.losses import TERMS
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -93,7 +93,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 ) -> None:
     ticks = count()
     clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))  # two ticks a step
-    monkeypatch.setattr("vaereg.training.time", clock)
+    monkeypatch.setattr("vaereg.training.loop.time", clock)
     config, before = settings(checkpoint_minutes=0.2), torch.get_rng_state()
     whole = train(small_dataset, tmp_path / "whole", config)
     assert torch.equal(torch.get_rng_state(), before), "the library never seeds globally"

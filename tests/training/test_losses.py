@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaereg import losses
-from vaereg.clusters import MorphologyClusters
-from vaereg.features import FeatureMaps, load_features
 from vaereg.io.datasets import Dataset
-from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.microstructure import statistics
 from vaereg.model.config import PRESETS, RunConfig
 from vaereg.model.correlation import axis_correlation, two_point_correlation
 from vaereg.model.prior import ConditionalMixture
 from vaereg.model.vae import Encoding, VaeReg
+from vaereg.training import losses
+from vaereg.training.clusters import MorphologyClusters
+from vaereg.training.features import FeatureMaps, load_features
+from vaereg.training.losses import TERMS, loss_terms, regression_terms, term_weights
 
 CONFIG = PRESETS["tiny"]
 LATE = 4 * CONFIG.training.warmup

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg import __version__
-from vaereg.augmentation import augment
-from vaereg.clusters import MorphologyClusters
 from vaereg.elasticity import TwoPhase
-from vaereg.features import FeatureMaps, load_features
-from vaereg.fitting import encode_all
 from vaereg.generators.families import mix_name
 from vaereg.io.datasets import Dataset, known_indices
-from vaereg.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.model.checkpoint import Checkpoint, save_state
 from vaereg.model.config import RunConfig
 from vaereg.model.correlation import axis_correlation, two_point_correlation
 from vaereg.model.vae import VaeReg
+from vaereg.training.augmentation import augment
+from vaereg.training.clusters import MorphologyClusters
+from vaereg.training.features import FeatureMaps, load_features
+from vaereg.training.fitting import encode_all
+from vaereg.training.losses import TERMS, loss_terms, regression_terms, term_weights
 
 __all__ = ["TrainingResult", "train", "training_card"]
 

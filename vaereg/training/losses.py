@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaereg.clusters import MorphologyClusters
-from vaereg.features import FeatureMaps, gram_matrices, random_slices, style_distance
 from vaereg.model.config import RunConfig
 from vaereg.model.correlation import axis_correlation, two_point_correlation
 from vaereg.model.networks import mixed_precision
 from vaereg.model.prior import ConditionalMixture
 from vaereg.model.vae import Encoding, VaeReg
+from vaereg.training.clusters import MorphologyClusters
+from vaereg.training.features import FeatureMaps, gram_matrices, random_slices, style_distance
 
 __all__ = ["TERMS", "loss_terms", "regression_terms", "term_weights"]
 
@@ -177,7 +177,7 @@ def _prior_terms(
 
     holds for every r, and with the mixture's own responsibilities it is an equality; these make all
     components alike or leave most of them unused. With an assignment, r is the morphology's
-    (`vaereg.clusters`), so that each component keeps a family of its own.
+    (`vaereg.training.clusters`), so that each component keeps a family of its own.
     """
     joint = prior.component_log_prob(z)
     if assignment is None:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vaereg import features
-from vaereg.features import (
+from vaereg.generators.families import gaussian_field
+from vaereg.training import features
+from vaereg.training.features import (
     FEATURES,
     FeatureMaps,
     FeatureWeightsError,
@@ -24,7 +25,6 @@ from vaereg.features import (
     random_slices,
     style_distance,
 )
-from vaereg.generators.families import gaussian_field
 
 SIZE = 32
 IMAGENET = ("vgg16-imagenet", "alexnet-imagenet")
