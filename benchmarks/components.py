@@ -12,8 +12,8 @@ import numpy as np
 from families import DOCS, picture, save
 from matplotlib.figure import Figure
 
-from vaereg.design import Designs, design
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.direct import Designs, design
 from vaereg.microstructure.morphology import describe
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from record import write_record
 from scipy.ndimage import gaussian_filter
 
-from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation import held_out_families
+from vaereg.inverse.direct import design
+from vaereg.inverse.refinement import refine
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.model.prediction import encode_batch
-from vaereg.refine import refine
 from vaereg.solver.homogenization import homogenize
 
 KINDS = {"one": PROPERTIES[:1], "three": PROPERTIES[:3], "six": PROPERTIES}

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared import design_panels, designing, refine_panels, state, widgets
 from pages.shared.targets import lasting_inputs, sampling_inputs, set_nearest, target_inputs
-from vaereg.design import Designs
+from vaereg.inverse.direct import Designs
 from vaereg.model.checkpoint import Checkpoint
 
 POLL = 0.7  # time between two looks at the solver's progress [s]

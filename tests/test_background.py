@@ -25,11 +25,11 @@ from pages.shared.background import (
     start_workers,
 )
 from vaereg.elasticity import TwoPhase
-from vaereg.io.datasets import Target
+from vaereg.inverse.refinement import Refinement, refine
 from vaereg.microstructure.volume import volume_hash
-from vaereg.refine import Refinement, refine
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
+from vaereg.targets import Target
 
 
 @pytest.fixture

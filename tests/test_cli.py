@@ -16,8 +16,8 @@ import torch
 
 from vaereg import commands
 from vaereg.cli import main
-from vaereg.design import design
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
+from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, read_dataset, write_dataset
 from vaereg.io.designs import read_designs
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint

@@ -16,12 +16,13 @@ from pages.shared.background import Outcome
 from pages.shared.closure import closure_figure, default_axes
 from pages.shared.figures import design_figure, prediction_figure
 from pages.shared.presets import presets, reachable_properties
-from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.direct import design
+from vaereg.inverse.plausible import check_reachable
 from vaereg.io.designs import read_designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.targets import TARGETS, Target, check_reachable, check_targets, interval
+from vaereg.targets import TARGETS, Target, check_targets, interval
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from pages.shared.refinement import (
     run_table,
 )
 from pages.shared.tasks import Progress, Task
-from vaereg.design import Designs, design
+from vaereg.inverse.direct import Designs, design
+from vaereg.inverse.refinement import Refinement, Step
 from vaereg.io.designs import read_designs
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.refine import Refinement, Step
 from vaereg.solver.homogenization import homogenize
 
 

@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.plausible import UnreachableTargetError, check_reachable, complete_targets
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import (
-    Target,
-    UnreachableTargetError,
-    check_reachable,
-    check_targets,
-    complete_targets,
-    parse_target,
-    target_distance,
-    target_ratio,
-)
+from vaereg.targets import Target, check_targets, parse_target, target_distance, target_ratio
 
 
 @pytest.mark.parametrize(

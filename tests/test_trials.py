@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import generate
 from vaereg.generators.shapes import laminate
+from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.statistics import two_point_distances
 from vaereg.model.checkpoint import Checkpoint

@@ -99,7 +99,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
 
 
 def run_design(arguments: argparse.Namespace) -> None:
-    from vaereg.design import design, save_designs
+    from vaereg.inverse.direct import design, save_designs
     from vaereg.io.files import check_output
     from vaereg.targets import parse_target
 
@@ -126,11 +126,11 @@ def run_refine(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
+    from vaereg.inverse.refinement import refine_all
     from vaereg.io.designs import read_designs, write_designs
     from vaereg.io.files import check_output
     from vaereg.microstructure.statistics import within_component
     from vaereg.model.prediction import MIN_EDGE, predict
-    from vaereg.refine import refine_all
     from vaereg.targets import target_distance
 
     check_output(arguments.out, arguments.designs)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from vaereg.design import design
 from vaereg.elasticity import PROPERTIES
 from vaereg.fidelity import component_figures, decoder_figures
+from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction, predict

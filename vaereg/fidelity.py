@@ -13,13 +13,13 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.generators.families import GENERATOR_VERSION, Sample, generate
+from vaereg.inverse.plausible import complete_targets
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.statistics import lineal_path, specific_surface, two_point_correlation
 from vaereg.microstructure.volume import volume_fraction
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prior import ConditionalMixture
-from vaereg.targets import complete_targets
 
 __all__ = ["component_figures", "decoder_figures", "redraw"]
 

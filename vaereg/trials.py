@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from vaereg.design import Designs, design
 from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.inverse.direct import Designs, design
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.statistics import two_point_correlation, two_point_distances
 from vaereg.microstructure.volume import volume_fraction

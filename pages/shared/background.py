@@ -41,7 +41,7 @@ from pages.shared.tasks import (
     volume_name,
 )
 from vaereg.elasticity import TwoPhase
-from vaereg.refine import Search
+from vaereg.inverse.refinement import Search
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.workers import leave_with, single_threaded

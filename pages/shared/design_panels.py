@@ -14,8 +14,8 @@ from pages.shared.figures import design_figure
 from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery
 from pages.shared.scene import open_scene
 from pages.shared.targets import reachable
-from vaereg.design import Designs
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.direct import Designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Target, target_distance
 

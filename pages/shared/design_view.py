@@ -14,8 +14,8 @@ from pages.shared.background import Outcome, SolverQueue
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.gallery import Caption, Line, Row
 from pages.shared.shortlist import ShortlistItem
-from vaereg.design import Designs, save_designs
 from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.inverse.direct import Designs, save_designs
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.homogenization import HomogenizationResult

@@ -8,9 +8,10 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import state
-from vaereg.design import Designs, design, more_like
+from vaereg.inverse.direct import Designs, design, more_like
+from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import Target, UnreachableTargetError
+from vaereg.targets import Target
 
 __all__ = [
     "Relatives",

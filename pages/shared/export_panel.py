@@ -12,8 +12,8 @@ from pages.shared.comparison import Compared
 from pages.shared.shortlist import ShortlistItem
 from pages.shared.tasks import RTOL
 from vaereg.elasticity import TwoPhase
+from vaereg.inverse.refinement import VERIFICATION_RTOL
 from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
-from vaereg.refine import VERIFICATION_RTOL
 
 __all__ = ["export_file", "export_inputs", "item_provenance"]
 

@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from pages.shared.figures import COMPONENT_COLORS, GREY, LAYOUT, PREDICTED
 from vaereg.elasticity import PROPERTIES
-from vaereg.explore import Walk
 from vaereg.generators.families import FAMILIES
+from vaereg.inverse.walks import Walk
 
 __all__ = ["CLASS_COLORS", "Overlay", "Shade", "class_style", "histogram_figure", "map_figure", "walk_figure"]
 

@@ -22,7 +22,7 @@ from pages.shared.places import (
 )
 from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES
-from vaereg.explore import axis_variance
+from vaereg.inverse.walks import axis_variance
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.shared.shortlist import ShortlistItem
-from vaereg.design import Designs
+from vaereg.inverse.direct import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.embedding import Embedding
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.plausible import UnreachableTargetError, check_reachable
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import TARGETS, Target, UnreachableTargetError, check_reachable, check_targets
+from vaereg.targets import TARGETS, Target, check_targets
 
 __all__ = ["presets", "reachable_properties"]
 

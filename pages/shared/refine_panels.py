@@ -23,11 +23,11 @@ from pages.shared.refinement import (
     run_table,
 )
 from pages.shared.shortlist import ShortlistItem
-from vaereg.design import Designs
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.direct import Designs
+from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.refine import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 
 __all__ = ["is_pending", "show_inputs", "show_runs"]
 

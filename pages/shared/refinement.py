@@ -14,11 +14,11 @@ import pandas as pd
 
 from pages.shared.figures_refine import Curve
 from pages.shared.tasks import Progress, RefineTask, Task
-from vaereg.design import Designs, save_designs, with_volumes
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.direct import Designs, save_designs, with_volumes
+from vaereg.inverse.refinement import Refinement
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.refine import Refinement
 from vaereg.targets import TARGETS, interval
 
 __all__ = [

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.io.datasets import Target
 from vaereg.io.readers import as_volumes, read_npy
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.prediction import MIN_EDGE
+from vaereg.targets import Target
 
 __all__ = ["MAX_ITEMS", "Session", "ShortlistItem", "add_item", "read_session", "write_session"]
 

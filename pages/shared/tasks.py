@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import TwoPhase
-from vaereg.io.datasets import Target
+from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.microstructure.volume import volume_hash
-from vaereg.refine import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.solver.grid_check import MeshCheck, mesh_check
+from vaereg.targets import Target
 
 __all__ = [
     "MOST_CONTRAST",
@@ -58,7 +58,7 @@ class MeshTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefineTask:
-    """Bring a volume onto a target; see `vaereg.refine`."""
+    """Bring a volume onto a target; see `vaereg.inverse.refinement`."""
 
     volume: NDArray[np.uint8]
     """Two-phase volume, shape (X, Y, Z)."""

@@ -14,7 +14,7 @@ from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from pages.shared.places import Place
 from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES
-from vaereg.explore import Walk, along_axis, axis_place, axis_variance, between, walk
+from vaereg.inverse.walks import Walk, along_axis, axis_place, axis_variance, between, walk
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
 

@@ -52,8 +52,6 @@ SPLITS = ("train", "validation", "test")
 MAX_EDGE = 512
 """Largest number of voxels per edge; 512³ voxels are also the most that a file of designs may hold."""
 
-Target = float | tuple[float, float]
-"""A property that is asked for [GPa]: a value or a range."""
 
 _PHASES = "0 soft, 1 stiff"
 _ORDER = "xx yy zz yz xz xy, engineering shear"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.io.datasets import _ORDER, _PHASES, FORMAT_VERSION, MAX_EDGE, Target, _check_version
+from vaereg.io.datasets import _ORDER, _PHASES, FORMAT_VERSION, MAX_EDGE, _check_version
 from vaereg.io.files import (
     open_hdf5,
     read_array,
@@ -22,6 +22,7 @@ from vaereg.io.files import (
     replace_file,
     write_array,
 )
+from vaereg.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

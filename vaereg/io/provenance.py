@@ -23,8 +23,8 @@ from vaereg.elasticity import (
     engineering_constants,
     universal_anisotropy,
 )
-from vaereg.io.datasets import Target
 from vaereg.microstructure.volume import volume_fraction, volume_hash
+from vaereg.targets import Target
 
 __all__ = ["Provenance", "describe_setting", "describe_volume", "write_properties"]
 

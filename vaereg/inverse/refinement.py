@@ -1,7 +1,7 @@
 """Physics in the loop: bring a two-phase volume onto its target with the solver, in a few solves.
 
 Each solve says what the volume has and, by its sensitivities, which voxels at the interface to flip (see
-`vaereg.flips`). The last solve, in float64, verifies the best volume. A search is plain data: `advance`
+`vaereg.inverse.flips`). The last solve, in float64, verifies the best volume. A search is plain data: `advance`
 does one solve, wherever it is called.
 
 Letters: P targeted quantities, X Y Z voxels.
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES, TwoPhase
-from vaereg.flips import FRACTION, Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
-from vaereg.io.datasets import Target
+from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
+from vaereg.targets import FRACTION, Target
 from vaereg.workers import map_in_processes
 
 __all__ = [

@@ -29,11 +29,17 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import linprog
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.targets import FRACTION
 
-__all__ = ["FRACTION", "Flips", "Ratios", "choose_flips", "effects_of_flips", "first_ratios", "learn_ratios"]
+__all__ = [
+    "Flips",
+    "Ratios",
+    "choose_flips",
+    "effects_of_flips",
+    "first_ratios",
+    "learn_ratios",
+]
 
-FRACTION = "volume_fraction"
-"""Name of the quantity beside the properties that can be targeted [-]."""
 
 _NEIGHBOURS = 0.8
 """Standard deviation of the means over neighbours [voxel]."""

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg import design as module
-from vaereg.design import Designs, design, more_like
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse import direct as module
+from vaereg.inverse.direct import Designs, design, more_like
+from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import predict
-from vaereg.targets import Target, UnreachableTargetError, target_distance
+from vaereg.targets import Target, target_distance
 
 TARGETS: dict[str, Target] = {"C11": 45.0, "C33": (25.0, 35.0)}
 

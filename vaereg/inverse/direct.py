@@ -23,20 +23,12 @@ import torch
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
 from vaereg.io.designs import write_designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.networks import cut
 from vaereg.model.prediction import encode_batch, predict
-from vaereg.targets import (
-    Target,
-    check_reachable,
-    check_targets,
-    complete_targets,
-    interval,
-    scaling,
-    target_distance,
-    target_ratio,
-)
+from vaereg.targets import Target, check_targets, interval, target_distance, target_ratio
 from vaereg.workers import pool_threads
 
 __all__ = ["Designs", "design", "more_like", "save_designs", "with_volumes"]

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg import refine as module
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.generators.families import gaussian_field
+from vaereg.inverse import refinement as module
+from vaereg.inverse.refinement import Step, advance, begin, refine, refine_all
 from vaereg.microstructure.statistics import statistics_distance
-from vaereg.refine import Step, advance, begin, refine, refine_all
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 
 START = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(1))

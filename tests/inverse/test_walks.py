@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.explore import Walk, along_axis, axis_place, axis_variance, between, walk
+from vaereg.inverse.walks import Walk, along_axis, axis_place, axis_variance, between, walk
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
 from vaereg.model.prediction import predict

@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.flips import (
-    FRACTION,
-    Flips,
-    choose_flips,
-    effects_of_flips,
-    first_ratios,
-    learn_ratios,
-)
 from vaereg.generators.families import gaussian_field
+from vaereg.inverse.flips import Flips, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.solver.homogenization import homogenize
+from vaereg.targets import FRACTION
 
 VOLUME = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(0))
 DIAGONAL = [0, 6, 11, 15, 18, 20]
