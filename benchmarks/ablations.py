@@ -23,14 +23,14 @@ import torch
 from baselines import add
 from record import RESULTS
 
-from vaereg.fidelity import component_figures, decoder_figures
+from vaereg.evaluation.fidelity import component_figures, decoder_figures
+from vaereg.evaluation.records import typical_ratios
+from vaereg.evaluation.trials import inverse_figures
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.model.config import PRESETS, ModelConfig, RunConfig, TrainingConfig
-from vaereg.records import typical_ratios
 from vaereg.training.fitting import fit_latent_regressor
 from vaereg.training.loop import train
-from vaereg.trials import inverse_figures
 
 _Config = TypeVar("_Config", ModelConfig, TrainingConfig)
 VARIANTS = ("default", "single-gaussian", "no-style", "paper", "pixel")

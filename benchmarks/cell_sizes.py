@@ -16,7 +16,7 @@ import numpy as np
 from record import write_record
 from solver_report import provenance, table
 
-from vaereg.evaluation import forward_figures
+from vaereg.evaluation.figures import forward_figures
 from vaereg.generators.families import MIXES
 from vaereg.io.datasets import read_dataset
 from vaereg.model.checkpoint import load_checkpoint

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from record import RESULTS
 
+from vaereg.evaluation.model_card import model_card
+from vaereg.evaluation.records import read_record
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
-from vaereg.records import read_record
-from vaereg.report import model_card
 
 TARGET = Path(__file__).parents[1] / "docs" / "model-card.md"
 

@@ -21,7 +21,7 @@ from record import write_record
 from scipy.ndimage import gaussian_filter
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.evaluation import held_out_families
+from vaereg.evaluation.figures import held_out_families
 from vaereg.inverse.direct import design
 from vaereg.inverse.refinement import refine
 from vaereg.io.datasets import Dataset, known_indices, read_dataset

@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator, PercentFormatter
 from record import RESULTS
 from solver_report import provenance
 
-from vaereg.records import KINDS, LEVELS, STARTS, error_curve, read_record, solves_table
+from vaereg.evaluation.records import KINDS, LEVELS, STARTS, error_curve, read_record, solves_table
 
 COLORS = {
     "design": "#3f7fd6",

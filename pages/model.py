@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pages.shared import model_panels, state, widgets
 from pages.shared.figures_model import coverage_figure, log_figure
+from vaereg.evaluation.records import comparable_baselines, comparable_runs, read_record
 from vaereg.model import checkpoint as released
 from vaereg.model.embedding import Embedding
-from vaereg.records import comparable_baselines, comparable_runs, read_record
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

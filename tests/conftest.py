@@ -13,7 +13,7 @@ from browser import CHROMIUM, page, server
 from dashboard import app, gate
 
 from vaereg.elasticity import TwoPhase
-from vaereg.evaluation import evaluate
+from vaereg.evaluation.figures import evaluate
 from vaereg.generators.families import GENERATOR_VERSION, family_weights
 from vaereg.io.datasets import Dataset, DatasetPlan, read_dataset, write_dataset
 from vaereg.microstructure.volume import pack_bits

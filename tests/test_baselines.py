@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from vaereg.evaluation import held_out_rows
+from vaereg.evaluation.figures import held_out_rows
+from vaereg.evaluation.model_card import model_card
+from vaereg.evaluation.records import read_record
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.model.config import PRESETS
-from vaereg.records import read_record
-from vaereg.report import model_card
 
 ROOT = Path(__file__).parents[1]
 FAMILY = "gaussian-free"

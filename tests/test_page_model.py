@@ -15,9 +15,9 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import model_tables, state
 from pages.shared.figures_model import coverage_figure, parity_figure, reliability_figure
 from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.evaluation.records import summarize_solves
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
-from vaereg.records import summarize_solves
 
 APP = Path(__file__).parents[1] / "app.py"
 FIGURES = {

@@ -250,11 +250,11 @@ def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
-    from vaereg.evaluation import evaluate
+    from vaereg.evaluation.figures import evaluate
+    from vaereg.evaluation.model_card import compact_json, model_card
+    from vaereg.evaluation.records import read_record
     from vaereg.io.datasets import read_dataset
     from vaereg.io.files import check_output
-    from vaereg.records import read_record
-    from vaereg.report import compact_json, model_card
 
     check_output(arguments.out, arguments.data)
     if arguments.card is not None:

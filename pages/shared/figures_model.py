@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from pages.shared.figures import COMPONENT_COLORS, GREY, LAYOUT, PREDICTED, SOLVER
 from pages.shared.figures_maps import CLASS_COLORS, class_style, drawn_points
 from vaereg.elasticity import PROPERTIES, TwoPhase, reuss_bound, voigt_bound
-from vaereg.records import LEVELS, STARTS, error_curve
+from vaereg.evaluation.records import LEVELS, STARTS, error_curve
 
 __all__ = [
     "coverage_figure",
@@ -64,7 +64,7 @@ def method_figure(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> go.
 
 
 def refinement_figure(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Median distance from the target against solves, a curve per start; see `vaereg.records`."""
+    """Median distance from the target against solves, a curve per start; see `vaereg.evaluation.records`."""
     figure = go.Figure()
     for start, name in STARTS.items():
         curve = 100.0 * error_curve([run for run in runs if run["start"] == start])

@@ -17,8 +17,8 @@ from pages.shared.figures_model import (
     reliability_figure,
     weight_figure,
 )
+from vaereg.evaluation.records import KINDS, summarize_solves
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.records import KINDS, summarize_solves
 
 PLAIN: dict[str, Any] = {"displayModeBar": False}
 

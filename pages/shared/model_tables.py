@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
+from vaereg.evaluation.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
 
 __all__ = [
     "component_table",

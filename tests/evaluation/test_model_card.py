@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.evaluation.model_card import compact_json, model_card
+from vaereg.evaluation.records import read_record
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.config import PRESETS
-from vaereg.records import read_record
-from vaereg.report import compact_json, model_card
 
 Metrics = dict[str, Any]
 

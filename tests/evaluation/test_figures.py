@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.evaluation import (
-    _held_out,
-    evaluate,
-    figures_by_family,
-    forward_figures,
-    held_out_rows,
-)
+from vaereg.evaluation.figures import _held_out, evaluate, figures_by_family, forward_figures, held_out_rows
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import predict
@@ -147,7 +141,7 @@ def test_rows_of_families_that_training_left_out(tiny_dataset: Dataset) -> None:
 def test_left_out_families_are_a_random_choice_of_many(
     tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaereg.evaluation.MOST_HELD_OUT", 10)
+    monkeypatch.setattr("vaereg.evaluation.figures.MOST_HELD_OUT", 10)
     chosen = held_out_rows(tiny_dataset, ("gaussian-free", "gaussian-equiaxed"))
     assert len(chosen) == 10
     assert np.all(np.diff(chosen) > 0)
@@ -174,9 +168,9 @@ def test_left_out_families_are_measured_apart(
     tiny_checkpoint: Checkpoint, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left_out = ("gaussian-rod-x", "gaussian-rod-y")
-    monkeypatch.setattr("vaereg.evaluation.held_out_families", lambda checkpoint: left_out)
+    monkeypatch.setattr("vaereg.evaluation.figures.held_out_families", lambda checkpoint: left_out)
     for name in ("component_figures", "decoder_figures", "inverse_figures", "_timings"):
-        monkeypatch.setattr(f"vaereg.evaluation.{name}", lambda *arguments, **settings: {})
+        monkeypatch.setattr(f"vaereg.evaluation.figures.{name}", lambda *arguments, **settings: {})
     metrics = evaluate(tiny_checkpoint, tiny_dataset, targets=1)
     assert metrics["data"]["volumes"] == len(known_indices(tiny_dataset, "test", left_out))
     assert not set(metrics["forward"]["guided"]["by_family"]) & set(left_out)

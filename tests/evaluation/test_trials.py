@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.evaluation.trials import KINDS, _agreement, _copies, _invariant, inverse_figures
 from vaereg.generators.families import generate
 from vaereg.generators.shapes import laminate
 from vaereg.inverse.direct import design
@@ -14,7 +15,6 @@ from vaereg.microstructure.statistics import two_point_distances
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import target_distance
-from vaereg.trials import KINDS, _agreement, _copies, _invariant, inverse_figures
 
 TARGETS, COUNT = 2, 3
 Metrics = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The model card: what a checkpoint is, and the figures of `vaereg.evaluation`, in Markdown."""
+"""The model card: what a checkpoint is, and the figures of `vaereg.evaluation.figures`, in Markdown."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.evaluation.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 
 __all__ = ["compact_json", "model_card"]
 
@@ -33,7 +33,7 @@ def model_card(
 
     Args:
         checkpoint: The model.
-        metrics: What `vaereg.evaluation.evaluate` returned for it.
+        metrics: What `vaereg.evaluation.figures.evaluate` returned for it.
         baselines: Record of `benchmarks/baselines.py`: other models, trained and tested on the same data.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg.records import (
+from vaereg.evaluation.records import (
     comparable_baselines,
     comparable_runs,
     error_curve,

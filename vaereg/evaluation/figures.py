@@ -1,7 +1,7 @@
 """Test figures of a model: forward errors, calibration, novelty, components, samples, designs, times.
 
-`evaluate` gathers everything that the model card says. What the model makes is measured in `vaereg.fidelity`
-(components and samples of the decoder) and `vaereg.trials` (designs, checked by the solver).
+`evaluate` gathers everything that the model card says. What the model makes is measured in `vaereg.evaluation.fidelity`
+(components and samples of the decoder) and `vaereg.evaluation.trials` (designs, checked by the solver).
 
 Letters: N volumes, T properties.
 """
@@ -22,13 +22,13 @@ from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.fidelity import component_figures, decoder_figures
+from vaereg.evaluation.fidelity import component_figures, decoder_figures
+from vaereg.evaluation.trials import SOLVER_TOLERANCE, inverse_figures
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction, predict
 from vaereg.solver.homogenization import homogenize
-from vaereg.trials import SOLVER_TOLERANCE, inverse_figures
 
 __all__ = [
     "evaluate",

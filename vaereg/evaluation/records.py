@@ -84,7 +84,7 @@ def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] |
     One that was cut short counts as the same: it begins with the same volumes, each of them in its split.
 
     Args:
-        metrics: What `vaereg.evaluation.evaluate` returned for a model.
+        metrics: What `vaereg.evaluation.figures.evaluate` returned for a model.
         record: Record of `benchmarks/baselines.py`.
     """
     if record is None or "data" not in metrics:
@@ -118,7 +118,7 @@ def least_r2(figures: Mapping[str, Any]) -> str | None:
 
 
 def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:
-    """Medians over the families of the ratios of `vaereg.fidelity.decoder_figures`, by statistic [-].
+    """Medians over the families of the ratios of `vaereg.evaluation.fidelity.decoder_figures`, by statistic [-].
 
     The volume fraction is left out, and so are families whose parameters leave nothing open.
     """
