@@ -27,9 +27,9 @@ def main() -> None:
         position="top",
     )
     with st.spinner("Starting …"):  # the first import of the model's libraries takes seconds
-        from pages.shared import background
+        from pages.parts.solving import queue
 
-        background.prepare_kernels()
+        queue.prepare_kernels()
         from pages.shared import state
     state.enter_app()
     page.run()

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from pages.shared import background
+from pages.parts.solving import queue
 from vaereg.solver.homogenization import HomogenizationResult
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -40,8 +40,8 @@ def app(
 
     executor = ThreadPoolExecutor(2)
     monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
-    monkeypatch.setattr(background, "homogenize", solve)
-    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
+    monkeypatch.setattr(queue, "homogenize", solve)
+    monkeypatch.setattr(queue, "start_workers", lambda workers: executor)
     st.cache_resource.clear()
     yield AppTest.from_file(str(APP), default_timeout=120)
     executor.shutdown()

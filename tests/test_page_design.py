@@ -11,8 +11,8 @@ import pytest
 from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.solving.queue import Outcome
 from pages.shared import design_view, designing, state, widgets
-from pages.shared.background import Outcome
 from pages.shared.closure import closure_figure, default_axes
 from pages.shared.figures import design_figure, prediction_figure
 from pages.shared.presets import presets, reachable_properties

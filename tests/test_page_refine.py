@@ -12,7 +12,8 @@ from dashboard import gallery_places
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import background, state, tasks
+from pages.parts.solving import queue, tasks
+from pages.shared import state
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.grid_check import MeshCheck
@@ -28,8 +29,8 @@ SOLVED = HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, c
 def executor(monkeypatch: pytest.MonkeyPatch) -> ManualExecutor:
     """Works when it is told to; what is shown is solved at once and badly, refinements are true."""
     executor = ManualExecutor()
-    monkeypatch.setattr(background, "homogenize", lambda *args, **kwargs: SOLVED)
-    monkeypatch.setattr(background, "start_workers", lambda workers: executor)
+    monkeypatch.setattr(queue, "homogenize", lambda *args, **kwargs: SOLVED)
+    monkeypatch.setattr(queue, "start_workers", lambda workers: executor)
     return executor
 
 
@@ -183,7 +184,7 @@ def test_what_two_refinements_want_is_not_cancelled_with_one(app: AppTest, execu
 
 
 def test_a_full_queue_is_told(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "SESSION_TASKS", 2)
+    monkeypatch.setattr(queue, "SESSION_TASKS", 2)
     press(app, "Refine 3 designs")
     assert not app.exception
     assert "queue is full" in app.warning[0].value

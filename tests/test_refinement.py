@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pages.parts.solving.tasks import Progress, Task
 from pages.shared import refinement
 from pages.shared.figures_refine import Curve, convergence_figure
 from pages.shared.refinement import (
@@ -19,7 +20,6 @@ from pages.shared.refinement import (
     refreshed,
     run_table,
 )
-from pages.shared.tasks import Progress, Task
 from vaereg.inverse.direct import Designs, design
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.io.designs import read_designs

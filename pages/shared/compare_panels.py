@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.solving.queue import Outcome
 from pages.shared import comparison, state, widgets
-from pages.shared.background import Outcome
 from pages.shared.comparison import Compared
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_compare import (

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from pages.parts.solving.queue import Outcome
 from pages.shared import design_view, designing, state, widgets
-from pages.shared.background import Outcome
 from pages.shared.closure import axis_title, closure_figure, default_axes
 from pages.shared.figures import design_figure
 from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery

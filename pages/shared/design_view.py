@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.shared import designing, widgets
-from pages.shared.background import Outcome, SolverQueue
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.gallery import Caption, Line, Row
 from pages.shared.shortlist import ShortlistItem

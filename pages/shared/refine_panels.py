@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from pages.parts.solving.queue import QueueFullError
 from pages.shared import designing, state, volume_panels, widgets
-from pages.shared.background import QueueFullError
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_refine import convergence_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pages.parts.solving.tasks import Progress, RefineTask, Task
 from pages.shared.figures_refine import Curve
-from pages.shared.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs, save_designs, with_volumes
 from vaereg.inverse.refinement import Refinement

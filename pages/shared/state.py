@@ -11,10 +11,10 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from pages.shared.background import Outcome, SolverQueue
+from pages.parts.solving.queue import Outcome, SolverQueue
+from pages.parts.solving.tasks import RTOL
 from pages.shared.refinement import Run, refreshed
 from pages.shared.shortlist import ShortlistItem, add_item, free_name
-from pages.shared.tasks import RTOL
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint

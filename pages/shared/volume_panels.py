@@ -9,13 +9,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.parts.solving.queue import Outcome, QueueFullError
+from pages.parts.solving.tasks import MeshTask
 from pages.shared import state, widgets
-from pages.shared.background import Outcome, QueueFullError
 from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_volume import place_figure, young_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from pages.shared.shortlist import ShortlistItem
-from pages.shared.tasks import MeshTask
 from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.microstructure.segmentation import face_mismatch

@@ -10,10 +10,10 @@ import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
+from pages.parts.solving.queue import Outcome
+from pages.parts.solving.tasks import MOST_CONTRAST
 from pages.shared import state
-from pages.shared.background import Outcome
 from pages.shared.shortlist import ShortlistItem
-from pages.shared.tasks import MOST_CONTRAST
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.shared.tasks import (
+from pages.parts.solving.tasks import (
     RTOL,
     TASK_NAMES,
     MeshTask,
