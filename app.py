@@ -30,7 +30,7 @@ def main() -> None:
         from pages.parts.solving import queue
 
         queue.prepare_kernels()
-        from pages.shared import state
+        from pages.parts.common import state
     state.enter_app()
     page.run()
 

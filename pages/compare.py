@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import compare_panels, state
+from pages.parts.common import put_aside, state
+from pages.shared import compare_panels
 from pages.shared.comparison import compare
 from pages.shared.export_panel import export_inputs
 from pages.shared.session_panel import session_inputs
@@ -10,7 +11,7 @@ from pages.shared.session_panel import session_inputs
 POLL = 0.7  # time between two looks at the solver's progress [s]
 
 checkpoint = state.start_page("pages/compare.py")
-items = state.complete_shortlist(checkpoint)
+items = put_aside.complete_shortlist(checkpoint)
 with st.sidebar:
     session_inputs(checkpoint)
 if not items:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import design_panels, designing, refine_panels, state, widgets
+from pages.parts.common import state, text, widgets
+from pages.shared import design_panels, designing, refine_panels
 from pages.shared.targets import lasting_inputs, sampling_inputs, set_nearest, target_inputs
 from vaereg.inverse.direct import Designs
 from vaereg.model.checkpoint import Checkpoint
@@ -40,7 +41,7 @@ with notices:
         st.button("Make these designs", on_click=designing.resume_designs)
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
-        st.warning(state.sentence(str(shown.problem)))
+        st.warning(text.sentence(str(shown.problem)))
         st.button(
             "Use the nearest reachable target",
             on_click=set_nearest,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.shared import latent_map, map_state, state, walks
+from pages.parts.common import state
+from pages.shared import latent_map, map_state, walks
 from pages.shared.places import Place, sample_place, typical_samples
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding

@@ -11,7 +11,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import model_panels, state, widgets
+from pages.parts.common import state, widgets
+from pages.shared import model_panels
 from pages.shared.figures_model import coverage_figure, log_figure
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, read_record
 from vaereg.model import checkpoint as released

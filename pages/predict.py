@@ -3,8 +3,9 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared import state, volume_panels, widgets
-from pages.shared.figures import COMPONENT_COLORS, prediction_figure
+from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
+from pages.parts.common.figures import COMPONENT_COLORS, prediction_figure
+from pages.shared import volume_panels
 from pages.shared.gallery import Caption, Row, volume_gallery
 from pages.shared.upload import chosen_blocks, upload_inputs
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
@@ -19,7 +20,7 @@ NORMAL_90 = 1.645  # half width of the central 90 % of a normal distribution, in
 
 def show_results(
     checkpoint: Checkpoint,
-    shown: state.ShownVolume,
+    shown: shown.ShownVolume,
     prediction: Prediction,
     own: TwoPhase,
     asked: bool,
@@ -29,8 +30,8 @@ def show_results(
     model = checkpoint.model.materials
     scale = volume_panels.scale_of(own, model)
     watched, pair = [shown.volume] if asked else [], own if scale is None else model
-    outcome = (state.solver().watch(state.session_name(), watched, pair) or [None])[0]
-    if polling and (outcome or not asked) and not volume_panels.mesh_at_work(shown.volume, own):
+    outcome = (solver.solver().watch(solver.session_name(), watched, pair) or [None])[0]
+    if polling and (outcome or not asked) and not mesh_panel.mesh_at_work(shown.volume, own):
         st.rerun()  # once more as a whole, without the clock
     factor = 1.0 if scale is None else scale
     truth = factor * widgets.solved([outcome])[0]
@@ -49,7 +50,7 @@ def show_results(
     with head:
         widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
         if isinstance(outcome, Exception):
-            st.error(f"The solver gave up on this volume. {state.sentence(str(outcome))}")
+            st.error(f"The solver gave up on this volume. {text.sentence(str(outcome))}")
         volume_panels.periodicity_notice(shown.volume)
     volume_panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
     with st.container(key="volume-panes"):
@@ -80,30 +81,30 @@ def show_results(
     with place:
         volume_panels.place_panel(checkpoint, prediction, scale)
     with mesh:
-        volume_panels.mesh_panel(shown.volume, own)
+        mesh_panel.mesh_panel(shown.volume, own)
 
 
 checkpoint = state.start_page("pages/predict.py")
 with st.sidebar:
     st.subheader("Volume")
     st.button(
-        "Show an example", on_click=state.show_example, help="A generated volume, another one each time."
+        "Show an example", on_click=shown.show_example, help="A generated volume, another one each time."
     )
     files, problem = upload_inputs()
     own = volume_panels.material_inputs(checkpoint.model.materials)
 
-shown = state.shown_volume()
-st.title(f"Stiffness of {state.plain(shown.name)}")
+shown = shown.shown_volume()
+st.title(f"Stiffness of {text.plain(shown.name)}")
 with st.container():
     if problem:
-        st.error(f"{state.plain(problem)}. The former volume is still shown.")
+        st.error(f"{text.plain(problem)}. The former volume is still shown.")
 st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.hash[:10]}`")
 
 try:
     with st.spinner("Predicting …", show_time=True):
-        prediction = state.predict_volume(checkpoint, shown.volume)
+        prediction = shown.predict_volume(checkpoint, shown.volume)
 except ValueError as error:
-    st.error(state.sentence(str(error)))
+    st.error(text.sentence(str(error)))
     st.stop()
 volume_panels.note_file(shown, prediction)
 asked = shown.volume.size <= SMALL
@@ -117,8 +118,8 @@ if not asked:
     )
 scale = volume_panels.scale_of(own, checkpoint.model.materials)
 materials = own if scale is None else checkpoint.model.materials
-pending = asked and state.solver().watch(state.session_name(), [shown.volume], materials) == [None]
-pending = pending or volume_panels.mesh_at_work(shown.volume, own)
+pending = asked and solver.solver().watch(solver.session_name(), [shown.volume], materials) == [None]
+pending = pending or mesh_panel.mesh_at_work(shown.volume, own)
 st.fragment(show_results, run_every=POLL if pending else None)(
     checkpoint, shown, prediction, own, asked, pending
 )

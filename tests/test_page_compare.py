@@ -22,7 +22,16 @@ import trimesh
 from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import comparison, scene, state
+from pages.parts.common import scene, state
+from pages.parts.common.shortlist import (
+    MAX_ITEMS,
+    Session,
+    ShortlistItem,
+    add_item,
+    read_session,
+    write_session,
+)
+from pages.shared import comparison
 from pages.shared.comparison import Compared, compare
 from pages.shared.export_panel import export_file
 from pages.shared.figures_compare import (
@@ -32,7 +41,6 @@ from pages.shared.figures_compare import (
     statistics_figure,
     surfaces_figure,
 )
-from pages.shared.shortlist import MAX_ITEMS, Session, ShortlistItem, add_item, read_session, write_session
 from vaereg.elasticity import PROPERTIES, TwoPhase, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
 from vaereg.generators.shapes import laminate

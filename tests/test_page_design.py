@@ -11,10 +11,11 @@ import pytest
 from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.common import state, widgets
+from pages.parts.common.figures import design_figure, prediction_figure
 from pages.parts.solving.queue import Outcome
-from pages.shared import design_view, designing, state, widgets
+from pages.shared import design_view, designing
 from pages.shared.closure import closure_figure, default_axes
-from pages.shared.figures import design_figure, prediction_figure
 from pages.shared.presets import presets, reachable_properties
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import design

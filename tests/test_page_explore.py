@@ -10,8 +10,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import map_state, state
-from pages.shared.figures_maps import MAX_POINTS, Shade, drawn_points, histogram_figure, map_figure
+from pages.parts.common import state
+from pages.parts.common.figures import MAX_POINTS, drawn_points
+from pages.shared import map_state
+from pages.shared.figures_maps import Shade, histogram_figure, map_figure
 from pages.shared.places import sample_key, sample_number, typical_samples
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint, save_checkpoint

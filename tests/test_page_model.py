@@ -12,7 +12,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import model_tables, state
+from pages.parts.common import state
+from pages.shared import model_tables
 from pages.shared.figures_model import coverage_figure, parity_figure, reliability_figure
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.evaluation.records import summarize_solves

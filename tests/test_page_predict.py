@@ -11,7 +11,7 @@ import pytest
 from dashboard import STIFFNESS, gallery_places
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import state
+from pages.parts.common import state, text
 from pages.shared.figures_volume import grey_figure, place_figure, young_figure
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
@@ -325,8 +325,8 @@ def test_labels_and_grey_values_are_told_apart_without_a_question(page: AppTest)
 
 
 def test_messages_begin_with_a_capital_or_the_name_of_a_file() -> None:
-    assert state.sentence("no volume of 98.9 GPa: the nearest") == r"No volume of 98\.9 GPa\: the nearest."
-    assert state.sentence("scan_1.npy: empty") == r"scan\_1\.npy\: empty."
+    assert text.sentence("no volume of 98.9 GPa: the nearest") == r"No volume of 98\.9 GPa\: the nearest."
+    assert text.sentence("scan_1.npy: empty") == r"scan\_1\.npy\: empty."
 
 
 def test_what_was_read_of_a_file_goes_with_it(page: AppTest) -> None:

@@ -12,8 +12,8 @@ from dashboard import gallery_places
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.common import state
 from pages.parts.solving import queue, tasks
-from pages.shared import state
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.grid_check import MeshCheck

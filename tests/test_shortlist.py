@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pages.shared import shortlist
-from pages.shared.shortlist import Session, ShortlistItem, add_item, read_session, write_session
+from pages.parts.common import shortlist
+from pages.parts.common.shortlist import Session, ShortlistItem, add_item, read_session, write_session
 from vaereg.elasticity import isotropic_stiffness
 
 

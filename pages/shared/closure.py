@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from pages.shared.figures import PREDICTED, SOLVER, TARGET
+from pages.parts.common.figures import PREDICTED, SOLVER, TARGET
 from vaereg.elasticity import PROPERTIES, TwoPhase, reuss_bound, voigt_bound
 from vaereg.targets import Target
 

@@ -7,10 +7,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.common import put_aside, shown, solver, state, text, widgets
+from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.scene import open_scene
+from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.solving.queue import Outcome
-from pages.shared import comparison, state, widgets
+from pages.shared import comparison
 from pages.shared.comparison import Compared
-from pages.shared.figures import COMPONENT_COLORS
 from pages.shared.figures_compare import (
     parallel_figure,
     section_figure,
@@ -18,8 +21,6 @@ from pages.shared.figures_compare import (
     surfaces_figure,
 )
 from pages.shared.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
-from pages.shared.scene import open_scene
-from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES
 from vaereg.microstructure.morphology import Statistics, measure
 from vaereg.model.checkpoint import Checkpoint
@@ -47,8 +48,8 @@ def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
     """Whether the solver is at work on the shortlist; has it work on what was asked for."""
     missing = [item.volume for item in items if item.stiffness is None]
     asked = st.session_state.get(state.SOLVE_SHORTLIST, False)
-    state.watch(checkpoint, missing if asked else [])
-    outcomes = state.known(checkpoint, missing)
+    solver.watch(checkpoint, missing if asked else [])
+    outcomes = solver.known(checkpoint, missing)
     if asked and None not in outcomes:
         st.session_state[state.SOLVE_SHORTLIST] = asked = False
     return asked
@@ -58,7 +59,7 @@ def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: 
     """How many, how alike, how far the solver is; to be run again while it is at work."""
     items = [one.item for one in compared]
     missing = [item for item in items if item.stiffness is None]
-    outcomes = state.known(checkpoint, [item.volume for item in missing])
+    outcomes = solver.known(checkpoint, [item.volume for item in missing])
     news = any(outcome is not None and not isinstance(outcome, Exception) for outcome in outcomes)
     if news or polling != is_solving(checkpoint, items):
         st.rerun()  # once more as a whole: with the new values, with or without the clock
@@ -95,7 +96,7 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
     """Ask the solver for what is missing, or call it off."""
     for item, outcome in zip(missing, outcomes, strict=True):
         if isinstance(outcome, Exception):
-            st.error(f"The solver gave up on {state.plain(item.name)}. {state.sentence(str(outcome))}")
+            st.error(f"The solver gave up on {text.plain(item.name)}. {text.sentence(str(outcome))}")
     open_ = sum(outcome is None for outcome in outcomes)
     if not open_:
         return
@@ -114,7 +115,7 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
 
 def show_gallery(compared: Sequence[Compared]) -> None:
     """All volumes with linked cameras, and what can be done with the chosen one."""
-    if [one.item.hash for one in compared] != [item.hash for item in state.shortlist()]:
+    if [one.item.hash for one in compared] != [item.hash for item in put_aside.shortlist()]:
         st.rerun()  # one was taken out by its star
     volumes = [one.item.volume for one in compared]
     chosen = selected_volume(state.COMPARE_VIEW, volumes) or 0
@@ -133,7 +134,7 @@ def show_gallery(compared: Sequence[Compared]) -> None:
 def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
     index = pinned_volume(state.COMPARE_VIEW, volumes)
     if index is not None:
-        state.remove_from_shortlist(state.volume_hash(volumes[index]))
+        put_aside.remove_from_shortlist(state.volume_hash(volumes[index]))
 
 
 def _caption(one: Compared) -> Caption:
@@ -165,18 +166,18 @@ def _show_chosen(one: Compared) -> None:
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(one.label, item.volume)
         if st.button("Open in Predict"):
-            state.show_volume(item.name, item.volume)
+            shown.show_volume(item.name, item.volume)
             st.switch_page("pages/predict.py")
-        st.button("Take out of the shortlist", on_click=state.remove_from_shortlist, args=(item.hash,))
+        st.button("Take out of the shortlist", on_click=put_aside.remove_from_shortlist, args=(item.hash,))
     wanted = f" · asked for {widgets.target_text(item.targets)}" if item.targets else ""
     size = " × ".join(map(str, item.volume.shape))
-    st.caption(f"{state.plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")
+    st.caption(f"{text.plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")
     if st.session_state.pop(state.RENAMED, False):
         st.rerun()  # every table and figure has the name
 
 
 def _rename(volume: str, key: str) -> None:
-    state.rename_in_shortlist(volume, st.session_state[key])
+    put_aside.rename_in_shortlist(volume, st.session_state[key])
     st.session_state[state.RENAMED] = True
 
 
@@ -226,7 +227,7 @@ def _show_directions(compared: Sequence[Compared]) -> None:
         list(solved),
         selection_mode="multi",
         default=list(solved)[:MAX_SURFACES],
-        format_func=lambda place: state.plain(compared[place].label),
+        format_func=lambda place: text.plain(compared[place].label),
         key="surfaces-of",
     )
     shown = {place: solved[place] for place in chosen[:MAX_SURFACES]}

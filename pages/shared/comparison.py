@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pages.shared.shortlist import MAX_ITEMS, ShortlistItem
+from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, engineering_constants, universal_anisotropy
 from vaereg.microstructure.morphology import Statistics
 

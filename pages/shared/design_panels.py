@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from pages.parts.common import put_aside, shown, solver, state, text, widgets
+from pages.parts.common.figures import design_figure
+from pages.parts.common.scene import open_scene
 from pages.parts.solving.queue import Outcome
-from pages.shared import design_view, designing, state, widgets
+from pages.shared import design_view, designing
 from pages.shared.closure import axis_title, closure_figure, default_axes
-from pages.shared.figures import design_figure
 from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery
-from pages.shared.scene import open_scene
 from pages.shared.targets import reachable
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
@@ -88,9 +89,9 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
     every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
     chosen = selected_volume(state.GALLERY, volumes)
     if chosen is None:
-        chosen = design_view.best_design(designs, state.known(checkpoint, volumes))[0]
+        chosen = design_view.best_design(designs, solver.known(checkpoint, volumes))[0]
     asked = [every or index == chosen for index in range(len(volumes))]
-    return chosen, asked, state.watch(checkpoint, volumes, asked)
+    return chosen, asked, solver.watch(checkpoint, volumes, asked)
 
 
 def is_pending(checkpoint: Checkpoint, designs: Designs) -> bool:
@@ -118,7 +119,7 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
         design_view.design_rows(designs),
         design_view.design_captions(designs, outcomes, asked),
         selected=chosen,
-        pinned=[i for i, volume in enumerate(designs.microstructures) if state.is_in_shortlist(volume)],
+        pinned=[i for i, volume in enumerate(designs.microstructures) if put_aside.is_in_shortlist(volume)],
         notice=notice,
         on_select=lambda: st.rerun(DETAILS),
         on_pin=lambda: _toggle_pin(checkpoint, designs),
@@ -187,7 +188,7 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
         table["Difference [%]"] = 100 * (mean / truth - 1)
         widgets.show_table(widgets.property_table(table), key="selected-table", missing="–")
         if isinstance(outcomes[chosen], Exception):
-            st.error(f"The solver gave up on this design. {state.sentence(str(outcomes[chosen]))}")
+            st.error(f"The solver gave up on this design. {text.sentence(str(outcomes[chosen]))}")
         _actions(checkpoint, designs, chosen, outcomes[chosen])
     with right:
         known = truth if np.isfinite(truth).all() else None
@@ -199,12 +200,12 @@ def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
     """All figures of all designs, and the file of them."""
     volumes = list(designs.microstructures)
     st.subheader("All designs")
-    table = design_view.design_table(designs, state.known(checkpoint, volumes))
+    table = design_view.design_table(designs, solver.known(checkpoint, volumes))
     widgets.show_table(table, key="design-table", missing="–")
     # Built from what is known when it is clicked.
     st.download_button(
         "Download all designs (designs.h5)",
-        data=partial(design_view.latest_designs_file, designs, state.solver(), checkpoint.model.materials),
+        data=partial(design_view.latest_designs_file, designs, solver.solver(), checkpoint.model.materials),
         file_name="designs.h5",
         mime="application/x-hdf5",
         on_click="ignore",
@@ -234,7 +235,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(f"Design #{chosen + 1}", volume)
         if st.button("Open in Predict"):
-            state.show_volume(f"design #{chosen + 1}, {designing.origin(designs)}", volume)
+            shown.show_volume(f"design #{chosen + 1}, {designing.origin(designs)}", volume)
             st.switch_page("pages/predict.py")
 
 
@@ -242,8 +243,8 @@ def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
     """Put the design whose star was clicked into the shortlist, or take it out."""
     index = pinned_volume(state.GALLERY, designs.microstructures)
     if index is not None:
-        (outcome,) = state.known(checkpoint, [designs.microstructures[index]])
-        state.toggle_in_shortlist(design_view.design_item(designs, index, outcome))
+        (outcome,) = solver.known(checkpoint, [designs.microstructures[index]])
+        put_aside.toggle_in_shortlist(design_view.design_item(designs, index, outcome))
 
 
 def _axis_name(name: str) -> str:
@@ -262,7 +263,7 @@ def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs:
         truth = dict(
             zip(
                 PROPERTIES,
-                widgets.solved(state.known(checkpoint, list(designs.microstructures))).T,
+                widgets.solved(solver.known(checkpoint, list(designs.microstructures))).T,
                 strict=True,
             )
         ) | {state.FRACTION: fraction}

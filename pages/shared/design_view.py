@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.common import widgets
+from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.solving.queue import Outcome, SolverQueue
-from pages.shared import designing, widgets
-from pages.shared.figures import COMPONENT_COLORS
+from pages.shared import designing
 from pages.shared.gallery import Caption, Line, Row
-from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.inverse.direct import Designs, save_designs
 from vaereg.microstructure.morphology import describe

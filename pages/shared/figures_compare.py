@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import COMPONENT_COLORS, LAYOUT, young_scene, young_surface
+from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, young_scene, young_surface
 from vaereg.elasticity import directional_young
 from vaereg.microstructure.morphology import Statistics
 

@@ -9,24 +9,29 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import COMPONENT_COLORS, GREY, LAYOUT, PREDICTED
+from pages.parts.common.figures import (
+    CLASS_COLORS,
+    GREY,
+    LAYOUT,
+    PREDICTED,
+    class_style,
+    drawn_points,
+)
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import FAMILIES
 from vaereg.inverse.walks import Walk
 
-__all__ = ["CLASS_COLORS", "Overlay", "Shade", "class_style", "histogram_figure", "map_figure", "walk_figure"]
+__all__ = [
+    "Overlay",
+    "Shade",
+    "histogram_figure",
+    "map_figure",
+    "walk_figure",
+]
 
-CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#a3902a", "#8a929c")
-"""Told apart by readers of any colour vision (after Okabe & Ito 2008), on light and dark grounds."""
 SHORTLIST_COLOR = "#e5484d"
-CLASS_SYMBOLS = ("circle", "triangle-up", "cross")
-"""One for every turn through the colours; diamonds and stars are for what lies over a map."""
 SEQUENTIAL = "Viridis"
 """Perceptually uniform, and monotonic in lightness."""
-COMPONENT = "component "
-"""What the name of a component begins with; its number, from 1, follows."""
-MAX_POINTS = 5000
-"""Most points of a plot in which points can be chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,21 +125,6 @@ def map_figure(
     figure.update_xaxes(title=axes[0], zeroline=False)
     figure.update_yaxes(title=axes[1], zeroline=False)
     return figure
-
-
-def drawn_points(count: int) -> NDArray[np.intp]:
-    """Which of so many points are drawn: all, or an even choice of as many as a plot can bear."""
-    return np.unique(np.linspace(0, count - 1, min(count, MAX_POINTS)).round().astype(np.intp))
-
-
-def class_style(name: str, names: Sequence[str]) -> tuple[str, str]:
-    """Colour and symbol of a class: those of its own wherever it is a family or a component."""
-    if name.startswith(COMPONENT):
-        number = int(name.removeprefix(COMPONENT)) - 1
-        return COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "circle"
-    number = list(FAMILIES if name in FAMILIES else names).index(name)
-    turn = number // len(CLASS_COLORS) % len(CLASS_SYMBOLS)
-    return CLASS_COLORS[number % len(CLASS_COLORS)], CLASS_SYMBOLS[turn]
 
 
 def histogram_figure(

@@ -8,8 +8,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import COMPONENT_COLORS, GREY, LAYOUT, PREDICTED, SOLVER
-from pages.shared.figures_maps import CLASS_COLORS, class_style, drawn_points
+from pages.parts.common.figures import (
+    CLASS_COLORS,
+    COMPONENT_COLORS,
+    GREY,
+    LAYOUT,
+    PREDICTED,
+    SOLVER,
+    class_style,
+    drawn_points,
+)
 from vaereg.elasticity import PROPERTIES, TwoPhase, reuss_bound, voigt_bound
 from vaereg.evaluation.records import LEVELS, STARTS, error_curve
 

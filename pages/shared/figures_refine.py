@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.shared.figures import COMPONENT_COLORS, LAYOUT, SOLVER, TARGET
+from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, SOLVER, TARGET
 
 __all__ = ["Curve", "convergence_figure"]
 

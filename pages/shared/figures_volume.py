@@ -4,9 +4,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from pages.shared.figures import GREY, LAYOUT, PREDICTED, TARGET, young_scene, young_surface
+from pages.parts.common.figures import GREY, LAYOUT, PREDICTED, TARGET, young_scene, young_surface
 
-__all__ = ["grey_figure", "isosurface_figure", "place_figure", "young_figure"]
+__all__ = [
+    "grey_figure",
+    "place_figure",
+    "young_figure",
+]
 
 
 _SOFT = "#808a96"
@@ -69,34 +73,4 @@ def place_figure(
     figure.update_layout(**LAYOUT, height=360)
     figure.update_xaxes(title="first principal axis [-]", zeroline=False)
     figure.update_yaxes(title="second principal axis [-]", zeroline=False)
-    return figure
-
-
-def isosurface_figure(volume: NDArray[np.uint8]) -> go.Figure:
-    """Surface of the stiff phase of a volume (X, Y, Z), of every n-th voxel where it is large."""
-    step = -(-max(volume.shape) // 40)
-    coarse = np.pad(volume[::step, ::step, ::step], 1)
-    x, y, z = (step * (axis.ravel() - 0.5) for axis in np.indices(coarse.shape))
-    figure = go.Figure(
-        go.Isosurface(
-            x=x,
-            y=y,
-            z=z,
-            value=coarse.ravel().astype(np.float64),
-            isomin=0.5,
-            isomax=0.5,
-            surface_count=1,
-            caps={"x_show": False, "y_show": False, "z_show": False},
-            colorscale=[(0, PREDICTED), (1, PREDICTED)],
-            showscale=False,
-            hoverinfo="skip",
-        )
-    )
-    figure.update_layout(**LAYOUT, height=560)
-    figure.update_scenes(
-        aspectmode="data",
-        xaxis_title="x [voxel]",
-        yaxis_title="y [voxel]",
-        zaxis_title="z [voxel]",
-    )
     return figure

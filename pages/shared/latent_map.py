@@ -7,9 +7,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import designing, map_state, state, widgets
-from pages.shared.figures import COMPONENT_COLORS
-from pages.shared.figures_maps import COMPONENT, SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
+from pages.parts.common import put_aside, shown, state, text, widgets
+from pages.parts.common.figures import COMPONENT, COMPONENT_COLORS
+from pages.parts.common.shortlist import ShortlistItem
+from pages.shared import designing, map_state
+from pages.shared.figures_maps import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
 from pages.shared.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from pages.shared.places import (
     Place,
@@ -20,7 +22,6 @@ from pages.shared.places import (
     sample_place,
     typical_samples,
 )
-from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.walks import axis_variance
 from vaereg.microstructure.volume import volume_hash
@@ -192,7 +193,7 @@ def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
     def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
         return _latent(checkpoint, checkpoint.hash, volume_hash(volume), volume)
 
-    items = item_places(state.shortlist(), checkpoint.hash, checkpoint.config.model.latent, encode)
+    items = item_places(put_aside.shortlist(), checkpoint.hash, checkpoint.config.model.latent, encode)
     return {place.key: place for place in own + items}
 
 
@@ -203,11 +204,11 @@ def find_place(embedding: Embedding, places: Mapping[str, Place], key: str) -> P
 
 
 def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> None:
-    st.subheader(state.plain(place.name[:1].upper() + place.name[1:]))
+    st.subheader(text.plain(place.name[:1].upper() + place.name[1:]))
     facts = [place.note, f"volume fraction {place.volume_fraction:.3f}"]
     if place.component is not None:
         facts.append(f"component {place.component + 1}")
-    st.caption(state.plain(" · ".join(fact for fact in facts if fact)))
+    st.caption(text.plain(" · ".join(fact for fact in facts if fact)))
     known = np.sort(embedding.properties, axis=0)
     rank = [np.searchsorted(known[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
     table = {
@@ -225,7 +226,7 @@ def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> N
         if any(clicked):
             st.rerun()  # the whole page: the walk and the overlays change
         if st.button("Open in Predict"):
-            state.show_volume(place.name, place.make_volume())
+            shown.show_volume(place.name, place.make_volume())
             st.switch_page("pages/predict.py")
     if map_state.former_choice():
         st.button(
@@ -247,7 +248,7 @@ def _latent(
 def _put_aside(checkpoint: Checkpoint, place: Place) -> None:
     volume = place.make_volume()
     found = predict(checkpoint, volume)
-    state.add_to_shortlist(
+    put_aside.add_to_shortlist(
         ShortlistItem(
             name=place.name,
             volume=volume,

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.shared import model_tables, state, widgets
+from pages.parts.common import state, text, widgets
+from pages.shared import model_tables
 from pages.shared.figures_model import (
     TIER_NAMES,
     family_figure,
@@ -45,7 +46,7 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
     with left:
         st.subheader("What it was made from")
         names = [key.replace("_", " ") for key in facts]
-        listed = pd.DataFrame({"": [state.plain(str(value)) for value in facts.values()]}, index=names)
+        listed = pd.DataFrame({"": [text.plain(str(value)) for value in facts.values()]}, index=names)
         st.table(listed, border="horizontal")
     if "timings" in metrics:
         with right:

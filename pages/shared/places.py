@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.shared.shortlist import ShortlistItem
+from pages.parts.common.shortlist import ShortlistItem
 from vaereg.inverse.direct import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.embedding import Embedding

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
+from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.solving.queue import QueueFullError
-from pages.shared import designing, state, volume_panels, widgets
-from pages.shared.figures import COMPONENT_COLORS
+from pages.shared import designing
 from pages.shared.figures_refine import convergence_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from pages.shared.refinement import (
@@ -22,7 +24,6 @@ from pages.shared.refinement import (
     refined_file,
     run_table,
 )
-from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
 from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
@@ -107,15 +108,15 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
         max_solves=int(st.session_state[state.REFINE_SOLVES]),
     )
     try:
-        state.solver().start(state.session_name(), [entry.task for entry in run.entries])
+        solver.solver().start(solver.session_name(), [entry.task for entry in run.entries])
     except QueueFullError as error:
         news = (
             "full",
             "The solver's queue is full: wait until something is done, cancel it, or choose fewer designs. "
-            f"{state.sentence(str(error))}",
+            f"{text.sentence(str(error))}",
         )
     except ValueError as error:
-        news = ("refused", f"These designs cannot be refined. {state.sentence(str(error))}")
+        news = ("refused", f"These designs cannot be refined. {text.sentence(str(error))}")
     else:
         state.set_refinements(add_run(state.refinements(), run))
         st.session_state[state.REFINE_RUN] = run.number
@@ -128,7 +129,7 @@ def is_pending(checkpoint: Checkpoint) -> bool:
     runs = state.refinements()
     entry = _chosen_entry(_chosen_run(runs)) if runs else None
     if entry is not None and entry.result is not None:
-        if volume_panels.mesh_at_work(entry.result.volume, checkpoint.model.materials):
+        if mesh_panel.mesh_at_work(entry.result.volume, checkpoint.model.materials):
             return True
     return any(run.unfinished for run in runs)
 
@@ -241,7 +242,7 @@ def _cancel(run: Run) -> None:
         if entry.unfinished
     }
     tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in others]
-    state.solver().cancel(state.session_name(), tasks)
+    solver.solver().cancel(solver.session_name(), tasks)
     state.set_refinements([cancelled(one) if one.number == run.number else one for one in runs])
 
 
@@ -312,7 +313,7 @@ def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinemen
         )
         _actions(checkpoint, run, entry, found)
     with st.expander("Mesh check of the refined design: the cell refined by two"):
-        volume_panels.mesh_panel(found.volume, checkpoint.model.materials)
+        mesh_panel.mesh_panel(found.volume, checkpoint.model.materials)
 
 
 def _gallery(run: Run, entry: Entry, found: Refinement) -> None:
@@ -353,13 +354,13 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
             found.volume, lambda: _item(checkpoint, run, entry, found), "the refined one "
         )
         if st.button("Open the refined one in Predict"):
-            state.show_volume(f"{name} refined, {run.origin}", found.volume)
+            shown.show_volume(f"{name} refined, {run.origin}", found.volume)
             st.switch_page("pages/predict.py")
 
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    predicted = state.predict_volume(checkpoint, found.volume)
+    predicted = shown.predict_volume(checkpoint, found.volume)
     component = int(run.designs.component[entry.index])
     return ShortlistItem(
         name=f"#{entry.index + 1} refined, {_target(run)}",

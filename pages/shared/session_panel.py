@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared import state
-from pages.shared.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
+from pages.parts.common import put_aside, state, text
+from pages.parts.common.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
 from pages.shared.targets import current_inputs, restore_inputs
 from vaereg.model.checkpoint import Checkpoint
 
@@ -15,7 +15,7 @@ __all__ = ["session_inputs"]
 def session_inputs(checkpoint: Checkpoint) -> None:
     """A button to save the session, and a place for the file of a former one."""
     st.subheader("Session", help="The shortlist and the inputs of the page Design, in one file.")
-    session = Session(items=state.shortlist(), inputs=current_inputs())
+    session = Session(items=put_aside.shortlist(), inputs=current_inputs())
     st.download_button(
         "Save the session",
         data=partial(write_session, session),
@@ -50,10 +50,10 @@ def _load(checkpoint: Checkpoint) -> None:
     try:
         session = read_session(file, name=file.name)
     except ValueError as error:
-        text = f"{state.sentence(str(error))} What was here before is kept."
+        text = f"{text.sentence(str(error))} What was here before is kept."
         st.session_state[state.SESSION_MESSAGE] = ("error", text, [])
         return
-    state.set_shortlist(session.items)
+    put_aside.set_shortlist(session.items)
     restore_inputs(checkpoint, session.inputs)
     count = len(session.items)
     text = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(session.inputs)
@@ -61,4 +61,4 @@ def _load(checkpoint: Checkpoint) -> None:
 
 
 def _hashes() -> list[str]:
-    return [item.hash for item in state.shortlist()]
+    return [item.hash for item in put_aside.shortlist()]

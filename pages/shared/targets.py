@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import streamlit as st
 
-from pages.shared import state
+from pages.parts.common import state
 from pages.shared.presets import presets, reachable_properties
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, Target, interval

@@ -9,19 +9,17 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.parts.solving.queue import Outcome, QueueFullError
-from pages.parts.solving.tasks import MeshTask
-from pages.shared import state, widgets
-from pages.shared.figures import COMPONENT_COLORS
+from pages.parts.common import shown, state, text, widgets
+from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.solving.queue import Outcome
 from pages.shared.figures_volume import place_figure, young_figure
 from pages.shared.gallery import Caption, Line, Row, volume_gallery
-from pages.shared.shortlist import ShortlistItem
 from pages.shared.upload import MAX_FILES, Blocks, automatic_volume
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction
-from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult
 
 NEAREST = 3
@@ -72,7 +70,7 @@ def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
     try:
         constants = engineering_constants(stiffness)
     except ValueError as error:
-        st.warning(f"There are no engineering constants of this stiffness. {state.sentence(str(error))}")
+        st.warning(f"There are no engineering constants of this stiffness. {text.sentence(str(error))}")
         return
     left, right = st.columns([5, 6], gap="medium")
     poisson = {
@@ -136,7 +134,7 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
 
 
 def shortlist_button(
-    checkpoint: Checkpoint, shown: state.ShownVolume, prediction: Prediction, outcome: Outcome
+    checkpoint: Checkpoint, shown: shown.ShownVolume, prediction: Prediction, outcome: Outcome
 ) -> None:
     """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone."""
     widgets.shortlist_button(
@@ -151,47 +149,6 @@ def shortlist_button(
             checkpoint=checkpoint.hash,
         ),
     )
-
-
-def mesh_at_work(volume: NDArray[np.uint8], materials: TwoPhase) -> bool:
-    """Whether the mesh check of a volume is waiting or running."""
-    progress = state.solver().progress(MeshTask(volume=volume, materials=materials))
-    return progress is not None and progress.status in ("waiting", "running")
-
-
-def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
-    """How much the grid matters, on request."""
-    task = MeshTask(volume=volume, materials=materials)
-    progress = state.solver().progress(task)
-    if progress is None or progress.status == "failed":
-        if progress is not None:
-            st.error(f"The mesh check failed. {state.sentence(str(progress.error))}")
-        st.write(
-            "A voxel grid is stiffer than the continuum. The check splits each voxel into 2 × 2 × 2 and "
-            "solves again."
-        )
-        if volume.size > state.MAX_EDGE**3 // 8:
-            st.info("This volume is too large for a mesh check in this page.")
-        elif st.button("Check the mesh"):
-            try:
-                state.solver().start(state.session_name(), [task])
-            except QueueFullError:
-                st.toast("The solver has much to do: ask again in a while.")
-            else:
-                st.rerun()
-        return
-    if isinstance(progress.result, MeshCheck):
-        table = {
-            "This grid [GPa]": np.diag(progress.result.coarse.stiffness),
-            "Refined by two [GPa]": np.diag(progress.result.fine.stiffness),
-            "Change [%]": 100 * progress.result.change,
-        }
-        widgets.show_table(widgets.property_table(table), key="mesh-table", missing="–")
-        return
-    st.write("The mesh check is at work …")
-    if st.button("Cancel the mesh check"):
-        state.solver().cancel(state.session_name(), [task])
-        st.rerun()
 
 
 def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
@@ -213,7 +170,7 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     bar, found = st.progress(0.0), []
     for number, volume in enumerate(blocks.volumes):
         bar.progress(number / count, f"Block {number + 1} of {count}")
-        found.append(state.predict_volume(checkpoint, volume))
+        found.append(shown.predict_volume(checkpoint, volume))
     bar.empty()
     mean = scale * np.concatenate([each.mean for each in found])
     std = scale * np.concatenate([each.std for each in found])
@@ -229,7 +186,7 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     _show_and_offer(pd.DataFrame(columns), "blocks")
 
 
-def note_file(shown: state.ShownVolume, prediction: Prediction) -> None:
+def note_file(shown: shown.ShownVolume, prediction: Prediction) -> None:
     """Remember the prediction of a file that is shown, for the table of several."""
     if shown.upload:
         st.session_state.setdefault(state.FILES, {})[shown.upload] = ("as you set it", prediction)
@@ -258,7 +215,7 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
             bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)
-                known[file.file_id] = (note, state.predict_volume(checkpoint, volume))
+                known[file.file_id] = (note, shown.predict_volume(checkpoint, volume))
             except (ValueError, MemoryError) as error:
                 known[file.file_id] = (str(error), None)
         note, found = known[file.file_id]

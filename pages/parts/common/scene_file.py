@@ -1,6 +1,6 @@
 """One volume as a pyvista scene in a file of its own; run as a process, which may die of missing graphics.
 
-`python -m pages.shared.scene_file BACKGROUND INK < volume.npy > scene.html`
+`python -m pages.parts.common.scene_file BACKGROUND INK < volume.npy > scene.html`
 """
 
 import sys

@@ -8,9 +8,28 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES, directional_young
+from vaereg.generators.families import FAMILIES
 from vaereg.targets import Target
 
-__all__ = ["COMPONENT_COLORS", "design_figure", "prediction_figure", "young_scene", "young_surface"]
+__all__ = [
+    "CLASS_COLORS",
+    "COMPONENT_COLORS",
+    "class_style",
+    "design_figure",
+    "isosurface_figure",
+    "prediction_figure",
+    "young_scene",
+    "young_surface",
+]
+
+CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#a3902a", "#8a929c")
+"""Told apart by readers of any colour vision (after Okabe & Ito 2008), on light and dark grounds."""
+CLASS_SYMBOLS = ("circle", "triangle-up", "cross")
+"""One for every turn through the colours; diamonds and stars are for what lies over a map."""
+COMPONENT = "component "
+"""What the name of a component begins with; its number, from 1, follows."""
+MAX_POINTS = 5000
+"""Most points of a plot in which points can be chosen."""
 
 COMPONENT_COLORS = ("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c")
 """One per mixture component, readable on light and dark grounds."""
@@ -160,3 +179,48 @@ def _add_points(
         error_x=bars,
         hovertemplate="%{y} " + name + ": %{x:.1f} GPa<extra></extra>",
     )
+
+
+def drawn_points(count: int) -> NDArray[np.intp]:
+    """Which of so many points are drawn: all, or an even choice of as many as a plot can bear."""
+    return np.unique(np.linspace(0, count - 1, min(count, MAX_POINTS)).round().astype(np.intp))
+
+
+def class_style(name: str, names: Sequence[str]) -> tuple[str, str]:
+    """Colour and symbol of a class: those of its own wherever it is a family or a component."""
+    if name.startswith(COMPONENT):
+        number = int(name.removeprefix(COMPONENT)) - 1
+        return COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "circle"
+    number = list(FAMILIES if name in FAMILIES else names).index(name)
+    turn = number // len(CLASS_COLORS) % len(CLASS_SYMBOLS)
+    return CLASS_COLORS[number % len(CLASS_COLORS)], CLASS_SYMBOLS[turn]
+
+
+def isosurface_figure(volume: NDArray[np.uint8]) -> go.Figure:
+    """Surface of the stiff phase of a volume (X, Y, Z), of every n-th voxel where it is large."""
+    step = -(-max(volume.shape) // 40)
+    coarse = np.pad(volume[::step, ::step, ::step], 1)
+    x, y, z = (step * (axis.ravel() - 0.5) for axis in np.indices(coarse.shape))
+    figure = go.Figure(
+        go.Isosurface(
+            x=x,
+            y=y,
+            z=z,
+            value=coarse.ravel().astype(np.float64),
+            isomin=0.5,
+            isomax=0.5,
+            surface_count=1,
+            caps={"x_show": False, "y_show": False, "z_show": False},
+            colorscale=[(0, PREDICTED), (1, PREDICTED)],
+            showscale=False,
+            hoverinfo="skip",
+        )
+    )
+    figure.update_layout(**LAYOUT, height=560)
+    figure.update_scenes(
+        aspectmode="data",
+        xaxis_title="x [voxel]",
+        yaxis_title="y [voxel]",
+        zaxis_title="z [voxel]",
+    )
+    return figure

@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import state, widgets
-from pages.shared.figures_volume import isosurface_figure
+from pages.parts.common import text, widgets
+from pages.parts.common.figures import isosurface_figure
 from vaereg.microstructure.volume import volume_hash
 
 __all__ = ["open_scene"]
@@ -32,7 +32,7 @@ class SceneError(RuntimeError):
 def open_scene(name: str, volume: NDArray[np.uint8]) -> None:
     """Show a volume in a window of its own over the page."""
 
-    @st.dialog(state.plain(name), width="large")
+    @st.dialog(text.plain(name), width="large")
     def show() -> None:
         theme = "dark" if st.context.theme.type == "dark" else "light"
         try:
@@ -66,7 +66,7 @@ def _show_pyvista(volume: NDArray[np.uint8], theme: str) -> None:
 @st.cache_data(max_entries=16, show_spinner=False)
 def _scene(name: str, _volume: NDArray[np.uint8], theme: str) -> str:
     """The scene as HTML."""
-    command = [sys.executable, "-m", "pages.shared.scene_file", *_COLORS[theme]]
+    command = [sys.executable, "-m", "pages.parts.common.scene_file", *_COLORS[theme]]
     try:
         done = subprocess.run(
             command, input=widgets.volume_file(_volume), capture_output=True, cwd=_ROOT, timeout=_PATIENCE

@@ -10,10 +10,10 @@ import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
+from pages.parts.common import put_aside, state
+from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.solving.queue import Outcome
 from pages.parts.solving.tasks import MOST_CONTRAST
-from pages.shared import state
-from pages.shared.shortlist import ShortlistItem
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction
@@ -102,7 +102,7 @@ def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem
         make: Gives what is put aside.
         one: Which volume is meant, where a page has such buttons for several: "the refined one ".
     """
-    pinned = state.is_in_shortlist(volume)
+    pinned = put_aside.is_in_shortlist(volume)
     st.button(
         f"Take {one}out of the shortlist" if pinned else f"Add {one}to the shortlist",
         help="What is put aside stays through the session, can be compared and exported; the page Explore "
@@ -115,7 +115,7 @@ def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem
 
 
 def _put_aside(make: Callable[[], ShortlistItem]) -> None:
-    state.toggle_in_shortlist(make())
+    put_aside.toggle_in_shortlist(make())
     st.session_state[state.PUT_ASIDE] = True
 
 

@@ -1,0 +1,77 @@
+"""TODO."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.parts.common.shortlist import ShortlistItem, add_item, free_name
+from pages.parts.common.solver import known
+from pages.parts.common.state import _SHORTLIST
+from pages.parts.common.text import sentence
+from pages.parts.solving.tasks import RTOL
+from vaereg.microstructure.volume import volume_hash
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.solver.homogenization import HomogenizationResult
+
+
+def shortlist() -> list[ShortlistItem]:
+    """The volumes that this session has put aside, in the order in which it did."""
+    return list(st.session_state.get(_SHORTLIST, []))
+
+
+def add_to_shortlist(item: ShortlistItem) -> bool:
+    """Put a volume aside, once; whether it is there now. A full shortlist says so in a toast."""
+    try:
+        st.session_state[_SHORTLIST] = add_item(shortlist(), item)
+    except ValueError as error:
+        st.toast(sentence(str(error)))
+        return False
+    return True
+
+
+def is_in_shortlist(volume: NDArray[np.uint8]) -> bool:
+    """Whether this volume was put aside."""
+    return volume_hash(volume) in {item.hash for item in shortlist()}
+
+
+def toggle_in_shortlist(item: ShortlistItem) -> None:
+    """Put a volume aside or, where it is already, take it out."""
+    if is_in_shortlist(item.volume):
+        remove_from_shortlist(item.hash)
+    else:
+        add_to_shortlist(item)
+
+
+def remove_from_shortlist(volume: str) -> None:
+    """Take the volume of this hash out of the shortlist."""
+    set_shortlist([item for item in shortlist() if item.hash != volume])
+
+
+def rename_in_shortlist(volume: str, name: str) -> None:
+    """Give the volume of this hash another name."""
+    taken = {item.name for item in shortlist() if item.hash != volume}
+    set_shortlist(
+        [replace(item, name=free_name(name, taken)) if item.hash == volume else item for item in shortlist()]
+    )
+
+
+def set_shortlist(items: Sequence[ShortlistItem]) -> None:
+    """Put these volumes in place of the shortlist."""
+    st.session_state[_SHORTLIST] = list(items)
+
+
+def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
+    """The shortlist, with what the solver has found since; what it found stays with the volumes."""
+    items = shortlist()
+    for i, (item, found) in enumerate(
+        zip(items, known(checkpoint, [one.volume for one in items]), strict=True)
+    ):
+        if not isinstance(found, HomogenizationResult) or item.tolerance is not None:
+            continue
+        if item.stiffness is None or np.array_equal(item.stiffness, found.stiffness):
+            items[i] = replace(item, stiffness=found.stiffness, tolerance=RTOL)
+    set_shortlist(items)
+    return items

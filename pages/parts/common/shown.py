@@ -1,0 +1,63 @@
+"""TODO."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.parts.common.state import _EXAMPLE, _VOLUME
+from vaereg.generators.families import FAMILIES, generate
+from vaereg.microstructure.volume import volume_hash
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import Prediction, predict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownVolume:
+    """What the Predict page shows."""
+
+    name: str
+    """File name of the user, or what the volume is."""
+    volume: NDArray[np.uint8]
+    """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
+    upload: str = ""
+    """Which uploaded file it is of; empty where it is of none."""
+
+    @property
+    def hash(self) -> str:
+        """Hash of the volume."""
+        return volume_hash(self.volume)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _predict(
+    _checkpoint: Checkpoint, checkpoint_hash: str, name: str, _volume: NDArray[np.uint8]
+) -> Prediction:
+    return predict(_checkpoint, _volume[None])
+
+
+def predict_volume(checkpoint: Checkpoint, volume: NDArray[np.uint8]) -> Prediction:
+    """Prediction for one volume of shape (X, Y, Z); computed once, for all sessions."""
+    return _predict(checkpoint, checkpoint.hash, volume_hash(volume), volume)
+
+
+def shown_volume() -> ShownVolume:
+    """The volume of the Predict page; an example until there is another."""
+    if _VOLUME not in st.session_state:
+        show_example()
+    return st.session_state[_VOLUME]
+
+
+def show_volume(name: str, volume: NDArray[np.uint8], *, upload: str = "") -> None:
+    """Show another volume on the Predict page, such as one of an uploaded file."""
+    st.session_state[_VOLUME] = ShownVolume(name=name, volume=volume, upload=upload)
+
+
+def show_example(size: int = 32) -> None:
+    """Show the next generated volume on the Predict page."""
+    number = st.session_state.get(_EXAMPLE, -1) + 1
+    st.session_state[_EXAMPLE] = number
+    family = list(FAMILIES)[(3 * number + 1) % len(FAMILIES)]
+    sample = generate(family, size, generator=np.random.default_rng(number))
+    show_volume(f"example {number + 1}, {family}", sample.volume)

@@ -1,0 +1,153 @@
+"""What the pages remember and share: every key of the session state, cached models, background runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from pages.parts.common.solver import solver
+from pages.parts.common.text import sentence
+from pages.shared.refinement import Run, refreshed
+from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+
+# Keys of the session state. Those of the targets are names in the URL too, so they are short.
+SEED = "seed"
+COUNT = "count"
+SIZE = "size"
+COMPONENT = "component"
+FRACTION = "volume_fraction"
+PRESET = "preset"
+CLOSURE_AXES = ("closure-across", "closure-up")
+SOLVE_ALL = "solve-all"
+GALLERY = "design-gallery"
+DESIGNS, CANCELLED = "designs", "cancelled-designs"
+RELATIVES, ASKED_RELATIVES = "relatives", "asked-relatives"
+VOLUME_VIEW = "volume-view"
+UPLOAD = "upload"
+SOLVE_LARGE, PREDICT_BLOCKS = "solve-large", "predict-blocks"
+UPLOAD_SHOWN, UPLOAD_READ, UPLOAD_BLOCKS = "upload-shown", "upload-read", "upload-blocks"
+FILES, PREDICT_FILES = "files-table", "predict-files"
+LATENT_MAP = "latent-map"
+MAP_PLANE, MAP_SHADE = "map-plane", "map-shade"
+MAP_DESIGNS, MAP_SHORTLIST = "map-designs", "map-shortlist"
+MAP_GALLERY, MAP_PLACE, MAP_PART = "map-gallery", "map-place", "map-part"
+WALK_KIND, WALK_ENDS, WALK_AXIS = "walk-kind", ("walk-from", "walk-to"), "walk-axis"
+WALK_SEED, WALK_STEP, WALK_PROPERTIES = "walk-seed", "walk-step", "walk-properties"
+WALK_GALLERY = "walk-gallery"
+EXPLORED = "explored"
+MODEL_PART = "part"
+REFINEMENT_KIND = "refinement-kind"
+REFINE_TOLERANCE = "refine-tolerance"
+REFINE_SOLVES = "refine-solves"
+REFINE_RUN = "refine-run"
+REFINE_DESIGN = "refine-design"
+REFINE_NEWS = "refine-news"
+REFINED_VIEW = "refined-view"
+KEPT_INPUTS = "kept-inputs"
+INPUTS_LEFT = "inputs-left"
+LINK_NOTICES = "link-notices"
+COMPARE_VIEW = "compare-gallery"
+SOLVE_SHORTLIST = "solve-shortlist"
+SESSION_FILE = "session-file"
+SESSION_MESSAGE = "session-message"
+RENAMED = "renamed"
+PUT_ASIDE = "put-aside"
+_ENTERED = "entered"
+_WANTED_PAGE = "wanted-page"
+_PAGE = "page"
+_ARRIVED = "arrived"
+_SESSION = "session-name"
+_VOLUME = "volume"
+_EXAMPLE = "example"
+_SHORTLIST = "shortlist"
+_REFINEMENTS = "refinements"
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
+"""Records of the benchmarks."""
+MAX_EDGE = 128
+"""Edge of the largest cube that the Predict page takes [voxel]: the command line takes more."""
+
+
+def value_key(name: str) -> str:
+    """Key of the slider of a property."""
+    return name
+
+
+def range_key(name: str) -> str:
+    """Key of the slider of a property that has two handles."""
+    return f"{name}_range"
+
+
+def mode_key(name: str) -> str:
+    """Key of the choice between free, value and range of a property."""
+    return f"{name}_is"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How many designs, which, and how large."""
+
+    count: int
+    seed: int
+    size: int
+    """Voxels per edge."""
+    component: int | None
+    """The only mixture component, from 0, or None for all."""
+
+
+@st.cache_resource(show_spinner="Loading the model …")
+def _load_checkpoint() -> Checkpoint:
+    # Sessions and the solver share the processors: threads that wait for each other cost all of them more.
+    torch.set_num_threads(1)
+    return load_checkpoint()
+
+
+def enter_app() -> None:
+    """Note that the app runs its pages, and open the one that was asked for before it did."""
+    st.session_state[_ENTERED] = True
+    wanted = st.session_state.pop(_WANTED_PAGE, None)
+    if wanted is not None:
+        st.switch_page(wanted)
+
+
+def start_page(path: str) -> Checkpoint:
+    """The shipped checkpoint, shared and never changed; without it the page says so and ends.
+
+    Until the app has run once in a server, Streamlit runs the file of a page that is opened by its own
+    address instead of the app: then the app is run first.
+
+    Args:
+        path: File of the page, from the root of the app.
+    """
+    if not st.session_state.get(_ENTERED):
+        st.session_state[_WANTED_PAGE] = path
+        st.switch_page("app.py")
+    st.session_state[_ARRIVED] = st.session_state.get(_PAGE) != path
+    st.session_state[_PAGE] = path
+    try:
+        return _load_checkpoint()
+    except (CheckpointError, OSError) as error:
+        st.error(f"The model could not be loaded. {sentence(str(error))}")
+        st.info(
+            "`python -m vaereg generate` and `python -m vaereg train` make one; then load this page again."
+        )
+        st.stop()
+
+
+def has_arrived() -> bool:
+    """Whether the session was on another page before this run."""
+    return st.session_state[_ARRIVED]
+
+
+def refinements() -> list[Run]:
+    """The refinements of this session with what is known of them now, the oldest first."""
+    found = [refreshed(run, solver().progress) for run in st.session_state.get(_REFINEMENTS, [])]
+    set_refinements(found)
+    return found
+
+
+def set_refinements(runs: Sequence[Run]) -> None:
+    """Put these refinements in place of those of this session."""
+    st.session_state[_REFINEMENTS] = list(runs)
