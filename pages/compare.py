@@ -3,10 +3,10 @@
 import streamlit as st
 
 from pages.parts.common import put_aside, state
-from pages.shared import compare_panels
-from pages.shared.comparison import compare
-from pages.shared.export_panel import export_inputs
-from pages.shared.session_panel import session_inputs
+from pages.parts.compare import panels
+from pages.parts.compare.export_panel import export_inputs
+from pages.parts.compare.session_panel import session_inputs
+from pages.parts.compare.tables import compare
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 
@@ -26,11 +26,11 @@ if not items:
     st.stop()
 
 with st.container():  # its spinner comes and goes: what follows is not built anew
-    compared = compare(items, compare_panels.measured)
+    compared = compare(items, panels.measured)
 st.title(f"Compare {len(items)} designs" if len(items) > 1 else "One design: put more aside to compare")
-solving = compare_panels.is_solving(checkpoint, items)
-st.fragment(compare_panels.show_summary, run_every=POLL if solving else None)(checkpoint, compared, solving)
-st.fragment(compare_panels.show_gallery)(compared)
-st.fragment(compare_panels.show_figures)(compared)
+solving = panels.is_solving(checkpoint, items)
+st.fragment(panels.show_summary, run_every=POLL if solving else None)(checkpoint, compared, solving)
+st.fragment(panels.show_gallery)(compared)
+st.fragment(panels.show_figures)(compared)
 st.subheader("Export", help="The volumes and what is known of them, in the files of other programs.")
 st.fragment(export_inputs)(compared, checkpoint.model.materials)

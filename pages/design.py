@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.parts.common import state, text, widgets
-from pages.shared import design_panels, designing, refine_panels
-from pages.shared.targets import lasting_inputs, sampling_inputs, set_nearest, target_inputs
+from pages.parts.design import designing, panels, refine_panels
+from pages.parts.design.inputs import lasting_inputs, sampling_inputs, set_nearest, target_inputs
 from vaereg.inverse.direct import Designs
 from vaereg.model.checkpoint import Checkpoint
 
@@ -30,7 +30,7 @@ if not targets:
     show_refinements(checkpoint, None)
     st.stop()
 
-shown = design_panels.make_designs(checkpoint, targets, sampling)
+shown = panels.make_designs(checkpoint, targets, sampling)
 stale = shown.cancelled or shown.problem is not None
 st.title(f"{'No designs' if stale else 'Designs'} for {widgets.target_text(targets)}")
 designs, notice = shown.designs, ""
@@ -50,7 +50,7 @@ with notices:
         )
 if designs is None:
     with plane:
-        design_panels.show_closure(checkpoint, targets, None)
+        panels.show_closure(checkpoint, targets, None)
     if shown.problem:
         st.info("Move the target back into reach: the designs follow at once.")
     show_refinements(checkpoint, None)
@@ -64,18 +64,16 @@ if stale:
 
 fitting = None if stale else designs
 with notices:
-    design_panels.make_relatives(checkpoint, designs)
+    panels.make_relatives(checkpoint, designs)
     relatives = designing.relatives(designs)
     if relatives is not None:
         designs = relatives.designs
-        design_panels.relatives_bar(relatives)
-pending = design_panels.is_pending(checkpoint, designs)
-st.fragment(design_panels.show_gallery, run_every=POLL if pending else None)(
-    checkpoint, designs, notice, pending
-)
+        panels.relatives_bar(relatives)
+pending = panels.is_pending(checkpoint, designs)
+st.fragment(panels.show_gallery, run_every=POLL if pending else None)(checkpoint, designs, notice, pending)
 with plane:  # after the gallery, which is what is waited for
-    design_panels.show_closure(checkpoint, targets, fitting)
-st.fragment(design_panels.show_details, key=design_panels.DETAILS)(checkpoint, designs, pending)
+    panels.show_closure(checkpoint, targets, fitting)
+st.fragment(panels.show_details, key=panels.DETAILS)(checkpoint, designs, pending)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)
-design_panels.show_table(checkpoint, designs)
+panels.show_table(checkpoint, designs)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from pages.parts.common import state
-from pages.shared import latent_map, map_state, walks
-from pages.shared.places import Place, sample_place, typical_samples
+from pages.parts.explore import latent_map, map_state, walks
+from pages.parts.explore.places import Place, sample_place, typical_samples
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
 

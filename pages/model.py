@@ -12,8 +12,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import state, widgets
-from pages.shared import model_panels
-from pages.shared.figures_model import coverage_figure, log_figure
+from pages.parts.model import panels
+from pages.parts.model.figures import coverage_figure, log_figure
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, read_record
 from vaereg.model import checkpoint as released
 from vaereg.model.embedding import Embedding
@@ -49,7 +49,7 @@ def data(embedding: Embedding) -> None:
     """What the training data cover."""
     st.subheader("What the data cover")
     figure = coverage_figure(embedding.properties, embedding.family, checkpoint.model.materials)
-    st.plotly_chart(figure, key="coverage-figure", config=model_panels.PLAIN)
+    st.plotly_chart(figure, key="coverage-figure", config=panels.PLAIN)
 
 
 def training(path: Path) -> None:
@@ -62,7 +62,7 @@ def training(path: Path) -> None:
     )
     names = [name for name, values in log.items() if np.isfinite(values).any()]
     figure = log_figure(log, [name for name in names if name not in ("step", "seconds")])
-    st.plotly_chart(figure, key="log-figure", config=model_panels.PLAIN)
+    st.plotly_chart(figure, key="log-figure", config=panels.PLAIN)
 
 
 checkpoint = state.start_page("pages/model.py")
@@ -80,17 +80,17 @@ else:
         st.warning("The test figures below were measured on another checkpoint: run `vaereg evaluate` again.")
 others = record("baselines")
 
-parts: dict[str, Callable[[], None]] = {"Overview": lambda: model_panels.overview(checkpoint, metrics)}
+parts: dict[str, Callable[[], None]] = {"Overview": lambda: panels.overview(checkpoint, metrics)}
 if "forward" in metrics:
-    parts["Prediction"] = lambda: model_panels.prediction(metrics, comparable_baselines(metrics, others))
+    parts["Prediction"] = lambda: panels.prediction(metrics, comparable_baselines(metrics, others))
 if "inverse" in metrics:
     runs = comparable_runs(checkpoint.hash, checkpoint.card, others)
-    parts["Inverse design"] = lambda: model_panels.inverse(metrics, runs)
-parts["Refinement"] = lambda: model_panels.refinement(record("refinement"), checkpoint)
+    parts["Inverse design"] = lambda: panels.inverse(metrics, runs)
+parts["Refinement"] = lambda: panels.refinement(record("refinement"), checkpoint)
 if "components" in metrics:
-    parts["Components"] = lambda: model_panels.components(metrics["components"])
+    parts["Components"] = lambda: panels.components(metrics["components"])
 if "decoder" in metrics:
-    parts["Decoder"] = lambda: model_panels.decoder(metrics["decoder"])
+    parts["Decoder"] = lambda: panels.decoder(metrics["decoder"])
 if (embedding := checkpoint.embedding) is not None:
     parts["Data"] = partial(data, embedding)
 if log_path.is_file():

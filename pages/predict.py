@@ -5,9 +5,9 @@ import streamlit as st
 
 from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS, prediction_figure
-from pages.shared import volume_panels
+from pages.parts.predict import panels
+from pages.parts.predict.upload import chosen_blocks, upload_inputs
 from pages.shared.gallery import Caption, Row, volume_gallery
-from pages.shared.upload import chosen_blocks, upload_inputs
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction
@@ -28,7 +28,7 @@ def show_results(
 ) -> None:
     """Everything about the volume; run again by itself until the solver is through."""
     model = checkpoint.model.materials
-    scale = volume_panels.scale_of(own, model)
+    scale = panels.scale_of(own, model)
     watched, pair = [shown.volume] if asked else [], own if scale is None else model
     outcome = (solver.solver().watch(solver.session_name(), watched, pair) or [None])[0]
     if polling and (outcome or not asked) and not mesh_panel.mesh_at_work(shown.volume, own):
@@ -51,8 +51,8 @@ def show_results(
         widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
         if isinstance(outcome, Exception):
             st.error(f"The solver gave up on this volume. {text.sentence(str(outcome))}")
-        volume_panels.periodicity_notice(shown.volume)
-    volume_panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
+        panels.periodicity_notice(shown.volume)
+    panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
     with view:
@@ -77,9 +77,9 @@ def show_results(
         widgets.show_table(widgets.property_table(table), key="volume-properties", missing="–")
     with constants:
         whole = factor * outcome.stiffness if isinstance(outcome, HomogenizationResult) else None
-        volume_panels.constants_panel(whole)
+        panels.constants_panel(whole)
     with place:
-        volume_panels.place_panel(checkpoint, prediction, scale)
+        panels.place_panel(checkpoint, prediction, scale)
     with mesh:
         mesh_panel.mesh_panel(shown.volume, own)
 
@@ -91,7 +91,7 @@ with st.sidebar:
         "Show an example", on_click=shown.show_example, help="A generated volume, another one each time."
     )
     files, problem = upload_inputs()
-    own = volume_panels.material_inputs(checkpoint.model.materials)
+    own = panels.material_inputs(checkpoint.model.materials)
 
 shown = shown.shown_volume()
 st.title(f"Stiffness of {text.plain(shown.name)}")
@@ -106,7 +106,7 @@ try:
 except ValueError as error:
     st.error(text.sentence(str(error)))
     st.stop()
-volume_panels.note_file(shown, prediction)
+panels.note_file(shown, prediction)
 asked = shown.volume.size <= SMALL
 choice = st.container()
 if not asked:
@@ -116,7 +116,7 @@ if not asked:
         help="It takes seconds for 64³ voxels, a minute for 128³. Switch it off to stop.",
         persist_state="session",
     )
-scale = volume_panels.scale_of(own, checkpoint.model.materials)
+scale = panels.scale_of(own, checkpoint.model.materials)
 materials = own if scale is None else checkpoint.model.materials
 pending = asked and solver.solver().watch(solver.session_name(), [shown.volume], materials) == [None]
 pending = pending or mesh_panel.mesh_at_work(shown.volume, own)
@@ -124,6 +124,6 @@ st.fragment(show_results, run_every=POLL if pending else None)(
     checkpoint, shown, prediction, own, asked, pending
 )
 if scale is not None and (blocks := chosen_blocks()) is not None:
-    volume_panels.blocks_panel(checkpoint, blocks, scale)
+    panels.blocks_panel(checkpoint, blocks, scale)
 if scale is not None and len(files) > 1:
-    volume_panels.files_panel(checkpoint, files, scale)
+    panels.files_panel(checkpoint, files, scale)

@@ -31,16 +31,16 @@ from pages.parts.common.shortlist import (
     read_session,
     write_session,
 )
-from pages.shared import comparison
-from pages.shared.comparison import Compared, compare
-from pages.shared.export_panel import export_file
-from pages.shared.figures_compare import (
+from pages.parts.compare import tables
+from pages.parts.compare.export_panel import export_file
+from pages.parts.compare.figures import (
     item_line,
     parallel_figure,
     section_figure,
     statistics_figure,
     surfaces_figure,
 )
+from pages.parts.compare.tables import Compared, compare
 from vaereg.elasticity import PROPERTIES, TwoPhase, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
 from vaereg.generators.shapes import laminate
@@ -345,7 +345,7 @@ def test_a_full_shortlist_has_a_letter_and_a_line_for_each() -> None:
 
 def test_parallel_coordinates_hold_every_figure() -> None:
     every = compared(3)
-    axes = comparison.property_axes(every)
+    axes = tables.property_axes(every)
     assert list(axes)[:6] == [f"{name} [GPa]" for name in PROPERTIES]
     figure = parallel_figure([one.letter for one in every], [True, False, True], axes)
     dimensions = traces(figure)[0]["dimensions"]

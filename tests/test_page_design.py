@@ -13,10 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, widgets
 from pages.parts.common.figures import design_figure, prediction_figure
+from pages.parts.design import designing, view
+from pages.parts.design.closure import closure_figure, default_axes
+from pages.parts.design.presets import presets, reachable_properties
 from pages.parts.solving.queue import Outcome
-from pages.shared import design_view, designing
-from pages.shared.closure import closure_figure, default_axes
-from pages.shared.presets import presets, reachable_properties
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import design
 from vaereg.inverse.plausible import check_reachable
@@ -238,7 +238,7 @@ def test_downloads_read_back(tiny_checkpoint: Checkpoint, targets: dict[str, flo
     partial: list[Outcome] = [solved, None, solved]
     path = tmp_path / "designs.h5"
     for outcomes, complete in ((partial, False), ([solved] * 3, True)):
-        path.write_bytes(design_view.designs_file(designs, outcomes))
+        path.write_bytes(view.designs_file(designs, outcomes))
         stored = read_designs(path)
         np.testing.assert_array_equal(stored.microstructures, designs.microstructures)
         assert stored.target == targets

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
 from pages.parts.common.figures import MAX_POINTS, drawn_points
-from pages.shared import map_state
-from pages.shared.figures_maps import Shade, histogram_figure, map_figure
-from pages.shared.places import sample_key, sample_number, typical_samples
+from pages.parts.explore import map_state
+from pages.parts.explore.figures import Shade, histogram_figure, map_figure
+from pages.parts.explore.places import sample_key, sample_number, typical_samples
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding

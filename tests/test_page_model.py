@@ -13,8 +13,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
-from pages.shared import model_tables
-from pages.shared.figures_model import coverage_figure, parity_figure, reliability_figure
+from pages.parts.model import tables
+from pages.parts.model.figures import coverage_figure, parity_figure, reliability_figure
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.evaluation.records import summarize_solves
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -185,23 +185,23 @@ def test_the_open_part_outlives_a_change_of_pages(open_page: Callable[..., AppTe
 
 
 def test_a_key_that_is_missing_leaves_its_place_empty() -> None:
-    assert model_tables.forward_table({"some model": {"test": {}}})["C11 [%]"].tolist() == [None]
-    assert model_tables.inverse_table({"inverse": {}})["C11, C22, C33 [%]"].tolist() == [None] * 5
-    assert list(model_tables.runs_table({"another": {}})) == ["Training"]
+    assert tables.forward_table({"some model": {"test": {}}})["C11 [%]"].tolist() == [None]
+    assert tables.inverse_table({"inverse": {}})["C11, C22, C33 [%]"].tolist() == [None] * 5
+    assert list(tables.runs_table({"another": {}})) == ["Training"]
     unknown = {
         "some model": {"test": {"r2": {"C11": None, "C22": 0.5}}},
         "other": {"test": {"r2": {"C11": None}}},
     }
-    assert model_tables.forward_table(unknown)["Least R² [-]"].isna().tolist() == [False, True]
-    assert model_tables.diversity_table({"two_point_distance_within_component": None}).empty
-    assert model_tables.diversity_table({}).empty and model_tables.novelty_table({}).empty
-    assert model_tables.component_table({"by_component": {"0": {}}})["Component"].tolist() == [1]
-    assert len(model_tables.decoder_table({"spheres": {}})) == 1
+    assert tables.forward_table(unknown)["Least R² [-]"].isna().tolist() == [False, True]
+    assert tables.diversity_table({"two_point_distance_within_component": None}).empty
+    assert tables.diversity_table({}).empty and tables.novelty_table({}).empty
+    assert tables.component_table({"by_component": {"0": {}}})["Component"].tolist() == [1]
+    assert len(tables.decoder_table({"spheres": {}})) == 1
 
 
 def test_a_search_that_never_arrives_is_said_to() -> None:
     runs = [{"kind": "one", "start": "random", "errors": [0.5, 0.04]}]
-    frame = model_tables.solves_frame(summarize_solves(runs))
+    frame = tables.solves_frame(summarize_solves(runs))
     assert frame["Solves to 5%"].tolist() == ["2"]
     assert frame["Solves to 1%"].tolist() == ["not reached"]
 

@@ -12,7 +12,7 @@ from dashboard import STIFFNESS, gallery_places
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, text
-from pages.shared.figures_volume import grey_figure, place_figure, young_figure
+from pages.parts.predict.figures import grey_figure, place_figure, young_figure
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
 from vaereg.microstructure.segmentation import histogram
@@ -306,7 +306,7 @@ def test_a_stiffness_without_engineering_constants_is_said_so(
     def refuse(stiffness: np.ndarray) -> None:
         raise ValueError("expected a positive definite stiffness")
 
-    monkeypatch.setattr("pages.shared.volume_panels.engineering_constants", refuse)
+    monkeypatch.setattr("pages.parts.predict.panels.engineering_constants", refuse)
     for _ in range(100):
         page.run()
         if page.warning:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pages.parts.solving.tasks import Progress, Task
-from pages.shared import refinement
-from pages.shared.figures_refine import Curve, convergence_figure
-from pages.shared.refinement import (
+from pages.parts.design import refinement
+from pages.parts.design.figures_refine import Curve, convergence_figure
+from pages.parts.design.refinement import (
     Run,
     add_run,
     begin_run,
@@ -20,6 +19,7 @@ from pages.shared.refinement import (
     refreshed,
     run_table,
 )
+from pages.parts.solving.tasks import Progress, Task
 from vaereg.inverse.direct import Designs, design
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.io.designs import read_designs

@@ -1,15 +1,12 @@
 """What the pages remember and share: every key of the session state, cached models, background runs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 import torch
 
-from pages.parts.common.solver import solver
 from pages.parts.common.text import sentence
-from pages.shared.refinement import Run, refreshed
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
@@ -139,15 +136,3 @@ def start_page(path: str) -> Checkpoint:
 def has_arrived() -> bool:
     """Whether the session was on another page before this run."""
     return st.session_state[_ARRIVED]
-
-
-def refinements() -> list[Run]:
-    """The refinements of this session with what is known of them now, the oldest first."""
-    found = [refreshed(run, solver().progress) for run in st.session_state.get(_REFINEMENTS, [])]
-    set_refinements(found)
-    return found
-
-
-def set_refinements(runs: Sequence[Run]) -> None:
-    """Put these refinements in place of those of this session."""
-    st.session_state[_REFINEMENTS] = list(runs)

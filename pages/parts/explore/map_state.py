@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.common import state
-from pages.shared.places import sample_key, sample_number
+from pages.parts.explore.places import sample_key, sample_number
 
 __all__ = [
     "choice",

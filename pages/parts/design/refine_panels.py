@@ -9,11 +9,9 @@ import streamlit as st
 from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.solving.queue import QueueFullError
-from pages.shared import designing
-from pages.shared.figures_refine import convergence_figure
-from pages.shared.gallery import Caption, Line, Row, volume_gallery
-from pages.shared.refinement import (
+from pages.parts.design import designing, refinement
+from pages.parts.design.figures_refine import convergence_figure
+from pages.parts.design.refinement import (
     Entry,
     Run,
     add_run,
@@ -24,6 +22,8 @@ from pages.shared.refinement import (
     refined_file,
     run_table,
 )
+from pages.parts.solving.queue import QueueFullError
+from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
 from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
@@ -102,7 +102,7 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
         checkpoint,
         designs,
         st.session_state[_chosen_key(designs)],
-        number=1 + max((run.number for run in state.refinements()), default=0),
+        number=1 + max((run.number for run in refinement.refinements()), default=0),
         origin=designing.origin(designs),
         tolerance=st.session_state[state.REFINE_TOLERANCE] / 100,
         max_solves=int(st.session_state[state.REFINE_SOLVES]),
@@ -118,7 +118,7 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
     except ValueError as error:
         news = ("refused", f"These designs cannot be refined. {text.sentence(str(error))}")
     else:
-        state.set_refinements(add_run(state.refinements(), run))
+        refinement.set_refinements(add_run(refinement.refinements(), run))
         st.session_state[state.REFINE_RUN] = run.number
         news = ("begun", "")
     st.session_state[state.REFINE_NEWS] = news
@@ -126,7 +126,7 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
 
 def is_pending(checkpoint: Checkpoint) -> bool:
     """Whether something that `show_runs` shows is still to come."""
-    runs = state.refinements()
+    runs = refinement.refinements()
     entry = _chosen_entry(_chosen_run(runs)) if runs else None
     if entry is not None and entry.result is not None:
         if mesh_panel.mesh_at_work(entry.result.volume, checkpoint.model.materials):
@@ -144,7 +144,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
     """
     if polling != is_pending(checkpoint):
         st.rerun()  # once more as a whole, with or without the clock
-    runs = state.refinements()
+    runs = refinement.refinements()
     if designs is None:
         if not runs:
             return
@@ -233,7 +233,7 @@ def _label(run: Run) -> str:
 
 def _cancel(run: Run) -> None:
     """Give up what is unfinished, but for what another refinement of this session waits for too."""
-    runs = state.refinements()
+    runs = refinement.refinements()
     others = {
         entry.task.name
         for one in runs
@@ -243,7 +243,7 @@ def _cancel(run: Run) -> None:
     }
     tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in others]
     solver.solver().cancel(solver.session_name(), tasks)
-    state.set_refinements([cancelled(one) if one.number == run.number else one for one in runs])
+    refinement.set_refinements([cancelled(one) if one.number == run.number else one for one in runs])
 
 
 def _summary(run: Run) -> None:

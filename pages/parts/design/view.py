@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pages.parts.common import widgets
 from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.design import designing
 from pages.parts.solving.queue import Outcome, SolverQueue
-from pages.shared import designing
 from pages.shared.gallery import Caption, Line, Row
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.inverse.direct import Designs, save_designs

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import streamlit as st
 
 from pages.parts.common import state
-from pages.shared.presets import presets, reachable_properties
+from pages.parts.design.presets import presets, reachable_properties
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, Target, interval
 

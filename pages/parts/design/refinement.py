@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
+from pages.parts.common.solver import solver
+from pages.parts.common.state import _REFINEMENTS
+from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
-from pages.shared.figures_refine import Curve
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs, save_designs, with_volumes
 from vaereg.inverse.refinement import Refinement
@@ -22,8 +25,8 @@ from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, interval
 
 __all__ = [
-    "Entry",
     "MAX_RUNS",
+    "Entry",
     "Run",
     "add_run",
     "begin_run",
@@ -271,3 +274,15 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
             solves=np.array([result.solves for result in results], dtype=np.int64),
         )
         return path.read_bytes()
+
+
+def refinements() -> list[Run]:
+    """The refinements of this session with what is known of them now, the oldest first."""
+    found = [refreshed(run, solver().progress) for run in st.session_state.get(_REFINEMENTS, [])]
+    set_refinements(found)
+    return found
+
+
+def set_refinements(runs: Sequence[Run]) -> None:
+    """Put these refinements in place of those of this session."""
+    st.session_state[_REFINEMENTS] = list(runs)

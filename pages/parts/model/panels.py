@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.common import state, text, widgets
-from pages.shared import model_tables
-from pages.shared.figures_model import (
+from pages.parts.model import tables
+from pages.parts.model.figures import (
     TIER_NAMES,
     family_figure,
     fidelity_figure,
@@ -55,7 +55,7 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
                 f"Warm, on {machine.get('threads', 1)} thread of a machine with {machine.get('cores')} cores."
             )
             st.subheader("Times", help=note)
-            table = model_tables.timing_table(metrics["timings"], metrics["data"]["size"])
+            table = tables.timing_table(metrics["timings"], metrics["data"]["size"])
             widgets.show_table(table, key="timing-table", missing="–")
 
 
@@ -79,14 +79,14 @@ def _headlines(metrics: Mapping[str, Any]) -> None:
 def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
     """Errors of the predictions beside other methods: by family, parity, reliability, novelty."""
     forward, held_out = metrics.get("forward", {}), metrics.get("held_out", {})
-    methods = model_tables.method_figures(metrics, baselines)
+    methods = tables.method_figures(metrics, baselines)
     st.subheader(
         "Prediction against the solver",
         help="Mean absolute percentage error on unseen volumes. Baselines were trained on the same volumes; "
         "benchmarks/baselines.py names their settings.",
     )
     st.plotly_chart(method_figure(methods), key="method-figure", config=PLAIN)
-    widgets.show_table(model_tables.forward_table(methods), key="forward-table", missing="–", digits=2)
+    widgets.show_table(tables.forward_table(methods), key="forward-table", missing="–", digits=2)
     tiers = [tier for tier in TIER_NAMES if tier in forward]
     left, right = st.columns(2, gap="medium")
     strange = {tier: held_out.get(tier, {}).get("mape_axial_by_family", {}) for tier in tiers}
@@ -103,7 +103,7 @@ def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None
             st.plotly_chart(figure, key="reliability-figure", config=PLAIN)
         if "novelty" in metrics:
             st.subheader("Novelty", help="Share of volumes that are flagged as unlike the training data.")
-            table = model_tables.novelty_table(metrics["novelty"])
+            table = tables.novelty_table(metrics["novelty"])
             widgets.show_table(table, key="novelty-table", missing="–")
     if "parity" in forward:
         st.subheader("Parity")
@@ -121,8 +121,8 @@ def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
         help=f"Asked for: properties of {trial.get('targets')} unseen volumes, "
         f"{trial.get('designs_per_target')} designs each, every one checked by the solver.",
     )
-    widgets.show_table(model_tables.inverse_table(metrics), key="inverse-table", missing="–", digits=2)
-    widgets.show_table(model_tables.diversity_table(trial), key="diversity-table", missing="–")
+    widgets.show_table(tables.inverse_table(metrics), key="inverse-table", missing="–", digits=2)
+    widgets.show_table(tables.diversity_table(trial), key="diversity-table", missing="–")
     if runs:
         st.subheader(
             "Other ways to train",
@@ -133,7 +133,7 @@ def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
             "Each trained on the encoder and regressor of this model, which stay as they are, for fewer "
             "steps than its own: compare them with each other, not with the figures above."
         )
-        widgets.show_table(model_tables.runs_table(runs), key="runs-table", missing="–", digits=2)
+        widgets.show_table(tables.runs_table(runs), key="runs-table", missing="–", digits=2)
 
 
 def components(found: Mapping[str, Any]) -> None:
@@ -148,7 +148,7 @@ def components(found: Mapping[str, Any]) -> None:
         f"{found.get('used', total)} of {total} components are used; the entropy of their shares is that of "
         f"{found.get('effective', total):.1f} equal ones."
     )
-    widgets.show_table(model_tables.component_table(found), key="component-table", missing="–")
+    widgets.show_table(tables.component_table(found), key="component-table", missing="–")
     if "values" in found:
         st.plotly_chart(weight_figure(found), key="weight-figure", config=PLAIN)
 
@@ -163,7 +163,7 @@ def decoder(found: Mapping[str, Any]) -> None:
         "A family whose parameters leave nothing open, as of layers, has no such ratio."
     )
     st.plotly_chart(fidelity_figure(found), key="fidelity-figure", config=PLAIN)
-    widgets.show_table(model_tables.decoder_table(found), key="decoder-table", missing="–", digits=3)
+    widgets.show_table(tables.decoder_table(found), key="decoder-table", missing="–", digits=3)
 
 
 def refinement(record: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:
@@ -191,5 +191,5 @@ def refinement(record: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None
     )
     shown = [run for run in runs if run["kind"] == kind]
     st.plotly_chart(refinement_figure(shown), key="refinement-figure", config=PLAIN)
-    table = model_tables.solves_frame(summarize_solves(shown)).drop(columns="Asked for")
+    table = tables.solves_frame(summarize_solves(shown)).drop(columns="Asked for")
     widgets.show_table(table, key="solves-table", missing="–")

@@ -11,15 +11,10 @@ from pages.parts.common import put_aside, shown, solver, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.compare import tables
+from pages.parts.compare.figures import parallel_figure, section_figure, statistics_figure, surfaces_figure
+from pages.parts.compare.tables import Compared
 from pages.parts.solving.queue import Outcome
-from pages.shared import comparison
-from pages.shared.comparison import Compared
-from pages.shared.figures_compare import (
-    parallel_figure,
-    section_figure,
-    statistics_figure,
-    surfaces_figure,
-)
 from pages.shared.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.microstructure.morphology import Statistics, measure
@@ -200,15 +195,15 @@ def show_figures(compared: Sequence[Compared]) -> None:
 
 def _show_stiffness(compared: Sequence[Compared]) -> None:
     st.markdown("**By the solver** (verified)")
-    _table(comparison.solver_table(compared), "solver-table")
+    _table(tables.solver_table(compared), "solver-table")
     st.markdown("**By the model** (predicted, with its standard deviation)")
-    _table(comparison.predicted_table(compared), "predicted-table")
+    _table(tables.predicted_table(compared), "predicted-table")
     st.markdown("**Whole matrices** by the solver [GPa]", help="Voigt order, engineering shear strain.")
-    st.html(comparison.matrices_html(compared))
+    st.html(tables.matrices_html(compared))
 
 
 def _show_constants(compared: Sequence[Compared]) -> None:
-    table = comparison.constants_table(compared)
+    table = tables.constants_table(compared)
     if _has_solved(compared):
         _table(table, "constants-table", 2)
         st.caption(
@@ -241,7 +236,7 @@ def _show_directions(compared: Sequence[Compared]) -> None:
 
 
 def _show_statistics(compared: Sequence[Compared]) -> None:
-    _table(comparison.statistics_table(compared), "statistics-table", 2)
+    _table(tables.statistics_table(compared), "statistics-table", 2)
     figure = statistics_figure({one.letter: one.statistics for one in compared})
     st.plotly_chart(figure, key="statistics", config=PLAIN)
     st.caption(
@@ -256,7 +251,7 @@ def _show_parallel(compared: Sequence[Compared]) -> None:
         st.info("Nothing is known of the stiffness of these designs yet: have the solver look at them.")
         return
     verified = [one.source == "solver" for one in known]
-    figure = parallel_figure([one.letter for one in known], verified, comparison.property_axes(known))
+    figure = parallel_figure([one.letter for one in known], verified, tables.property_axes(known))
     st.plotly_chart(figure, key="parallel", config=PLAIN)
     st.caption(
         "Draw along an axis to pick lines, click there to let them go, draw an axis sideways by its name to "

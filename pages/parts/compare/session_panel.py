@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.parts.common import put_aside, state, text
 from pages.parts.common.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
-from pages.shared.targets import current_inputs, restore_inputs
+from pages.parts.design.inputs import current_inputs, restore_inputs
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["session_inputs"]

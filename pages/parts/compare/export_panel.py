@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.compare.tables import Compared
 from pages.parts.solving.tasks import RTOL
-from pages.shared.comparison import Compared
 from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import VERIFICATION_RTOL
 from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export

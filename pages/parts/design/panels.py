@@ -10,11 +10,11 @@ import streamlit as st
 from pages.parts.common import put_aside, shown, solver, state, text, widgets
 from pages.parts.common.figures import design_figure
 from pages.parts.common.scene import open_scene
+from pages.parts.design import designing, view
+from pages.parts.design.closure import axis_title, closure_figure, default_axes
+from pages.parts.design.inputs import reachable
 from pages.parts.solving.queue import Outcome
-from pages.shared import design_view, designing
-from pages.shared.closure import axis_title, closure_figure, default_axes
 from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery
-from pages.shared.targets import reachable
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
 from vaereg.model.checkpoint import Checkpoint
@@ -89,7 +89,7 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
     every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
     chosen = selected_volume(state.GALLERY, volumes)
     if chosen is None:
-        chosen = design_view.best_design(designs, solver.known(checkpoint, volumes))[0]
+        chosen = view.best_design(designs, solver.known(checkpoint, volumes))[0]
     asked = [every or index == chosen for index in range(len(volumes))]
     return chosen, asked, solver.watch(checkpoint, volumes, asked)
 
@@ -116,8 +116,8 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
     volume_gallery(
         state.GALLERY,
         designs.microstructures,
-        design_view.design_rows(designs),
-        design_view.design_captions(designs, outcomes, asked),
+        view.design_rows(designs),
+        view.design_captions(designs, outcomes, asked),
         selected=chosen,
         pinned=[i for i, volume in enumerate(designs.microstructures) if put_aside.is_in_shortlist(volume)],
         notice=notice,
@@ -133,7 +133,7 @@ def design_summary(
     truth = widgets.solved(outcomes)
     done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
     known = np.isfinite(truth).all(axis=1)
-    best, judge = design_view.best_design(designs, outcomes)
+    best, judge = view.best_design(designs, outcomes)
     nearest = target_distance(truth, designs.targets) if judge == "solver" else designs.error
     used = len(np.unique(designs.component))
     error = np.median(np.abs(designs.mean[known] / truth[known] - 1)) if known.any() else np.nan
@@ -200,12 +200,12 @@ def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
     """All figures of all designs, and the file of them."""
     volumes = list(designs.microstructures)
     st.subheader("All designs")
-    table = design_view.design_table(designs, solver.known(checkpoint, volumes))
+    table = view.design_table(designs, solver.known(checkpoint, volumes))
     widgets.show_table(table, key="design-table", missing="–")
     # Built from what is known when it is clicked.
     st.download_button(
         "Download all designs (designs.h5)",
-        data=partial(design_view.latest_designs_file, designs, solver.solver(), checkpoint.model.materials),
+        data=partial(view.latest_designs_file, designs, solver.solver(), checkpoint.model.materials),
         file_name="designs.h5",
         mime="application/x-hdf5",
         on_click="ignore",
@@ -216,7 +216,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
     """What can be done with the chosen design."""
     volume = designs.microstructures[chosen]
     with st.container(horizontal=True):
-        widgets.shortlist_button(volume, lambda: design_view.design_item(designs, chosen, outcome))
+        widgets.shortlist_button(volume, lambda: view.design_item(designs, chosen, outcome))
         st.download_button(
             f"Download design #{chosen + 1} (.npy)",
             data=partial(widgets.volume_file, volume),
@@ -244,7 +244,7 @@ def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
     index = pinned_volume(state.GALLERY, designs.microstructures)
     if index is not None:
         (outcome,) = solver.known(checkpoint, [designs.microstructures[index]])
-        put_aside.toggle_in_shortlist(design_view.design_item(designs, index, outcome))
+        put_aside.toggle_in_shortlist(view.design_item(designs, index, outcome))
 
 
 def _axis_name(name: str) -> str:

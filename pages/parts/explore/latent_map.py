@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pages.parts.common import put_aside, shown, state, text, widgets
 from pages.parts.common.figures import COMPONENT, COMPONENT_COLORS
 from pages.parts.common.shortlist import ShortlistItem
-from pages.shared import designing, map_state
-from pages.shared.figures_maps import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
-from pages.shared.gallery import Caption, Line, Row, selected_volume, volume_gallery
-from pages.shared.places import (
+from pages.parts.design import designing
+from pages.parts.explore import map_state
+from pages.parts.explore.figures import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
+from pages.parts.explore.places import (
     Place,
     design_places,
     item_places,
@@ -22,6 +22,7 @@ from pages.shared.places import (
     sample_place,
     typical_samples,
 )
+from pages.shared.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.walks import axis_variance
 from vaereg.microstructure.volume import volume_hash

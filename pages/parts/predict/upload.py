@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.parts.common import shown, state
-from pages.shared.figures_volume import grey_figure
+from pages.parts.predict.figures import grey_figure
 from vaereg.io.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
 from vaereg.microstructure.segmentation import (
     MAX_LABELS,
