@@ -31,8 +31,8 @@ HEAD = """\
 The model is trained on cells of one size, 32³ voxels, and takes any. New volumes of the families that it
 knows, with the same lengths in voxels, so that a larger cell holds more of them. Error: mean absolute
 percentage error over C11, C22, C33 against the solver. Intervals are wider for other sizes than 32³, by a
-rule in `vaereg/model/prediction.py` that was set on the benchmark's seed 7; these are of another seed. A volume may
-be marked as novel for its size alone: there the solver has the last word.
+rule in `vaereg/model/prediction.py` that was set on the benchmark's seed 7; these are of another seed. A
+volume may be marked as novel for its size alone: there the solver has the last word.
 """
 
 

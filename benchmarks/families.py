@@ -113,8 +113,8 @@ KINDS = [
 PAGE = """# The data
 
 Made by `python benchmarks/families.py`. Every microstructure is a periodic cube, a pure function of its
-family, its size and a seed. `vaereg/generators/families.py` draws the parameters, `vaereg/generators/fields.py` and
-`vaereg/generators/shapes.py` make the volumes.
+family, its size and a seed. `vaereg/generators/families.py` draws the parameters, `fields.py` and `shapes.py`
+beside it make the volumes.
 
 ## Families
 

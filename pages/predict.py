@@ -3,11 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
+from pages.parts.common import mesh_panel, solver, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS, prediction_figure
+from pages.parts.common.gallery import Caption, Row, volume_gallery
+from pages.parts.common.shown import ShownVolume, predict_volume, show_example, shown_volume
 from pages.parts.predict import panels
 from pages.parts.predict.upload import chosen_blocks, upload_inputs
-from pages.shared.gallery import Caption, Row, volume_gallery
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction
@@ -20,7 +21,7 @@ NORMAL_90 = 1.645  # half width of the central 90 % of a normal distribution, in
 
 def show_results(
     checkpoint: Checkpoint,
-    shown: shown.ShownVolume,
+    shown: ShownVolume,
     prediction: Prediction,
     own: TwoPhase,
     asked: bool,
@@ -87,13 +88,11 @@ def show_results(
 checkpoint = state.start_page("pages/predict.py")
 with st.sidebar:
     st.subheader("Volume")
-    st.button(
-        "Show an example", on_click=shown.show_example, help="A generated volume, another one each time."
-    )
+    st.button("Show an example", on_click=show_example, help="A generated volume, another one each time.")
     files, problem = upload_inputs()
     own = panels.material_inputs(checkpoint.model.materials)
 
-shown = shown.shown_volume()
+shown = shown_volume()
 st.title(f"Stiffness of {text.plain(shown.name)}")
 with st.container():
     if problem:
@@ -102,7 +101,7 @@ st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.
 
 try:
     with st.spinner("Predicting …", show_time=True):
-        prediction = shown.predict_volume(checkpoint, shown.volume)
+        prediction = predict_volume(checkpoint, shown.volume)
 except ValueError as error:
     st.error(text.sentence(str(error)))
     st.stop()

@@ -18,6 +18,7 @@ __all__ = [
     "Target",
     "check_targets",
     "interval",
+    "named_target",
     "parse_target",
     "target_distance",
     "target_ratio",
@@ -106,7 +107,7 @@ def interval(value: Target) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _named(name: str, value: Target) -> str:
+def named_target(name: str, value: Target) -> str:
     """A target as text, with its unit."""
     low, high = interval(value)
     digits = ".3f" if name == "volume_fraction" else ".4g"

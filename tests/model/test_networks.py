@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vaereg.generators.families import gaussian_field
 from vaereg.microstructure import statistics
 from vaereg.model import networks
-from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.networks import Decoder, Encoder, LatentRegressor, SpectralFilter, cut, mixed_precision
 
 LATENT = 3
@@ -104,7 +104,7 @@ def test_the_encoder_takes_every_cell(shape: tuple[int, ...], encoder: Encoder) 
 @pytest.mark.parametrize("shape", [(8, 8, 8), (7, 9, 10)])
 def test_correlation_is_that_of_the_microstructure(shape: tuple[int, ...]) -> None:
     x = volumes(*shape)
-    ours = two_point_correlation(x).numpy()
+    ours = autocorrelation(x).numpy()
     for volume, found in zip(x[:, 0].numpy(), ours, strict=True):
         f = volume.mean()
         expected = (statistics.two_point_correlation(volume) - f**2) / (f * (1 - f))
@@ -114,14 +114,14 @@ def test_correlation_is_that_of_the_microstructure(shape: tuple[int, ...]) -> No
 
 def test_volumes_of_one_phase_have_no_correlation() -> None:
     single = torch.stack([torch.zeros(1, 8, 8, 8), torch.ones(1, 8, 8, 8)])
-    np.testing.assert_allclose(two_point_correlation(single), 0.0, atol=1e-6)
+    np.testing.assert_allclose(autocorrelation(single), 0.0, atol=1e-6)
 
 
 def test_axis_correlation_is_a_mean_of_products() -> None:
     """Lags beyond the cell are periodic."""
     lags = (1, 3, 10)
     x = volumes(8, 8, 8)
-    found = axis_correlation(two_point_correlation(x), lags)
+    found = axis_correlation(autocorrelation(x), lags)
     assert found.shape == (2, 9)
     f = x.mean(AXES)
     direct = [
@@ -202,7 +202,7 @@ def test_noise_makes_the_realisation(decoder: Decoder, generator: torch.Generato
     assert torch.equal(first, same)
     assert torch.equal(first, again)
     assert 0.05 < (first != other).float().mean() < 0.95
-    one, two = axis_correlation(two_point_correlation(torch.stack([first, other]).float()), (1, 2, 3))
+    one, two = axis_correlation(autocorrelation(torch.stack([first, other]).float()), (1, 2, 3))
     assert (one - two).abs().max() < 0.1, "realisations of one z are one material"
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vaereg.generators.families import gaussian_field
-from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.training.clusters import MorphologyClusters
 
 
@@ -49,7 +49,7 @@ def test_fine_and_coarse_fields_differ(std: float) -> None:
     rng = np.random.default_rng(0)
     widths = (std, 2.5 * std) * 8
     volumes = np.stack([gaussian_field(24, (width,) * 3, 0.5, generator=rng) for width in widths])
-    correlation = axis_correlation(two_point_correlation(torch.from_numpy(volumes).float()[:, None]))
+    correlation = axis_correlation(autocorrelation(torch.from_numpy(volumes).float()[:, None]))
     properties = torch.zeros(len(volumes), 6)
     found = MorphologyClusters(correlation, properties, 2).assign(correlation, properties).argmax(1)
     assert found.tolist() == [0, 1] * 8

@@ -20,7 +20,7 @@ from vaereg.training import labelling
 from vaereg.training.labelling import generate_dataset, label_batch, volume_source
 
 COUNT, SEED, SIZE, BATCH = 14, 11, 8, 4
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def label_here(

@@ -11,7 +11,7 @@ from torch import Tensor
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure import statistics
 from vaereg.model.config import PRESETS, RunConfig
-from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.prior import ConditionalMixture
 from vaereg.model.vae import Encoding, VaeReg
 from vaereg.training import losses
@@ -51,7 +51,7 @@ def model(batch: Batch) -> VaeReg:
 
 
 def clusters_of(model: VaeReg, batch: Batch) -> MorphologyClusters:
-    correlation = axis_correlation(two_point_correlation(batch[0]))
+    correlation = axis_correlation(autocorrelation(batch[0]))
     return MorphologyClusters(correlation, model.standardise(batch[1]), CONFIG.model.components)
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Test figures of a checkpoint, and the model card."""

@@ -49,7 +49,7 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
         `used`: components that explain more than a tenth of an even share of the volumes; `effective`: the
         exponential of the entropy of these shares; `values` of the leading property [GPa]; and by component
         its `share` of the volumes, its `weight` at these values, its `names` at three of them (`named_at`),
-        and the figures of `vaereg.microstructure.morphology.describe` for volumes decoded at properties of the data.
+        and the figures of `morphology.describe` for volumes decoded at properties of the data.
     """
     model, device = checkpoint.model, checkpoint.model.property_location.device
     generator = torch.Generator().manual_seed(0)

@@ -1,7 +1,7 @@
 """Test figures of a model: forward errors, calibration, novelty, components, samples, designs, times.
 
-`evaluate` gathers everything that the model card says. What the model makes is measured in `vaereg.evaluation.fidelity`
-(components and samples of the decoder) and `vaereg.evaluation.trials` (designs, checked by the solver).
+`evaluate` gathers everything that the model card says. What the model makes is measured in `fidelity`
+(components and samples of the decoder) and `trials` (designs, checked by the solver).
 
 Letters: N volumes, T properties.
 """

@@ -348,9 +348,9 @@ shows with the other."""
 
 _COMPONENTS = """\
 {used} of {all} components are used; the entropy of their shares is that of {effective:.1f} equal ones. Names
-follow from correlation lengths and percolation by the rule in `vaereg/microstructure/morphology.py`: of volumes decoded for
-properties of the data, and for three values of one property with the others free. The share is that of
-unseen volumes that a component explains, the weight that of p(z | c)."""
+follow from correlation lengths and percolation by the rule in `vaereg/microstructure/morphology.py`: of
+volumes decoded for properties of the data, and for three values of one property with the others free. The
+share is that of unseen volumes that a component explains, the weight that of p(z | c)."""
 
 _DECODER = """\
 Distance of a volume from one decoded from z ~ q(z | x) / from another real sample of the same parameters =

@@ -118,7 +118,7 @@ def least_r2(figures: Mapping[str, Any]) -> str | None:
 
 
 def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:
-    """Medians over the families of the ratios of `vaereg.evaluation.fidelity.decoder_figures`, by statistic [-].
+    """Medians over the families of the ratios of `fidelity.decoder_figures`, by statistic [-].
 
     The volume fraction is left out, and so are families whose parameters leave nothing open.
     """

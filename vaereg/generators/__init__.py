@@ -1,1 +1,1 @@
-"""TODO."""
+"""Random periodic microstructures."""

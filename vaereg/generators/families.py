@@ -2,7 +2,7 @@
 
 A family is a function `family(size, *, generator) -> Sample`; a volume is thus a pure function of the family,
 the size and the seed that `numpy.random.default_rng` was given. `FAMILIES` lists them by name. The volumes
-themselves are made by `vaereg.generators.fields` (random fields) and `vaereg.generators.shapes` (constructions).
+themselves are made by `fields` (random fields) and `shapes` (constructions).
 """
 
 from collections.abc import Mapping, Sequence

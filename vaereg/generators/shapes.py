@@ -1,6 +1,6 @@
 """Periodic constructions of given parameters: inclusions, layers, minimal surfaces, Voronoi walls.
 
-Nothing here is random: what is drawn, and from which range, is said in `vaereg.generators.families`. Positions are in
+Nothing here is random: what is drawn, and from which range, is said in `families`. Positions are in
 units of the cell, which is [0, 1) along each axis; voxel i has its centre at (i + 1/2) / n.
 """
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Design for target properties: sampling, refinement, walks through the latent space."""

@@ -1,4 +1,7 @@
-"""TODO."""
+"""Whether a target can be had: how far it is from all that is known, and how it is completed.
+
+Letters: N volumes, T properties.
+"""
 
 from collections.abc import Mapping
 
@@ -7,7 +10,14 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import TARGETS, Target, _named, interval
+from vaereg.targets import TARGETS, Target, interval, named_target
+
+__all__ = [
+    "UnreachableTargetError",
+    "check_reachable",
+    "complete_targets",
+    "scaling",
+]
 
 
 class UnreachableTargetError(ValueError):
@@ -35,14 +45,14 @@ def check_reachable(checkpoint: Checkpoint, wanted: Mapping[str, Target]) -> Non
     if reach.distance <= reach.limit:
         return
     nearest = {name: float(reach.nearest[TARGETS.index(name)]) for name in wanted}
-    asked, offer = (", ".join(_named(*item) for item in each.items()) for each in (wanted, nearest))
+    asked, offer = (", ".join(named_target(*item) for item in each.items()) for each in (wanted, nearest))
     message = (
         f"no known microstructure comes near {asked}: the nearest has {offer}, {_percent(reach.distance)} off"
     )
     for name, value in wanted.items():
         low, high = known.ranges[TARGETS.index(name)]
         if interval(value)[1] < low or interval(value)[0] > high:
-            message += f"; reachable: {_named(name, (float(low), float(high)))}"
+            message += f"; reachable: {named_target(name, (float(low), float(high)))}"
     raise UnreachableTargetError(message, nearest, reach.distance)
 
 

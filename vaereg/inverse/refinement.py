@@ -1,7 +1,7 @@
 """Physics in the loop: bring a two-phase volume onto its target with the solver, in a few solves.
 
 Each solve says what the volume has and, by its sensitivities, which voxels at the interface to flip (see
-`vaereg.inverse.flips`). The last solve, in float64, verifies the best volume. A search is plain data: `advance`
+`flips`). The last solve, in float64, verifies the best volume. A search is plain data: `advance`
 does one solve, wherever it is called.
 
 Letters: P targeted quantities, X Y Z voxels.

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files: volumes that are read, data sets, designs, exports."""

@@ -1,9 +1,9 @@
-"""The HDF5 schemas of labelled data sets and of designs: names, units, version; writing and reading.
+"""The HDF5 schema of labelled data sets: names, units, version; writing and reading.
 
 Files are written under a temporary name and renamed into place, without time stamps: equal data gives equal
 bytes. Files that are read may come from anywhere: names, types, shapes and sizes are checked before the data.
 
-Dimension letters: N volumes, D latent size, X Y Z voxels.
+Dimension letters: N volumes, X Y Z voxels.
 """
 
 import hashlib
@@ -46,15 +46,14 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
-"""Version of both schemas."""
+"""Version of the schemas of data sets and of designs."""
 SPLITS = ("train", "validation", "test")
 """Parts of a data set; a volume belongs to the one that its seed is hashed to, 80, 10 and 10 %."""
 MAX_EDGE = 512
 """Largest number of voxels per edge; 512³ voxels are also the most that a file of designs may hold."""
 
-
-_PHASES = "0 soft, 1 stiff"
-_ORDER = "xx yy zz yz xz xy, engineering shear"
+PHASES = "0 soft, 1 stiff"
+ORDER = "xx yy zz yz xz xy, engineering shear"
 _STRING_LENGTH = 32
 
 
@@ -221,8 +220,8 @@ def read_dataset(path: Path) -> Dataset:
 def _write_plan(file: h5py.File, plan: DatasetPlan) -> None:
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["shape"] = np.array([plan.size] * 3, dtype=np.int64)
-    file.attrs["phases"] = _PHASES
-    file.attrs["order"] = _ORDER
+    file.attrs["phases"] = PHASES
+    file.attrs["order"] = ORDER
     file.attrs["units"] = "GPa"
     for name in ("count", "seed", "generator_version"):
         file.attrs[name] = np.int64(getattr(plan, name))
@@ -233,7 +232,7 @@ def _write_plan(file: h5py.File, plan: DatasetPlan) -> None:
 
 
 def _read_plan(file: h5py.File) -> DatasetPlan:
-    _check_version(file)
+    check_version(file)
     shape = np.asarray(file.attrs.get("shape"))
     if shape.shape != (3,) or shape.dtype.kind not in "iu" or len(set(shape.tolist())) != 1:
         raise ValueError(
@@ -251,7 +250,8 @@ def _read_plan(file: h5py.File) -> DatasetPlan:
     )
 
 
-def _check_version(file: h5py.File) -> None:
+def check_version(file: h5py.File) -> None:
+    """Refuse a file of another version of the schema."""
     version = read_int(file, "format_version")
     if version != FORMAT_VERSION:
         raise ValueError(f"expected format_version {FORMAT_VERSION} in {file.filename}, got {version}")

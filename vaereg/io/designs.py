@@ -1,4 +1,9 @@
-"""TODO."""
+"""The HDF5 schema of designs: names, units, version; writing and reading.
+
+Files are written and read as those of `vaereg.io.datasets`.
+
+Dimension letters: N designs, D latent size, X Y Z voxels.
+"""
 
 import json
 import math
@@ -12,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.io.datasets import _ORDER, _PHASES, FORMAT_VERSION, MAX_EDGE, _check_version
+from vaereg.io.datasets import FORMAT_VERSION, MAX_EDGE, ORDER, PHASES, check_version
 from vaereg.io.files import (
     open_hdf5,
     read_array,
@@ -23,6 +28,12 @@ from vaereg.io.files import (
     write_array,
 )
 from vaereg.targets import Target
+
+__all__ = [
+    "DesignFile",
+    "read_designs",
+    "write_designs",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +102,8 @@ def write_designs(
         with h5py.File(temporary, "w") as file:
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["units"] = "GPa"
-            file.attrs["phases"] = _PHASES
-            file.attrs["order"] = _ORDER
+            file.attrs["phases"] = PHASES
+            file.attrs["order"] = ORDER
             file.attrs["target"] = json.dumps(wanted)
             file.attrs["seed"] = np.int64(seed)
             file.attrs["checkpoint"] = checkpoint
@@ -112,7 +123,7 @@ def read_designs(path: Path) -> DesignFile:
     """
     predicted = stiffness = solves = None
     with open_hdf5(path) as file:
-        _check_version(file)
+        check_version(file)
         if file.attrs.get("units", "GPa") != "GPa":
             raise ValueError(f"expected stiffness in GPa in {path}, got units {read_text(file, 'units')!r}")
         volumes = read_array(file, "microstructures", shape=(None,) * 4, kind="bu", dtype=np.uint8)

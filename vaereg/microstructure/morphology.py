@@ -54,7 +54,7 @@ class Statistics:
     """Probability that two voxels are both stiff, at lags of 0, 1, ... voxels up to half the edge along x, y,
     z [-]."""
     lineal_path: tuple[NDArray[np.float64], NDArray[np.float64]]
-    """Probability that a segment lies in the phase, see `vaereg.microstructure.volume.lineal_path`, (3, L) [-]."""
+    """Probability that a segment lies in the phase, see `statistics.lineal_path`, (3, L) [-]."""
     specific_surface: float
     """Area of the interface per volume [1/voxel]."""
     connectivity: tuple[Connectivity, Connectivity]

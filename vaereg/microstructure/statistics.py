@@ -1,4 +1,7 @@
-"""TODO."""
+"""Statistics of periodic volumes: two-point correlation, lineal path, surface, connectivity.
+
+Dimension letters: N volumes, X Y Z voxels.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,6 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
 from vaereg.microstructure.volume import volume_fraction
+
+__all__ = [
+    "Connectivity",
+    "connectivity",
+    "correlation_lengths",
+    "lineal_path",
+    "specific_surface",
+    "statistics_distance",
+    "two_point_correlation",
+    "two_point_distances",
+    "within_component",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

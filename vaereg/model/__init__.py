@@ -1,1 +1,1 @@
-"""TODO."""
+"""The variational autoencoder, its prior and regressors, and checkpoints of them."""

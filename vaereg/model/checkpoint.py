@@ -34,7 +34,7 @@ __all__ = [
     "save_state",
 ]
 
-DEFAULT_CHECKPOINT = Path(__file__).resolve().parent.parent / "checkpoints" / "default.pt"
+DEFAULT_CHECKPOINT = Path(__file__).resolve().parents[2] / "checkpoints" / "default.pt"
 """The checkpoint that ships with the repository."""
 
 FORMAT_VERSION = 2

@@ -73,7 +73,7 @@ class TrainingConfig:
     divergence_weight: float = 1.0
     """Of log q(z | x) - log p(z | c)."""
     assigned: bool = True
-    """Components explain clusters of morphology (`vaereg.training.clusters`); otherwise the mixture is left free."""
+    """Components explain clusters of morphology (`training.clusters`); otherwise the mixture is left free."""
     morphology_weight: float = 30.0
     """Of how well a decoded volume tells the component that it was drawn from."""
     correlation_scale: float = 0.02

@@ -1,4 +1,7 @@
-"""TODO."""
+"""Two-point correlation of batches of volumes in PyTorch.
+
+Dimension letters: B batch, X Y Z voxels.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +9,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+__all__ = [
+    "axis_correlation",
+    "autocorrelation",
+]
+
+AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 """Lags [voxel] of the correlation curves along the axes that the encoder reads beside its feature maps."""
 
 
-def two_point_correlation(volumes: Tensor) -> Tensor:
+def autocorrelation(volumes: Tensor) -> Tensor:
     """Normalised autocorrelation (S2 - f^2) / (f (1 - f)) of the stiff phase at every periodic lag.
 
     The formula holds for binary volumes; volumes of one phase give zero.
@@ -30,8 +38,8 @@ def two_point_correlation(volumes: Tensor) -> Tensor:
     return covariance / (fraction * (1.0 - fraction)).clamp_min(1e-6)
 
 
-def axis_correlation(correlation: Tensor, lags: Sequence[int] = _AXIS_LAGS) -> Tensor:
-    """Correlation curves along x, y and z, shape (B, 3 len(lags)), from `two_point_correlation`."""
+def axis_correlation(correlation: Tensor, lags: Sequence[int] = AXIS_LAGS) -> Tensor:
+    """Correlation curves along x, y and z, shape (B, 3 len(lags)), from `autocorrelation`."""
     curves = [
         torch.stack([correlation.select(axis, lag % correlation.shape[axis]) for lag in lags], -1)
         for axis in (1, 2, 3)

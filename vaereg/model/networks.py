@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from vaereg.model.correlation import _AXIS_LAGS, axis_correlation, two_point_correlation
+from vaereg.model.correlation import AXIS_LAGS, autocorrelation, axis_correlation
 
 __all__ = [
     "Decoder",
@@ -79,7 +79,7 @@ class Encoder(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        self.statistics = 2 * sum(widths) + 1 + 3 * len(_AXIS_LAGS)
+        self.statistics = 2 * sum(widths) + 1 + 3 * len(AXIS_LAGS)
         self.stem = nn.Conv3d(1, widths[0], 4, stride=2, padding=1, padding_mode="circular")
         self.stages = nn.ModuleList(
             _Stage(widths[i - 1] if i else None, width) for i, width in enumerate(widths)
@@ -88,7 +88,7 @@ class Encoder(nn.Module):
     def forward(self, volumes: Tensor) -> Tensor:
         """Statistics, shape (B, S), of volumes, shape (B, 1, X, Y, Z)."""
         fraction = volumes.mean((1, 2, 3, 4))[:, None]
-        pooled = [2.0 * fraction - 1.0, axis_correlation(two_point_correlation(volumes))]
+        pooled = [2.0 * fraction - 1.0, axis_correlation(autocorrelation(volumes))]
         scales = []
         with mixed_precision(volumes):
             maps = torch.relu(self.stem(2.0 * volumes - 1.0))

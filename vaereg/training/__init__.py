@@ -1,1 +1,1 @@
-"""TODO."""
+"""Labels by the solver, and training of the model on them."""

@@ -24,7 +24,7 @@ from vaereg.generators.families import mix_name
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint, save_state
 from vaereg.model.config import RunConfig
-from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.vae import VaeReg
 from vaereg.training.augmentation import augment
 from vaereg.training.clusters import MorphologyClusters
@@ -288,7 +288,7 @@ class _Loop:
         chosen = self.train_indices[:_CLUSTERED]
         for rows in np.array_split(chosen, max(1, len(chosen) // 64)):
             volumes, targets = self._turned(rows, generator)
-            correlations.append(axis_correlation(two_point_correlation(volumes)))
+            correlations.append(axis_correlation(autocorrelation(volumes)))
             properties.append(self.model.standardise(targets))
         return MorphologyClusters(
             torch.cat(correlations), torch.cat(properties), self.config.model.components

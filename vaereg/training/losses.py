@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaereg.model.config import RunConfig
-from vaereg.model.correlation import axis_correlation, two_point_correlation
+from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.networks import mixed_precision
 from vaereg.model.prior import ConditionalMixture
 from vaereg.model.vae import Encoding, VaeReg
@@ -111,7 +111,7 @@ def loss_terms(
     z = encoding.sample(generator=generator)
     prior, assignment = model.prior(properties), None
     if settings.assigned:
-        correlation = axis_correlation(two_point_correlation(volumes))
+        correlation = axis_correlation(autocorrelation(volumes))
         assignment = clusters.assign(correlation, model.standardise(properties))
     terms |= _prior_terms(encoding.log_prob(z), prior, z, assignment)
     terms["latent_used"] = (
@@ -148,7 +148,7 @@ def loss_terms(
             if settings.assigned:
                 # and the morphology of its component: what two-point correlation tells of it
                 standardised = model.standardise(properties[:count]).repeat(2, 1)
-                correlation = axis_correlation(two_point_correlation(torch.cat(pair)))
+                correlation = axis_correlation(autocorrelation(torch.cat(pair)))
                 likely = clusters.log_probabilities(correlation, standardised)
                 terms["morphology"] = nn.functional.nll_loss(likely, component.repeat(2))
     if settings.style_weight and step % settings.style_every == 0:
@@ -199,7 +199,7 @@ def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generato
 def _near_correlation(volumes: Tensor) -> Tensor:
     """Two-point correlation at lags up to `_CORRELATION_REACH`, centred, shape (B, L, L, L // 2 + 1)."""
     reach = min(_CORRELATION_REACH, volumes.shape[-1] // 2 - 1)
-    shifted = two_point_correlation(volumes).roll((reach, reach), (1, 2))
+    shifted = autocorrelation(volumes).roll((reach, reach), (1, 2))
     width = 2 * reach + 1
     return shifted[:, :width, :width, : reach + 1]
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The mesh check of a volume, on request."""
 
 import numpy as np
 import streamlit as st

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The shortlist of a session: the volumes that it has put aside."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common.shortlist import ShortlistItem, add_item, free_name
 from pages.parts.common.solver import known
-from pages.parts.common.state import _SHORTLIST
+from pages.parts.common.state import SHORTLIST
 from pages.parts.common.text import sentence
 from pages.parts.solving.tasks import RTOL
 from vaereg.microstructure.volume import volume_hash
@@ -19,13 +19,13 @@ from vaereg.solver.homogenization import HomogenizationResult
 
 def shortlist() -> list[ShortlistItem]:
     """The volumes that this session has put aside, in the order in which it did."""
-    return list(st.session_state.get(_SHORTLIST, []))
+    return list(st.session_state.get(SHORTLIST, []))
 
 
 def add_to_shortlist(item: ShortlistItem) -> bool:
     """Put a volume aside, once; whether it is there now. A full shortlist says so in a toast."""
     try:
-        st.session_state[_SHORTLIST] = add_item(shortlist(), item)
+        st.session_state[SHORTLIST] = add_item(shortlist(), item)
     except ValueError as error:
         st.toast(sentence(str(error)))
         return False
@@ -60,7 +60,7 @@ def rename_in_shortlist(volume: str, name: str) -> None:
 
 def set_shortlist(items: Sequence[ShortlistItem]) -> None:
     """Put these volumes in place of the shortlist."""
-    st.session_state[_SHORTLIST] = list(items)
+    st.session_state[SHORTLIST] = list(items)
 
 
 def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:

@@ -16,7 +16,7 @@ from vaereg.microstructure.volume import volume_hash
 __all__ = ["open_scene"]
 
 _log = logging.getLogger(__name__)
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _PATIENCE = 60.0
 """Longest wait for a scene [s]."""
 _HEIGHT = 540

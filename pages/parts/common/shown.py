@@ -1,4 +1,4 @@
-"""TODO."""
+"""The volume of the Predict page, and its prediction."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common.state import _EXAMPLE, _VOLUME
+from pages.parts.common.state import EXAMPLE, SHOWN_VOLUME
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
@@ -44,20 +44,20 @@ def predict_volume(checkpoint: Checkpoint, volume: NDArray[np.uint8]) -> Predict
 
 def shown_volume() -> ShownVolume:
     """The volume of the Predict page; an example until there is another."""
-    if _VOLUME not in st.session_state:
+    if SHOWN_VOLUME not in st.session_state:
         show_example()
-    return st.session_state[_VOLUME]
+    return st.session_state[SHOWN_VOLUME]
 
 
 def show_volume(name: str, volume: NDArray[np.uint8], *, upload: str = "") -> None:
     """Show another volume on the Predict page, such as one of an uploaded file."""
-    st.session_state[_VOLUME] = ShownVolume(name=name, volume=volume, upload=upload)
+    st.session_state[SHOWN_VOLUME] = ShownVolume(name=name, volume=volume, upload=upload)
 
 
 def show_example(size: int = 32) -> None:
     """Show the next generated volume on the Predict page."""
-    number = st.session_state.get(_EXAMPLE, -1) + 1
-    st.session_state[_EXAMPLE] = number
+    number = st.session_state.get(EXAMPLE, -1) + 1
+    st.session_state[EXAMPLE] = number
     family = list(FAMILIES)[(3 * number + 1) % len(FAMILIES)]
     sample = generate(family, size, generator=np.random.default_rng(number))
     show_volume(f"example {number + 1}, {family}", sample.volume)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The background solver that all sessions share."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common.state import _SESSION
+from pages.parts.common.state import SESSION_NAME
 from pages.parts.solving.queue import Outcome, SolverQueue
 from vaereg.model.checkpoint import Checkpoint
 
@@ -22,7 +22,7 @@ def solver() -> SolverQueue:
 
 def session_name() -> str:
     """What the background solver calls this session."""
-    return st.session_state.setdefault(_SESSION, uuid4().hex)
+    return st.session_state.setdefault(SESSION_NAME, uuid4().hex)
 
 
 def watch(

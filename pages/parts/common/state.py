@@ -1,4 +1,4 @@
-"""What the pages remember and share: every key of the session state, cached models, background runs."""
+"""Every key of the session state, the start of a page, and the cached model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,13 +55,13 @@ _ENTERED = "entered"
 _WANTED_PAGE = "wanted-page"
 _PAGE = "page"
 _ARRIVED = "arrived"
-_SESSION = "session-name"
-_VOLUME = "volume"
-_EXAMPLE = "example"
-_SHORTLIST = "shortlist"
-_REFINEMENTS = "refinements"
+SESSION_NAME = "session-name"
+SHOWN_VOLUME = "volume"
+EXAMPLE = "example"
+SHORTLIST = "shortlist"
+REFINEMENTS = "refinements"
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "results"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks" / "results"
 """Records of the benchmarks."""
 MAX_EDGE = 128
 """Edge of the largest cube that the Predict page takes [voxel]: the command line takes more."""

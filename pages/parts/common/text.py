@@ -1,4 +1,4 @@
-"""TODO."""
+"""Text from outside and messages of the package, as Markdown of a page."""
 
 import re
 

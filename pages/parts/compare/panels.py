@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from pages.parts.common import put_aside, shown, solver, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.compare import tables
 from pages.parts.compare.figures import parallel_figure, section_figure, statistics_figure, surfaces_figure
 from pages.parts.compare.tables import Compared
 from pages.parts.solving.queue import Outcome
-from pages.shared.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.microstructure.morphology import Statistics, measure
+from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["is_solving", "measured", "show_figures", "show_gallery", "show_summary"]
@@ -129,7 +130,7 @@ def show_gallery(compared: Sequence[Compared]) -> None:
 def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
     index = pinned_volume(state.COMPARE_VIEW, volumes)
     if index is not None:
-        put_aside.remove_from_shortlist(state.volume_hash(volumes[index]))
+        put_aside.remove_from_shortlist(volume_hash(volumes[index]))
 
 
 def _caption(one: Compared) -> Caption:

@@ -50,14 +50,16 @@ def _load(checkpoint: Checkpoint) -> None:
     try:
         session = read_session(file, name=file.name)
     except ValueError as error:
-        text = f"{text.sentence(str(error))} What was here before is kept."
-        st.session_state[state.SESSION_MESSAGE] = ("error", text, [])
+        message = f"{text.sentence(str(error))} What was here before is kept."
+        st.session_state[state.SESSION_MESSAGE] = ("error", message, [])
         return
     put_aside.set_shortlist(session.items)
     restore_inputs(checkpoint, session.inputs)
     count = len(session.items)
-    text = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(session.inputs)
-    st.session_state[state.SESSION_MESSAGE] = ("success", text, _hashes())
+    message = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(
+        session.inputs
+    )
+    st.session_state[state.SESSION_MESSAGE] = ("success", message, _hashes())
 
 
 def _hashes() -> list[str]:

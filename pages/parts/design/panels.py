@@ -9,12 +9,12 @@ import streamlit as st
 
 from pages.parts.common import put_aside, shown, solver, state, text, widgets
 from pages.parts.common.figures import design_figure
+from pages.parts.common.gallery import pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.scene import open_scene
 from pages.parts.design import designing, view
 from pages.parts.design.closure import axis_title, closure_figure, default_axes
 from pages.parts.design.inputs import reachable
 from pages.parts.solving.queue import Outcome
-from pages.shared.gallery import pinned_volume, selected_volume, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
 from vaereg.model.checkpoint import Checkpoint

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing, refinement
 from pages.parts.design.figures_refine import convergence_figure
@@ -23,7 +24,6 @@ from pages.parts.design.refinement import (
     run_table,
 )
 from pages.parts.solving.queue import QueueFullError
-from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
 from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement

@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.common.solver import solver
-from pages.parts.common.state import _REFINEMENTS
+from pages.parts.common.state import REFINEMENTS
 from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
@@ -278,11 +278,11 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
 
 def refinements() -> list[Run]:
     """The refinements of this session with what is known of them now, the oldest first."""
-    found = [refreshed(run, solver().progress) for run in st.session_state.get(_REFINEMENTS, [])]
+    found = [refreshed(run, solver().progress) for run in st.session_state.get(REFINEMENTS, [])]
     set_refinements(found)
     return found
 
 
 def set_refinements(runs: Sequence[Run]) -> None:
     """Put these refinements in place of those of this session."""
-    st.session_state[_REFINEMENTS] = list(runs)
+    st.session_state[REFINEMENTS] = list(runs)

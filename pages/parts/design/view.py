@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pages.parts.common import widgets
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.gallery import Caption, Line, Row
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing
 from pages.parts.solving.queue import Outcome, SolverQueue
-from pages.shared.gallery import Caption, Line, Row
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.inverse.direct import Designs, save_designs
 from vaereg.microstructure.morphology import describe

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common import put_aside, shown, state, text, widgets
 from pages.parts.common.figures import COMPONENT, COMPONENT_COLORS
+from pages.parts.common.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing
 from pages.parts.explore import map_state
@@ -22,7 +23,6 @@ from pages.parts.explore.places import (
     sample_place,
     typical_samples,
 )
-from pages.shared.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.walks import axis_variance
 from vaereg.microstructure.volume import volume_hash

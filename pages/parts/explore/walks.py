@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from pages.parts.common import state, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.explore.figures import walk_figure
 from pages.parts.explore.places import Place
-from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.walks import Walk, along_axis, axis_place, axis_variance, between, walk
 from vaereg.model.checkpoint import Checkpoint

@@ -11,11 +11,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.parts.common import shown, state, text, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
 from pages.parts.solving.queue import Outcome
-from pages.shared.gallery import Caption, Line, Row, volume_gallery
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from manual import ManualExecutor
 
-from pages.parts.solving import queue
+from pages.parts.solving import queue as queue_module
 from pages.parts.solving import tasks as tasks_module
 from pages.parts.solving.queue import MeshTask, QueueFullError, RefineTask, SolverQueue, start_workers
 from vaereg.elasticity import TwoPhase
@@ -101,7 +101,7 @@ def test_a_session_that_is_gone_is_forgotten(executor: ManualExecutor) -> None:
     now = [0.0]
     queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
     queue.watch("gone", volumes(6))
-    now[0] = queue.FORGET_SESSION + 1.0
+    now[0] = queue_module.FORGET_SESSION + 1.0
     queue.watch("here", volumes(1, seed=7))
     executor.finish()
     assert len(executor.order) == 3
@@ -111,7 +111,7 @@ def test_what_a_session_showed_that_is_gone_is_not_begun(executor: ManualExecuto
     now = [0.0]
     queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
     queue.watch("a", volumes(6))
-    now[0] = queue.FORGET_SESSION + 1.0
+    now[0] = queue_module.FORGET_SESSION + 1.0
     executor.finish()  # and nobody looks any more
     assert len(executor.order) == 2
 
@@ -119,15 +119,15 @@ def test_what_a_session_showed_that_is_gone_is_not_begun(executor: ManualExecuto
 def test_tasks_of_abandoned_sessions_make_room(
     executor: ManualExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "ALL_TASKS", 2)
+    monkeypatch.setattr(queue_module, "ALL_TASKS", 2)
     now = [0.0]
     queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
     old, new = ([MeshTask(volume=volume) for volume in volumes(2, seed)] for seed in (0, 7))
     queue.start("a", old)
-    now[0] = queue.ABANDON_SESSION - 1.0
+    now[0] = queue_module.ABANDON_SESSION - 1.0
     with pytest.raises(QueueFullError):
         queue.start("b", new)
-    now[0] = queue.ABANDON_SESSION + 1.0
+    now[0] = queue_module.ABANDON_SESSION + 1.0
     queue.start("b", new)
     assert [queue.progress(task) is None for task in (*old, *new)] == [True, True, False, False]
 
@@ -145,7 +145,7 @@ def test_a_failed_solve_is_told(
     def fail(*args: object, **kwargs: object) -> None:
         raise ConvergenceError("residual too large")
 
-    monkeypatch.setattr(queue, "homogenize", fail)
+    monkeypatch.setattr(queue_module, "homogenize", fail)
     queue.watch("a", volumes(1))
     executor.finish()
     assert isinstance(queue.known(volumes(1))[0], ConvergenceError)
@@ -283,8 +283,8 @@ def test_tasks_can_be_cancelled(queue: SolverQueue, executor: ManualExecutor) ->
 
 
 def test_the_queue_is_bounded(queue: SolverQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "SESSION_TASKS", 2)
-    monkeypatch.setattr(queue, "ALL_TASKS", 3)
+    monkeypatch.setattr(queue_module, "SESSION_TASKS", 2)
+    monkeypatch.setattr(queue_module, "ALL_TASKS", 3)
     tasks = [MeshTask(volume=one) for one in volumes(4)]
     with pytest.raises(QueueFullError):
         queue.start("a", tasks[:3])
@@ -329,7 +329,7 @@ def test_the_program_ends_without_waiting_for_a_solve(tmp_path: Path) -> None:
     script.write_text(
         "import time\n"
         "import numpy as np\n"
-        "from pages.shared.background import SolverQueue\n"
+        "from pages.parts.solving.queue import SolverQueue\n"
         "if __name__ == '__main__':\n"
         "    queue = SolverQueue(1)\n"
         "    queue.close_with_program()\n"
@@ -341,7 +341,7 @@ def test_the_program_ends_without_waiting_for_a_solve(tmp_path: Path) -> None:
         "    print('ends', queue.known([large]), flush=True)\n",
         encoding="utf-8",
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, script]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

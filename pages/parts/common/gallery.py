@@ -16,7 +16,7 @@ __all__ = ["Caption", "Line", "Row", "pinned_volume", "selected_volume", "volume
 
 Volumes = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 
-_ASSETS = Path(__file__).parents[2] / "assets"
+_ASSETS = Path(__file__).parents[3] / "assets"
 
 _component = component(
     "vaereg_gallery",
