@@ -316,7 +316,7 @@ def test_one_batch_is_overfitted(model: VaeReg, features: FeatureMaps, batch: Ba
 def test_the_surface_is_that_of_the_voxels() -> None:
     """Faces between the phases per voxel, as `vaereg.microstructure.volume` counts them."""
     volumes = (torch.rand(3, 1, 8, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.3).float()
-    expected = [math.log(statistics.specific_surface(volume[0].numpy())) for volume in volumes]
+    expected = [math.log(statistics.face_density(volume[0].numpy())) for volume in volumes]
     torch.testing.assert_close(losses._log_surface(volumes), torch.tensor(expected))
 
 

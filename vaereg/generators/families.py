@@ -1,8 +1,8 @@
-"""Seeded periodic random microstructures: what each family draws, and the mixes of families.
+"""Seeded periodic random microstructures: parameters of each family, and the mixes of families.
 
 A family is a function `family(size, *, generator) -> Sample`; a volume is thus a pure function of the family,
-the size and the seed that `numpy.random.default_rng` was given. `FAMILIES` lists them by name. The volumes
-themselves are made by `fields` (random fields) and `shapes` (constructions).
+the size and the seed that `numpy.random.default_rng` was given. `FAMILIES` lists them by name. `fields`
+(random fields) and `shapes` (constructions) make the volumes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ STD_RANGE = (1.0, 8.0)
 SHORT_STD_RANGE = (1.0, 3.0)
 """The short standard deviation of rods and plates [voxel]."""
 LONG_STD_MIN, ELONGATION = 4.0, 2.5
-"""The long one is at least LONG_STD_MIN [voxel] and at least ELONGATION times the short one."""
+"""The long standard deviation is at least LONG_STD_MIN [voxel] and ELONGATION times the short one."""
 VOLUME_FRACTION_RANGE = (0.25, 0.75)
 """Volume fractions of the stiff phase in Gaussian fields [-]."""
 
@@ -87,7 +87,7 @@ def generate(family: str, size: int, *, generator: Generator) -> Sample:
     """
     if size < 2:
         raise ValueError(f"expected at least 2 voxels per edge, got {size}")
-    return FAMILIES[_known(family)](size, generator=generator)
+    return FAMILIES[_checked(family)](size, generator=generator)
 
 
 def family_weights(families: Mapping[str, float] | Sequence[str] | str | None = None) -> dict[str, float]:
@@ -110,14 +110,14 @@ def family_weights(families: Mapping[str, float] | Sequence[str] | str | None = 
         raise ValueError(f"expected at least one family of {', '.join(FAMILIES)}")
     for name, weight in weights.items():
         if not 0 < weight < np.inf:
-            raise ValueError(f"expected a positive weight for family {_known(name)}, got {weight}")
-    ordered = sorted(weights, key=lambda name: list(FAMILIES).index(_known(name)))
+            raise ValueError(f"expected a positive weight for family {_checked(name)}, got {weight}")
+    ordered = sorted(weights, key=lambda name: list(FAMILIES).index(_checked(name)))
     total = sum(weights.values())
     return {name: weights[name] / total for name in ordered}
 
 
 def mix_name(weights: Mapping[str, float]) -> str | None:
-    """One of `MIXES` that has these shares, or names of families that share equally; None if they do not."""
+    """Name of the mix that has these shares, or names of families that share equally; otherwise None."""
     if all(name in FAMILIES for name in weights):
         for families in (*([name] for name in MIXES), list(weights)):
             if family_weights(families) == dict(weights):
@@ -125,7 +125,7 @@ def mix_name(weights: Mapping[str, float]) -> str | None:
     return None
 
 
-def _known(family: str) -> str:
+def _checked(family: str) -> str:
     if family not in FAMILIES:
         raise ValueError(f"unknown family {family!r}, expected one of {', '.join(FAMILIES)}")
     return family
@@ -181,14 +181,14 @@ def _coin(generator: Generator) -> bool:
 
 
 def _spinodal(size: int, *, long_axes: int, generator: Generator) -> Sample:
-    """The long axes are drawn: none in an equiaxed structure, one in columns, two in lamellae."""
+    """Equiaxed structure without long axes, columns with one, lamellae with two; which axes is random."""
     fraction = _wide_fraction(generator)
     wavelength = min(_log_uniform(WAVELENGTH_RANGE, generator), size / 2.0)
     steps = int(generator.integers(SPINODAL_STEPS[0], SPINODAL_STEPS[1] + 1))
     stretch = np.ones(3)
     if long_axes:
         stretch[generator.permutation(3)[:long_axes]] = _log_uniform(SPINODAL_STRETCH, generator)
-    # c between the spinodals decomposes whatever the fraction; the cut then moves little
+    # a mean concentration between the spinodals decomposes at any fraction; the cut then moves little
     mean = 0.6 * (2.0 * fraction - 1.0)
     field = spinodal_field(size, wavelength, steps, stretch=stretch.tolist(), mean=mean, generator=generator)
     parameters = {"volume_fraction": fraction, "wavelength": wavelength, "steps": float(steps)}
@@ -237,7 +237,7 @@ def _parts(total: int, count: int, generator: Generator) -> NDArray[np.int64]:
 
 
 def _minimal_surface(size: int, *, generator: Generator) -> Sample:
-    """Half of them have equal periods along all axes."""
+    """Minimal surface; half of them have equal periods along all axes."""
     fraction, names = _wide_fraction(generator), list(SURFACES)
     number, sheet, inverted = int(generator.integers(len(names))), _coin(generator), _coin(generator)
     most = min(SURFACE_PERIODS[1], max(size // SURFACE_PERIOD_MIN, 1))

@@ -1,7 +1,7 @@
 """Periodic random fields, cut at the quantile that gives a volume fraction: Gaussian and spinodal.
 
-Fields are functions of a seeded generator and of explicit parameters; what is drawn from which range is said
-in `vaereg.generators.families`. All lengths are in voxels.
+Fields are functions of a seeded generator and of explicit parameters; `vaereg.generators.families` draws the
+parameters. All lengths are in voxels.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from scipy import fft
 __all__ = ["cut_at_quantile", "gaussian_field", "spinodal_field"]
 
 STABILISER = 1.5
-"""Implicit share a of the bulk term; above (3c² - 1)/2 for |c| up to 1.15 every time step is stable [-]."""
+"""Implicit share of the bulk term; above (3c² - 1)/2, with |c| up to 1.15, every time step is stable [-]."""
 TIME_STEP = 2.0
-"""Of the Cahn-Hilliard equation in units of its fastest growth; larger steps hardly grow faster [-]."""
+"""Time step of the Cahn-Hilliard equation in units of its fastest growth; larger ones hardly grow faster."""
 
 
 def cut_at_quantile(field: NDArray[np.float64], volume_fraction: float) -> NDArray[np.uint8]:
-    """Stiff where the field is highest.
+    """Two-phase volume that is stiff where the field is highest.
 
     Args:
-        field: Any shape, M values; of equal ones at the cut, the first in C order are stiff.
+        field: Any shape, M values; of equal values at the cut, the first in C order are stiff.
         volume_fraction: Share of stiff voxels [-]; exactly round(f M) voxels are stiff.
 
     Returns:
@@ -66,7 +66,7 @@ def gaussian_field(
     for axis, value in enumerate(std):
         frequency = fft.rfftfreq(size) if axis == 2 else fft.fftfreq(size)
         transfer = np.exp(-2.0 * (np.pi * value * frequency) ** 2)
-        spectrum *= np.expand_dims(transfer, tuple(other for other in range(3) if other != axis))
+        spectrum *= np.expand_dims(transfer, tuple(direction for direction in range(3) if direction != axis))
     spectrum[0, 0, 0] = 0.0  # the mean moves the threshold only, and would drown fields longer than the cell
     return cut_at_quantile(np.asarray(fft.irfftn(spectrum, s=(size, size, size))), volume_fraction)
 
@@ -88,7 +88,7 @@ def spinodal_field(
 
     Args:
         size: Voxels per edge, n.
-        wavelength: That grows fastest while c is small, 2π sqrt(2κ) [voxel].
+        wavelength: Wavelength that grows fastest while c is small, 2π sqrt(2κ) [voxel].
         steps: Time steps; domains form within 30 steps or so, and coarsen from there.
         stretch: Cost of gradients along x, y, z, relative to κ, at least 1 [-], shape (3,).
         mean: Mean concentration, between the spinodals ±1/sqrt(3) [-].
@@ -99,8 +99,8 @@ def spinodal_field(
     """
     kappa = 0.5 * (wavelength / (2.0 * np.pi)) ** 2
     last = 2.0 * np.pi * fft.rfftfreq(size)
-    other = 2.0 * np.pi * fft.fftfreq(size)
-    squares = np.stack(np.broadcast_arrays(other[:, None, None], other[None, :, None], last)) ** 2
+    first = 2.0 * np.pi * fft.fftfreq(size)
+    squares = np.stack(np.broadcast_arrays(first[:, None, None], first[None, :, None], last)) ** 2
     laplacian = kappa * squares.sum(axis=0)  # in units of the interface width sqrt(κ)
     gradient = kappa * np.tensordot(np.asarray(stretch, dtype=np.float64), squares, axes=1)
     implicit = 1.0 / (1.0 + TIME_STEP * laplacian * (STABILISER + gradient))

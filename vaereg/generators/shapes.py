@@ -1,6 +1,6 @@
 """Periodic constructions of given parameters: inclusions, layers, minimal surfaces, Voronoi walls.
 
-Nothing here is random: what is drawn, and from which range, is said in `families`. Positions are in
+Nothing here is random: `families` draws the parameters. Positions are in
 units of the cell, which is [0, 1) along each axis; voxel i has its centre at (i + 1/2) / n.
 """
 
@@ -24,8 +24,8 @@ def spheres(
 
     Args:
         size: Voxels per edge, n.
-        centres: In units of the cell, shape (N, 3).
-        radii: Relative to each other, shape (N,); all are scaled to reach the volume fraction.
+        centres: Centres in units of the cell, shape (N, 3).
+        radii: Relative radii, shape (N,); all are scaled to reach the volume fraction.
         volume_fraction: Share of stiff voxels [-]; exactly round(f n³) voxels are stiff.
         stiff: Whether the spheres are stiff; otherwise all around them is.
 
@@ -43,10 +43,10 @@ def fibres(
 
     Args:
         size: Voxels per edge, n.
-        centres: In the plane normal to the axis, in units of the cell, shape (N, 2).
-        radii: Relative to each other, shape (N,); all are scaled to reach the volume fraction.
+        centres: Centres in the plane normal to the axis, in units of the cell, shape (N, 2).
+        radii: Relative radii, shape (N,); all are scaled to reach the volume fraction.
         volume_fraction: Share of stiff voxels [-]; exactly n round(f n²) voxels are stiff.
-        axis: Along which the fibres run.
+        axis: Axis of the fibres.
         stiff: Whether the fibres are stiff; otherwise all around them is.
 
     Returns:
@@ -61,9 +61,9 @@ def laminate(thickness: Sequence[int], *, axis: int, shift: int = 0) -> NDArray[
     """Plane layers, stiff and soft in turn (Backus 1962, doi:10.1029/JZ067i011p04427).
 
     Args:
-        thickness: Of the layers, the first one stiff [voxel]; an even number of layers, with sum n.
-        axis: Normal to the layers.
-        shift: Of the first layer along the axis [voxel].
+        thickness: Thickness of an even number of layers, the first of them stiff, with sum n [voxel].
+        axis: Axis normal to the layers.
+        shift: Position of the first layer along the axis [voxel].
 
     Returns:
         Phase per voxel, 0 or 1, shape (n, n, n).
@@ -71,7 +71,7 @@ def laminate(thickness: Sequence[int], *, axis: int, shift: int = 0) -> NDArray[
     phases = np.arange(1, len(thickness) + 1, dtype=np.uint8) % 2
     line = np.roll(np.repeat(phases, thickness), shift)
     size = len(line)
-    shape = [size if each == axis else 1 for each in range(3)]
+    shape = [size if direction == axis else 1 for direction in range(3)]
     return np.broadcast_to(line.reshape(shape), (size, size, size)).copy()
 
 
@@ -90,11 +90,11 @@ def minimal_surface(
     Args:
         size: Voxels per edge, n.
         surface: One of `SURFACES`.
-        periods: Of the surface in the cell along x, y, z, shape (3,).
-        shift: Of the surface, in its periods, shape (3,).
+        periods: Periods of the surface in the cell along x, y, z, shape (3,).
+        shift: Displacement of the surface, in its periods, shape (3,).
         volume_fraction: Share of stiff voxels [-]; exactly round(f n³) voxels are stiff.
-        sheet: Whether one phase lies around the surface and the other is what it divides; otherwise one phase
-            lies on each side of it, and is a skeleton.
+        sheet: Whether one phase is a sheet along the surface and the other fills both sides of it; otherwise
+            the phases lie on the two sides (skeletons).
         inverted: Whether soft and stiff change places.
 
     Returns:
@@ -111,8 +111,8 @@ def surface_level(size: int, surface: str, periods: Sequence[int], shift: Sequen
     Args:
         size: Voxels per edge, n; voxel 0 has the phase angle of the shift.
         surface: One of `SURFACES`.
-        periods: Of the surface in the cell along x, y, z, shape (3,).
-        shift: Of the surface, in its periods, shape (3,).
+        periods: Periods of the surface in the cell along x, y, z, shape (3,).
+        shift: Displacement of the surface, in its periods, shape (3,).
 
     Returns:
         Shape (n, n, n). Voxels that are whole periods apart have equal values, to the last bit.
@@ -120,7 +120,9 @@ def surface_level(size: int, surface: str, periods: Sequence[int], shift: Sequen
     angles = []
     for axis in range(3):
         turns = (np.arange(size) * periods[axis] % size) / size + shift[axis]
-        angles.append((2.0 * np.pi * turns).reshape([size if each == axis else 1 for each in range(3)]))
+        angles.append(
+            (2.0 * np.pi * turns).reshape([size if direction == axis else 1 for direction in range(3)])
+        )
     return SURFACES[surface](*angles)
 
 
@@ -129,12 +131,12 @@ def voronoi_walls(
 ) -> NDArray[np.uint8]:
     """Walls of Voronoi cells (Roberts & Garboczi 2001, doi:10.1016/S1359-6454(00)00314-1).
 
-    A voxel is in a wall where its distances to the two nearest seeds differ least. Of the images of a seed
-    only the nearest counts, so that no cell has a wall with itself.
+    A voxel is in a wall where its distances to the two nearest seeds differ least. Only the nearest
+    image of a seed counts, so that no cell has a wall with itself.
 
     Args:
         size: Voxels per edge, n.
-        seeds: In units of the cell, shape (N, 3), N of 2 or more.
+        seeds: Points in units of the cell, shape (N, 3), N of 2 or more.
         volume_fraction: Share of stiff voxels [-]; exactly round(f n³) voxels are stiff.
         stiff_walls: Whether the walls are stiff; otherwise the cells are.
 
@@ -162,7 +164,7 @@ def _squared_distance(size: int, centre: Field) -> Field:
 
 
 def _scaled_distance(size: int, centres: Field, radii: Field) -> Field:
-    """Least squared distance to any centre, each in units of its own radius, shape (n,) * d."""
+    """Least squared distance to any centre, in units of the radius of that centre, shape (n,) * d."""
     nearest = np.full((size,) * centres.shape[1], np.inf)
     for centre, radius in zip(centres, radii, strict=True):
         np.minimum(nearest, _squared_distance(size, centre) / radius**2, out=nearest)

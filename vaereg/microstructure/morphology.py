@@ -1,6 +1,6 @@
-"""What two-phase volumes look like, in numbers and in a name that follows from them by rule.
+"""Morphology of two-phase volumes: statistics, and a name that follows from them by rule.
 
-Only directions along the axes are looked at: structures that are long along a diagonal count as equiaxed.
+Only directions along the axes are considered: structures that are long along a diagonal count as equiaxed.
 """
 
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ class Morphology:
     name: str
     """Such as "plate-like, normal to x, fine, bicontinuous"; see `describe`."""
     volume_fraction: float
-    """Of the stiff phase, mean of the volumes [-]."""
+    """Mean volume fraction of the stiff phase [-]."""
     correlation_lengths: NDArray[np.float64]
-    """Along x, y, z, mean of the volumes, shape (3,) [voxel]."""
+    """Mean correlation lengths along x, y, z, shape (3,) [voxel]."""
     anisotropy: float
     """Ratio of the longest to the shortest of these mean lengths [-]."""
 
@@ -49,15 +49,16 @@ class Statistics:
     """Statistics of one volume; pairs are of the soft phase (0) and the stiff phase (1)."""
 
     volume_fraction: float
-    """Of the stiff phase [-]."""
+    """Volume fraction of the stiff phase [-]."""
     two_point: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
     """Probability that two voxels are both stiff, at lags of 0, 1, ... voxels up to half the edge along x, y,
     z [-]."""
     lineal_path: tuple[NDArray[np.float64], NDArray[np.float64]]
     """Probability that a segment lies in the phase, see `statistics.lineal_path`, (3, L) [-]."""
     specific_surface: float
-    """Area of the interface per volume [1/voxel]."""
+    """Estimated area of the smooth interface per volume [1/voxel]."""
     connectivity: tuple[Connectivity, Connectivity]
+    """Connectivity of the soft and of the stiff phase."""
 
 
 def measure(volume: ArrayLike) -> Statistics:
@@ -82,7 +83,7 @@ def describe(volumes: ArrayLike) -> Morphology:
     """Character of volumes that belong together, such as the designs of one mixture component.
 
     The name has up to three parts, of correlation lengths along the axes
-    (`vaereg.microstructure.volume.correlation_lengths`); a >= b >= c are their means over the volumes:
+    (`vaereg.microstructure.statistics.correlation_lengths`); a >= b >= c are their means over the volumes:
 
     - shape: "equiaxed" if a / c is at most 1.5, or "mixed directions" if that is so of the means only and the
       ratio of the single volumes is above 2 in the median; else by the place of log b between log c and log
@@ -122,7 +123,7 @@ def _shape(lengths: NDArray[np.float64]) -> str:
     mean = lengths.mean(axis=0)
     short, middle, long = np.argsort(mean, kind="stable")
     if _ratio(mean) <= _EQUIAXED:
-        mixed = float(np.median([_ratio(each) for each in lengths])) > _MIXED
+        mixed = float(np.median([_ratio(triple) for triple in lengths])) > _MIXED
         return "mixed directions" if mixed else "equiaxed"
     place = np.log(mean[middle] / mean[short]) / np.log(mean[long] / mean[short])
     if place < 1.0 / 3.0:

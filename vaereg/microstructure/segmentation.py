@@ -90,8 +90,8 @@ def labels(array: ArrayLike) -> NDArray[Any] | None:
     flat = np.asarray(array).ravel()
     if len(np.unique(flat[:4096])) > MAX_LABELS:  # most grey values end here
         return None
-    found = np.unique(flat)
-    return found if len(found) <= MAX_LABELS else None
+    values = np.unique(flat)
+    return values if len(values) <= MAX_LABELS else None
 
 
 def histogram(array: ArrayLike, bins: int = _BINS) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -195,5 +195,5 @@ def face_mismatch(volume: ArrayLike) -> FaceMismatch:
         layers = np.moveaxis(field, axis, 0).reshape(field.shape[axis], -1)
         faces[axis] = np.mean(layers[0] != layers[-1])
         if len(layers) > 1:
-            inside[axis] = max(np.mean(one != other) for one, other in zip(layers, layers[1:], strict=False))
+            inside[axis] = (layers[:-1] != layers[1:]).mean(axis=1).max()
     return FaceMismatch(faces=faces, inside=inside)

@@ -16,6 +16,7 @@ __all__ = [
     "Connectivity",
     "connectivity",
     "correlation_lengths",
+    "face_density",
     "lineal_path",
     "specific_surface",
     "statistics_distance",
@@ -24,15 +25,19 @@ __all__ = [
     "within_component",
 ]
 
+_DIRECTION_SHARES = {1: 0.04577789120476, 2: 0.03698062787608, 3: 0.03519563978232}
+"""Share of the sphere that is nearest to a direction along an axis, a face or a body diagonal of a voxel [-]:
+areas of the spherical Voronoi cells of the 26 directions, by number of axes involved."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Connectivity:
-    """How a phase hangs together in the periodic medium that a cell stands for."""
+    """Connectivity of one phase of a periodic medium."""
 
     largest: float
     """Share of the phase that is in its largest cluster [-]; 0 if the phase is absent."""
     percolates: tuple[bool, bool, bool]
-    """Whether a cluster goes on for ever along x, y, z."""
+    """Whether a cluster extends to infinity along x, y, z."""
 
 
 def two_point_correlation(volume: ArrayLike) -> NDArray[np.float64]:
@@ -60,7 +65,7 @@ def two_point_distances(volumes: ArrayLike, labels: ArrayLike) -> tuple[list[flo
         labels: Kind of each volume, shape (N,).
 
     Returns:
-        Of pairs of one kind, and of pairs of different kinds.
+        Differences of pairs of the same kind, and of pairs of different kinds.
     """
     curves, kinds = [two_point_correlation(volume) for volume in np.asarray(volumes)], np.asarray(labels)
     alike, different = [], []
@@ -126,14 +131,40 @@ def lineal_path(volume: ArrayLike, phase: int = 1) -> NDArray[np.float64]:
     return probability
 
 
-def specific_surface(volume: ArrayLike) -> float:
-    """Area of the interface per volume [1/voxel] of a volume of 0 and 1, shape (X, Y, Z).
+def face_density(volume: ArrayLike) -> float:
+    """Number of voxel faces between unlike phases per voxel [faces/voxel].
 
-    Counted are the faces between voxels of unlike phases: of smooth surfaces without a preferred direction
-    they are 3/2 of the area.
+    This is the area of the staircase that the voxels show, 3/2 of the area of a smooth surface without a
+    preferred direction; `specific_surface` estimates the area itself.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
     """
     phases = np.asarray(volume).astype(bool)
     return float(sum((phases != np.roll(phases, 1, axis)).mean() for axis in range(3)))
+
+
+def specific_surface(volume: ArrayLike) -> float:
+    """Area of the smooth interface per volume [1/voxel], estimated from crossings of lines.
+
+    By Crofton's formula the area per volume is twice the mean number of crossings of the interface per length
+    of a line, over all directions of the line. Here the directions are the 13 from a voxel to its neighbours,
+    each weighted by its share of the sphere (Ohser & Mücklich 2000, Statistical Analysis of Microstructures
+    in Materials Science; Legland, Kiêu & Devaux 2007, doi:10.5566/ias.v26.p83-92). Spheres come out within
+    2 %; single planes depend on their direction, those normal to an axis come out 7 % low.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+    """
+    phases = np.asarray(volume).astype(bool)
+    crossings = 0.0
+    for step in np.ndindex(3, 3, 3):
+        lag = np.array(step) - 1
+        if tuple(lag) <= (0, 0, 0):  # the opposite direction has the same crossings
+            continue
+        different = (phases != np.roll(phases, lag, axis=(0, 1, 2))).mean()
+        crossings += 2.0 * _DIRECTION_SHARES[np.abs(lag).sum()] * float(different) / np.linalg.norm(lag)
+    return float(2.0 * crossings)
 
 
 def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
@@ -143,32 +174,32 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
         volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
         phase: The phase, 0 or 1.
     """
-    found, count = ndimage.label(np.asarray(volume) == phase)  # type: ignore[misc]
-    labels = np.asarray(found)
+    labelled, count = ndimage.label(np.asarray(volume) == phase)  # type: ignore[misc]
+    labels = np.asarray(labelled)
     contacts: list[list[tuple[int, int, int]]] = [[] for _ in range(count + 1)]
     for axis in range(3):
         faces = np.stack([labels.take(-1, axis).ravel(), labels.take(0, axis).ravel()], axis=1)
-        for one, other in np.unique(faces[faces.all(axis=1)], axis=0).tolist():
-            contacts[one].append((other, axis, 1))
-            contacts[other].append((one, axis, -1))
+        for low, high in np.unique(faces[faces.all(axis=1)], axis=0).tolist():
+            contacts[low].append((high, axis, 1))
+            contacts[high].append((low, axis, -1))
     sizes = np.bincount(labels.ravel(), minlength=count + 1).tolist()
-    cells: dict[int, list[int]] = {}  # in which copy of the cell a cluster is met, going from its first part
+    cells: dict[int, list[int]] = {}  # the copy of the cell in which a cluster is met, from its first part
     largest, percolates = 0, [False] * 3
     for start in range(1, count + 1):
         if start in cells:
             continue
         cells[start], queue, size = [0, 0, 0], deque([start]), 0
         while queue:
-            one = queue.popleft()
-            size += sizes[one]
-            for other, axis, step in contacts[one]:
-                cell = cells[one].copy()
+            cluster = queue.popleft()
+            size += sizes[cluster]
+            for neighbour, axis, step in contacts[cluster]:
+                cell = cells[cluster].copy()
                 cell[axis] += step
-                if other not in cells:
-                    cells[other] = cell
-                    queue.append(other)
-                for each in range(3):  # met in two copies: there is a way from one to the other
-                    percolates[each] |= cell[each] != cells[other][each]
+                if neighbour not in cells:
+                    cells[neighbour] = cell
+                    queue.append(neighbour)
+                for along in range(3):  # met in two copies of the cell: a path joins the copies
+                    percolates[along] |= cell[along] != cells[neighbour][along]
         largest = max(largest, size)
     total = sum(sizes[1:])
     return Connectivity(
@@ -177,9 +208,9 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     )
 
 
-def statistics_distance(one: ArrayLike, other: ArrayLike) -> float:
+def statistics_distance(first: ArrayLike, second: ArrayLike) -> float:
     """Root mean square difference of the two-point correlations of two volumes, over all lags [-]."""
-    difference = two_point_correlation(one) - two_point_correlation(other)
+    difference = two_point_correlation(first) - two_point_correlation(second)
     return float(np.sqrt(np.square(difference).mean()))
 
 
@@ -188,7 +219,7 @@ def within_component(volumes: ArrayLike, component: ArrayLike) -> float | None:
 
     Args:
         volumes: Phases 0 and 1, shape (N, X, Y, Z).
-        component: Of every volume, shape (N,).
+        component: Component of every volume, shape (N,).
     """
     distances, _ = two_point_distances(volumes, component)
     return float(np.mean(distances)) if distances else None

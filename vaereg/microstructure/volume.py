@@ -1,7 +1,7 @@
-"""What a two-phase voxel volume is: checks, statistics, bit packing.
+"""Two-phase voxel volumes: checks, volume fraction, hash, bit packing.
 
 Array axes are x, y, z; a voxel is 1 where the material is stiff and 0 where it is soft; volumes are periodic.
-Dimension letters: N volumes, X Y Z voxels, L lags.
+Dimension letters: N volumes, X Y Z voxels.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _LISTED = 2**16
-"""Unexpected voxels that are looked at to say which values came."""
+"""Number of unexpected voxels that are examined for an error message."""
 
 
 def as_two_phase(array: ArrayLike) -> NDArray[np.uint8]:
@@ -97,6 +97,6 @@ def _check_phases(volume: NDArray[Any]) -> None:
     if volume.dtype.kind == "f" and not np.isfinite(volume).all():
         raise ValueError("expected phases 0 and 1, got values that are not finite (NaN or infinity)")
     if not (valid := (volume == 0) | (volume == 1)).all():
-        others = np.unique(volume[~valid][:_LISTED])
-        shown = ", ".join(f"{value:g}" for value in others[:4]) + (", ..." if len(others) > 4 else "")
+        wrong = np.unique(volume[~valid][:_LISTED])
+        shown = ", ".join(f"{value:g}" for value in wrong[:4]) + (", ..." if len(wrong) > 4 else "")
         raise ValueError(f"expected phases 0 and 1 only, got other values as well: {shown}")

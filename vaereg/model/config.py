@@ -81,9 +81,9 @@ class TrainingConfig:
     statistics_weight: float = 8.0
     """Of the two-point correlation term, in squared units of `correlation_scale`."""
     surface_scale: float = 0.05
-    """Relative specific surface: deviation that costs half a nat."""
+    """Relative face density (faces between the phases per voxel): deviation that costs half a nat."""
     surface_weight: float = 30.0
-    """Of the specific surface."""
+    """Weight of the face density."""
     fraction_scale: float = 0.01
     """Volume fraction: deviation that costs half a nat."""
     consistency_scale: float = 0.1

@@ -33,7 +33,7 @@ __all__ = ["generate_dataset", "label_batch", "volume_source"]
 SOLVER_TOLERANCE = 1e-4
 """Relative residual of the labels [-]; the error of the stiffness is of the order of its square."""
 BATCH_SIZE = 32
-"""Volumes that are kept at once, and at most lost by each process that is interrupted."""
+"""Volumes in one batch: what an interrupted process loses at most."""
 
 
 def generate_dataset(
@@ -57,7 +57,7 @@ def generate_dataset(
         size: Voxels per edge.
         families: Weights by name, names that share equally, or None for the default mix.
         workers: Number of processes, of one thread each.
-        on_progress: Called with the number of volumes done and the count, first for those found done.
+        on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
         materials: The two phases; the reference pair if left out.
         batch_size: Volumes per batch.
 
@@ -140,7 +140,7 @@ class _Parts:
         self._lock: IO[str] | None = None
 
     def begin(self) -> list[range]:
-        """Check that what is there belongs to this plan, and say which batches are missing.
+        """Check that existing files belong to this plan, and list the missing batches.
 
         Raises:
             ValueError: The file or its parts were begun with another plan, save for fewer volumes.
@@ -191,11 +191,11 @@ class _Parts:
     def _take_over(self, missing: list[range], present: int) -> list[range]:
         """Turn the first volumes of a shorter data set into batches."""
         columns = _columns(read_dataset(self.path).samples)
-        known = [indices for indices in missing if indices.stop <= present]
-        for indices in known:
+        covered = [indices for indices in missing if indices.stop <= present]
+        for indices in covered:
             rows = slice(indices.start, indices.stop)
             self.write(indices, LabelledBatch(**{name: column[rows] for name, column in columns.items()}))
-        return missing[len(known) :]
+        return missing[len(covered) :]
 
     def _part(self, indices: range) -> Path:
         return self.folder / f"batch-{indices.start:08d}.npz"
@@ -207,20 +207,20 @@ class _Parts:
                 batch = LabelledBatch(**{field.name: arrays[field.name] for field in fields(LabelledBatch)})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        whole = all(len(column) == len(indices) for column in _columns(batch).values())
-        return batch if whole else None
+        complete = all(len(column) == len(indices) for column in _columns(batch).values())
+        return batch if complete else None
 
 
 def _columns(batch: LabelledBatch) -> dict[str, Any]:
     return {field.name: getattr(batch, field.name) for field in fields(batch)}
 
 
-def _check_plan(found: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
     for name, value in asked.items():
-        extends = name == "count" and isinstance(found.get(name), int) and found[name] <= value
-        if found.get(name) != value and not extends:
+        extends = name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
+        if stored.get(name) != value and not extends:
             raise ValueError(
-                f"expected the arguments that {path} was begun with ({name} {found.get(name)}), "
+                f"expected the arguments that {path} was begun with ({name} {stored.get(name)}), "
                 f"got {name} {value}: give the same to go on, or name another file"
             )
 

@@ -27,11 +27,11 @@ _CORRELATION_REACH = 8
 """Lags, per axis and direction, that the two-point term compares [voxel]."""
 
 _FAR, _FAR_SURFACE = 0.3, 0.1
-"""Deviation of a logarithmic property, and of a logarithmic specific surface, from which it counts less than
+"""Deviation of a logarithmic property, and of a logarithmic face density, from which it counts less than
 its square [nats]."""
 
 _SMOOTHEST = 1e-3
-"""Least specific surface whose logarithm is taken [faces per voxel]."""
+"""Least face density whose logarithm is taken [faces/voxel]."""
 
 TERMS = (
     "regression",
@@ -216,7 +216,7 @@ def _lag_weights(correlation: Tensor) -> Tensor:
 
 
 def _log_surface(volumes: Tensor) -> Tensor:
-    """Logarithm of the specific surface, in faces between the phases per voxel, shape (B,).
+    """Logarithm of the face density [faces/voxel], see `statistics.face_density`, shape (B,).
 
     It weighs smooth and rough volumes alike.
     """
