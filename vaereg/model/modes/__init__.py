@@ -1,0 +1,1 @@
+"""Modes: components of the prior that an engineer recognises, each with a construction of its own."""
