@@ -1,4 +1,4 @@
-"""The eleven modes: their names, the classes of the generators that they stand for, and their constructions."""
+"""The eleven modes: their names, the classes of generators that they stand for, and their constructions."""
 
 from __future__ import annotations
 
