@@ -20,6 +20,7 @@ LEVELS = {
     "augmentation": 0,
     "config": 0,
     "elasticity": 0,
+    "errors": 0,
     "fields": 0,
     "files": 0,
     "kernels": 0,
