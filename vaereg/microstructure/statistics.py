@@ -38,6 +38,8 @@ class Connectivity:
     """Share of the phase that is in its largest cluster [-]; 0 if the phase is absent."""
     percolates: tuple[bool, bool, bool]
     """Whether a cluster extends to infinity along x, y, z."""
+    count: int
+    """Number of clusters in a cell."""
 
 
 def two_point_correlation(volume: ArrayLike) -> NDArray[np.float64]:
@@ -184,7 +186,7 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
             contacts[high].append((low, axis, -1))
     sizes = np.bincount(labels.ravel(), minlength=count + 1).tolist()
     cells: dict[int, list[int]] = {}  # the copy of the cell in which a cluster is met, from its first part
-    largest, percolates = 0, [False] * 3
+    largest, number, percolates = 0, 0, [False] * 3
     for start in range(1, count + 1):
         if start in cells:
             continue
@@ -200,11 +202,12 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
                     queue.append(neighbour)
                 for along in range(3):  # met in two copies of the cell: a path joins the copies
                     percolates[along] |= cell[along] != cells[neighbour][along]
-        largest = max(largest, size)
+        largest, number = max(largest, size), number + 1
     total = sum(sizes[1:])
     return Connectivity(
         largest=largest / total if total else 0.0,
         percolates=(percolates[0], percolates[1], percolates[2]),
+        count=number,
     )
 
 
