@@ -38,7 +38,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(ROOT / "tests" / "pages"))
 from browser import CHROMIUM, FLAGS, PATIENCE, answers  # noqa: E402
 
 PAGES = ("Explore", "Predict", "Model", "Design")

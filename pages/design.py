@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.parts.common import state, text, widgets
+from pages.parts.common import state, widgets
+from pages.parts.common.text import sentence
 from pages.parts.design import designing, panels, refine_panels
 from pages.parts.design.inputs import lasting_inputs, sampling_inputs, set_nearest, target_inputs
 from vaereg.inverse.direct import Designs
@@ -41,7 +42,7 @@ with notices:
         st.button("Make these designs", on_click=designing.resume_designs)
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
-        st.warning(text.sentence(str(shown.problem)))
+        st.warning(sentence(str(shown.problem)))
         st.button(
             "Use the nearest reachable target",
             on_click=set_nearest,

@@ -3,10 +3,11 @@
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import mesh_panel, solver, state, text, widgets
+from pages.parts.common import background, mesh_panel, state, widgets
 from pages.parts.common.figures import COMPONENT_COLORS, prediction_figure
 from pages.parts.common.gallery import Caption, Row, volume_gallery
 from pages.parts.common.shown import ShownVolume, predict_volume, show_example, shown_volume
+from pages.parts.common.text import plain, sentence
 from pages.parts.predict import panels
 from pages.parts.predict.upload import chosen_blocks, upload_inputs
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
@@ -31,7 +32,7 @@ def show_results(
     model = checkpoint.model.materials
     scale = panels.scale_of(own, model)
     watched, pair = [shown.volume] if asked else [], own if scale is None else model
-    outcome = (solver.solver().watch(solver.session_name(), watched, pair) or [None])[0]
+    outcome = (background.solver().watch(background.session_name(), watched, pair) or [None])[0]
     if polling and (outcome or not asked) and not mesh_panel.mesh_at_work(shown.volume, own):
         st.rerun()  # once more as a whole, without the clock
     factor = 1.0 if scale is None else scale
@@ -51,7 +52,7 @@ def show_results(
     with head:
         widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
         if isinstance(outcome, Exception):
-            st.error(f"The solver gave up on this volume. {text.sentence(str(outcome))}")
+            st.error(f"The solver gave up on this volume. {sentence(str(outcome))}")
         panels.periodicity_notice(shown.volume)
     panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
     with st.container(key="volume-panes"):
@@ -93,17 +94,17 @@ with st.sidebar:
     own = panels.material_inputs(checkpoint.model.materials)
 
 shown = shown_volume()
-st.title(f"Stiffness of {text.plain(shown.name)}")
+st.title(f"Stiffness of {plain(shown.name)}")
 with st.container():
     if problem:
-        st.error(f"{text.plain(problem)}. The former volume is still shown.")
+        st.error(f"{plain(problem)}. The former volume is still shown.")
 st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.hash[:10]}`")
 
 try:
     with st.spinner("Predicting …", show_time=True):
         prediction = predict_volume(checkpoint, shown.volume)
 except ValueError as error:
-    st.error(text.sentence(str(error)))
+    st.error(sentence(str(error)))
     st.stop()
 panels.note_file(shown, prediction)
 asked = shown.volume.size <= SMALL
@@ -117,7 +118,7 @@ if not asked:
     )
 scale = panels.scale_of(own, checkpoint.model.materials)
 materials = own if scale is None else checkpoint.model.materials
-pending = asked and solver.solver().watch(solver.session_name(), [shown.volume], materials) == [None]
+pending = asked and background.solver().watch(background.session_name(), [shown.volume], materials) == [None]
 pending = pending or mesh_panel.mesh_at_work(shown.volume, own)
 st.fragment(show_results, run_every=POLL if pending else None)(
     checkpoint, shown, prediction, own, asked, pending

@@ -1,7 +1,5 @@
 """Options, fixtures and collection rules that all tests share."""
 
-import os
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from browser import CHROMIUM, page, server
-from dashboard import app, gate
 
 from vaereg.elasticity import TwoPhase
 from vaereg.evaluation.figures import evaluate
@@ -24,8 +20,6 @@ from vaereg.training.fitting import fit
 from vaereg.training.labelling import SOLVER_TOLERANCE, label_batch
 from vaereg.training.loop import train, training_card
 
-__all__ = ["app", "gate", "page", "server"]
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="device of the torch tests")
@@ -33,16 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     torch.set_num_threads(1)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without Chromium a developer's run leaves the browser tests out, and says so; CI fails instead."""
-    if os.environ.get("CI") or any(shutil.which(name) for name in CHROMIUM):
-        return
-    missing = pytest.mark.skip(reason="no Chromium on PATH: apt-get install chromium (issue 2)")
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(missing)
 
 
 @pytest.fixture(scope="session")

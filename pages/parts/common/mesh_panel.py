@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import solver, state, text, widgets
+from pages.parts.common import background, state, widgets
+from pages.parts.common.text import sentence
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import MeshTask
 from vaereg.elasticity import TwoPhase
@@ -13,17 +14,17 @@ from vaereg.solver.grid_check import MeshCheck
 
 def mesh_at_work(volume: NDArray[np.uint8], materials: TwoPhase) -> bool:
     """Whether the mesh check of a volume is waiting or running."""
-    progress = solver.solver().progress(MeshTask(volume=volume, materials=materials))
+    progress = background.solver().progress(MeshTask(volume=volume, materials=materials))
     return progress is not None and progress.status in ("waiting", "running")
 
 
 def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
     """How much the grid matters, on request."""
     task = MeshTask(volume=volume, materials=materials)
-    progress = solver.solver().progress(task)
+    progress = background.solver().progress(task)
     if progress is None or progress.status == "failed":
         if progress is not None:
-            st.error(f"The mesh check failed. {text.sentence(str(progress.error))}")
+            st.error(f"The mesh check failed. {sentence(str(progress.error))}")
         st.write(
             "A voxel grid is stiffer than the continuum. The check splits each voxel into 2 × 2 × 2 and "
             "solves again."
@@ -32,7 +33,7 @@ def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
             st.info("This volume is too large for a mesh check in this page.")
         elif st.button("Check the mesh"):
             try:
-                solver.solver().start(solver.session_name(), [task])
+                background.solver().start(background.session_name(), [task])
             except QueueFullError:
                 st.toast("The solver has much to do: ask again in a while.")
             else:
@@ -48,5 +49,5 @@ def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
         return
     st.write("The mesh check is at work …")
     if st.button("Cancel the mesh check"):
-        solver.solver().cancel(solver.session_name(), [task])
+        background.solver().cancel(background.session_name(), [task])
         st.rerun()

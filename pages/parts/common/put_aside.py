@@ -1,4 +1,4 @@
-"""The shortlist of a session: the volumes that it has put aside."""
+"""The shortlist of this session: the volumes that its user has put aside."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.common.background import outcomes_of
 from pages.parts.common.shortlist import ShortlistItem, add_item, free_name
-from pages.parts.common.solver import known
 from pages.parts.common.state import SHORTLIST
 from pages.parts.common.text import sentence
 from pages.parts.solving.tasks import RTOL
@@ -16,14 +16,25 @@ from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
 
+__all__ = [
+    "add_to_shortlist",
+    "complete_shortlist",
+    "is_in_shortlist",
+    "remove_from_shortlist",
+    "rename_in_shortlist",
+    "set_shortlist",
+    "shortlist",
+    "toggle_in_shortlist",
+]
+
 
 def shortlist() -> list[ShortlistItem]:
-    """The volumes that this session has put aside, in the order in which it did."""
+    """Return the volumes that this session has put aside, in the order in which it did."""
     return list(st.session_state.get(SHORTLIST, []))
 
 
 def add_to_shortlist(item: ShortlistItem) -> bool:
-    """Put a volume aside, once; whether it is there now. A full shortlist says so in a toast."""
+    """Put a volume aside and return whether it is in the shortlist now; a toast tells of a full one."""
     try:
         st.session_state[SHORTLIST] = add_item(shortlist(), item)
     except ValueError as error:
@@ -33,12 +44,12 @@ def add_to_shortlist(item: ShortlistItem) -> bool:
 
 
 def is_in_shortlist(volume: NDArray[np.uint8]) -> bool:
-    """Whether this volume was put aside."""
+    """Return whether this volume was put aside."""
     return volume_hash(volume) in {item.hash for item in shortlist()}
 
 
 def toggle_in_shortlist(item: ShortlistItem) -> None:
-    """Put a volume aside or, where it is already, take it out."""
+    """Put a volume aside, or take it out where it is in the shortlist already."""
     if is_in_shortlist(item.volume):
         remove_from_shortlist(item.hash)
     else:
@@ -64,14 +75,13 @@ def set_shortlist(items: Sequence[ShortlistItem]) -> None:
 
 
 def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
-    """The shortlist, with what the solver has found since; what it found stays with the volumes."""
+    """Add the stiffness that the solver has computed since, and return the shortlist."""
     items = shortlist()
-    for i, (item, found) in enumerate(
-        zip(items, known(checkpoint, [one.volume for one in items]), strict=True)
-    ):
-        if not isinstance(found, HomogenizationResult) or item.tolerance is not None:
+    outcomes = outcomes_of(checkpoint, [item.volume for item in items])
+    for i, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
+        if not isinstance(outcome, HomogenizationResult) or item.tolerance is not None:
             continue
-        if item.stiffness is None or np.array_equal(item.stiffness, found.stiffness):
-            items[i] = replace(item, stiffness=found.stiffness, tolerance=RTOL)
+        if item.stiffness is None or np.array_equal(item.stiffness, outcome.stiffness):
+            items[i] = replace(item, stiffness=outcome.stiffness, tolerance=RTOL)
     set_shortlist(items)
     return items

@@ -9,8 +9,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import text, widgets
+from pages.parts.common import widgets
 from pages.parts.common.figures import isosurface_figure
+from pages.parts.common.text import plain
 from vaereg.microstructure.volume import volume_hash
 
 __all__ = ["open_scene"]
@@ -32,7 +33,7 @@ class SceneError(RuntimeError):
 def open_scene(name: str, volume: NDArray[np.uint8]) -> None:
     """Show a volume in a window of its own over the page."""
 
-    @st.dialog(text.plain(name), width="large")
+    @st.dialog(plain(name), width="large")
     def show() -> None:
         theme = "dark" if st.context.theme.type == "dark" else "light"
         try:

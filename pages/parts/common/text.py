@@ -2,15 +2,17 @@
 
 import re
 
+__all__ = ["plain", "sentence"]
+
 
 def plain(text: str) -> str:
-    """Text from outside, with every character that Markdown gives a meaning escaped."""
+    """Escape every character of a text from outside that Markdown gives a meaning."""
     escaped = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
-    return escaped.replace(":material", ":\u2060material")  # icons are looked for after Markdown is read
+    return escaped.replace(":material", ":\u2060material")  # Streamlit looks for icons after Markdown
 
 
 def sentence(text: str) -> str:
-    """A message of the library, which is a clause, as a sentence of the page."""
+    """Make a sentence of the page from a message of the package, which is a clause."""
     text = text.strip().rstrip(".")
-    of_file = re.search(r"\.[A-Za-z]\w{1,4}$", text.partition(": ")[0])  # which begins with its name
-    return plain(text if of_file else text[:1].upper() + text[1:]) + "."
+    begins_with_file = re.search(r"\.[A-Za-z]\w{1,4}$", text.partition(": ")[0])
+    return plain(text if begins_with_file else text[:1].upper() + text[1:]) + "."

@@ -7,11 +7,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import put_aside, shown, solver, state, text, widgets
+from pages.parts.common import background, put_aside, state, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.shown import show_volume
+from pages.parts.common.text import plain, sentence
 from pages.parts.compare import tables
 from pages.parts.compare.figures import parallel_figure, section_figure, statistics_figure, surfaces_figure
 from pages.parts.compare.tables import Compared
@@ -44,8 +46,8 @@ def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
     """Whether the solver is at work on the shortlist; has it work on what was asked for."""
     missing = [item.volume for item in items if item.stiffness is None]
     asked = st.session_state.get(state.SOLVE_SHORTLIST, False)
-    solver.watch(checkpoint, missing if asked else [])
-    outcomes = solver.known(checkpoint, missing)
+    background.watch(checkpoint, missing if asked else [])
+    outcomes = background.outcomes_of(checkpoint, missing)
     if asked and None not in outcomes:
         st.session_state[state.SOLVE_SHORTLIST] = asked = False
     return asked
@@ -55,7 +57,7 @@ def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: 
     """How many, how alike, how far the solver is; to be run again while it is at work."""
     items = [one.item for one in compared]
     missing = [item for item in items if item.stiffness is None]
-    outcomes = solver.known(checkpoint, [item.volume for item in missing])
+    outcomes = background.outcomes_of(checkpoint, [item.volume for item in missing])
     news = any(outcome is not None and not isinstance(outcome, Exception) for outcome in outcomes)
     if news or polling != is_solving(checkpoint, items):
         st.rerun()  # once more as a whole: with the new values, with or without the clock
@@ -92,7 +94,7 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
     """Ask the solver for what is missing, or call it off."""
     for item, outcome in zip(missing, outcomes, strict=True):
         if isinstance(outcome, Exception):
-            st.error(f"The solver gave up on {text.plain(item.name)}. {text.sentence(str(outcome))}")
+            st.error(f"The solver gave up on {plain(item.name)}. {sentence(str(outcome))}")
     open_ = sum(outcome is None for outcome in outcomes)
     if not open_:
         return
@@ -162,12 +164,12 @@ def _show_chosen(one: Compared) -> None:
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(one.label, item.volume)
         if st.button("Open in Predict"):
-            shown.show_volume(item.name, item.volume)
+            show_volume(item.name, item.volume)
             st.switch_page("pages/predict.py")
         st.button("Take out of the shortlist", on_click=put_aside.remove_from_shortlist, args=(item.hash,))
     wanted = f" · asked for {widgets.target_text(item.targets)}" if item.targets else ""
     size = " × ".join(map(str, item.volume.shape))
-    st.caption(f"{text.plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")
+    st.caption(f"{plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")
     if st.session_state.pop(state.RENAMED, False):
         st.rerun()  # every table and figure has the name
 
@@ -223,7 +225,7 @@ def _show_directions(compared: Sequence[Compared]) -> None:
         list(solved),
         selection_mode="multi",
         default=list(solved)[:MAX_SURFACES],
-        format_func=lambda place: text.plain(compared[place].label),
+        format_func=lambda place: plain(compared[place].label),
         key="surfaces-of",
     )
     shown = {place: solved[place] for place in chosen[:MAX_SURFACES]}

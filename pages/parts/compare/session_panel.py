@@ -4,9 +4,10 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts.common import put_aside, state, text
+from pages.parts.common import put_aside, state
+from pages.parts.common.design_inputs import current_inputs, restore_inputs
 from pages.parts.common.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
-from pages.parts.design.inputs import current_inputs, restore_inputs
+from pages.parts.common.text import sentence
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["session_inputs"]
@@ -50,7 +51,7 @@ def _load(checkpoint: Checkpoint) -> None:
     try:
         session = read_session(file, name=file.name)
     except ValueError as error:
-        message = f"{text.sentence(str(error))} What was here before is kept."
+        message = f"{sentence(str(error))} What was here before is kept."
         st.session_state[state.SESSION_MESSAGE] = ("error", message, [])
         return
     put_aside.set_shortlist(session.items)

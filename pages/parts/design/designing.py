@@ -20,7 +20,6 @@ __all__ = [
     "asked_relatives",
     "cancel_designs",
     "cancel_relatives",
-    "current_designs",
     "has_designs",
     "hide_relatives",
     "origin",
@@ -119,11 +118,6 @@ def origin(designs: Designs) -> str:
     if found is None or designs is not found.designs:
         return f"seed {designs.seed}"
     return f"draw {designs.seed} of design #{found.index + 1} of seed {found.base.seed}"
-
-
-def current_designs() -> Designs | None:
-    """The designs that the Design page shows, or showed last; None before it was opened."""
-    return st.session_state.get(state.DESIGNS)
 
 
 def show_designs(

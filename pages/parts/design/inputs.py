@@ -3,34 +3,31 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import streamlit as st
 
 from pages.parts.common import state
+from pages.parts.common.design_inputs import (
+    ALL_COMPONENTS,
+    MAX_SEED,
+    MODES,
+    SIZES,
+    Quantity,
+    component_names,
+    current_inputs,
+    quantities,
+    restore_inputs,
+    set_target,
+)
 from pages.parts.design.presets import presets, reachable_properties
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import TARGETS, Target, interval
+from vaereg.targets import Target, interval
 
-__all__ = [
-    "current_inputs",
-    "lasting_inputs",
-    "restore_inputs",
-    "reachable",
-    "sampling_inputs",
-    "set_nearest",
-    "set_target",
-    "target_inputs",
-]
+__all__ = ["lasting_inputs", "reachable", "sampling_inputs", "set_nearest", "target_inputs"]
 
 DEFAULTS = {"C11": 60.0, "C22": 40.0, "C33": 40.0}
 """What is asked for at first [GPa]."""
-MODES = ("free", "value", "range")
-SIZES = {32: 48, 64: 16, 96: 6}
-"""Voxels per edge, and the most designs of that size: about ten seconds of work."""
-ALL = "all"
-
 _HELP = {
     "C11": "Stress along x per strain along x, all other strains held at zero.",
     "C22": "Stress along y per strain along y, all other strains held at zero.",
@@ -40,40 +37,6 @@ _HELP = {
     "C66": "Shear stress per shear strain in the x-y plane.",
     "volume_fraction": "Volume fraction: share of the voxels that are stiff; designs have it to the voxel.",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quantity:
-    """How one target is shown and set."""
-
-    label: str
-    unit: str
-    low: float
-    """Least value that can be set."""
-    high: float
-    digits: int
-    """Decimal places."""
-
-    @property
-    def format(self) -> str:
-        """Of a value on its slider."""
-        return f"%.{self.digits}f" + (f" {self.unit}" if self.unit else "")
-
-    def clamped(self, value: float) -> float:
-        """The value that can be set nearest to this one."""
-        return min(max(round(float(value), self.digits), self.low), self.high)
-
-
-def quantities(checkpoint: Checkpoint) -> dict[str, Quantity]:
-    """Every property that can be asked for, with the range of the training data."""
-    found = {}
-    for name in TARGETS:
-        unit, digits = ("", 2) if name == state.FRACTION else ("GPa", 1)
-        ends = checkpoint.fraction_range if name == state.FRACTION else checkpoint.property_ranges[name]
-        low, high = (round(end, digits) for end in ends)
-        label = "Fraction" if name == state.FRACTION else name
-        found[name] = Quantity(label=label, unit=unit, low=low, high=high, digits=digits)
-    return found
 
 
 @contextmanager
@@ -157,7 +120,7 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
         seed = st.number_input(
             "Seed",
             0,
-            2**31 - 1,
+            MAX_SEED,
             0,
             key=state.SEED,
             help="The same target and seed give the same designs; another seed gives others.",
@@ -165,7 +128,7 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
         )
         component = st.selectbox(
             "Component",
-            [ALL, *(str(k + 1) for k in range(checkpoint.components))],
+            component_names(checkpoint),
             key=state.COMPONENT,
             help="Kind of microstructure: all components of the mixture, or one of them.",
             **options,
@@ -174,20 +137,8 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
         count=min(int(count), SIZES[size]),
         seed=int(seed),
         size=int(size),
-        component=None if component == ALL else int(component) - 1,
+        component=None if component == ALL_COMPONENTS else int(component) - 1,
     )
-
-
-def set_target(checkpoint: Checkpoint, target: Mapping[str, Target]) -> None:
-    """Ask for these values and ranges, and leave all other properties free; before the inputs are drawn."""
-    for name, quantity in quantities(checkpoint).items():
-        wanted = target.get(name)
-        st.session_state[state.mode_key(name)] = MODES[(wanted is not None) + isinstance(wanted, tuple)]
-        if isinstance(wanted, tuple):
-            low, high = sorted(quantity.clamped(end) for end in wanted)
-            st.session_state[state.range_key(name)] = (low, high)
-        elif wanted is not None:
-            st.session_state[state.value_key(name)] = quantity.clamped(wanted)
 
 
 def set_nearest(checkpoint: Checkpoint, target: Mapping[str, Target], nearest: Mapping[str, float]) -> None:
@@ -196,34 +147,6 @@ def set_nearest(checkpoint: Checkpoint, target: Mapping[str, Target], nearest: M
         name for name, value in target.items() if interval(value)[0] <= nearest[name] <= interval(value)[1]
     }
     set_target(checkpoint, {name: target[name] if name in inside else nearest[name] for name in target})
-
-
-def current_inputs() -> dict[str, Any]:
-    """All inputs of the Design page as plain values, to be saved."""
-    keys = [state.COUNT, state.SEED, state.SIZE, state.COMPONENT]
-    keys += [key(name) for name in TARGETS for key in (state.mode_key, state.value_key, state.range_key)]
-    return {key: st.session_state[key] for key in keys if key in st.session_state}
-
-
-def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
-    """Take saved inputs; what does not fit this checkpoint, or is no such input, is left as it is."""
-    st.session_state.pop(state.KEPT_INPUTS, None)  # the page must not bring back what was there before
-    for name, quantity in quantities(checkpoint).items():
-        if inputs.get(state.mode_key(name)) in MODES:
-            st.session_state[state.mode_key(name)] = inputs[state.mode_key(name)]
-        if _is_number(value := inputs.get(state.value_key(name))):
-            st.session_state[state.value_key(name)] = quantity.clamped(value)
-        ends = inputs.get(state.range_key(name))
-        if isinstance(ends, list | tuple) and len(ends) == 2 and all(map(_is_number, ends)):
-            low, high = sorted(quantity.clamped(end) for end in ends)
-            st.session_state[state.range_key(name)] = (low, high)
-    components = [ALL, *(str(k + 1) for k in range(checkpoint.components))]
-    for key, allowed in ((state.SIZE, list(SIZES)), (state.COMPONENT, components)):
-        if inputs.get(key) in allowed:
-            st.session_state[key] = inputs[key]
-    for key, most in ((state.COUNT, max(SIZES.values())), (state.SEED, 2**31 - 1)):
-        if _is_number(number := inputs.get(key)):
-            st.session_state[key] = int(min(max(number, key == state.COUNT), most))
 
 
 def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN401 (one number or two)
@@ -304,7 +227,3 @@ def _presets(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, dict[st
 def reachable(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, Any]:
     """Properties of the training set's volumes, by name; see `reachable_properties`."""
     return reachable_properties(_checkpoint)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63

@@ -7,10 +7,12 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import put_aside, shown, solver, state, text, widgets
+from pages.parts.common import background, put_aside, state, widgets
 from pages.parts.common.figures import design_figure
 from pages.parts.common.gallery import pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.scene import open_scene
+from pages.parts.common.shown import show_volume
+from pages.parts.common.text import sentence
 from pages.parts.design import designing, view
 from pages.parts.design.closure import axis_title, closure_figure, default_axes
 from pages.parts.design.inputs import reachable
@@ -89,9 +91,9 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
     every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
     chosen = selected_volume(state.GALLERY, volumes)
     if chosen is None:
-        chosen = view.best_design(designs, solver.known(checkpoint, volumes))[0]
+        chosen = view.best_design(designs, background.outcomes_of(checkpoint, volumes))[0]
     asked = [every or index == chosen for index in range(len(volumes))]
-    return chosen, asked, solver.watch(checkpoint, volumes, asked)
+    return chosen, asked, background.watch(checkpoint, volumes, asked)
 
 
 def is_pending(checkpoint: Checkpoint, designs: Designs) -> bool:
@@ -188,7 +190,7 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
         table["Difference [%]"] = 100 * (mean / truth - 1)
         widgets.show_table(widgets.property_table(table), key="selected-table", missing="–")
         if isinstance(outcomes[chosen], Exception):
-            st.error(f"The solver gave up on this design. {text.sentence(str(outcomes[chosen]))}")
+            st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
         _actions(checkpoint, designs, chosen, outcomes[chosen])
     with right:
         known = truth if np.isfinite(truth).all() else None
@@ -200,12 +202,12 @@ def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
     """All figures of all designs, and the file of them."""
     volumes = list(designs.microstructures)
     st.subheader("All designs")
-    table = view.design_table(designs, solver.known(checkpoint, volumes))
+    table = view.design_table(designs, background.outcomes_of(checkpoint, volumes))
     widgets.show_table(table, key="design-table", missing="–")
     # Built from what is known when it is clicked.
     st.download_button(
         "Download all designs (designs.h5)",
-        data=partial(view.latest_designs_file, designs, solver.solver(), checkpoint.model.materials),
+        data=partial(view.latest_designs_file, designs, background.solver(), checkpoint.model.materials),
         file_name="designs.h5",
         mime="application/x-hdf5",
         on_click="ignore",
@@ -235,7 +237,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
             open_scene(f"Design #{chosen + 1}", volume)
         if st.button("Open in Predict"):
-            shown.show_volume(f"design #{chosen + 1}, {designing.origin(designs)}", volume)
+            show_volume(f"design #{chosen + 1}, {designing.origin(designs)}", volume)
             st.switch_page("pages/predict.py")
 
 
@@ -243,7 +245,7 @@ def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
     """Put the design whose star was clicked into the shortlist, or take it out."""
     index = pinned_volume(state.GALLERY, designs.microstructures)
     if index is not None:
-        (outcome,) = solver.known(checkpoint, [designs.microstructures[index]])
+        (outcome,) = background.outcomes_of(checkpoint, [designs.microstructures[index]])
         put_aside.toggle_in_shortlist(view.design_item(designs, index, outcome))
 
 
@@ -263,7 +265,7 @@ def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs:
         truth = dict(
             zip(
                 PROPERTIES,
-                widgets.solved(solver.known(checkpoint, list(designs.microstructures))).T,
+                widgets.solved(background.outcomes_of(checkpoint, list(designs.microstructures))).T,
                 strict=True,
             )
         ) | {state.FRACTION: fraction}

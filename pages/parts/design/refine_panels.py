@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import mesh_panel, shown, solver, state, text, widgets
+from pages.parts.common import background, mesh_panel, state, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.design import designing, refinement
+from pages.parts.common.shown import predict_volume, show_volume
+from pages.parts.common.text import sentence
+from pages.parts.design import designing
 from pages.parts.design.figures_refine import convergence_figure
 from pages.parts.design.refinement import (
     Entry,
@@ -23,6 +25,7 @@ from pages.parts.design.refinement import (
     refined_file,
     run_table,
 )
+from pages.parts.design.runs import session_runs, set_session_runs
 from pages.parts.solving.queue import QueueFullError
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs
@@ -102,23 +105,23 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
         checkpoint,
         designs,
         st.session_state[_chosen_key(designs)],
-        number=1 + max((run.number for run in refinement.refinements()), default=0),
+        number=1 + max((run.number for run in session_runs()), default=0),
         origin=designing.origin(designs),
         tolerance=st.session_state[state.REFINE_TOLERANCE] / 100,
         max_solves=int(st.session_state[state.REFINE_SOLVES]),
     )
     try:
-        solver.solver().start(solver.session_name(), [entry.task for entry in run.entries])
+        background.solver().start(background.session_name(), [entry.task for entry in run.entries])
     except QueueFullError as error:
         news = (
             "full",
             "The solver's queue is full: wait until something is done, cancel it, or choose fewer designs. "
-            f"{text.sentence(str(error))}",
+            f"{sentence(str(error))}",
         )
     except ValueError as error:
-        news = ("refused", f"These designs cannot be refined. {text.sentence(str(error))}")
+        news = ("refused", f"These designs cannot be refined. {sentence(str(error))}")
     else:
-        refinement.set_refinements(add_run(refinement.refinements(), run))
+        set_session_runs(add_run(session_runs(), run))
         st.session_state[state.REFINE_RUN] = run.number
         news = ("begun", "")
     st.session_state[state.REFINE_NEWS] = news
@@ -126,7 +129,7 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
 
 def is_pending(checkpoint: Checkpoint) -> bool:
     """Whether something that `show_runs` shows is still to come."""
-    runs = refinement.refinements()
+    runs = session_runs()
     entry = _chosen_entry(_chosen_run(runs)) if runs else None
     if entry is not None and entry.result is not None:
         if mesh_panel.mesh_at_work(entry.result.volume, checkpoint.model.materials):
@@ -144,7 +147,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
     """
     if polling != is_pending(checkpoint):
         st.rerun()  # once more as a whole, with or without the clock
-    runs = refinement.refinements()
+    runs = session_runs()
     if designs is None:
         if not runs:
             return
@@ -233,7 +236,7 @@ def _label(run: Run) -> str:
 
 def _cancel(run: Run) -> None:
     """Give up what is unfinished, but for what another refinement of this session waits for too."""
-    runs = refinement.refinements()
+    runs = session_runs()
     others = {
         entry.task.name
         for one in runs
@@ -242,8 +245,8 @@ def _cancel(run: Run) -> None:
         if entry.unfinished
     }
     tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in others]
-    solver.solver().cancel(solver.session_name(), tasks)
-    refinement.set_refinements([cancelled(one) if one.number == run.number else one for one in runs])
+    background.solver().cancel(background.session_name(), tasks)
+    set_session_runs([cancelled(one) if one.number == run.number else one for one in runs])
 
 
 def _summary(run: Run) -> None:
@@ -354,13 +357,13 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) 
             found.volume, lambda: _item(checkpoint, run, entry, found), "the refined one "
         )
         if st.button("Open the refined one in Predict"):
-            shown.show_volume(f"{name} refined, {run.origin}", found.volume)
+            show_volume(f"{name} refined, {run.origin}", found.volume)
             st.switch_page("pages/predict.py")
 
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    predicted = shown.predict_volume(checkpoint, found.volume)
+    predicted = predict_volume(checkpoint, found.volume)
     component = int(run.designs.component[entry.index])
     return ShortlistItem(
         name=f"#{entry.index + 1} refined, {_target(run)}",

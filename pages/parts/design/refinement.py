@@ -11,10 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from pages.parts.common.solver import solver
-from pages.parts.common.state import REFINEMENTS
 from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
@@ -274,15 +271,3 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
             solves=np.array([result.solves for result in results], dtype=np.int64),
         )
         return path.read_bytes()
-
-
-def refinements() -> list[Run]:
-    """The refinements of this session with what is known of them now, the oldest first."""
-    found = [refreshed(run, solver().progress) for run in st.session_state.get(REFINEMENTS, [])]
-    set_refinements(found)
-    return found
-
-
-def set_refinements(runs: Sequence[Run]) -> None:
-    """Put these refinements in place of those of this session."""
-    st.session_state[REFINEMENTS] = list(runs)

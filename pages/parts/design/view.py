@@ -166,4 +166,4 @@ def designs_file(designs: Designs, outcomes: Sequence[Outcome]) -> bytes:
 
 def latest_designs_file(designs: Designs, solver: SolverQueue, materials: TwoPhase) -> bytes:
     """The designs with what the solver knows of them now."""
-    return designs_file(designs, solver.known(list(designs.microstructures), materials))
+    return designs_file(designs, solver.outcomes(list(designs.microstructures), materials))

@@ -7,11 +7,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import put_aside, shown, state, text, widgets
+from pages.parts.common import put_aside, state, widgets
 from pages.parts.common.figures import COMPONENT, COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.design import designing
+from pages.parts.common.shown import show_volume, shown_designs
+from pages.parts.common.text import plain
 from pages.parts.explore import map_state
 from pages.parts.explore.figures import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
 from pages.parts.explore.places import (
@@ -188,7 +189,7 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
 
 def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
     """Designs of the current target and volumes that were put aside, by key."""
-    designs = designing.current_designs()
+    designs = shown_designs()
     own = [] if designs is None else design_places(designs)
 
     def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -205,11 +206,11 @@ def find_place(embedding: Embedding, places: Mapping[str, Place], key: str) -> P
 
 
 def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> None:
-    st.subheader(text.plain(place.name[:1].upper() + place.name[1:]))
+    st.subheader(plain(place.name[:1].upper() + place.name[1:]))
     facts = [place.note, f"volume fraction {place.volume_fraction:.3f}"]
     if place.component is not None:
         facts.append(f"component {place.component + 1}")
-    st.caption(text.plain(" · ".join(fact for fact in facts if fact)))
+    st.caption(plain(" · ".join(fact for fact in facts if fact)))
     known = np.sort(embedding.properties, axis=0)
     rank = [np.searchsorted(known[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
     table = {
@@ -227,7 +228,7 @@ def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> N
         if any(clicked):
             st.rerun()  # the whole page: the walk and the overlays change
         if st.button("Open in Predict"):
-            shown.show_volume(place.name, place.make_volume())
+            show_volume(place.name, place.make_volume())
             st.switch_page("pages/predict.py")
     if map_state.former_choice():
         st.button(

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts.common import state, text, widgets
+from pages.parts.common import state, widgets
+from pages.parts.common.text import plain
 from pages.parts.model import tables
 from pages.parts.model.figures import (
     TIER_NAMES,
@@ -46,7 +47,7 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
     with left:
         st.subheader("What it was made from")
         names = [key.replace("_", " ") for key in facts]
-        listed = pd.DataFrame({"": [text.plain(str(value)) for value in facts.values()]}, index=names)
+        listed = pd.DataFrame({"": [plain(str(value)) for value in facts.values()]}, index=names)
         st.table(listed, border="horizontal")
     if "timings" in metrics:
         with right:

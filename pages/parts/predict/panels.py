@@ -9,10 +9,12 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.parts.common import shown, state, text, widgets
+from pages.parts.common import state, widgets
 from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.shown import ShownVolume, predict_volume
+from pages.parts.common.text import sentence
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
 from pages.parts.solving.queue import Outcome
@@ -70,7 +72,7 @@ def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
     try:
         constants = engineering_constants(stiffness)
     except ValueError as error:
-        st.warning(f"There are no engineering constants of this stiffness. {text.sentence(str(error))}")
+        st.warning(f"There are no engineering constants of this stiffness. {sentence(str(error))}")
         return
     left, right = st.columns([5, 6], gap="medium")
     poisson = {
@@ -134,7 +136,7 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
 
 
 def shortlist_button(
-    checkpoint: Checkpoint, shown: shown.ShownVolume, prediction: Prediction, outcome: Outcome
+    checkpoint: Checkpoint, shown: ShownVolume, prediction: Prediction, outcome: Outcome
 ) -> None:
     """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone."""
     widgets.shortlist_button(
@@ -170,7 +172,7 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     bar, found = st.progress(0.0), []
     for number, volume in enumerate(blocks.volumes):
         bar.progress(number / count, f"Block {number + 1} of {count}")
-        found.append(shown.predict_volume(checkpoint, volume))
+        found.append(predict_volume(checkpoint, volume))
     bar.empty()
     mean = scale * np.concatenate([each.mean for each in found])
     std = scale * np.concatenate([each.std for each in found])
@@ -186,7 +188,7 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     _show_and_offer(pd.DataFrame(columns), "blocks")
 
 
-def note_file(shown: shown.ShownVolume, prediction: Prediction) -> None:
+def note_file(shown: ShownVolume, prediction: Prediction) -> None:
     """Remember the prediction of a file that is shown, for the table of several."""
     if shown.upload:
         st.session_state.setdefault(state.FILES, {})[shown.upload] = ("as you set it", prediction)
@@ -215,7 +217,7 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
             bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)
-                known[file.file_id] = (note, shown.predict_volume(checkpoint, volume))
+                known[file.file_id] = (note, predict_volume(checkpoint, volume))
             except (ValueError, MemoryError) as error:
                 known[file.file_id] = (str(error), None)
         note, found = known[file.file_id]

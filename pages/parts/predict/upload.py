@@ -9,7 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.parts.common import shown, state
+from pages.parts.common import state
+from pages.parts.common.shown import show_volume
 from pages.parts.predict.figures import grey_figure
 from vaereg.io.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
 from vaereg.microstructure.segmentation import (
@@ -146,7 +147,7 @@ def _show(file: UploadedFile) -> None:
         st.session_state[state.UPLOAD_BLOCKS] = blocks
     if st.session_state.get(state.UPLOAD_SHOWN) != signature:
         st.session_state[state.UPLOAD_SHOWN] = signature
-        shown.show_volume(name + note, part, upload=key)
+        show_volume(name + note, part, upload=key)
 
 
 def _raw_inputs(key: str) -> RawLayout:

@@ -129,9 +129,11 @@ class SolverQueue:
             one.jobs, one.seen = jobs, now
             self._dispatch()
             self._forget_idle()
-        return self.known(volumes, materials)
+        return self.outcomes(volumes, materials)
 
-    def known(self, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None) -> list[Outcome]:
+    def outcomes(
+        self, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None
+    ) -> list[Outcome]:
         """What is known of volumes, whether or not they are shown."""
         names = [volume_name(volume, materials) for volume in volumes]
         with self._lock:

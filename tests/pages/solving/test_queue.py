@@ -65,7 +65,7 @@ def test_what_is_no_longer_shown_is_not_begun(queue: SolverQueue, executor: Manu
     queue.watch("a", fresh)
     executor.finish()
     assert len(executor.order) == 3  # the two that had begun, and the new one
-    assert isinstance(queue.known(fresh)[0], HomogenizationResult)
+    assert isinstance(queue.outcomes(fresh)[0], HomogenizationResult)
 
 
 def test_sessions_take_turns(queue: SolverQueue, executor: ManualExecutor) -> None:
@@ -83,7 +83,7 @@ def test_a_volume_is_solved_once(queue: SolverQueue, executor: ManualExecutor) -
     executor.finish()
     queue.watch("a", volumes(2))
     assert len(executor.order) == 2
-    assert all(queue.known(volumes(2)))
+    assert all(queue.outcomes(volumes(2)))
 
 
 def test_other_materials_are_another_job(queue: SolverQueue, executor: ManualExecutor) -> None:
@@ -92,7 +92,7 @@ def test_other_materials_are_another_job(queue: SolverQueue, executor: ManualExe
     queue.watch("a", [volume])
     queue.watch("b", [volume], soft)
     executor.finish()
-    reference, softer = queue.known([volume])[0], queue.known([volume], soft)[0]
+    reference, softer = queue.outcomes([volume])[0], queue.outcomes([volume], soft)[0]
     assert isinstance(reference, HomogenizationResult) and isinstance(softer, HomogenizationResult)
     assert softer.stiffness[0, 0] < 0.5 * reference.stiffness[0, 0]
 
@@ -148,7 +148,7 @@ def test_a_failed_solve_is_told(
     monkeypatch.setattr(queue_module, "homogenize", fail)
     queue.watch("a", volumes(1))
     executor.finish()
-    assert isinstance(queue.known(volumes(1))[0], ConvergenceError)
+    assert isinstance(queue.outcomes(volumes(1))[0], ConvergenceError)
 
 
 def test_a_dead_worker_is_replaced() -> None:
@@ -158,7 +158,7 @@ def test_a_dead_worker_is_replaced() -> None:
     queue.watch("a", volumes(1))
     executors[0].jobs.pop(0)[0].set_exception(BrokenProcessPool("a worker died"))
     executors[1].finish()
-    assert isinstance(queue.known(volumes(1))[0], HomogenizationResult)
+    assert isinstance(queue.outcomes(volumes(1))[0], HomogenizationResult)
 
 
 def test_two_jobs_of_a_dead_pool_start_one_new_pool() -> None:
@@ -169,7 +169,7 @@ def test_two_jobs_of_a_dead_pool_start_one_new_pool() -> None:
     for job in [executors[0].jobs.pop(0), executors[0].jobs.pop(0)]:
         job[0].set_exception(BrokenProcessPool("a worker died"))
     executors[1].finish()
-    assert all(isinstance(each, HomogenizationResult) for each in queue.known(volumes(2)))
+    assert all(isinstance(each, HomogenizationResult) for each in queue.outcomes(volumes(2)))
     assert not queue._broken
 
 
@@ -181,7 +181,7 @@ def test_solves_are_exact_at_any_contrast(
     volume[3:13, 3:13, 3:13] = 1
     queue.watch("a", [volume], materials)
     executor.finish()
-    (found,) = queue.known([volume], materials)
+    (found,) = queue.outcomes([volume], materials)
     assert isinstance(found, HomogenizationResult)
     expected = homogenize(volume, materials, rtol=1e-8).stiffness
     np.testing.assert_allclose(np.diag(found.stiffness), np.diag(expected), rtol=1e-4)
@@ -197,7 +197,7 @@ def test_a_volume_that_kills_workers_is_given_up() -> None:
 
     queue = SolverQueue(2, start=start)
     queue.watch("a", volumes(1))
-    assert isinstance(queue.known(volumes(1))[0], BrokenProcessPool)
+    assert isinstance(queue.outcomes(volumes(1))[0], BrokenProcessPool)
     assert len(executors) == 2
 
 
@@ -219,7 +219,7 @@ def test_worker_processes_solve(processes: SolverQueue) -> None:
         if all(processes.watch("a", shown)):
             break
         done.wait(0.1)
-    assert all(isinstance(outcome, HomogenizationResult) for outcome in processes.known(shown))
+    assert all(isinstance(outcome, HomogenizationResult) for outcome in processes.outcomes(shown))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a whole process gives way, not a thread")
@@ -264,7 +264,7 @@ def test_shown_volumes_pass_a_refinement(queue: SolverQueue, executor: ManualExe
     queue.watch("b", volumes(1, seed=7))
     for _ in range(4):
         executor.step()
-    assert isinstance(queue.known(volumes(1, seed=7))[0], HomogenizationResult)
+    assert isinstance(queue.outcomes(volumes(1, seed=7))[0], HomogenizationResult)
     waiting = [queue.progress(task) for task in many]
     assert [one.status for one in waiting if one is not None].count("waiting") >= 1
 
@@ -338,7 +338,7 @@ def test_the_program_ends_without_waiting_for_a_solve(tmp_path: Path) -> None:
         "    while queue.waiting() or not queue._running:\n"
         "        time.sleep(0.05)\n"
         "    time.sleep(3.0)\n"
-        "    print('ends', queue.known([large]), flush=True)\n",
+        "    print('ends', queue.outcomes([large]), flush=True)\n",
         encoding="utf-8",
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}

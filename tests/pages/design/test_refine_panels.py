@@ -20,7 +20,7 @@ from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.targets import TARGETS
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[3] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 SOLVED = HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
 

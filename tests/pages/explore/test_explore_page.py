@@ -19,7 +19,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[3] / "app.py"
 
 
 def open_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:

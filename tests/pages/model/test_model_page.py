@@ -20,7 +20,7 @@ from vaereg.evaluation.records import summarize_solves
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[3] / "app.py"
 FIGURES = {
     "mape": dict.fromkeys(PROPERTIES, 0.01),
     "mape_axial": 0.01,

@@ -14,7 +14,7 @@ from streamlit.testing.v1.element_tree import Block
 from pages.parts.solving import queue
 from vaereg.solver.homogenization import HomogenizationResult
 
-APP = Path(__file__).parents[1] / "app.py"
+APP = Path(__file__).parents[2] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 """What the solver says of any volume [GPa]."""
 

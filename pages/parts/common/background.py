@@ -1,0 +1,49 @@
+"""The background solver that all sessions share, as a page uses it."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.parts.common.state import SESSION_NAME
+from pages.parts.solving.queue import Outcome, SolverQueue
+from vaereg.model.checkpoint import Checkpoint
+
+__all__ = ["outcomes_of", "session_name", "solver", "watch"]
+
+
+@st.cache_resource(show_spinner=False)
+def solver() -> SolverQueue:
+    """Return the solver queue of all sessions."""
+    queue = SolverQueue()
+    queue.close_with_program()
+    return queue
+
+
+def session_name() -> str:
+    """Return the name of this session in the solver queue."""
+    return st.session_state.setdefault(SESSION_NAME, uuid4().hex)
+
+
+def watch(
+    checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]], asked: Sequence[bool] | None = None
+) -> list[Outcome]:
+    """Have the solver work on the volumes that this session shows now, and return their outcomes so far.
+
+    Args:
+        checkpoint: The model, whose two phases the solver takes.
+        volumes: Shown volumes of shape (X, Y, Z), the most wanted first.
+        asked: Whether the solver is to work on each volume; on all of them if left out.
+    """
+    materials = checkpoint.model.materials
+    flags = [True] * len(volumes) if asked is None else asked
+    wanted = [volume for volume, flag in zip(volumes, flags, strict=True) if flag]
+    solver().watch(session_name(), wanted, materials)
+    return outcomes_of(checkpoint, volumes)
+
+
+def outcomes_of(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
+    """Return the solver's outcome per volume, without asking the solver to work on it."""
+    return solver().outcomes(volumes, checkpoint.model.materials)

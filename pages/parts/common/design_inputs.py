@@ -1,0 +1,113 @@
+"""Values of the inputs of the Design page: their limits, how they are read, saved and restored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import streamlit as st
+
+from pages.parts.common import state
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.targets import TARGETS, Target
+
+__all__ = [
+    "ALL_COMPONENTS",
+    "MAX_SEED",
+    "MODES",
+    "SIZES",
+    "Quantity",
+    "component_names",
+    "current_inputs",
+    "quantities",
+    "restore_inputs",
+    "set_target",
+]
+
+MODES = ("free", "value", "range")
+SIZES = {32: 48, 64: 16, 96: 6}
+"""Voxels per edge, and the largest number of designs of that size: about ten seconds of work."""
+ALL_COMPONENTS = "all"
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantity:
+    """Limits and format of one target."""
+
+    label: str
+    unit: str
+    low: float
+    """Lowest value of the slider."""
+    high: float
+    """Highest value of the slider."""
+    digits: int
+    """Decimal places."""
+
+    @property
+    def format(self) -> str:
+        """Format of a value on the slider."""
+        return f"%.{self.digits}f" + (f" {self.unit}" if self.unit else "")
+
+    def clamped(self, value: float) -> float:
+        """Return the value of the slider that is nearest to this value."""
+        return min(max(round(float(value), self.digits), self.low), self.high)
+
+
+def quantities(checkpoint: Checkpoint) -> dict[str, Quantity]:
+    """Return every property that can be targeted, with the range of the training data."""
+    limits = {}
+    for name in TARGETS:
+        unit, digits = ("", 2) if name == state.FRACTION else ("GPa", 1)
+        ends = checkpoint.fraction_range if name == state.FRACTION else checkpoint.property_ranges[name]
+        low, high = (round(end, digits) for end in ends)
+        label = "Fraction" if name == state.FRACTION else name
+        limits[name] = Quantity(label=label, unit=unit, low=low, high=high, digits=digits)
+    return limits
+
+
+def component_names(checkpoint: Checkpoint) -> list[str]:
+    """Return the choices of the mixture component: all components, or one by its number from 1."""
+    return [ALL_COMPONENTS, *(str(k + 1) for k in range(checkpoint.components))]
+
+
+def set_target(checkpoint: Checkpoint, target: Mapping[str, Target]) -> None:
+    """Ask for these values and ranges, and leave all other properties free; called before the inputs."""
+    for name, quantity in quantities(checkpoint).items():
+        wanted = target.get(name)
+        st.session_state[state.mode_key(name)] = MODES[(wanted is not None) + isinstance(wanted, tuple)]
+        if isinstance(wanted, tuple):
+            low, high = sorted(quantity.clamped(end) for end in wanted)
+            st.session_state[state.range_key(name)] = (low, high)
+        elif wanted is not None:
+            st.session_state[state.value_key(name)] = quantity.clamped(wanted)
+
+
+def current_inputs() -> dict[str, Any]:
+    """Return all inputs of the Design page as plain values."""
+    keys = [state.COUNT, state.SEED, state.SIZE, state.COMPONENT]
+    keys += [key(name) for name in TARGETS for key in (state.mode_key, state.value_key, state.range_key)]
+    return {key: st.session_state[key] for key in keys if key in st.session_state}
+
+
+def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
+    """Set the inputs to saved values; a value that is no input of this checkpoint is skipped."""
+    st.session_state.pop(state.KEPT_INPUTS, None)  # else the page would bring back its former inputs
+    for name, quantity in quantities(checkpoint).items():
+        if inputs.get(state.mode_key(name)) in MODES:
+            st.session_state[state.mode_key(name)] = inputs[state.mode_key(name)]
+        if _is_number(value := inputs.get(state.value_key(name))):
+            st.session_state[state.value_key(name)] = quantity.clamped(value)
+        ends = inputs.get(state.range_key(name))
+        if isinstance(ends, list | tuple) and len(ends) == 2 and all(map(_is_number, ends)):
+            low, high = sorted(quantity.clamped(end) for end in ends)
+            st.session_state[state.range_key(name)] = (low, high)
+    for key, choices in ((state.SIZE, list(SIZES)), (state.COMPONENT, component_names(checkpoint))):
+        if inputs.get(key) in choices:
+            st.session_state[key] = inputs[key]
+    for key, low, high in ((state.COUNT, 1, max(SIZES.values())), (state.SEED, 0, MAX_SEED)):
+        if _is_number(number := inputs.get(key)):
+            st.session_state[key] = int(min(max(number, low), high))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63
