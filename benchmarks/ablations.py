@@ -18,14 +18,14 @@ import time
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from baselines import add
 from record import RESULTS
 
-from vaereg.evaluation.fidelity import component_figures, decoder_figures
+from vaereg.elasticity import diagonal_properties
+from vaereg.evaluation.generative import component_figures, decoder_figures
 from vaereg.evaluation.records import typical_ratios
-from vaereg.evaluation.trials import inverse_figures
+from vaereg.evaluation.solved_designs import inverse_figures
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.model.config import PRESETS, ModelConfig, RunConfig, TrainingConfig
@@ -59,7 +59,7 @@ def variant(
     )
     model = result.model.eval().requires_grad_(False)
     rows = known_indices(data, "train", config.training.held_out)
-    properties = np.diagonal(data.samples.stiffness[rows], axis1=1, axis2=2).astype(np.float64)
+    properties = diagonal_properties(data.samples.stiffness[rows])
     latent_regressor = fit_latent_regressor(model, data.plan.size, properties)
     fitted = dataclasses.replace(checkpoint.fitted, latent_regressor=latent_regressor)
     settings = {

@@ -24,7 +24,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
 from vaereg.evaluation.figures import figures_by_family, forward_figures, held_out_families, held_out_rows
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import two_point_correlation
@@ -253,7 +253,7 @@ def split_of(data: Dataset, held_out: tuple[str, ...]) -> Split:
     """Rows as the joint model has them."""
     return Split(
         data=data,
-        properties=np.diagonal(data.samples.stiffness, axis1=1, axis2=2).astype(np.float64),
+        properties=diagonal_properties(data.samples.stiffness),
         train=known_indices(data, "train", held_out),
         test=known_indices(data, "test", held_out),
         held_out=held_out_rows(data, held_out),

@@ -16,6 +16,7 @@ import numpy as np
 from record import write_record
 from solver_report import provenance, table
 
+from vaereg.elasticity import diagonal_properties
 from vaereg.evaluation.figures import forward_figures
 from vaereg.generators.families import MIXES
 from vaereg.io.datasets import read_dataset
@@ -53,7 +54,7 @@ def main() -> None:
             )
             data = read_dataset(path)
         volumes = data.volumes(slice(None))
-        truth = np.diagonal(data.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+        truth = diagonal_properties(data.samples.stiffness)
         guided, encoder = predict(checkpoint, volumes), predict(checkpoint, volumes, guided=False)
         rows.append(
             {

@@ -25,7 +25,7 @@ SHOWN, NAMED, SIZE = 3, 12, 32
 
 def target_values(checkpoint: Checkpoint) -> list[float]:
     """The three targets [GPa], to whole numbers."""
-    drawn = checkpoint.fitted.known.values[:, PROPERTIES.index(LEADING)]
+    drawn = checkpoint.fitted.training_properties.values[:, PROPERTIES.index(LEADING)]
     return [float(round(value)) for value in np.quantile(drawn, LEVELS)]
 
 

@@ -23,7 +23,14 @@ from PIL import Image
 from record import RESULTS, write_record
 from solver_report import provenance, table
 
-from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, reuss_bound, voigt_bound
+from vaereg.elasticity import (
+    PROPERTIES,
+    TwoPhase,
+    bounded_fraction,
+    diagonal_properties,
+    reuss_bound,
+    voigt_bound,
+)
 from vaereg.generators import families
 from vaereg.generators.families import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
 from vaereg.io.datasets import Dataset, read_dataset
@@ -256,7 +263,7 @@ def measure(data: Dataset) -> dict[str, Any]:
     """Coverage per family, and the cost of one volume without its label."""
     lengths = np.array([correlation_length(volume) for volume in data.volumes(slice(None))])
     samples = data.samples
-    stiffness = np.diagonal(samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    stiffness = diagonal_properties(samples.stiffness)
     places = bounded_fraction(stiffness, samples.volume_fraction, TwoPhase(**data.plan.materials))
     coverage = {}
     for family in FAMILIES:

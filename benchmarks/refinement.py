@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from record import write_record
 from scipy.ndimage import gaussian_filter
 
-from vaereg.elasticity import PROPERTIES
+from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.evaluation.figures import held_out_families
 from vaereg.inverse.direct import design
 from vaereg.inverse.refinement import refine
@@ -111,7 +111,7 @@ def measure(
 
 def properties(dataset: Dataset) -> NDArray[np.float64]:
     """C11 ... C66 of every volume, shape (N, 6) [GPa]."""
-    return np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    return diagonal_properties(dataset.samples.stiffness)
 
 
 def distances(found: NDArray[np.float64], wanted: Mapping[str, float]) -> NDArray[np.float64]:

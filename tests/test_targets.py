@@ -45,7 +45,7 @@ def refusal(checkpoint: Checkpoint, targets: dict[str, Target]) -> UnreachableTa
 
 def test_targets_outside_the_training_set(tiny_checkpoint: Checkpoint) -> None:
     """The message has the nearest volume, and the reachable range of what is outside, and of nothing else."""
-    low, high = tiny_checkpoint.fitted.known.ranges[0]
+    low, high = tiny_checkpoint.fitted.training_properties.ranges[0]
     error = refusal(tiny_checkpoint, {"C11": 200.0, "C22": 40.0})
     assert f"reachable: C11 = {low:.4g} to {high:.4g} GPa" in str(error)
     assert "reachable: C22" not in str(error)
@@ -59,7 +59,7 @@ def test_targets_outside_the_training_set(tiny_checkpoint: Checkpoint) -> None:
 @pytest.mark.parametrize("shear", [4.0, (3.9, 4.1), (2.0, 5.0)], ids=["value", "range", "wide"])
 def test_combinations_that_no_volume_has(shear: Target, tiny_checkpoint: Checkpoint) -> None:
     """Each of them alone is in reach; what the refusal offers is so too."""
-    stiff = float(tiny_checkpoint.fitted.known.values[:, :3].min(1).max())
+    stiff = float(tiny_checkpoint.fitted.training_properties.values[:, :3].min(1).max())
     targets: dict[str, Target] = {"C11": stiff, "C22": stiff, "C33": stiff, "C44": shear}
     for name, value in targets.items():
         check_reachable(tiny_checkpoint, {name: value})

@@ -8,11 +8,13 @@ inverse, the compliance [1/GPa].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "AXIS_ORDERS",
     "PROPERTIES",
     "VOID_RATIO",
     "VOIGT_ORDER",
@@ -20,6 +22,7 @@ __all__ = [
     "HashinShtrikmanBounds",
     "TwoPhase",
     "bounded_fraction",
+    "diagonal_properties",
     "directional_young",
     "engineering_constants",
     "hashin_shtrikman_bounds",
@@ -42,6 +45,11 @@ VOID_RATIO = 1e-6
 """Young's modulus of a void, relative to the solid [-]: the floor that stands for zero in `TwoPhase.porous`.
 
 It adds about its own size times E of the solid to the stiffness: 0.1 % of a foam that keeps a thousandth."""
+
+AXIS_ORDERS = tuple((*order, *(3 + axis for axis in order)) for order in permutations(range(3)))
+"""Indices of `PROPERTIES` under the six permutations of the axes.
+
+A shear is named by the normal of its plane, so that C44, C55, C66 are permuted as C11, C22, C33 are."""
 
 _MANDEL = np.sqrt(np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
 _PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
@@ -96,6 +104,15 @@ def isotropic_stiffness(young: float, poisson: float) -> NDArray[np.float64]:
     stiffness = np.diag([2.0 * shear] * 3 + [shear] * 3)
     stiffness[:3, :3] += first
     return stiffness
+
+
+def diagonal_properties(stiffness: ArrayLike) -> NDArray[np.float64]:
+    """Properties of stiffness matrices in Voigt order: their diagonals, shape (..., 6) [GPa].
+
+    Args:
+        stiffness: Shape (..., 6, 6) [GPa].
+    """
+    return np.diagonal(np.asarray(stiffness), axis1=-2, axis2=-1).astype(np.float64)
 
 
 def voigt_bound(volume_fraction: ArrayLike, materials: TwoPhase | None = None) -> NDArray[np.float64]:
@@ -223,7 +240,7 @@ def engineering_constants(stiffness: ArrayLike) -> EngineeringConstants:
         ValueError: `stiffness` has another shape or is not positive definite.
     """
     compliance = np.linalg.inv(_as_stiffness(stiffness)).astype(np.float64, copy=False)
-    diagonal = np.diagonal(compliance, axis1=-2, axis2=-1)
+    diagonal = diagonal_properties(compliance)
     poisson = -compliance[..., :3, :3] / diagonal[..., :3, None]
     poisson[..., range(3), range(3)] = 0.0
     return EngineeringConstants(young=1.0 / diagonal[..., :3], shear=1.0 / diagonal[..., 3:], poisson=poisson)
@@ -353,6 +370,6 @@ def _phase_stiffness(materials: TwoPhase | None) -> tuple[NDArray[np.float64], N
 def _diagonal_bounds(
     volume_fraction: ArrayLike, materials: TwoPhase | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lower = np.diagonal(reuss_bound(volume_fraction, materials), axis1=-2, axis2=-1)
-    upper = np.diagonal(voigt_bound(volume_fraction, materials), axis1=-2, axis2=-1)
+    lower = diagonal_properties(reuss_bound(volume_fraction, materials))
+    upper = diagonal_properties(voigt_bound(volume_fraction, materials))
     return lower, upper

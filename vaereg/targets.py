@@ -1,4 +1,4 @@
-"""Targets of inverse design: what can be asked for, whether it can be had, how far a volume is from it.
+"""Targets of inverse design: their names, their texts, and the distance of properties from them.
 
 Letters: N volumes, T properties.
 """

@@ -25,7 +25,7 @@ from vaereg.model.checkpoint import (
 )
 from vaereg.model.config import PRESETS
 from vaereg.model.prediction import predict
-from vaereg.model.reach import KnownProperties
+from vaereg.model.reachability import TrainingProperties
 from vaereg.model.vae import VaeReg
 
 State = dict[str, Any]
@@ -44,7 +44,7 @@ def plain(value: object) -> object:
         value = value.numpy()
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
-    if isinstance(value, KnownProperties):
+    if isinstance(value, TrainingProperties):
         return plain(value.values.astype(np.float32))
     if hasattr(value, "__dataclass_fields__"):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]

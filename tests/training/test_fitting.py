@@ -63,7 +63,7 @@ def test_families_that_are_left_out_are_in_nothing(
     rows = known_indices(small_dataset, "train", settings.held_out)
     assert 0 < len(rows) < len(small_dataset.indices("train"))
     assert "gaussian-equiaxed" not in small_dataset.samples.family[rows]
-    assert len(fit(tiny_checkpoint.model, small_dataset, settings).known.values) == len(rows)
+    assert len(fit(tiny_checkpoint.model, small_dataset, settings).training_properties.values) == len(rows)
 
 
 def test_the_map_holds_volumes_that_can_be_made_again(

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from vaereg.elasticity import PROPERTIES
-from vaereg.evaluation.fidelity import component_figures, decoder_figures
-from vaereg.evaluation.trials import SOLVER_TOLERANCE, inverse_figures
+from vaereg.elasticity import PROPERTIES, diagonal_properties
+from vaereg.evaluation.generative import component_figures, decoder_figures
+from vaereg.evaluation.solved_designs import SOLVER_TOLERANCE, inverse_figures
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
@@ -206,7 +206,7 @@ def _forward(
     checkpoint: Checkpoint, dataset: Dataset, training: NDArray[np.intp], indices: NDArray[np.intp]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures of both tiers and of the baseline, and the novelty of the volumes."""
-    properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    properties = diagonal_properties(dataset.samples.stiffness)
     truth, family = properties[indices], dataset.samples.family[indices]
     predictions = _predictions(checkpoint, dataset.volumes(indices))
     figures: dict[str, Any] = {name: _tier(each, truth, family) for name, each in predictions.items()}
@@ -256,7 +256,7 @@ def _held_out(
     checkpoint: Checkpoint, dataset: Dataset, rows: NDArray[np.intp]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Figures of families that training left out, and the share of each that is flagged as novel."""
-    truth = np.diagonal(dataset.samples.stiffness[rows], axis1=1, axis2=2).astype(np.float64)
+    truth = diagonal_properties(dataset.samples.stiffness[rows])
     family = dataset.samples.family[rows]
     predictions = _predictions(checkpoint, dataset.volumes(rows))
     figures: dict[str, Any] = {"volumes": len(rows)}

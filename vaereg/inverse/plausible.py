@@ -1,4 +1,4 @@
-"""Whether a target can be had: how far it is from all that is known, and how it is completed.
+"""Which targets a model can reach, and how the properties that a target leaves free are completed.
 
 Letters: N volumes, T properties.
 """
@@ -40,20 +40,20 @@ def check_reachable(checkpoint: Checkpoint, wanted: Mapping[str, Target]) -> Non
     Raises:
         UnreachableTargetError: With the nearest that can be had, and the range of each target outside of it.
     """
-    known = checkpoint.fitted.known
-    reach = known.reach({TARGETS.index(name): interval(value) for name, value in wanted.items()})
-    if reach.distance <= reach.limit:
+    training = checkpoint.fitted.training_properties
+    found = training.reachability({TARGETS.index(name): interval(value) for name, value in wanted.items()})
+    if found.distance <= found.limit:
         return
-    nearest = {name: float(reach.nearest[TARGETS.index(name)]) for name in wanted}
-    asked, offer = (", ".join(named_target(*item) for item in each.items()) for each in (wanted, nearest))
+    nearest = {name: float(found.nearest[TARGETS.index(name)]) for name in wanted}
+    asked, offer = (", ".join(named_target(*item) for item in target.items()) for target in (wanted, nearest))
     message = (
-        f"no known microstructure comes near {asked}: the nearest has {offer}, {_percent(reach.distance)} off"
+        f"no known microstructure comes near {asked}: the nearest has {offer}, {_percent(found.distance)} off"
     )
     for name, value in wanted.items():
-        low, high = known.ranges[TARGETS.index(name)]
+        low, high = training.ranges[TARGETS.index(name)]
         if interval(value)[1] < low or interval(value)[0] > high:
             message += f"; reachable: {named_target(name, (float(low), float(high)))}"
-    raise UnreachableTargetError(message, nearest, reach.distance)
+    raise UnreachableTargetError(message, nearest, found.distance)
 
 
 def complete_targets(
@@ -84,7 +84,7 @@ def complete_targets(
 def _fixed(
     checkpoint: Checkpoint, wanted: Mapping[str, Target]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Which of `TARGETS` have a single wanted value, shape (T + 1,), and those values, standardised."""
+    """Mask of the `TARGETS` with a single wanted value, shape (T + 1,), and those values, standardised."""
     location, scale = scaling(checkpoint)
     fixed = np.array([isinstance(wanted.get(name), float) for name in TARGETS])
     given = [wanted[name] for name, is_fixed in zip(TARGETS, fixed, strict=True) if is_fixed]
@@ -92,7 +92,7 @@ def _fixed(
 
 
 def scaling(checkpoint: Checkpoint) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What standardises the logarithms of `TARGETS`; that of the volume fraction stays as it is."""
+    """Location and scale that standardise the logarithms of `TARGETS`; 0 and 1 for the volume fraction."""
     model = checkpoint.model
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
     return np.append(location, 0.0).astype(np.float64), np.append(scale, 1.0).astype(np.float64)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
 from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.targets import FRACTION, Target
+from vaereg.targets import FRACTION, Target, check_targets
 from vaereg.workers import map_in_processes
 
 __all__ = [
@@ -165,10 +165,6 @@ def begin(
     max_solves: int = MAX_SOLVES,
 ) -> Search:
     """A search before its first solve; arguments and errors as in `refine`."""
-    from vaereg.targets import (
-        check_targets,
-    )  # imports torch, which a process that advances a search needs not
-
     volume = as_two_phase(start)
     if volume.min() == volume.max():
         raise ValueError("expected a volume of both phases, got a single one")
@@ -214,7 +210,7 @@ def advance(search: Search) -> Search:
     step = Step(
         solves=len(search.history) + 1,
         error=float((np.maximum(np.maximum(low - found, found - high), 0.0) / middle).max()),
-        properties=np.diag(solved.stiffness),
+        properties=diagonal_properties(solved.stiffness),
         flipped=0 if search.flips is None else len(search.flips.voxels),
         iterations=solved.iterations,
     )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.model.batches import decode_batches, device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
 from vaereg.model.prediction import encode_batch
@@ -100,19 +101,18 @@ def walk(
         generator: Of the noise.
     """
     model = checkpoint.model
-    device = model.property_location.device
-    z = torch.as_tensor(latent, dtype=torch.float32, device=device)
+    z = torch.as_tensor(latent, dtype=torch.float32, device=device_of(model))
     parts: list[NDArray[np.uint8]] = []
     with torch.inference_mode():
         noise = model.noise(1, size, generator=generator)
-        for some in z.split(max(1, _VOXELS_AT_ONCE // size**3)):
-            volumes = model.decode(some, noise.expand(len(some), -1, -1, -1, -1)).squeeze(1)
+        count = max(1, _VOXELS_AT_ONCE // size**3)
+        for volumes in decode_batches(model, z, size, generator=generator, noise=noise, count=count):
             parts.append(volumes.to(torch.uint8).cpu().numpy())
         standardised = checkpoint.fitted.latent_regressor(z)
         expected = torch.exp(model.property_location + model.property_scale * standardised)
     microstructures = np.concatenate(parts)
     predictions = [encode_batch(checkpoint, part) for part in parts]
-    mean, std = (np.concatenate([each[i] for each in predictions]) for i in range(2))
+    mean, std = (np.concatenate(column) for column in list(zip(*predictions, strict=True))[:2])
     return Walk(
         latent=z.cpu().numpy(),
         microstructures=microstructures,

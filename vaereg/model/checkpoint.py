@@ -21,7 +21,7 @@ from vaereg.model.config import RunConfig
 from vaereg.model.embedding import Embedding
 from vaereg.model.networks import GuidedRegressor, LatentRegressor
 from vaereg.model.prior import PropertyMixture
-from vaereg.model.reach import KnownProperties
+from vaereg.model.reachability import TrainingProperties
 from vaereg.model.vae import VaeReg
 
 __all__ = [
@@ -51,7 +51,7 @@ class Fitted:
 
     property_quantiles: NDArray[np.float64]
     """1st and 99th percentile of the properties of the training set, shape (2, T) [GPa]."""
-    known: KnownProperties
+    training_properties: TrainingProperties
     """Properties and volume fractions of the training volumes: what can be had."""
     mixture: PropertyMixture
     """p(c) over standardised logarithmic properties and, last, the logarithm of the volume fraction."""
@@ -107,7 +107,7 @@ class Checkpoint:
     @property
     def fraction_range(self) -> tuple[float, float]:
         """1st to 99th percentile of the volume fraction over the training set [-]."""
-        low, high = np.quantile(self.fitted.known.values[:, -1], [0.01, 0.99])
+        low, high = np.quantile(self.fitted.training_properties.values[:, -1], [0.01, 0.99])
         return float(low), float(high)
 
 
@@ -151,7 +151,7 @@ def save_checkpoint(
         },
         "weights": model.state_dict(),
         "property_quantiles": torch.from_numpy(fitted.property_quantiles),
-        "known": torch.from_numpy(fitted.known.values.astype(np.float32)),
+        "known": torch.from_numpy(fitted.training_properties.values.astype(np.float32)),
         "mixture_weights": torch.from_numpy(mixture.weights),
         "mixture_means": torch.from_numpy(mixture.means),
         "mixture_covariances": torch.from_numpy(mixture.covariances),
@@ -205,7 +205,7 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         guided.load_state_dict(state["guided"])
         fitted = Fitted(
             property_quantiles=state["property_quantiles"].numpy(),
-            known=KnownProperties(state["known"].numpy()),
+            training_properties=TrainingProperties(state["known"].numpy()),
             mixture=PropertyMixture(
                 weights=state["mixture_weights"].numpy(),
                 means=state["mixture_means"].numpy(),

@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import permutations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vaereg.elasticity import PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
 from vaereg.model.networks import GuidedRegressor
 from vaereg.solver.homogenization import iterated_bounds
 from vaereg.workers import pool_threads
@@ -98,7 +97,7 @@ def guide(
     last = bounded_fraction(bounds[:, -1], fraction, materials)
     logs, spreads = [], []
     with torch.inference_mode():
-        for order in _axis_orders():
+        for order in map(list, AXIS_ORDERS):
             ratio, own_spread = network(inputs[..., order])
             back = np.argsort(order)
             properties = properties_from_fraction(last[:, order] * ratio.numpy(), fraction, materials)
@@ -134,7 +133,7 @@ def fit_guided(
     lower = torch.from_numpy(properties_from_fraction(np.zeros_like(last), fraction, materials)).float()
     reach = torch.from_numpy(last).float() - lower
     truth = torch.from_numpy(np.log(properties)).float()
-    orders = torch.tensor(_axis_orders())
+    orders = torch.tensor(AXIS_ORDERS)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     for _ in range(epochs):
@@ -152,8 +151,3 @@ def fit_guided(
             optimiser.step()
         schedule.step()
     return network.eval().requires_grad_(False)
-
-
-def _axis_orders() -> list[list[int]]:
-    """Orders of the six properties under the permutations of the axes; shears are named by their normal."""
-    return [[*order, *(3 + axis for axis in order)] for order in permutations(range(3))]

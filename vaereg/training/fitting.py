@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from vaereg.elasticity import PROPERTIES
+from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.io.datasets import Dataset, known_indices
+from vaereg.model.batches import decode_batches, device_of, encode_batches
 from vaereg.model.checkpoint import Fitted
 from vaereg.model.config import TrainingConfig
 from vaereg.model.embedding import Embedding
@@ -19,7 +20,7 @@ from vaereg.model.guided import ITERATIONS, fit_guided, guide, guided_inputs, up
 from vaereg.model.networks import LatentRegressor
 from vaereg.model.prediction import tier_disagreement
 from vaereg.model.prior import PropertyMixture
-from vaereg.model.reach import KnownProperties
+from vaereg.model.reachability import TrainingProperties
 from vaereg.model.vae import VaeReg
 
 __all__ = [
@@ -54,13 +55,13 @@ def fit(
         on_progress: Called with the volumes that the solver has seen, for the guided regressor, and their
             number.
     """
-    properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    properties = diagonal_properties(dataset.samples.stiffness)
     training = known_indices(dataset, "train", settings.held_out)
     validation = known_indices(dataset, "validation", settings.held_out)
 
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
-    known = np.column_stack([properties, dataset.samples.volume_fraction])[training]
-    logs = np.log(known)
+    training_values = np.column_stack([properties, dataset.samples.volume_fraction])[training]
+    logs = np.log(training_values)
     standardised = np.column_stack([(logs[:, :-1] - location) / scale, logs[:, -1]])
     parts = min(12, max(1, len(training) // 50))
     mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
@@ -94,7 +95,7 @@ def fit(
     disagreement = tier_disagreement(mean, mean * spread * spread_factor, guided_mean)
     return Fitted(
         property_quantiles=np.quantile(properties[training], [0.01, 0.99], axis=0),
-        known=KnownProperties(known),
+        training_properties=TrainingProperties(training_values),
         mixture=PropertyMixture(
             weights=np.asarray(mixture.weights_),
             means=np.asarray(mixture.means_),
@@ -124,17 +125,12 @@ def embed(model: VaeReg, dataset: Dataset, settings: TrainingConfig) -> Embeddin
 
     rows = np.arange(min(_MAPPED, len(dataset)))
     samples = dataset.samples
-    properties = np.diagonal(samples.stiffness[rows], axis1=1, axis2=2).astype(np.float32)
-    device = model.property_location.device
-    latents, components = [], []
+    properties = diagonal_properties(samples.stiffness[rows]).astype(np.float32)
     with torch.no_grad():
-        for part in np.array_split(rows, max(1, len(rows) // 64)):
-            volumes = torch.from_numpy(dataset.volumes(part)).to(device, torch.float32)[:, None]
-            mean = model.encode(volumes).latent_mean
-            prior = model.prior(torch.from_numpy(properties[part]).to(device))
-            latents.append(mean.cpu().numpy())
-            components.append(prior.responsibilities(mean).argmax(1).cpu().numpy())
-    latent = np.concatenate(latents)
+        means = torch.cat([encoding.latent_mean for encoding in encode_batches(model, dataset.volumes(rows))])
+        prior = model.prior(torch.from_numpy(properties).to(device_of(model)))
+        component = prior.responsibilities(means).argmax(1).cpu().numpy()
+    latent = means.cpu().numpy()
     centre = latent.mean(0)
     axes = np.linalg.svd(latent - centre, full_matrices=False)[2]
     neighbours = min(15, len(rows) - 1)
@@ -146,7 +142,7 @@ def embed(model: VaeReg, dataset: Dataset, settings: TrainingConfig) -> Embeddin
         size=dataset.plan.size,
         properties=properties,
         volume_fraction=samples.volume_fraction[rows].astype(np.float32),
-        component=np.concatenate(components),
+        component=component,
         latent=latent,
         pca_mean=centre,
         pca_axes=axes,
@@ -161,7 +157,7 @@ def fit_latent_regressor(
 
     Each z is decoded once; the regression averages over the noise.
     """
-    device = model.property_location.device
+    device = device_of(model)
     generator = torch.Generator().manual_seed(0)
     count = min(4096, 2 * len(properties))
     rows = torch.randint(len(properties), (count,), generator=generator).numpy()
@@ -169,11 +165,13 @@ def fit_latent_regressor(
     with torch.no_grad():
         targets = torch.from_numpy(properties[rows]).to(device, torch.float32)
         z, _ = model.prior(targets).sample(generator=generator, component=components)
-        found = []
-        for part in z.split(16):
-            volumes = model.decode(part, model.noise(len(part), size, generator=generator))
-            found.append(model.standardise(model.encode(volumes).property_mean))
-        truth = torch.cat(found)
+        truth = torch.cat(
+            [
+                model.standardise(encoding.property_mean)
+                for volumes in decode_batches(model, z, size, generator=generator)
+                for encoding in encode_batches(model, volumes)
+            ]
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = LatentRegressor(z.shape[1], truth.shape[1]).to(device)
@@ -192,14 +190,11 @@ def fit_latent_regressor(
 
 def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDArray, NDArray]:
     """Properties [GPa], logarithmic spread, (N, T), and statistics, (N, S), of volumes (N, X, Y, Z)."""
-    device = model.property_location.device
     parts: list[tuple[NDArray, ...]] = []
     with torch.no_grad():
-        for begin in range(0, len(volumes), 64):
-            batch = torch.from_numpy(volumes[begin : begin + 64]).to(device, torch.float32)[:, None]
-            encoding = model.encode(batch)
-            found = (encoding.property_mean, encoding.property_spread, encoding.statistics)
-            parts.append(tuple(item.cpu().numpy().astype(np.float64) for item in found))
+        for encoding in encode_batches(model, volumes):
+            columns = (encoding.property_mean, encoding.property_spread, encoding.statistics)
+            parts.append(tuple(column.cpu().numpy().astype(np.float64) for column in columns))
     mean, spread, statistics = (np.concatenate(column) for column in zip(*parts, strict=True))
     return mean, spread, statistics
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg import __version__
-from vaereg.elasticity import TwoPhase
+from vaereg.elasticity import TwoPhase, diagonal_properties
 from vaereg.generators.families import mix_name
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint, save_state
@@ -112,8 +112,7 @@ class _Loop:
                 f"expected at least {self.settings.batch_size} training volumes and one for validation, "
                 f"got {len(self.train_indices)} and {len(self.validation_indices)}"
             )
-        diagonal = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2)
-        self.properties = torch.from_numpy(diagonal.astype(np.float32).copy())
+        self.properties = torch.from_numpy(diagonal_properties(dataset.samples.stiffness)).float()
         self.generator = torch.Generator().manual_seed(self.settings.seed)
         materials = TwoPhase(**dataset.plan.materials)
         with torch.random.fork_rng(devices=[]):

@@ -32,13 +32,13 @@ _CHARACTERS = (
 
 def reachable_properties(checkpoint: Checkpoint) -> dict[str, NDArray[np.float64]]:
     """Properties [GPa] and volume fraction [-] of the volumes of the training set, by name."""
-    known = checkpoint.fitted.known.values
+    known = checkpoint.fitted.training_properties.values
     return {name: known[:, place].astype(np.float64) for place, name in enumerate(TARGETS)}
 
 
 def presets(checkpoint: Checkpoint) -> dict[str, dict[str, Target]]:
     """Targets [GPa] by name, each from the volumes that show its character: see `_CHARACTERS`."""
-    known = checkpoint.fitted.known.values[:, : len(PROPERTIES)].astype(np.float64)
+    known = checkpoint.fitted.training_properties.values[:, : len(PROPERTIES)].astype(np.float64)
     logs: dict[str, NDArray[np.float64]] = dict(zip(PROPERTIES, np.log(known).T, strict=True))
     found = {"Isotropic": _isotropic(logs)}
     for name, large, small in _CHARACTERS:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.evaluation.trials import KINDS, _agreement, _copies, _invariant, inverse_figures
+from vaereg.evaluation.solved_designs import KINDS, _agreement, _copies, _invariant, inverse_figures
 from vaereg.generators.families import generate
 from vaereg.generators.shapes import laminate
 from vaereg.inverse.direct import design

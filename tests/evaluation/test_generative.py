@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.evaluation.fidelity import STATISTICS, _distances, decoder_figures, redraw
+from vaereg.evaluation.generative import STATISTICS, _distances, decoder_figures, redraw
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.generators.shapes import laminate
 from vaereg.io.datasets import Dataset

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
 from vaereg.inverse.direct import Designs, design
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.statistics import two_point_correlation, two_point_distances
@@ -62,7 +62,7 @@ def inverse_figures(
         workers: Processes that solve.
         on_progress: Called with the designs that are solved and their number.
     """
-    properties = np.diagonal(dataset.samples.stiffness, axis1=1, axis2=2).astype(np.float64)
+    properties = diagonal_properties(dataset.samples.stiffness)
     trials: dict[str, list[Designs]] = {}
     for kind, names in KINDS.items():
         trials[kind] = []
@@ -105,7 +105,8 @@ def _solve(
 
 
 def _properties(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
-    return np.diag(homogenize(volume, materials, rtol=SOLVER_TOLERANCE, dtype=np.float32).stiffness)
+    solved = homogenize(volume, materials, rtol=SOLVER_TOLERANCE, dtype=np.float32)
+    return diagonal_properties(solved.stiffness)
 
 
 def _errors(trials: Sequence[Designs], solved: NDArray[np.float64]) -> NDArray[np.float64]:

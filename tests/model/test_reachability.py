@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaereg.model.reach import KnownProperties
+from vaereg.model.reachability import TrainingProperties
 
 ONE = np.array([[60.0, 40.0, 20.0, 5.0, 8.0, 11.0, 0.5]])
 
@@ -29,27 +29,27 @@ def cloud(count: int) -> np.ndarray:
 def test_distance_is_that_of_the_best_orientation(
     wanted: dict[int, tuple[float, float]], distance: float
 ) -> None:
-    found = KnownProperties(ONE).reach(wanted)
+    found = TrainingProperties(ONE).reachability(wanted)
     assert found.distance == pytest.approx(distance, abs=1e-9)
     assert sorted(found.nearest) == pytest.approx(sorted(ONE[0]))
 
 
 def test_the_limit_follows_the_density_of_known_volumes() -> None:
     """In more dimensions, and with fewer volumes, neighbours are farther apart."""
-    few, many = KnownProperties(cloud(50)), KnownProperties(cloud(3000))
+    few, many = TrainingProperties(cloud(50)), TrainingProperties(cloud(3000))
     axial = {place: (40.0, 40.0) for place in range(3)}
     every = {place: (40.0, 40.0) for place in range(6)}
-    assert many.reach(axial).limit < few.reach(axial).limit
-    assert many.reach(axial).limit < many.reach(every).limit
-    assert many.reach({0: (40.0, 40.0)}).limit == 0.05
+    assert many.reachability(axial).limit < few.reachability(axial).limit
+    assert many.reachability(axial).limit < many.reachability(every).limit
+    assert many.reachability({0: (40.0, 40.0)}).limit == 0.05
 
 
 def test_a_volume_is_no_neighbour_of_itself() -> None:
     """One volume alone, turned, says nothing of how far apart volumes are."""
-    assert KnownProperties(ONE).reach({0: (60.0, 60.0), 1: (40.0, 40.0)}).limit == 0.05
+    assert TrainingProperties(ONE).reachability({0: (60.0, 60.0), 1: (40.0, 40.0)}).limit == 0.05
 
 
 def test_ranges_are_those_of_all_orientations() -> None:
     np.testing.assert_allclose(
-        KnownProperties(ONE).ranges, [[20.0, 60.0]] * 3 + [[5.0, 11.0]] * 3 + [[0.5, 0.5]]
+        TrainingProperties(ONE).ranges, [[20.0, 60.0]] * 3 + [[5.0, 11.0]] * 3 + [[0.5, 0.5]]
     )

@@ -12,12 +12,14 @@ import torch
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.elasticity import diagonal_properties
 from vaereg.generators.families import GENERATOR_VERSION, Sample, generate
 from vaereg.inverse.plausible import complete_targets
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.statistics import lineal_path, specific_surface, two_point_correlation
 from vaereg.microstructure.volume import volume_fraction
+from vaereg.model.batches import decode_batches, encode_batches
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prior import ConditionalMixture
 
@@ -53,7 +55,7 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
     """
     model, device = checkpoint.model, checkpoint.model.property_location.device
     generator = torch.Generator().manual_seed(0)
-    properties = np.diagonal(dataset.samples.stiffness[indices], axis1=1, axis2=2).astype(np.float32)
+    properties = diagonal_properties(dataset.samples.stiffness[indices])
     low, high = checkpoint.property_ranges[LEADING]
     values = np.linspace(low, high, _POINTS)
     chosen = np.linspace(0, len(indices) - 1, min(_PER_COMPONENT, len(indices))).astype(int)
@@ -64,7 +66,7 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
         return _decode(checkpoint, z[:count], dataset.plan.size, generator)
 
     with torch.inference_mode():
-        wanted = torch.from_numpy(properties.copy()).to(device)
+        wanted = torch.from_numpy(properties).to(device, torch.float32)
         prior = model.prior(wanted)
         share = prior.responsibilities(_encode(checkpoint, dataset.volumes(indices))).mean(0).cpu().numpy()
         along = [model.prior(_completed(checkpoint, value)) for value in values.tolist()]
@@ -207,20 +209,15 @@ def _encode(
     checkpoint: Checkpoint, volumes: NDArray[np.uint8], generator: torch.Generator | None = None
 ) -> torch.Tensor:
     """Mean of q(z | x), or a sample of it if there is a generator, shape (N, D), of volumes (N, X, Y, Z)."""
-    device, found = checkpoint.model.property_location.device, []
-    for begin in range(0, len(volumes), 64):
-        batch = torch.from_numpy(volumes[begin : begin + 64]).to(device, torch.float32)[:, None]
-        encoding = checkpoint.model.encode(batch)
-        found.append(encoding.sample(generator=generator) if generator else encoding.latent_mean)
-    return torch.cat(found)
+    encodings = encode_batches(checkpoint.model, volumes)
+    if generator is None:
+        return torch.cat([encoding.latent_mean for encoding in encodings])
+    return torch.cat([encoding.sample(generator=generator) for encoding in encodings])
 
 
 def _decode(
     checkpoint: Checkpoint, z: torch.Tensor, size: int, generator: torch.Generator
 ) -> NDArray[np.uint8]:
     """One realisation of each latent vector (N, D): phases, shape (N, size, size, size)."""
-    model, found = checkpoint.model, []
-    for some in z.split(16):
-        volumes = model.decode(some, model.noise(len(some), size, generator=generator))
-        found.append(volumes.squeeze(1).to(torch.uint8).cpu().numpy())
-    return np.concatenate(found)
+    volumes = torch.cat(list(decode_batches(checkpoint.model, z, size, generator=generator)))
+    return volumes.to(torch.uint8).cpu().numpy()
