@@ -1,1 +1,5 @@
 """Design for target properties: sampling, refinement, walks through the latent space."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from manual import ManualExecutor
 
-from pages.parts.solving import queue as queue_module
-from pages.parts.solving import tasks as tasks_module
+from pages.parts.solving import queue as queue_module, tasks as tasks_module
 from pages.parts.solving.queue import MeshTask, QueueFullError, RefineTask, SolverQueue, start_workers
 from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import Refinement, refine

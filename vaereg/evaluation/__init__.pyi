@@ -1,0 +1,1 @@
+from .figures import evaluate as evaluate

@@ -1,0 +1,12 @@
+from .differentiable import SolverState as SolverState, effective_stiffness as effective_stiffness
+from .grid_check import MeshCheck as MeshCheck, mesh_check as mesh_check
+from .homogenization import (
+    ConvergenceError as ConvergenceError,
+    HomogenizationResult as HomogenizationResult,
+    homogenize as homogenize,
+)
+from .torch_solver import (
+    BatchResult as BatchResult,
+    homogenize_batch as homogenize_batch,
+    homogenize_on as homogenize_on,
+)
