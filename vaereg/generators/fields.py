@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import fft
 
-__all__ = ["cut_at_quantile", "gaussian_field", "spinodal_field"]
+__all__ = ["cut_at_quantile", "filtered_noise", "gaussian_field", "spinodal_field"]
 
 STABILISER = 1.5
 """Implicit share of the bulk term; above (3c² - 1)/2, with |c| up to 1.15, every time step is stable [-]."""
@@ -62,13 +62,27 @@ def gaussian_field(
         raise ValueError(f"expected three standard deviations of zero or more voxels, got {tuple(std)}")
     if not 0 <= volume_fraction <= 1:
         raise ValueError(f"expected a volume fraction from 0 to 1, got {volume_fraction}")
+    return cut_at_quantile(filtered_noise(size, std, generator=generator), volume_fraction)
+
+
+def filtered_noise(size: int, std: Sequence[float], *, generator: Generator) -> NDArray[np.float64]:
+    """White noise after a periodic Gaussian filter, of zero mean and without a fixed variance.
+
+    Args:
+        size: Voxels per edge, n.
+        std: Standard deviation of the filter along x, y, z [voxel], shape (3,).
+        generator: Source of the white noise.
+
+    Returns:
+        Shape (n, n, n).
+    """
     spectrum = np.asarray(fft.rfftn(generator.standard_normal((size, size, size))))
     for axis, value in enumerate(std):
         frequency = fft.rfftfreq(size) if axis == 2 else fft.fftfreq(size)
         transfer = np.exp(-2.0 * (np.pi * value * frequency) ** 2)
         spectrum *= np.expand_dims(transfer, tuple(direction for direction in range(3) if direction != axis))
     spectrum[0, 0, 0] = 0.0  # the mean moves the threshold only, and would drown fields longer than the cell
-    return cut_at_quantile(np.asarray(fft.irfftn(spectrum, s=(size, size, size))), volume_fraction)
+    return np.asarray(fft.irfftn(spectrum, s=(size, size, size)))
 
 
 def spinodal_field(

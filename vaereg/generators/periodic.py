@@ -1,0 +1,224 @@
+"""Morphologies of regular cells: triply periodic minimal surfaces and lattices of bars."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+from numba import njit
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from vaereg.generators.fields import cut_at_quantile
+from vaereg.generators.recipe import Microstructure, Parameters, Triple, log_uniform, triple
+from vaereg.generators.shapes import SURFACES, minimal_surface
+
+__all__ = [
+    "LATTICES",
+    "LatticeParameters",
+    "SurfaceParameters",
+    "draw_lattice",
+    "draw_tpms",
+    "make_lattice",
+    "make_tpms",
+]
+
+REFERENCE_EDGE = 32
+"""Edge of the cell that numbers of periods are given for [voxel]."""
+SURFACE_FRACTION, LATTICE_FRACTION = (0.15, 0.75), (0.08, 0.42)
+"""Volume fractions of the stiff phase [-]."""
+MOST_PERIODS: Mapping[str, int] = MappingProxyType(
+    {
+        **{"schwarz-p": 4, "gyroid": 4, "schwarz-d": 2, "i-wp": 2, "neovius": 2},
+        **{"cubic": 4, "body-centred": 3, "face-centred": 3, "octet": 2},
+    }
+)
+"""Most periods along an axis in a cell of `REFERENCE_EDGE` voxels, so that every part is seen."""
+LEAST_PERIOD = 6
+"""Least period [voxel]."""
+EQUAL_PERIODS, EQUAL_BARS = 0.4, 0.5
+"""Shares of volumes with equal periods, and with bars of equal thickness, along all axes [-]."""
+BAR_WEIGHT = (0.45, 1.0)
+"""Relative thickness of unequal bars [-]."""
+
+Field = NDArray[np.float64]
+
+_AXES = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+_BODY = [(1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)]
+_FACE = [(1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)]
+_CENTRES = [(0.0, 0.0, 0.0), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)]
+
+LATTICES: Mapping[str, tuple[Field, Field]] = MappingProxyType(
+    {
+        name: (np.array(directions, dtype=np.float64), np.array(origins, dtype=np.float64))
+        for name, directions, origins in (
+            ("cubic", _AXES, _CENTRES[:1]),
+            ("body-centred", _BODY, _CENTRES[:1]),
+            ("face-centred", _FACE, _CENTRES[:1]),
+            ("octet", _FACE, _CENTRES),
+        )
+    }
+)
+"""Directions of the bars of each lattice, and points of the unit cell through which bars of all run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SurfaceParameters(Parameters):
+    """Parameters of a triply periodic minimal surface."""
+
+    LENGTHS: ClassVar[tuple[str, ...]] = ("period",)
+
+    variant: str
+    """Name of the surface, one of `vaereg.generators.shapes.SURFACES`."""
+    sheet: bool
+    """Whether one phase is a sheet along the surface; otherwise the phases lie on its two sides."""
+    inverted: bool
+    """Whether soft and stiff change places."""
+    period: Triple
+    """Periods along x, y, z [voxel]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatticeParameters(Parameters):
+    """Parameters of a lattice of bars."""
+
+    LENGTHS: ClassVar[tuple[str, ...]] = ("period",)
+
+    variant: str
+    """Name of the lattice, one of `LATTICES`."""
+    period: Triple
+    """Periods along x, y, z [voxel]."""
+    weights: Triple
+    """Relative thickness of bars along x, y, z, the largest 1; oblique bars have a weighted mean [-]."""
+
+
+def _draw_period(variant: str, generator: Generator) -> Triple:
+    counts = generator.integers(1, MOST_PERIODS[variant] + 1, 3)
+    if generator.random() < EQUAL_PERIODS:
+        counts[:] = counts[0]
+    return triple(REFERENCE_EDGE / counts)
+
+
+def draw_tpms(generator: Generator) -> SurfaceParameters:
+    """Random parameters of a minimal surface."""
+    variant = list(SURFACES)[int(generator.integers(len(SURFACES)))]
+    return SurfaceParameters(
+        volume_fraction=float(generator.uniform(*SURFACE_FRACTION)),
+        variant=variant,
+        sheet=bool(generator.random() < 0.5),
+        inverted=bool(generator.random() < 0.5),
+        period=_draw_period(variant, generator),
+    )
+
+
+def draw_lattice(generator: Generator) -> LatticeParameters:
+    """Random parameters of a lattice."""
+    variant = list(LATTICES)[int(generator.integers(len(LATTICES)))]
+    weights = np.ones(3)
+    if generator.random() >= EQUAL_BARS:
+        weights = np.array([log_uniform(*BAR_WEIGHT, generator) for _ in range(3)])
+    return LatticeParameters(
+        volume_fraction=float(generator.uniform(*LATTICE_FRACTION)),
+        variant=variant,
+        period=_draw_period(variant, generator),
+        weights=triple(weights / weights.max()),
+    )
+
+
+def make_tpms(parameters: SurfaceParameters, size: int, generator: Generator) -> Microstructure:
+    """Sheet along, or network on one side of, a minimal surface; see `shapes.minimal_surface`.
+
+    Args:
+        parameters: Parameters, lengths in voxels.
+        size: Voxels per edge, n; along each axis lies a whole number of periods.
+        generator: Source of the random shift.
+    """
+    counts = _counts(parameters.period, size)
+    volume = minimal_surface(
+        size,
+        parameters.variant,
+        counts,
+        generator.random(3).tolist(),
+        parameters.volume_fraction,
+        sheet=parameters.sheet,
+        inverted=parameters.inverted,
+    )
+    recipe = {
+        "volume_fraction": parameters.volume_fraction,
+        "variant": parameters.variant,
+        "sheet": parameters.sheet,
+        "inverted": parameters.inverted,
+        "periods": counts,
+        "period": [size / count for count in counts],
+    }
+    return Microstructure(volume=volume, recipe=recipe)
+
+
+def make_lattice(parameters: LatticeParameters, size: int, generator: Generator) -> Microstructure:
+    """Round bars of a cubic, body-centred, face-centred or octet lattice, stretched along the axes.
+
+    Lattices as in Ashby 2006 (doi:10.1098/rsta.2005.1678).
+
+    Args:
+        parameters: Parameters, lengths in voxels.
+        size: Voxels per edge, n; along each axis lies a whole number of periods.
+        generator: Source of the random shift.
+    """
+    counts = np.array(_counts(parameters.period, size))
+    directions, origins = LATTICES[parameters.variant]
+    squares = directions**2 / (directions**2).sum(axis=1, keepdims=True)
+    thickness = squares @ np.asarray(parameters.weights)
+    places = [
+        ((np.arange(size) * count % size) / size + shift) % 1.0
+        for count, shift in zip(counts.tolist(), generator.random(3).tolist(), strict=True)
+    ]
+    distance = _bar_distance(*places, directions, origins, thickness, size / counts)
+    volume = cut_at_quantile(-distance, parameters.volume_fraction)
+    recipe = {
+        "volume_fraction": parameters.volume_fraction,
+        "variant": parameters.variant,
+        "periods": counts.tolist(),
+        "period": (size / counts).tolist(),
+        "weights": parameters.weights,
+        "strut_radius": float(distance[volume == 1].max()),
+    }
+    return Microstructure(volume=volume, recipe=recipe)
+
+
+def _counts(period: Triple, size: int) -> list[int]:
+    most = max(size // LEAST_PERIOD, 1)
+    return [min(max(round(size / length), 1), most) for length in period]
+
+
+@njit(cache=True)
+def _bar_distance(
+    x: Field, y: Field, z: Field, directions: Field, origins: Field, thickness: Field, period: Field
+) -> Field:
+    """Distance to the nearest bar over its relative thickness [voxel], at places (n,) [unit cell]."""
+    out = np.full((len(x), len(y), len(z)), np.inf)
+    place, q = np.zeros(3), np.zeros(3)
+    for bar in range(len(directions)):
+        u = directions[bar] * period
+        u /= np.sqrt((u * u).sum())
+        for i in range(len(x)):
+            place[0] = x[i]
+            for j in range(len(y)):
+                place[1] = y[j]
+                for k in range(len(z)):
+                    place[2] = z[k]
+                    least = np.inf
+                    for origin in origins:
+                        for image in range(27):
+                            q[0] = place[0] - origin[0] - (image // 9 - 1)
+                            q[1] = place[1] - origin[1] - (image // 3 % 3 - 1)
+                            q[2] = place[2] - origin[2] - (image % 3 - 1)
+                            along, square = 0.0, 0.0
+                            for axis in range(3):
+                                step = q[axis] * period[axis]
+                                along += step * u[axis]
+                                square += step * step
+                            least = min(least, square - along * along)
+                    value = np.sqrt(max(least, 0.0)) / thickness[bar]
+                    out[i, j, k] = min(out[i, j, k], value)
+    return out
