@@ -1,9 +1,11 @@
-"""The eleven modes: their names, the classes of generators that they stand for, and their constructions."""
+"""The eleven modes: their names, what they look like, and how their fields are built."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from vaereg.generators.morphologies import MORPHOLOGIES
 
 __all__ = ["CLASS_MODES", "MODES", "MODE_NAMES", "Construction", "Mode"]
 
@@ -20,8 +22,6 @@ class Mode:
     """Name on the command line, in files and on every page."""
     sentence: str
     """Description for an engineer, one sentence."""
-    classes: tuple[str, ...]
-    """Classes of the generators that belong to it (`vaereg.generators`)."""
     construction: Construction
     """Kind of field that is cut at the volume fraction."""
 
@@ -30,67 +30,56 @@ MODES = (
     Mode(
         name="particles",
         sentence="Separate stiff grains in a soft matrix.",
-        classes=("particles",),
         construction="cells",
     ),
     Mode(
         name="pores",
         sentence="Separate soft pores in a stiff matrix.",
-        classes=("pores",),
         construction="cells",
     ),
     Mode(
         name="fibres",
         sentence="Short stiff fibres in a soft matrix, aligned to random.",
-        classes=("fibres",),
         construction="bodies",
     ),
     Mode(
         name="channels",
         sentence="Elongated soft channels in a stiff matrix.",
-        classes=("channels",),
         construction="bodies",
     ),
     Mode(
         name="platelets",
         sentence="Stiff discs in a soft matrix.",
-        classes=("platelets",),
         construction="bodies",
     ),
     Mode(
         name="layers",
         sentence="Stiff and soft layers in turn, plane to wavy.",
-        classes=("laminate",),
         construction="layers",
     ),
     Mode(
         name="closed-foam",
         sentence="Stiff walls around soft cells.",
-        classes=("closed-foam",),
         construction="cells",
     ),
     Mode(
         name="grains",
         sentence="Stiff grains apart by soft walls.",
-        classes=("grains",),
         construction="cells",
     ),
     Mode(
         name="open-foam",
         sentence="Stiff struts where soft cells meet.",
-        classes=("open-foam",),
         construction="cells",
     ),
     Mode(
         name="periodic",
         sentence="Minimal surfaces and lattices of bars, in whole periods.",
-        classes=("tpms", "lattice"),
         construction="periodic",
     ),
     Mode(
         name="irregular",
         sentence="Bicontinuous phases without order, as from spinodal decomposition.",
-        classes=("spinodal", "gaussian"),
         construction="irregular",
     ),
 )
@@ -99,5 +88,5 @@ MODES = (
 MODE_NAMES = tuple(mode.name for mode in MODES)
 """Names of the modes by index."""
 
-CLASS_MODES = {name: index for index, mode in enumerate(MODES) for name in mode.classes}
-"""Index of the mode of each class of the generators."""
+CLASS_MODES = {name: MODE_NAMES.index(morphology.component) for name, morphology in MORPHOLOGIES.items()}
+"""Index of the mode of each class of the generators; lamellae are layers, see `morphologies.component_of`."""

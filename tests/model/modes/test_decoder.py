@@ -1,0 +1,126 @@
+"""Constructive decoder: gradients, lengths that keep from size to size, axes, fractions, seeds."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vaereg.microstructure.statistics import face_density, two_point_correlation
+from vaereg.model.modes.catalogue import MODE_NAMES, MODES
+from vaereg.model.modes.construction import bodies_field, cells_field, coordinates
+from vaereg.model.modes.decoder import ConstructiveDecoder
+from vaereg.model.networks import cut
+
+LATENT = 6
+BUILT = [mode.name for mode in MODES if mode.construction != "periodic"]
+SHAPE = (16, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def decoder() -> ConstructiveDecoder:
+    """Decoder with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return ConstructiveDecoder(LATENT)
+
+
+def generators(*seeds: int) -> list[np.random.Generator]:
+    """One generator a seed."""
+    return [np.random.default_rng(seed) for seed in seeds]
+
+
+def mode_of(name: str) -> Tensor:
+    """Index of a mode, shape (1,)."""
+    return torch.tensor([MODE_NAMES.index(name)])
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_gradients_reach_z(decoder: ConstructiveDecoder, name: str) -> None:
+    z = torch.zeros(1, LATENT, requires_grad=True)
+    soft = decoder(z, mode_of(name), SHAPE, generators=generators(1), temperature=0.3)
+    weights = torch.randn(soft.shape, generator=torch.Generator().manual_seed(0))
+    (soft * weights).sum().backward()
+    assert z.grad is not None and (z.grad.abs() > 0).all()
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_fraction_is_exact_and_realisations_follow_from_seeds(
+    decoder: ConstructiveDecoder, name: str
+) -> None:
+    z, mode = torch.zeros(3, LATENT), mode_of(name).repeat(3)
+    fraction = torch.tensor([0.3, 0.3, 0.3])
+    volumes = decoder(z, mode, SHAPE, generators=generators(1, 1, 2), fraction=fraction)
+    assert (volumes.sum((1, 2, 3, 4)) == round(0.3 * 16**3)).all()
+    assert torch.equal(volumes[0], volumes[1])
+    assert not torch.equal(volumes[0], volumes[2])
+
+
+def test_the_periodic_mode_has_no_field_of_z(decoder: ConstructiveDecoder) -> None:
+    with pytest.raises(ValueError, match="periodic"):
+        decoder(torch.zeros(1, LATENT), mode_of("periodic"), SHAPE, generators=generators(1))
+
+
+def cells(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], order: int, seed: int
+) -> np.ndarray:
+    """Foam or particles of a given spacing at a fraction of 0.3."""
+    places = coordinates(shape, torch.tensor(0.0), torch.zeros(3, *shape))
+    field = cells_field(
+        torch.tensor(spacing), torch.tensor(0.05), places, order=order, generator=np.random.default_rng(seed)
+    )
+    return cut(-field[None, None], torch.tensor([0.3]))[0, 0].numpy()
+
+
+def needles(weights: tuple[float, float, float], seed: int) -> np.ndarray:
+    """Fibres of given weights of their directions at a fraction of 0.15."""
+    shape = (32, 32, 32)
+    places = coordinates(shape, torch.tensor(0.0), torch.zeros(3, *shape))
+    field = bodies_field(
+        torch.tensor([9.0, 9.0, 9.0]),
+        torch.tensor(9.0),
+        torch.tensor(weights),
+        places,
+        flat=False,
+        generator=np.random.default_rng(seed),
+    )
+    return cut(-field[None, None], torch.tensor([0.15]))[0, 0].numpy()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_lengths_are_those_of_any_size(order: int) -> None:
+    small = np.mean([face_density(cells((32, 32, 32), (9.0, 9.0, 9.0), order, seed)) for seed in range(6)])
+    large = face_density(cells((64, 64, 64), (9.0, 9.0, 9.0), order, 7))
+    assert large == pytest.approx(small, rel=0.05)
+
+
+def test_permuted_spacing_permutes_the_statistics() -> None:
+    def along(spacing: tuple[float, float, float], axis: int) -> float:
+        lag = [0, 0, 0]
+        lag[axis] = 3
+        return float(
+            np.mean([two_point_correlation(cells((32, 32, 32), spacing, 2, s))[tuple(lag)] for s in range(4)])
+        )
+
+    long_x, long_z = (14.0, 7.0, 7.0), (7.0, 7.0, 14.0)
+    assert along(long_x, 0) == pytest.approx(along(long_z, 2), rel=0.08)
+    assert along(long_x, 0) > 1.3 * along(long_x, 1)
+
+
+def test_needles_lie_along_the_axis_of_the_largest_weight() -> None:
+    volume = needles((0.05, 0.05, 1.0), 3)
+    correlation = two_point_correlation(volume)
+    assert correlation[0, 0, 5] > 2.0 * max(correlation[5, 0, 0], correlation[0, 5, 0])
+
+
+def test_volumes_are_periodic() -> None:
+    volume = cells((24, 24, 24), (8.0, 8.0, 8.0), 2, 1)
+    inside = np.abs(np.diff(volume, axis=0)).mean()
+    across = np.abs(volume[0] - volume[-1]).mean()
+    assert across < 2.0 * inside
+
+
+def test_the_warp_displaces_the_voxels_by_its_length() -> None:
+    displacement = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(0))
+    still = coordinates(SHAPE, torch.tensor(0.0), displacement)
+    moved = coordinates(SHAPE, torch.tensor(1.5), displacement)
+    assert float((moved - still).square().mean().sqrt()) == pytest.approx(1.5, rel=0.05)

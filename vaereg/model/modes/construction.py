@@ -1,0 +1,220 @@
+"""Fields of the constructed modes: distances to cells, layers and oriented bodies, and periodic level sets.
+
+Positions and directions are drawn at random; the geometry of z stretches them, so a field has a gradient in
+the geometry wherever a small change of it moves the distances. Which point is nearest is found by compiled
+loops without a gradient; the distances to it are computed again in PyTorch.
+
+Letters: N points, X Y Z voxels along the axes. A cell has lengths (X, Y, Z) [voxel] and is periodic.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaereg.generators.points import separated_points
+
+__all__ = ["bodies_field", "cells_field", "coordinates"]
+
+_CELL_POINTS = (3, 20_000)
+"""Least and largest number of points of cells in a volume."""
+_BODY_POINTS = (2, 20_000)
+"""Least and largest number of bodies in a volume."""
+_RELAXED = 0.93
+"""Distance to which points repel one another, over their mean spacing, as the generators have it [-]."""
+_ROUNDING = 1e-4
+"""Square added under roots, so that the slope at zero distance is finite."""
+
+
+def coordinates(shape: tuple[int, int, int], warp: Tensor, displacement: Tensor) -> Tensor:
+    """Coordinates of the voxel centres [voxel], displaced by a smooth field, shape (3, X, Y, Z).
+
+    Args:
+        shape: Voxels along the axes.
+        warp: Root mean square displacement [voxel], a scalar tensor that may carry a gradient.
+        displacement: Smooth periodic fields of unit variance, shape (3, X, Y, Z).
+    """
+    axes = [torch.arange(n, device=warp.device, dtype=torch.float32) + 0.5 for n in shape]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")) + warp * displacement
+
+
+def cells_field(
+    spacing: Tensor, spread: Tensor, places: Tensor, *, order: int, generator: np.random.Generator
+) -> Tensor:
+    """Distance to the nearest of hard-core points, or how much farther others are, shape (X, Y, Z) [-].
+
+    Args:
+        spacing: Spacing of the points along the axes, shape (3,) [voxel]; distances are measured in it.
+        spread: Standard deviation of what is added to the distances from each point, over the spacing [-].
+        places: Coordinates of the voxels, shape (3, X, Y, Z) [voxel].
+        order: 1 for the distance F1 to the nearest point, 2 for F2 - F1 (walls of Voronoi cells are where it
+            vanishes), 3 for F3 - F1 (edges of the cells).
+        generator: Source of the positions.
+    """
+    lengths = np.array(places.shape[1:], dtype=np.float64)
+    scale = spacing.detach().double().cpu().numpy()
+    box = lengths / scale
+    count = int(np.clip(round(float(np.prod(np.maximum(box, 1.0)))), *_CELL_POINTS))
+    mean_spacing = (float(np.prod(np.maximum(box, 0.6))) / count) ** (1.0 / 3.0)
+    points = separated_points(box, count, distance=_RELAXED * mean_spacing, generator=generator) * scale
+    offsets = generator.standard_normal(count)
+    added = float(spread.detach()) * offsets
+    scaled = (places.detach().cpu().numpy() / scale[:, None, None, None]).astype(np.float32)
+    nearest = _three_nearest(scaled, (points / scale).astype(np.float32), box, added.astype(np.float32))
+    chosen = torch.from_numpy(nearest[[0, order - 1]]).long().to(spacing.device)
+    distance = _metric_distance(places, points, lengths, spacing, chosen)
+    distance = distance + spread * torch.from_numpy(offsets).to(distance)[chosen]
+    return distance[0] if order == 1 else distance[1] - distance[0]
+
+
+def bodies_field(
+    spacing: Tensor,
+    extent: Tensor,
+    weights: Tensor,
+    places: Tensor,
+    *,
+    flat: bool,
+    generator: np.random.Generator,
+) -> Tensor:
+    """Distance to the nearest oriented needle or disc, shape (X, Y, Z) [voxel].
+
+    Args:
+        spacing: Spacing of the centres along the axes, shape (3,) [voxel].
+        extent: Half-length of a needle, or radius of a disc [voxel].
+        weights: Weights of the directions along the axes, shape (3,) [-]: normal deviates times weights are
+            normalised (angular central Gaussian distribution, Tyler 1987, doi:10.1093/biomet/74.3.579).
+        places: Coordinates of the voxels, shape (3, X, Y, Z) [voxel].
+        flat: Whether bodies are discs with the direction as their normal; otherwise needles along it.
+        generator: Source of positions and directions.
+    """
+    lengths = np.array(places.shape[1:], dtype=np.float64)
+    scale = spacing.detach().double().cpu().numpy()
+    box = lengths / scale
+    count = int(np.clip(round(float(np.prod(np.maximum(box, 1.0)))), *_BODY_POINTS))
+    mean_spacing = (float(np.prod(np.maximum(box, 0.6))) / count) ** (1.0 / 3.0)
+    points = separated_points(box, count, distance=_RELAXED * mean_spacing, generator=generator) * scale
+    directions = weights * torch.from_numpy(generator.standard_normal((count, 3))).to(weights)
+    directions = directions / directions.norm(dim=1, keepdim=True)
+    nearest = _nearest_body(
+        places.detach().cpu().numpy(),
+        points.astype(np.float32),
+        directions.detach().cpu().numpy().astype(np.float32),
+        lengths.astype(np.float32),
+        float(extent.detach()),
+        flat,
+    )
+    chosen = torch.from_numpy(nearest).long().to(spacing.device)
+    square, along = torch.zeros(()), torch.zeros(())
+    for axis in range(3):
+        offset = places[axis] - torch.from_numpy(points[:, axis]).to(places)[chosen]
+        offset = offset - lengths[axis] * torch.round(offset / lengths[axis])
+        square = square + offset.square()
+        along = along + offset * directions[:, axis][chosen]
+    across = (square - along.square()).clamp_min(0.0)
+    if flat:
+        beyond = torch.relu((across + _ROUNDING).sqrt() - extent)
+        return (along.square() + beyond.square() + _ROUNDING).sqrt()
+    beyond = torch.relu(along.abs() - extent)
+    return (across + beyond.square() + _ROUNDING).sqrt()
+
+
+def _metric_distance(
+    places: Tensor, points: NDArray[np.float64], lengths: NDArray[np.float64], spacing: Tensor, chosen: Tensor
+) -> Tensor:
+    """Distance to chosen points in units of the spacing, shape of `chosen`; differentiable in the spacing."""
+    square = torch.zeros((), device=spacing.device)
+    for axis in range(3):
+        offset = places[axis] - torch.from_numpy(points[:, axis]).to(places)[chosen]
+        offset = offset - lengths[axis] * torch.round(offset / lengths[axis])
+        square = square + (offset / spacing[axis]).square()
+    return (square + _ROUNDING).sqrt()
+
+
+@njit(cache=True, fastmath=True)
+def _three_nearest(
+    places: NDArray[np.float32],
+    points: NDArray[np.float32],
+    box: NDArray[np.float64],
+    added: NDArray[np.float32],
+) -> NDArray[np.int32]:
+    """Indices of the three nearest points of each place by distance plus `added`, shape (3, X, Y, Z).
+
+    Args:
+        places: Shape (3, X, Y, Z), in the units of the box.
+        points: Shape (N, 3), within the box.
+        box: Lengths of the periodic box, shape (3,).
+        added: What is added to the distance from each point, shape (N,).
+    """
+    _, nx, ny, nz = places.shape
+    nearest = np.zeros((3, nx, ny, nz), np.int32)
+    b0, b1, b2 = np.float32(box[0]), np.float32(box[1]), np.float32(box[2])
+    for x in range(nx):
+        for y in range(ny):
+            for z in range(nz):
+                first, second, third = np.float32(1e9), np.float32(1e9), np.float32(1e9)
+                i, j, k = 0, 0, 0
+                p0, p1, p2 = places[0, x, y, z], places[1, x, y, z], places[2, x, y, z]
+                for n in range(len(points)):
+                    d0 = p0 - points[n, 0]
+                    d0 -= b0 * np.float32(math.floor(d0 / b0 + np.float32(0.5)))
+                    d1 = p1 - points[n, 1]
+                    d1 -= b1 * np.float32(math.floor(d1 / b1 + np.float32(0.5)))
+                    d2 = p2 - points[n, 2]
+                    d2 -= b2 * np.float32(math.floor(d2 / b2 + np.float32(0.5)))
+                    d = np.float32(math.sqrt(d0 * d0 + d1 * d1 + d2 * d2)) + added[n]
+                    if d < first:
+                        third, second, first = second, first, d
+                        k, j, i = j, i, n
+                    elif d < second:
+                        third, second = second, d
+                        k, j = j, n
+                    elif d < third:
+                        third = d
+                        k = n
+                nearest[0, x, y, z], nearest[1, x, y, z], nearest[2, x, y, z] = i, j, k
+    return nearest
+
+
+@njit(cache=True, fastmath=True)
+def _nearest_body(
+    places: NDArray[np.float32],
+    points: NDArray[np.float32],
+    directions: NDArray[np.float32],
+    lengths: NDArray[np.float32],
+    extent: float,
+    flat: bool,
+) -> NDArray[np.int32]:
+    """Index of the nearest needle (or disc) of each place, shape (X, Y, Z)."""
+    _, nx, ny, nz = places.shape
+    nearest = np.zeros((nx, ny, nz), np.int32)
+    half = np.float32(0.5)
+    reach = np.float32(extent)
+    for x in range(nx):
+        for y in range(ny):
+            for z in range(nz):
+                least = np.float32(1e30)
+                p0, p1, p2 = places[0, x, y, z], places[1, x, y, z], places[2, x, y, z]
+                for n in range(len(points)):
+                    d0 = p0 - points[n, 0]
+                    d0 -= lengths[0] * np.float32(math.floor(d0 / lengths[0] + half))
+                    d1 = p1 - points[n, 1]
+                    d1 -= lengths[1] * np.float32(math.floor(d1 / lengths[1] + half))
+                    d2 = p2 - points[n, 2]
+                    d2 -= lengths[2] * np.float32(math.floor(d2 / lengths[2] + half))
+                    along = d0 * directions[n, 0] + d1 * directions[n, 1] + d2 * directions[n, 2]
+                    across = max(d0 * d0 + d1 * d1 + d2 * d2 - along * along, np.float32(0.0))
+                    if flat:
+                        beyond = max(np.float32(math.sqrt(across)) - reach, np.float32(0.0))
+                        square = along * along + beyond * beyond
+                    else:
+                        beyond = max(abs(along) - reach, np.float32(0.0))
+                        square = across + beyond * beyond
+                    if square < least:
+                        least = square
+                        nearest[x, y, z] = n
+    return nearest

@@ -1,0 +1,145 @@
+"""Constructive decoder: a field for each mode, whose geometry is z, cut at a volume fraction.
+
+Letters: B batch, D latent size, K modes, X Y Z voxels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaereg.model.modes.catalogue import MODES
+from vaereg.model.modes.construction import bodies_field, cells_field, coordinates
+from vaereg.model.modes.geometry import Geometry, GeometryHead
+from vaereg.model.networks import Decoder, cut
+
+__all__ = ["ConstructiveDecoder"]
+
+_CELLS = {
+    "particles": (1, -1.0),
+    "pores": (1, 1.0),
+    "closed-foam": (2, -1.0),
+    "grains": (2, 1.0),
+    "open-foam": (3, -1.0),
+    "layers": (1, -1.0),
+}
+"""Distance that each mode of points reads (see `cells_field`), and its sign: high values become stiff."""
+_BODIES = {"fibres": (False, -1.0), "channels": (False, 1.0), "platelets": (True, -1.0)}
+"""Whether bodies are flat, and the sign of their distance."""
+_WARP_LENGTH = 6.0
+"""Standard deviation of the filter of the displacement [voxel]: the middle of the generators' range."""
+
+
+class ConstructiveDecoder(nn.Module):
+    """Latent vector, mode and randomness to a periodic two-phase volume of any size.
+
+    Args:
+        latent: Size D of z.
+        channels: Gaussian fields that the irregular mode mixes.
+        hidden: Width of the voxelwise network of the irregular mode.
+    """
+
+    def __init__(self, latent: int, channels: int = 4, hidden: int = 8) -> None:
+        super().__init__()
+        self.geometry = GeometryHead(latent, len(MODES))
+        self.irregular = Decoder(latent, channels, hidden)
+
+    def volume_fraction(self, z: Tensor, mode: Tensor) -> Tensor:
+        """Volume fraction of the stiff phase [-], shape (B,)."""
+        return self.geometry.volume_fraction(z, mode)
+
+    def field(
+        self,
+        z: Tensor,
+        mode: Tensor,
+        shape: tuple[int, int, int],
+        *,
+        generators: Sequence[np.random.Generator],
+    ) -> Tensor:
+        """Continuous fields before the cut, zero mean and unit variance, shape (B, 1, X, Y, Z).
+
+        Args:
+            z: Latent vectors, shape (B, D).
+            mode: Index into `MODES` of each, shape (B,); any but the periodic mode, which has no field of z.
+            shape: Voxels along the axes.
+            generators: Source of positions, directions and noise of each volume.
+
+        Raises:
+            ValueError: A mode is periodic, or an irregular volume is not a cube.
+        """
+        geometry = self.geometry(z, mode)
+        fields = []
+        for row, index in enumerate(mode.tolist()):
+            name = MODES[index].name
+            if name == "periodic":
+                raise ValueError("expected a mode whose field z gives, got the periodic one")
+            if name == "irregular":
+                fields.append(self._irregular(z[row : row + 1], shape, generators[row]))
+            else:
+                fields.append(self._built(name, geometry, row, shape, generators[row]))
+        field = torch.stack(fields)[:, None]
+        centred = field - field.mean((2, 3, 4), keepdim=True)
+        return centred * torch.rsqrt(centred.square().mean((2, 3, 4), keepdim=True) + 1e-8)
+
+    def forward(
+        self,
+        z: Tensor,
+        mode: Tensor,
+        shape: tuple[int, int, int],
+        *,
+        generators: Sequence[np.random.Generator],
+        temperature: float | None = None,
+        fraction: Tensor | None = None,
+    ) -> Tensor:
+        """Binary volumes, shape (B, 1, X, Y, Z), cut at a fraction (B,), that of z if left out; see `cut`."""
+        fraction = self.volume_fraction(z, mode).detach() if fraction is None else fraction
+        return cut(self.field(z, mode, shape, generators=generators), fraction, temperature)
+
+    def _built(
+        self,
+        name: str,
+        geometry: Geometry,
+        row: int,
+        shape: tuple[int, int, int],
+        generator: np.random.Generator,
+    ) -> Tensor:
+        """Field of cells, layers or bodies, shape (X, Y, Z)."""
+        places = coordinates(shape, geometry.warp[row], _displacement(shape, generator).to(geometry.warp))
+        if name in _CELLS:
+            order, sign = _CELLS[name]
+            return sign * cells_field(
+                geometry.spacing[row], geometry.spread[row], places, order=order, generator=generator
+            )
+        flat, sign = _BODIES[name]
+        return sign * bodies_field(
+            geometry.spacing[row],
+            geometry.extent[row],
+            geometry.weights[row],
+            places,
+            flat=flat,
+            generator=generator,
+        )
+
+    def _irregular(self, z: Tensor, shape: tuple[int, int, int], generator: np.random.Generator) -> Tensor:
+        """Field of filtered and mixed noise, shape (X, Y, Z)."""
+        if len(set(shape)) != 1:
+            raise ValueError(f"expected a cube for the irregular mode, got {shape}")
+        noise = generator.standard_normal((1, self.irregular.channels, *shape), dtype=np.float32)
+        return self.irregular.field(z, torch.from_numpy(noise).to(z))[0, 0]
+
+
+def _displacement(shape: tuple[int, int, int], generator: np.random.Generator) -> Tensor:
+    """Smooth periodic displacement along each axis, zero mean and unit variance, shape (3, X, Y, Z)."""
+    white = torch.from_numpy(generator.standard_normal((3, *shape), dtype=np.float32))
+    spectrum = torch.fft.rfftn(white, dim=(1, 2, 3))
+    for axis, count in enumerate(shape):
+        frequency = torch.fft.rfftfreq(count) if axis == 2 else torch.fft.fftfreq(count)
+        transfer = torch.exp(-2.0 * (math.pi * _WARP_LENGTH * frequency).square())
+        spectrum = spectrum * transfer.view([-1 if axis == other else 1 for other in range(3)])
+    spectrum[:, 0, 0, 0] = 0.0
+    smooth = torch.fft.irfftn(spectrum, s=shape, dim=(1, 2, 3))
+    return smooth * torch.rsqrt(smooth.square().mean((1, 2, 3), keepdim=True) + 1e-12)
