@@ -225,7 +225,9 @@ def predicted(split: Split, name: str, budget: Budget, config: ModelConfig) -> P
     if name == "five-block CNN":
         return _train(FiveBlocks(split.data.plan.size), split, budget)
     properties = torch.from_numpy(split.properties[split.train]).float()
-    return _train(EncoderOnly(config, TwoPhase(**split.data.plan.materials), properties), split, budget)
+    return _train(
+        EncoderOnly(config, TwoPhase.from_dict(split.data.plan.materials), properties), split, budget
+    )
 
 
 def measure(split: Split, name: str, budget: Budget, config: ModelConfig) -> dict[str, Any]:

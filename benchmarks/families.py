@@ -26,10 +26,10 @@ from solver_report import provenance, table
 from vaereg.elasticity import (
     PROPERTIES,
     TwoPhase,
-    bounded_fraction,
     diagonal_properties,
     reuss_bound,
     voigt_bound,
+    voigt_reuss_ratio,
 )
 from vaereg.generators import families
 from vaereg.generators.families import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
@@ -217,7 +217,7 @@ def group(family: str) -> str:
 
 def draw_closure(data: Dataset, path: Path) -> None:
     """C11 against C22 of a data set, and the bounds."""
-    materials = TwoPhase(**data.plan.materials)
+    materials = TwoPhase.from_dict(data.plan.materials)
     figure = Figure(figsize=(7.2, 5.4), dpi=110)
     axes = figure.subplots()
     fraction = np.linspace(0.0, 1.0, 201)
@@ -264,7 +264,7 @@ def measure(data: Dataset) -> dict[str, Any]:
     lengths = np.array([correlation_length(volume) for volume in data.volumes(slice(None))])
     samples = data.samples
     stiffness = diagonal_properties(samples.stiffness)
-    places = bounded_fraction(stiffness, samples.volume_fraction, TwoPhase(**data.plan.materials))
+    places = voigt_reuss_ratio(stiffness, samples.volume_fraction, TwoPhase.from_dict(data.plan.materials))
     coverage = {}
     for family in FAMILIES:
         rows = np.flatnonzero(samples.family == family)

@@ -60,10 +60,7 @@ def contrast(figures: list[dict[str, Any]]) -> str:
         for row in figures
     ]
     header = ["contrast", "iterations, float32", "iterations, float64", "difference of C, relative"]
-    return (
-        "## Contrast\n\nOf Young's moduli, 32³. The last row is a void at its floor "
-        "(`elasticity.VOID_RATIO`).\n\n" + table(header, rows)
-    )
+    return "## Contrast\n\nRatio of the Young's moduli, 32³.\n\n" + table(header, rows)
 
 
 def alternatives(figures: list[dict[str, Any]]) -> str:

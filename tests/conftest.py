@@ -1,6 +1,6 @@
 """Options, fixtures and collection rules that all tests share."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def tiny_dataset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seed=1,
         size=16,
         families=family_weights("gaussian"),
-        materials=asdict(TwoPhase()),
+        materials=TwoPhase().moduli(),
         solver_tolerance=SOLVER_TOLERANCE,
         solver_dtype="float32",
         generator_version=GENERATOR_VERSION,

@@ -149,7 +149,7 @@ def test_bad_volumes(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     ("flags", "message"),
     [
         (["--e-stiff", "-1"], "e_stiff must be a positive number of GPa, got -1"),
-        (["--e-soft", "nan"], "e_soft must be a positive number of GPa, got nan"),
+        (["--e-soft", "nan"], "e_soft must be a positive number of GPa, or 0 for a void, got nan"),
         (["--nu", "0.5"], "must lie between -1 and 0.5 (exclusive), got 0.5"),
         (["--nu", "high"], "--nu: invalid float value: 'high'"),
         (["--rtol", "0"], "rtol must be positive, got 0"),

@@ -156,7 +156,7 @@ def test_a_bare_design_is_exported_and_read_again(tmp_path: Path) -> None:
         (["--index", "-1", "--format", "npy"], "index from 0 to 1, got -1"),
         (["--format", "npy"], "expected --index"),
         (["--index", "0", "--format", "npy", "--voxel-size", "-1"], "positive voxel size"),
-        (["--index", "0", "--format", "npy", "--e-soft", "0"], "e_soft must be a positive number"),
+        (["--index", "0", "--format", "npy", "--e-soft", "-1"], "e_soft must be a positive number"),
     ],
 )
 def test_what_cannot_be_exported(

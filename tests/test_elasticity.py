@@ -8,28 +8,27 @@ from numpy.testing import assert_allclose
 
 from vaereg.elasticity import (
     PROPERTIES,
-    VOID_RATIO,
     VOIGT_ORDER,
     TwoPhase,
-    bounded_fraction,
     directional_young,
     engineering_constants,
     hashin_shtrikman_bounds,
     isotropic_stiffness,
     lame_parameters,
     mandel_to_voigt,
-    properties_from_fraction,
+    properties_from_ratio,
     reuss_bound,
     rotate_stiffness,
     universal_anisotropy,
     voigt_bound,
+    voigt_reuss_ratio,
     voigt_to_mandel,
 )
 
 MATERIALS = [
     TwoPhase(),
-    TwoPhase(e_stiff=210.0, e_soft=3.0, nu_stiff=0.28, nu_soft=0.42),
-    TwoPhase(e_stiff=1.0, e_soft=1e-4, nu_stiff=0.0, nu_soft=-0.3),
+    TwoPhase.from_moduli(e_stiff=210.0, e_soft=3.0, nu_stiff=0.28, nu_soft=0.42),
+    TwoPhase.from_moduli(e_stiff=1.0, e_soft=1e-4, nu_stiff=0.0, nu_soft=-0.3),
 ]
 
 
@@ -83,49 +82,29 @@ def test_voigt_lies_above_reuss(materials: TwoPhase) -> None:
 
 
 def test_bounds_of_one_modulus_are_arithmetic_and_harmonic_means() -> None:
-    materials = TwoPhase(nu_stiff=0.0, nu_soft=0.0)
+    materials = TwoPhase.from_moduli(nu_stiff=0.0, nu_soft=0.0)
     assert_allclose(voigt_bound(0.25, materials)[0, 0], 0.25 * 120.0 + 0.75 * 2.4)
     assert_allclose(reuss_bound(0.25, materials)[0, 0], 1.0 / (0.25 / 120.0 + 0.75 / 2.4))
 
 
 @pytest.mark.parametrize("materials", MATERIALS)
-def test_bounded_fraction_round_trip(materials: TwoPhase, rng: np.random.Generator) -> None:
+def test_voigt_reuss_ratio_round_trip(materials: TwoPhase, rng: np.random.Generator) -> None:
     volume_fraction = rng.uniform(0.05, 0.95, 20)
     t = rng.uniform(0.0, 1.0, (20, 6))
-    properties = properties_from_fraction(t, volume_fraction, materials)
-    assert_allclose(bounded_fraction(properties, volume_fraction, materials), t, atol=1e-10)
+    properties = properties_from_ratio(t, volume_fraction, materials)
+    assert_allclose(voigt_reuss_ratio(properties, volume_fraction, materials), t, atol=1e-10)
     upper = np.diagonal(voigt_bound(volume_fraction, materials), axis1=1, axis2=2)
     lower = np.diagonal(reuss_bound(volume_fraction, materials), axis1=1, axis2=2)
     assert (properties <= upper).all()
     assert (properties >= lower).all()
-    assert_allclose(bounded_fraction(upper, volume_fraction, materials), 1.0, rtol=1e-12)
-    assert_allclose(bounded_fraction(lower, volume_fraction, materials), 0.0, atol=1e-12)
+    assert_allclose(voigt_reuss_ratio(upper, volume_fraction, materials), 1.0, rtol=1e-12)
+    assert_allclose(voigt_reuss_ratio(lower, volume_fraction, materials), 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0])
-def test_bounded_fraction_needs_two_phases(fraction: float) -> None:
+def test_voigt_reuss_ratio_needs_two_phases(fraction: float) -> None:
     with pytest.raises(ValueError, match="volume fraction"):
-        bounded_fraction(np.ones(6), fraction)
-
-
-@pytest.mark.parametrize("name", ["e_stiff", "e_soft"])
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
-def test_young_modulus_must_be_positive(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=name):
-        TwoPhase(**{name: value})
-
-
-@pytest.mark.parametrize("name", ["nu_stiff", "nu_soft"])
-@pytest.mark.parametrize("value", [0.5, -1.0, 0.6, float("nan")])
-def test_poisson_ratio_must_be_stable(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=name):
-        TwoPhase(**{name: value})
-
-
-def test_void_is_a_stated_fraction_of_the_solid() -> None:
-    pair = TwoPhase.porous(70.0, 0.33)
-    assert (pair.e_stiff, pair.nu_stiff) == (70.0, 0.33)
-    assert pair.e_soft == pytest.approx(VOID_RATIO * 70.0)
+        voigt_reuss_ratio(np.ones(6), fraction)
 
 
 # Derived quantities
@@ -306,7 +285,7 @@ def test_hashin_shtrikman_in_the_form_of_1963() -> None:
     f = np.linspace(0.1, 0.9, 5)
     (l1, g1), (l2, g2) = lame_parameters(2.4, 0.3), lame_parameters(120.0, 0.2)
     k1, k2 = l1 + 2 * g1 / 3, l2 + 2 * g2 / 3
-    bounds = hashin_shtrikman_bounds(f, TwoPhase(nu_stiff=0.2))
+    bounds = hashin_shtrikman_bounds(f, TwoPhase.from_moduli(nu_stiff=0.2))
     upper = k2 + (1 - f) / (1 / (k1 - k2) + 3 * f / (3 * k2 + 4 * g2))
     assert_allclose(bounds.bulk_upper, upper)
     assert_allclose(bounds.bulk_lower, k1 + f / (1 / (k2 - k1) + 3 * (1 - f) / (3 * k1 + 4 * g1)))

@@ -44,7 +44,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.solver.homogenization import ConvergenceError, homogenize
 
     device = _device(arguments)
-    materials = TwoPhase(
+    materials = TwoPhase.from_moduli(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
     )
     check_output(arguments.out, arguments.volumes)
@@ -292,7 +292,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     from vaereg.io.export import bundle, export, stored_items
     from vaereg.io.files import check_output
 
-    materials = TwoPhase(
+    materials = TwoPhase.from_moduli(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
     )
     check_output(arguments.out, arguments.designs)
@@ -302,7 +302,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     if arguments.index is None and arguments.format != "zip":
         raise ValueError("expected --index for one design, or --format zip for all of them")
     chosen = range(len(designs)) if arguments.index is None else [arguments.index]
-    own_pair = materials == TwoPhase()
+    own_pair = materials.moduli() == TwoPhase().moduli()
     items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
     if not own_pair:
         print("export: predicted and solved figures are left out: they are of other moduli", file=sys.stderr)

@@ -13,23 +13,24 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.materials import TwoPhase
+
 __all__ = [
     "AXIS_ORDERS",
     "PROPERTIES",
-    "VOID_RATIO",
     "VOIGT_ORDER",
     "EngineeringConstants",
     "HashinShtrikmanBounds",
     "TwoPhase",
-    "bounded_fraction",
     "diagonal_properties",
+    "voigt_reuss_ratio",
     "directional_young",
     "engineering_constants",
     "hashin_shtrikman_bounds",
     "isotropic_stiffness",
     "lame_parameters",
     "mandel_to_voigt",
-    "properties_from_fraction",
+    "properties_from_ratio",
     "reuss_bound",
     "rotate_stiffness",
     "universal_anisotropy",
@@ -41,55 +42,15 @@ __all__ = [
 VOIGT_ORDER = ("xx", "yy", "zz", "yz", "xz", "xy")
 PROPERTIES = ("C11", "C22", "C33", "C44", "C55", "C66")
 """Diagonal of the stiffness matrix: the properties that the model is conditioned on."""
-VOID_RATIO = 1e-6
-"""Young's modulus of a void, relative to the solid [-]: the floor that stands for zero in `TwoPhase.porous`.
-
-It adds about its own size times E of the solid to the stiffness: 0.1 % of a foam that keeps a thousandth."""
-
 AXIS_ORDERS = tuple((*order, *(3 + axis for axis in order)) for order in permutations(range(3)))
 """Indices of `PROPERTIES` under the six permutations of the axes.
 
 A shear is named by the normal of its plane, so that C44, C55, C66 are permuted as C11, C22, C33 are."""
 
+_BULK_PROJECTION = np.pad(np.ones((3, 3)), (0, 3))
+_SHEAR_PROJECTION = np.diag([2.0, 2.0, 2.0, 1.0, 1.0, 1.0]) - 2.0 / 3.0 * _BULK_PROJECTION
 _MANDEL = np.sqrt(np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
 _PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TwoPhase:
-    """Two isotropic, linear elastic phases; the default is the reference pair of contrast 50."""
-
-    e_stiff: float = 120.0
-    """Young's modulus of the stiff phase (voxel value 1) [GPa]."""
-    e_soft: float = 2.4
-    """Young's modulus of the soft phase (voxel value 0) [GPa]."""
-    nu_stiff: float = 0.3
-    """Poisson ratio of the stiff phase [-]."""
-    nu_soft: float = 0.3
-    """Poisson ratio of the soft phase [-]."""
-
-    def __post_init__(self) -> None:
-        for name in ("e_stiff", "e_soft"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0.0):
-                raise ValueError(f"{name} must be a positive number of GPa, got {value}")
-        for name in ("nu_stiff", "nu_soft"):
-            value = getattr(self, name)
-            if not -1.0 < value < 0.5:
-                raise ValueError(f"{name} must lie between -1 and 0.5 (exclusive), got {value}")
-
-    @classmethod
-    def porous(cls, young: float, poisson: float) -> TwoPhase:
-        """A solid (voxel value 1) with voids (0), which keep `VOID_RATIO` of its Young's modulus [GPa].
-
-        A void of exactly zero stiffness has no unique displacement.
-        """
-        return cls(e_stiff=young, e_soft=VOID_RATIO * young, nu_stiff=poisson, nu_soft=poisson)
-
-    @property
-    def contrast(self) -> float:
-        """Ratio of the Young's moduli [-]."""
-        return self.e_stiff / self.e_soft
 
 
 def lame_parameters(young: float, poisson: float) -> tuple[float, float]:
@@ -119,7 +80,7 @@ def voigt_bound(volume_fraction: ArrayLike, materials: TwoPhase | None = None) -
     """Arithmetic mean of the phase stiffnesses, an upper bound (Voigt 1889).
 
     Args:
-        volume_fraction: Of the stiff phase [-], shape (...).
+        volume_fraction: Volume fraction of the stiff phase [-], shape (...).
         materials: The two phases.
 
     Returns:
@@ -132,20 +93,22 @@ def voigt_bound(volume_fraction: ArrayLike, materials: TwoPhase | None = None) -
 
 def reuss_bound(volume_fraction: ArrayLike, materials: TwoPhase | None = None) -> NDArray[np.float64]:
     """Harmonic mean of the phase stiffnesses, a lower bound (Reuss 1929). Arguments as in `voigt_bound`."""
-    stiff, soft = (np.linalg.inv(stiffness) for stiffness in _phase_stiffness(materials))
-    f = np.asarray(volume_fraction, dtype=np.float64)[..., None, None]
-    return np.linalg.inv(soft + f * (stiff - soft)).astype(np.float64, copy=False)
+    f = np.asarray(volume_fraction, dtype=np.float64)
+    (bulk_stiff, shear_stiff), (bulk_soft, shear_soft) = _bulk_and_shear(materials)
+    bulk = _mean_beside(f, bulk_stiff, bulk_soft, 0.0)[..., None, None]
+    shear = _mean_beside(f, shear_stiff, shear_soft, 0.0)[..., None, None]
+    return bulk * _BULK_PROJECTION + shear * _SHEAR_PROJECTION
 
 
-def bounded_fraction(
+def voigt_reuss_ratio(
     properties: ArrayLike, volume_fraction: ArrayLike, materials: TwoPhase | None = None
 ) -> NDArray[np.float64]:
-    """Place of each property between the bounds: 0 at Reuss, 1 at Voigt (Voigt-Reuss networks, arXiv
+    """Position of each property between the bounds: 0 at Reuss, 1 at Voigt (Voigt-Reuss networks, arXiv
     2511.11388).
 
     Args:
         properties: Diagonal stiffness components in the order of `PROPERTIES` [GPa], shape (..., 6).
-        volume_fraction: Of the stiff phase [-], shape (...).
+        volume_fraction: Volume fraction of the stiff phase [-], shape (...).
         materials: The two phases.
 
     Returns:
@@ -162,12 +125,12 @@ def bounded_fraction(
     return (np.asarray(properties, dtype=np.float64) - lower) / (upper - lower)
 
 
-def properties_from_fraction(
-    fraction: ArrayLike, volume_fraction: ArrayLike, materials: TwoPhase | None = None
+def properties_from_ratio(
+    ratio: ArrayLike, volume_fraction: ArrayLike, materials: TwoPhase | None = None
 ) -> NDArray[np.float64]:
-    """Inverse of `bounded_fraction`: properties [GPa] from their place between the bounds, shape (..., 6)."""
+    """Inverse of `voigt_reuss_ratio`: properties [GPa] from their ratio, shape (..., 6)."""
     lower, upper = _diagonal_bounds(volume_fraction, materials)
-    return lower + np.asarray(fraction, dtype=np.float64) * (upper - lower)
+    return lower + np.asarray(ratio, dtype=np.float64) * (upper - lower)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,24 +150,19 @@ def hashin_shtrikman_bounds(
     (doi:10.1016/0022-5096(66)90035-4): the tightest bounds that know the volume fraction and isotropy alone.
 
     Args:
-        volume_fraction: Of the stiff phase [-], shape (...).
+        volume_fraction: Volume fraction of the stiff phase [-], shape (...).
         materials: The two phases.
 
     Returns:
         Bulk and shear moduli [GPa], each of shape (...).
     """
-    pair = TwoPhase() if materials is None else materials
     f = np.asarray(volume_fraction, dtype=np.float64)
-    moduli = []
-    for young, poisson in ((pair.e_stiff, pair.nu_stiff), (pair.e_soft, pair.nu_soft)):
-        first, shear = lame_parameters(young, poisson)
-        moduli.append((first + 2.0 * shear / 3.0, shear))
-    (bulk_stiff, shear_stiff), (bulk_soft, shear_soft) = moduli
+    (bulk_stiff, shear_stiff), (bulk_soft, shear_soft) = _bulk_and_shear(materials)
     bulk, shear = [], []
     for choose in (min, max):
         k, g = choose(bulk_stiff, bulk_soft), choose(shear_stiff, shear_soft)
         bulk.append(_mean_beside(f, bulk_stiff, bulk_soft, 4.0 * g / 3.0))
-        beside = g / 6.0 * (9.0 * k + 8.0 * g) / (k + 2.0 * g)
+        beside = g / 6.0 * (9.0 * k + 8.0 * g) / (k + 2.0 * g) if g else 0.0
         shear.append(_mean_beside(f, shear_stiff, shear_soft, beside))
     return HashinShtrikmanBounds(
         bulk_lower=bulk[0], bulk_upper=bulk[1], shear_lower=shear[0], shear_upper=shear[1]
@@ -213,7 +171,11 @@ def hashin_shtrikman_bounds(
 
 def _mean_beside(f: NDArray[np.float64], stiff: float, soft: float, beside: float) -> NDArray[np.float64]:
     """Harmonic mean of moduli with a comparison modulus `beside` added to both."""
-    return 1.0 / (f / (stiff + beside) + (1.0 - f) / (soft + beside)) - beside
+    upper, lower = stiff + beside, soft + beside
+    weight = f * lower + (1.0 - f) * upper
+    # zero where the comparison modulus is zero and the cell holds nothing but the other phase than the void
+    alone = f * upper + (1.0 - f) * lower
+    return np.where(weight > 0.0, upper * lower / np.where(weight > 0.0, weight, 1.0), alone) - beside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -365,6 +327,15 @@ def _phase_stiffness(materials: TwoPhase | None) -> tuple[NDArray[np.float64], N
         isotropic_stiffness(pair.e_stiff, pair.nu_stiff),
         isotropic_stiffness(pair.e_soft, pair.nu_soft),
     )
+
+
+def _bulk_and_shear(materials: TwoPhase | None) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bulk and shear modulus [GPa] of the stiff and of the soft phase."""
+    pair = TwoPhase() if materials is None else materials
+    stiff, soft = (
+        lame_parameters(phase.young_modulus, phase.poisson_ratio) for phase in (pair.stiff, pair.soft)
+    )
+    return (stiff[0] + 2.0 * stiff[1] / 3.0, stiff[1]), (soft[0] + 2.0 * soft[1] / 3.0, soft[1])
 
 
 def _diagonal_bounds(

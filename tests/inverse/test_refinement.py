@@ -82,7 +82,7 @@ def test_a_tighter_tolerance_is_reached_too() -> None:
 
 
 def test_other_materials() -> None:
-    materials = TwoPhase(e_stiff=10.0, e_soft=5.0, nu_stiff=0.2, nu_soft=0.35)
+    materials = TwoPhase.from_moduli(e_stiff=10.0, e_soft=5.0, nu_stiff=0.2, nu_soft=0.35)
     before = homogenize(START, materials).stiffness[0, 0]
     result = refine(START, {"C11": 1.03 * before}, materials)
     assert result.converged

@@ -22,7 +22,7 @@ from vaereg.io.meshes import closed_surface
 from vaereg.io.readers import read_volumes
 from vaereg.solver.homogenization import homogenize
 
-PAIR = TwoPhase(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
+PAIR = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_round_trip_is_exact(tiny_checkpoint: Checkpoint, tiny_dataset: Datase
 
 
 def test_materials_belong_to_the_checkpoint(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
-    pair = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.2, nu_soft=0.4)
+    pair = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.2, nu_soft=0.4)
     model = VaeReg(tiny_checkpoint.config.model, pair)
     save_checkpoint(tmp_path / "c.pt", model, tiny_checkpoint.config, tiny_checkpoint.fitted, {})
     assert load_checkpoint(tmp_path / "c.pt").model.materials == pair

@@ -14,7 +14,7 @@ from vaereg.model.vae import Encoding, VaeReg, _diagonal_bounds
 from vaereg.solver.homogenization import homogenize
 
 CONFIG = ModelConfig(latent=4, components=3, widths=(4, 6), features=8, fields=2, mixing=4)
-PAIRS = [TwoPhase(), TwoPhase(e_stiff=5.0, e_soft=1.0, nu_stiff=0.45, nu_soft=-0.2)]
+PAIRS = [TwoPhase(), TwoPhase.from_moduli(e_stiff=5.0, e_soft=1.0, nu_stiff=0.45, nu_soft=-0.2)]
 
 
 def model(materials: TwoPhase | None = None) -> VaeReg:

@@ -9,7 +9,7 @@ from vaereg.solver import differentiable
 from vaereg.solver.differentiable import SolverState, effective_stiffness
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 
-UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
+UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
 
 
 def random_phase(*shape: int, generator: torch.Generator) -> torch.Tensor:

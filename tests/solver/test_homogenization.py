@@ -23,8 +23,8 @@ from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult,
 
 Array = NDArray[np.float64]
 
-CONTRAST_10000 = TwoPhase(e_stiff=100.0, e_soft=0.01)
-UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
+CONTRAST_10000 = TwoPhase.from_moduli(e_stiff=100.0, e_soft=0.01)
+UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
 
 PAIRS = [tuple("xyz".index(letter) for letter in name) for name in VOIGT_ORDER]
 
@@ -139,7 +139,7 @@ def test_default_tolerance_is_enough_for_eight_digits(rng: np.random.Generator) 
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (3, 4, 5), (2, 1, 6)], ids=str)
 def test_green_operator_inverts_the_assembled_homogeneous_stiffness(shape: tuple[int, int, int]) -> None:
-    materials = TwoPhase(e_stiff=10.0, e_soft=10.0, nu_stiff=0.2, nu_soft=0.2)
+    materials = TwoPhase.from_moduli(e_stiff=10.0, e_soft=10.0, nu_stiff=0.2, nu_soft=0.2)
     k = assemble(np.ones(shape), materials)[0]
     stiffness = isotropic_stiffness(10.0, 0.2)
     green = green_operator(shape, stiffness[0, 1], stiffness[3, 3])
@@ -255,7 +255,7 @@ def test_repeated_cell_has_the_same_stiffness(rng: np.random.Generator) -> None:
 def test_stiffness_scales_with_the_unit(rng: np.random.Generator) -> None:
     phase = two_phase_field((6, 6, 6), rng)
     expected = homogenize(phase).stiffness * 1e9
-    pascal = TwoPhase(e_stiff=120e9, e_soft=2.4e9)
+    pascal = TwoPhase.from_moduli(e_stiff=120e9, e_soft=2.4e9)
     assert relative_error(homogenize(phase, pascal).stiffness, expected) < 1e-9
     single = homogenize(phase, pascal, rtol=1e-4, dtype=np.float32).stiffness
     assert relative_error(single, expected) < 1e-6
@@ -307,12 +307,12 @@ def test_isotropic_cell_is_within_hashin_shtrikman(
     assert bounds.shear_lower < shear[1] <= shear[0] < bounds.shear_upper
 
 
-def test_void_floor_is_small_enough(rng: np.random.Generator) -> None:
-    """A tenth of the floor changes a foam by less than 0.1 %."""
+def test_void_is_the_limit_of_a_soft_phase(rng: np.random.Generator) -> None:
     phase = two_phase_field((8, 8, 8), rng, 0.5)
     found = homogenize(phase, TwoPhase.porous(70.0, 0.3)).stiffness
-    less = homogenize(phase, TwoPhase(e_stiff=70.0, e_soft=70e-7)).stiffness
-    assert np.abs(found / less - 1.0)[:3, :3].max() < 1e-3
+    nearly = homogenize(phase, TwoPhase.from_moduli(e_stiff=70.0, e_soft=70e-8)).stiffness
+    assert np.abs(nearly / found - 1.0)[:3, :3].max() < 1e-4
+    assert np.linalg.eigvalsh(nearly - found).min() > 0.0
     single = homogenize(phase, TwoPhase.porous(70.0, 0.3), rtol=1e-4, dtype=np.float32).stiffness
     assert relative_error(single, found) < 1e-5
 
@@ -341,14 +341,14 @@ def test_faint_contrast_is_not_lost(rng: np.random.Generator) -> None:
     """To second order in the contrast: a load near rounding must be either solved or rightly left out."""
     phase = (rng.random((6, 6, 6)) < 0.5).astype(float)
     for contrast in (1e-2, 1e-5, 1e-8, 1e-12):
-        materials = TwoPhase(e_stiff=1.0 + contrast, e_soft=1.0)
+        materials = TwoPhase.from_moduli(e_stiff=1.0 + contrast, e_soft=1.0)
         expected = finite_element_stiffness(phase, materials)
         assert relative_error(homogenize(phase, materials).stiffness, expected) < 1e-12
 
 
 def test_swapping_phases_and_materials_changes_nothing(rng: np.random.Generator) -> None:
     phase = two_phase_field((6, 7, 5), rng)
-    swapped = TwoPhase(e_stiff=3.0, e_soft=70.0, nu_stiff=0.45, nu_soft=0.17)
+    swapped = TwoPhase.from_moduli(e_stiff=3.0, e_soft=70.0, nu_stiff=0.45, nu_soft=0.17)
     expected = homogenize(phase, UNLIKE_POISSON).stiffness
     assert relative_error(homogenize(1.0 - phase, swapped).stiffness, expected) < 1e-9
 
@@ -394,9 +394,11 @@ def test_unconverged_energy_is_an_upper_bound_that_falls(rng: np.random.Generato
 def test_overflow_is_no_success(dtype: type, young: float, rng: np.random.Generator) -> None:
     """Either the right stiffness or ConvergenceError, whatever the unit: never a number that is not one."""
     phase = two_phase_field((6, 6, 6), rng)
-    expected = homogenize(phase, TwoPhase(e_stiff=1.0, e_soft=0.02)).stiffness
+    expected = homogenize(phase, TwoPhase.from_moduli(e_stiff=1.0, e_soft=0.02)).stiffness
     try:
-        result = homogenize(phase, TwoPhase(e_stiff=young, e_soft=young / 50), rtol=1e-4, dtype=dtype)
+        result = homogenize(
+            phase, TwoPhase.from_moduli(e_stiff=young, e_soft=young / 50), rtol=1e-4, dtype=dtype
+        )
     except ConvergenceError:
         return
     assert relative_error(result.stiffness / young, expected) < 1e-5
@@ -461,7 +463,7 @@ def test_iterated_bounds_are_the_history(iterations: int, rng: np.random.Generat
     result = homogenize(volume, rtol=1e-12, dtype=np.float32, max_iter=iterations, raise_on_failure=False)
     assert result.history is not None
     np.testing.assert_array_equal(iterated_bounds(volume, iterations=iterations), result.history)
-    in_other_units = TwoPhase(e_stiff=120e3, e_soft=2.4e3)
+    in_other_units = TwoPhase.from_moduli(e_stiff=120e3, e_soft=2.4e3)
     np.testing.assert_allclose(
         iterated_bounds(volume, in_other_units, iterations=iterations), 1e3 * result.history, rtol=1e-6
     )

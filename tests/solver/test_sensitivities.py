@@ -7,8 +7,9 @@ from scipy.ndimage import gaussian_filter
 from vaereg.elasticity import TwoPhase, isotropic_stiffness, unpack_symmetric
 from vaereg.solver.homogenization import homogenize
 
-UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
-OPPOSED = TwoPhase(e_stiff=10.0, e_soft=9.0, nu_stiff=0.0, nu_soft=0.45)  # stiffer in shear, softer in bulk
+UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
+# stiffer in shear, softer in bulk
+OPPOSED = TwoPhase.from_moduli(e_stiff=10.0, e_soft=9.0, nu_stiff=0.0, nu_soft=0.45)
 
 
 def sensitivity(phase: np.ndarray, materials: TwoPhase | None = None, rtol: float = 1e-9) -> np.ndarray:

@@ -8,8 +8,8 @@ from vaereg.elasticity import TwoPhase, isotropic_stiffness
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.solver.torch_solver import homogenize_batch, homogenize_on
 
-UNLIKE_POISSON = TwoPhase(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
-CONTRAST_10000 = TwoPhase(e_stiff=100.0, e_soft=0.01)
+UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
+CONTRAST_10000 = TwoPhase.from_moduli(e_stiff=100.0, e_soft=0.01)
 MATERIALS = pytest.mark.parametrize("materials", [TwoPhase(), UNLIKE_POISSON, CONTRAST_10000])
 
 

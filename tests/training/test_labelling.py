@@ -282,7 +282,7 @@ def test_a_finished_data_set_is_left_alone(whole: Path) -> None:
         ({"size": 9}, r"size 8\), got size 9"),
         ({"count": 3}, r"count 14\), got count 3"),
         ({"families": ["gaussian-free"]}, "begun with .families"),
-        ({"materials": TwoPhase(e_soft=1.0)}, "begun with .materials"),
+        ({"materials": TwoPhase.from_moduli(e_soft=1.0)}, "begun with .materials"),
         ({"workers": 0}, "at least one worker, got 0"),
         ({"batch_size": 0}, "at least one volume per batch, got 0"),
         ({"families": ["foam"]}, "unknown family 'foam'"),

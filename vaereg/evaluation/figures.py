@@ -95,7 +95,7 @@ def evaluate(
         )
     if len(indices) < targets:
         raise ValueError(f"expected at least {targets} volumes in the split {split!r}, got {len(indices)}")
-    if dataset.plan.materials != (materials := dataclasses.asdict(checkpoint.model.materials)):
+    if dataset.plan.materials != (materials := checkpoint.model.materials.moduli()):
         raise ValueError(
             f"expected data of the checkpoint's materials {materials}, got {dataset.plan.materials}"
         )

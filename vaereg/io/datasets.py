@@ -9,14 +9,13 @@ Dimension letters: N volumes, X Y Z voxels.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.elasticity import TwoPhase
 from vaereg.io.files import (
     open_hdf5,
     read_array,
@@ -29,6 +28,7 @@ from vaereg.io.files import (
     write_array,
     write_strings,
 )
+from vaereg.materials import MODULI
 from vaereg.microstructure.volume import unpack_bits
 
 __all__ = [
@@ -70,7 +70,7 @@ class DatasetPlan:
     families: dict[str, float]
     """Share of each family [-], summing to one."""
     materials: dict[str, float]
-    """Young's moduli [GPa] and Poisson ratios [-] of both phases, the fields of `TwoPhase`."""
+    """Young's moduli [GPa] and Poisson ratios [-] of both phases, by the names in `materials.MODULI`."""
     solver_tolerance: float
     """Relative residual at which the solver stopped [-]."""
     solver_dtype: str
@@ -88,9 +88,8 @@ class DatasetPlan:
         for name, values in (("families", self.families), ("materials", self.materials)):
             if not all(isinstance(value, int | float) for value in values.values()):
                 raise ValueError(f"expected {name} of one number each, got {values}")
-        names = [field.name for field in fields(TwoPhase)]
-        if sorted(self.materials) != sorted(names):
-            raise ValueError(f"expected materials {', '.join(names)}, got {', '.join(self.materials)}")
+        if set(self.materials) != set(MODULI):
+            raise ValueError(f"expected materials {', '.join(MODULI)}, got {', '.join(self.materials)}")
         for name in self.families:
             if len(name.encode()) > _STRING_LENGTH:
                 raise ValueError(f"expected family names of at most {_STRING_LENGTH} bytes, got {name!r}")

@@ -6,7 +6,7 @@ import csv
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -74,7 +74,7 @@ def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[st
         "phases": {"0": "soft", "1": "stiff"},
         "boundary": "periodic",
         "voxel_size": voxel_size,
-        "materials": asdict(materials),
+        "materials": materials.moduli(),
         "discretisation": (
             "One fully integrated trilinear hexahedron (HEX8) per voxel. At a contrast of 50, splitting each "
             "voxel into 2 x 2 x 2 lowers the stiffness by 1.5 to 5.5 % (10 % for the finest structures), "

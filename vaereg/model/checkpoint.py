@@ -146,9 +146,7 @@ def save_checkpoint(
         "format_version": FORMAT_VERSION,
         "config": config.to_json(),
         "card": json.dumps(card),
-        "materials": {
-            name: getattr(materials, name) for name in ("e_stiff", "e_soft", "nu_stiff", "nu_soft")
-        },
+        "materials": materials.moduli(),
         "weights": model.state_dict(),
         "property_quantiles": torch.from_numpy(fitted.property_quantiles),
         "known": torch.from_numpy(fitted.training_properties.values.astype(np.float32)),
@@ -197,7 +195,7 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         raise CheckpointError(f"{path} has format version {version}, this program reads {FORMAT_VERSION}")
     try:
         config = RunConfig.from_json(state["config"])
-        model = VaeReg(config.model, TwoPhase(**state["materials"]))
+        model = VaeReg(config.model, TwoPhase.from_dict(state["materials"]))
         model.load_state_dict(state["weights"])
         latent_regressor = LatentRegressor(config.model.latent, len(PROPERTIES))
         latent_regressor.load_state_dict(state["latent_regressor"])

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, TwoPhase, bounded_fraction, properties_from_fraction
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, TwoPhase, properties_from_ratio, voigt_reuss_ratio
 from vaereg.model.networks import GuidedRegressor
 from vaereg.solver.homogenization import iterated_bounds
 from vaereg.workers import pool_threads
@@ -74,8 +74,8 @@ def guided_inputs(
         spread: Standard deviation of their logarithm, shape (N, T) [-].
         materials: The two phases.
     """
-    falling = bounded_fraction(bounds, fraction[:, None], materials).clip(_SMALLEST, 1.0)
-    place = bounded_fraction(mean, fraction, materials).clip(_SMALLEST, 1.0)
+    falling = voigt_reuss_ratio(bounds, fraction[:, None], materials).clip(_SMALLEST, 1.0)
+    place = voigt_reuss_ratio(mean, fraction, materials).clip(_SMALLEST, 1.0)
     constant = np.broadcast_to(fraction[:, None], mean.shape)
     rows = np.concatenate([np.log(falling), np.stack([np.log(place), np.log(spread), constant], 1)], 1)
     return torch.from_numpy(rows.astype(np.float32))
@@ -94,13 +94,13 @@ def guide(
     The answer is averaged over the permutations of the axes, so that it turns with the volume.
     """
     inputs = guided_inputs(bounds, fraction, mean, spread, materials)
-    last = bounded_fraction(bounds[:, -1], fraction, materials)
+    last = voigt_reuss_ratio(bounds[:, -1], fraction, materials)
     logs, spreads = [], []
     with torch.inference_mode():
         for order in map(list, AXIS_ORDERS):
             ratio, own_spread = network(inputs[..., order])
             back = np.argsort(order)
-            properties = properties_from_fraction(last[:, order] * ratio.numpy(), fraction, materials)
+            properties = properties_from_ratio(last[:, order] * ratio.numpy(), fraction, materials)
             logs.append(np.log(properties)[:, back])
             spreads.append(own_spread.numpy()[:, back])
     return np.exp(np.mean(logs, 0)), np.mean(spreads, 0).astype(np.float64)
@@ -130,7 +130,7 @@ def fit_guided(
         torch.manual_seed(0)
         network = GuidedRegressor(inputs.shape[2])
     network.set_scaling(inputs)
-    lower = torch.from_numpy(properties_from_fraction(np.zeros_like(last), fraction, materials)).float()
+    lower = torch.from_numpy(properties_from_ratio(np.zeros_like(last), fraction, materials)).float()
     reach = torch.from_numpy(last).float() - lower
     truth = torch.from_numpy(np.log(properties)).float()
     orders = torch.tensor(AXIS_ORDERS)

@@ -24,7 +24,7 @@ The cell, its operator and its preconditioner are in `vaereg.solver.cell`, with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -181,7 +181,7 @@ def _scaled(materials: TwoPhase | None) -> tuple[TwoPhase, float]:
     """Phases with moduli of order one, which neither overflow nor underflow, and the unit of these [GPa]."""
     given = TwoPhase() if materials is None else materials
     unit = max(given.e_stiff, given.e_soft)
-    return replace(given, e_stiff=given.e_stiff / unit, e_soft=given.e_soft / unit), unit
+    return given.scaled(1.0 / unit), unit
 
 
 def _falling(

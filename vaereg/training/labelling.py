@@ -74,7 +74,7 @@ def generate_dataset(
         seed=seed,
         size=size,
         families=family_weights(families),
-        materials={name: float(value) for name, value in asdict(materials or TwoPhase()).items()},
+        materials=(materials or TwoPhase()).moduli(),
         solver_tolerance=SOLVER_TOLERANCE,
         solver_dtype="float32",
         generator_version=GENERATOR_VERSION,
@@ -107,7 +107,7 @@ def label_batch(plan: DatasetPlan, indices: range) -> LabelledBatch:
     Raises:
         ConvergenceError: The solver failed on a volume.
     """
-    materials = TwoPhase(**plan.materials)
+    materials = TwoPhase.from_dict(plan.materials)
     sources = [volume_source(plan, index) for index in indices]
     volumes, stiffness = [], []
     for index, (family, seed) in zip(indices, sources, strict=True):

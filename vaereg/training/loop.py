@@ -114,7 +114,7 @@ class _Loop:
             )
         self.properties = torch.from_numpy(diagonal_properties(dataset.samples.stiffness)).float()
         self.generator = torch.Generator().manual_seed(self.settings.seed)
-        materials = TwoPhase(**dataset.plan.materials)
+        materials = TwoPhase.from_dict(dataset.plan.materials)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             self.model = VaeReg(config.model, materials).to(device)

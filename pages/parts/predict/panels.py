@@ -38,7 +38,7 @@ def material_inputs(pair: TwoPhase) -> TwoPhase:
         )
         soft = st.number_input("Young's modulus, soft [GPa]", 1e-6, 1e5, pair.e_soft, key="e-soft", **keep)
         poisson = st.number_input("Poisson ratio [-]", 0.0, 0.49, pair.nu_stiff, 0.01, key="poisson", **keep)
-    return TwoPhase(e_stiff=stiff, e_soft=soft, nu_stiff=poisson, nu_soft=poisson)
+    return TwoPhase.from_moduli(e_stiff=stiff, e_soft=soft, nu_stiff=poisson, nu_soft=poisson)
 
 
 def scale_of(own: TwoPhase, model: TwoPhase) -> float | None:

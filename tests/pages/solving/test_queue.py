@@ -87,7 +87,7 @@ def test_a_volume_is_solved_once(queue: SolverQueue, executor: ManualExecutor) -
 
 def test_other_materials_are_another_job(queue: SolverQueue, executor: ManualExecutor) -> None:
     (volume,) = volumes(1)
-    soft = TwoPhase(e_stiff=12.0, e_soft=1.2)
+    soft = TwoPhase.from_moduli(e_stiff=12.0, e_soft=1.2)
     queue.watch("a", [volume])
     queue.watch("b", [volume], soft)
     executor.finish()
@@ -176,7 +176,7 @@ def test_two_jobs_of_a_dead_pool_start_one_new_pool() -> None:
 def test_solves_are_exact_at_any_contrast(
     queue: SolverQueue, executor: ManualExecutor, e_soft: float
 ) -> None:
-    volume, materials = np.zeros((16, 16, 16), np.uint8), TwoPhase(e_soft=e_soft)
+    volume, materials = np.zeros((16, 16, 16), np.uint8), TwoPhase.from_moduli(e_soft=e_soft)
     volume[3:13, 3:13, 3:13] = 1
     queue.watch("a", [volume], materials)
     executor.finish()

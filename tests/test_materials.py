@@ -1,0 +1,115 @@
+"""Phases and pairs: what is refused, what a void is, and what files store."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vaereg.elasticity import hashin_shtrikman_bounds, isotropic_stiffness, reuss_bound, voigt_bound
+from vaereg.materials import VOID, Phase, TwoPhase
+
+GLASS = Phase("E-glass", 72.0, 0.22, conductivity=1.3, density=2.54, thermal_expansion=5.0)
+EPOXY = Phase("epoxy", 3.2, 0.35, conductivity=0.2, density=1.2, thermal_expansion=60.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("e_stiff", value) for value in (0.0, -1.0, float("nan"), float("inf"))]
+    + [("e_soft", value) for value in (-1.0, float("nan"), float("inf"))],
+)
+def test_young_modulus_must_be_positive(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        TwoPhase.from_moduli(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["nu_stiff", "nu_soft"])
+@pytest.mark.parametrize("value", [-1.0, 0.5, 0.7, float("nan")])
+def test_poisson_ratio_must_be_admissible(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        TwoPhase.from_moduli(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"young_modulus": -1.0}, "phase 'x': expected a Young's modulus of 0 GPa"),
+        ({"young_modulus": float("nan")}, "Young's modulus"),
+        ({"young_modulus": True}, "Young's modulus"),
+        ({"young_modulus": "7"}, "Young's modulus"),
+        ({"poisson_ratio": 0.5}, "Poisson ratio between -1 and 0.5"),
+        ({"conductivity": -0.1}, "conductivity of 0 or more"),
+        ({"density": float("inf")}, "density of 0 or more"),
+        ({"thermal_expansion": float("nan")}, "thermal expansion"),
+    ],
+)
+def test_a_phase_out_of_range_is_refused(numbers: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Phase(**{"name": "x", "young_modulus": 1.0, "poisson_ratio": 0.3, **numbers})
+
+
+def test_the_default_is_the_reference_pair() -> None:
+    assert TwoPhase() == TwoPhase.from_moduli(e_stiff=120.0, e_soft=2.4, nu_stiff=0.3, nu_soft=0.3)
+    assert TwoPhase().contrast == pytest.approx(50.0)
+
+
+def test_porous_is_a_solid_with_exact_voids() -> None:
+    pair = TwoPhase.porous(70.0, 0.33)
+    assert (pair.e_stiff, pair.nu_stiff, pair.e_soft) == (70.0, 0.33, 0.0)
+    assert pair.has_void
+    assert pair.contrast == np.inf
+    with pytest.raises(ValueError, match="two voids"):
+        TwoPhase(VOID, VOID)
+
+
+@pytest.mark.parametrize("pair", [TwoPhase(GLASS, EPOXY), TwoPhase(EPOXY, VOID), TwoPhase()])
+def test_what_a_file_stores_gives_the_pair_back(pair: TwoPhase) -> None:
+    assert TwoPhase.from_dict(json.loads(json.dumps(pair.to_dict()))) == pair
+
+
+def test_four_numbers_of_version_0_1_are_read() -> None:
+    stored = {"e_stiff": 70.0, "e_soft": 3.0, "nu_stiff": 0.2, "nu_soft": 0.4}
+    pair = TwoPhase.from_dict(stored)
+    assert pair.moduli() == stored
+    assert pair.stiff.conductivity is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({"e_stiff": 1.0}, "keys stiff and soft"),
+        ({"stiff": {"young_modulus": 1.0, "poisson_ratio": 0.3}, "soft": "air"}, "expected a phase of"),
+        ({"stiff": {"poisson_ratio": 0.3}, "soft": {}}, "young_modulus and poisson_ratio of the stiff"),
+        ({"stiff": {"young_modulus": 1.0, "colour": 2}, "soft": {}}, "expected a phase of"),
+    ],
+)
+def test_other_keys_are_refused(stored: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TwoPhase.from_dict(stored)
+
+
+def test_order_and_scale() -> None:
+    swapped = TwoPhase(EPOXY, GLASS)
+    assert swapped.ordered() == TwoPhase(GLASS, EPOXY)
+    assert swapped.ordered().ordered() == swapped.ordered()
+    assert swapped.scaled(2.0).moduli() == {
+        "e_stiff": 6.4,
+        "e_soft": 144.0,
+        "nu_stiff": 0.35,
+        "nu_soft": 0.22,
+    }
+
+
+def test_bounds_of_a_porous_solid() -> None:
+    pair, f = TwoPhase.porous(70.0, 0.3), np.array([0.0, 0.4, 1.0])
+    solid = isotropic_stiffness(70.0, 0.3)
+    np.testing.assert_allclose(voigt_bound(f, pair), f[:, None, None] * solid)
+    np.testing.assert_allclose(reuss_bound(f, pair), (f == 1.0)[:, None, None] * solid, atol=1e-12)
+    bounds = hashin_shtrikman_bounds(f, pair)
+    np.testing.assert_allclose(bounds.bulk_lower[:2], 0.0, atol=1e-12)
+    np.testing.assert_allclose(bounds.shear_lower[:2], 0.0, atol=1e-12)
+    # spheres of void in a shell (Hashin 1962): K = f K1 / (1 + (1 - f) 3 K1 / (4 G1))
+    bulk, shear = solid[:3, :3].sum() / 9.0, solid[3, 3]
+    np.testing.assert_allclose(bounds.bulk_upper, f * bulk / (1.0 + (1.0 - f) * 0.75 * bulk / shear))
+    for value in (bounds.bulk_lower, bounds.bulk_upper):
+        np.testing.assert_allclose(value[2], bulk)
+    np.testing.assert_allclose(bounds.shear_lower[2], shear)

@@ -1,0 +1,197 @@
+"""Materials: one isotropic phase, a pair of phases, the void.
+
+A phase is linear elastic and may conduct heat and expand. Moduli in GPa, conductivity in W/(m K), density in
+g/cm³, thermal expansion in 1e-6/K. A void is a phase whose Young's modulus is exactly zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from vaereg.errors import InputError
+
+__all__ = ["MODULI", "VOID", "Phase", "TwoPhase"]
+
+MODULI = ("e_stiff", "e_soft", "nu_stiff", "nu_soft")
+"""Names of the four elastic numbers of a pair, as files of version 0.1 store them."""
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float | np.number)
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """An isotropic material. A property that is not given leaves out the results that need it."""
+
+    name: str
+    """Name that files and tables show; may be empty."""
+    young_modulus: float
+    """Young's modulus [GPa]; zero for a void."""
+    poisson_ratio: float
+    """Poisson ratio [-], between -1 and 0.5, both excluded; without meaning for a void."""
+    conductivity: float | None = None
+    """Thermal conductivity [W/(m K)]; the same equations hold for diffusivity and permittivity."""
+    density: float | None = None
+    """Mass density [g/cm³]."""
+    thermal_expansion: float | None = None
+    """Coefficient of linear thermal expansion [1e-6/K]."""
+
+    def __post_init__(self) -> None:
+        who = f"phase {self.name!r}: " if self.name else ""
+        if not isinstance(self.name, str):
+            raise InputError(f"expected a phase name that is text, got {self.name!r}")
+        young, poisson = self.young_modulus, self.poisson_ratio
+        if not (_is_number(young) and young >= 0.0):
+            raise InputError(f"{who}expected a Young's modulus of 0 GPa (void) or more, got {young!r}")
+        if not (_is_number(poisson) and -1.0 < poisson < 0.5):
+            raise InputError(f"{who}expected a Poisson ratio between -1 and 0.5 (exclusive), got {poisson!r}")
+        for key, label in (("conductivity", "conductivity"), ("density", "density")):
+            value = getattr(self, key)
+            if value is not None and not (_is_number(value) and value >= 0.0):
+                raise InputError(f"{who}expected a {label} of 0 or more, got {value!r}")
+        expansion = self.thermal_expansion
+        if expansion is not None and not _is_number(expansion):
+            raise InputError(f"{who}expected a thermal expansion that is a number, got {expansion!r}")
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the phase carries no load at all."""
+        return self.young_modulus == 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and numbers that are given, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+VOID = Phase("void", 0.0, 0.0, conductivity=0.0, density=0.0)
+"""Empty space: no stiffness, no conduction, no mass."""
+
+_REFERENCE = (Phase("", 120.0, 0.3), Phase("", 2.4, 0.3))
+
+
+@dataclass(frozen=True, slots=True)
+class TwoPhase:
+    """The two phases of a cell; the default is the reference pair of contrast 50."""
+
+    stiff: Phase = _REFERENCE[0]
+    """Phase of voxel value 1."""
+    soft: Phase = _REFERENCE[1]
+    """Phase of voxel value 0."""
+
+    def __post_init__(self) -> None:
+        if self.stiff.is_void and self.soft.is_void:
+            raise InputError("expected at least one phase that carries load, got two voids")
+
+    @classmethod
+    def from_moduli(
+        cls, e_stiff: float = 120.0, e_soft: float = 2.4, nu_stiff: float = 0.3, nu_soft: float = 0.3
+    ) -> TwoPhase:
+        """A pair given by its elastic numbers alone.
+
+        Args:
+            e_stiff: Young's modulus of the stiff phase (voxel value 1) [GPa].
+            e_soft: Young's modulus of the soft phase (voxel value 0) [GPa]; zero for a void.
+            nu_stiff: Poisson ratio of the stiff phase [-].
+            nu_soft: Poisson ratio of the soft phase [-].
+
+        Raises:
+            InputError: A number is out of range.
+        """
+        if not (np.isfinite(e_stiff) and e_stiff > 0.0):
+            raise InputError(f"e_stiff must be a positive number of GPa, got {e_stiff}")
+        if not (np.isfinite(e_soft) and e_soft >= 0.0):
+            raise InputError(f"e_soft must be a positive number of GPa, or 0 for a void, got {e_soft}")
+        for name, value in (("nu_stiff", nu_stiff), ("nu_soft", nu_soft)):
+            if not -1.0 < value < 0.5:
+                raise InputError(f"{name} must lie between -1 and 0.5 (exclusive), got {value}")
+        return cls(Phase("", float(e_stiff), float(nu_stiff)), Phase("", float(e_soft), float(nu_soft)))
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> TwoPhase:
+        """A pair as a file stores it: `to_dict`, or the four elastic numbers of version 0.1.
+
+        Raises:
+            InputError: A key is missing or not expected, or a number is out of range.
+        """
+        if set(stored) == set(MODULI):
+            return cls.from_moduli(**stored)
+        if set(stored) != {"stiff", "soft"}:
+            raise InputError(
+                f"expected phases of the keys stiff and soft, or {', '.join(MODULI)}, got {', '.join(stored)}"
+            )
+        names = {field.name for field in fields(Phase)}
+        phases = []
+        for key in ("stiff", "soft"):
+            phase = stored[key]
+            if not isinstance(phase, Mapping) or not set(phase) <= names:
+                raise InputError(f"expected a phase of {', '.join(sorted(names))}, got {phase!r}")
+            try:
+                phases.append(Phase(**{"name": "", **phase}))
+            except TypeError as error:
+                raise InputError(
+                    f"expected young_modulus and poisson_ratio of the {key} phase, got {phase!r}"
+                ) from error
+        return cls(*phases)
+
+    @classmethod
+    def porous(cls, young: float, poisson: float) -> TwoPhase:
+        """A solid (voxel value 1) of Young's modulus `young` [GPa] with voids (0)."""
+        return cls(Phase("", young, poisson), VOID)
+
+    @property
+    def e_stiff(self) -> float:
+        """Young's modulus of the stiff phase (voxel value 1) [GPa]."""
+        return self.stiff.young_modulus
+
+    @property
+    def e_soft(self) -> float:
+        """Young's modulus of the soft phase (voxel value 0) [GPa]."""
+        return self.soft.young_modulus
+
+    @property
+    def nu_stiff(self) -> float:
+        """Poisson ratio of the stiff phase [-]."""
+        return self.stiff.poisson_ratio
+
+    @property
+    def nu_soft(self) -> float:
+        """Poisson ratio of the soft phase [-]."""
+        return self.soft.poisson_ratio
+
+    @property
+    def contrast(self) -> float:
+        """Ratio of the Young's moduli [-]; infinite if the soft phase is a void."""
+        return self.e_stiff / self.e_soft if self.e_soft else np.inf
+
+    @property
+    def has_void(self) -> bool:
+        """Whether a phase is a void."""
+        return self.stiff.is_void or self.soft.is_void
+
+    def moduli(self) -> dict[str, float]:
+        """The four elastic numbers by the names in `MODULI`."""
+        return {name: float(getattr(self, name)) for name in MODULI}
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Both phases with all their numbers, for JSON."""
+        return {"stiff": self.stiff.to_dict(), "soft": self.soft.to_dict()}
+
+    def scaled(self, factor: float) -> TwoPhase:
+        """The pair with both Young's moduli multiplied by `factor`."""
+        stiff, soft = (
+            replace(phase, young_modulus=phase.young_modulus * factor) for phase in (self.stiff, self.soft)
+        )
+        return TwoPhase(stiff, soft)
+
+    def ordered(self) -> TwoPhase:
+        """The pair with the phase of the larger Young's modulus as the stiff one."""
+        return self if self.e_stiff >= self.e_soft else TwoPhase(self.soft, self.stiff)
