@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -83,6 +84,12 @@ def test_lazy_names_exist(stub: Path) -> None:
 def test_every_wing_has_a_stub() -> None:
     wings = {path.parent for path in PACKAGE.glob("*/__init__.py")}
     assert wings and wings <= {path.parent for path in STUBS if path.name == "__init__.pyi"}
+
+
+def test_every_package_is_installed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert set(settings["packages"]) == {*found, *settings["package-dir"]}
 
 
 def test_importing_the_package_is_light() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,16 @@ __all__ = [
     "save_state",
 ]
 
-DEFAULT_CHECKPOINT = Path(__file__).resolve().parents[2] / "checkpoints" / "default.pt"
-"""The checkpoint that ships with the repository."""
+
+def _shipped_checkpoint() -> Path:
+    """Path of the shipped checkpoint: package data of an installation, `checkpoints/` of a source tree."""
+    package = Path(str(files("vaereg")))
+    installed = package / "checkpoints" / "default.pt"
+    return installed if installed.is_file() else package.resolve().parent / "checkpoints" / "default.pt"
+
+
+DEFAULT_CHECKPOINT = _shipped_checkpoint()
+"""The shipped checkpoint."""
 
 FORMAT_VERSION = 2
 _MAX_BYTES = 200 * 2**20
