@@ -75,7 +75,7 @@ def measure(
     truth = properties(dataset)
     wanted = {name: float(truth[row, PROPERTIES.index(name)]) for name in names}
     designs = design(checkpoint, wanted, DESIGNS, dataset.plan.size, seed=number, only_plausible=False)
-    best = int(np.argmin(designs.error))
+    best = int(np.argmin(designs.mean_distance))
     same = np.flatnonzero(designs.component == designs.component[best])
     training = known_indices(dataset, "train", held_out_families(checkpoint))
     nearest = training[int(np.argmin(distances(truth[training], wanted)))]
@@ -93,7 +93,7 @@ def measure(
                 "kind": kind,
                 "target": number,
                 "start": start,
-                "errors": [step.error for step in result.history],
+                "errors": [step.largest_distance for step in result.history],
                 "converged": result.converged,
                 "changed": result.changed,
                 "moved": result.moved,

@@ -182,7 +182,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     if missed := [result for result in results if not result.converged]:
-        least = min(result.error for result in missed)
+        least = min(result.largest_distance for result in missed)
         print(
             f"refine: {len(missed)} of {len(results)} designs are not there yet: "
             f"more than {100 * arguments.tolerance:g} % off the target after up to {arguments.max_solves} "

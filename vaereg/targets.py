@@ -31,7 +31,7 @@ FRACTION = "volume_fraction"
 """Name of the quantity beside the properties that can be targeted [-]."""
 
 TARGETS = (*PROPERTIES, "volume_fraction")
-"""What can be asked for: properties [GPa], and the volume fraction of the stiff phase [-]."""
+"""Names of targets: properties [GPa], and the volume fraction of the stiff phase [-]."""
 
 
 def parse_target(text: str) -> tuple[str, Target]:

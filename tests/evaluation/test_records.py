@@ -50,8 +50,8 @@ def test_kinds_and_starts_are_told_apart() -> None:
     assert (one.kind, one.start, one.targets) == ("one", "random", 1)
     assert one.median_solves[0.05] == np.inf and one.within_few == 0.0
     assert (three.start, three.targets, three.median_solves[0.01]) == ("design", 3, 3.0)
-    assert three.within_few == 1.0 and three.final_error == 0.008
-    assert graded.final_error == 0.3  # of the two-phase volume, not of the graded field
+    assert three.within_few == 1.0 and three.final_distance == 0.008
+    assert graded.final_distance == 0.3  # of the two-phase volume, not of the graded field
 
 
 def test_the_table_has_a_line_per_kind_and_start() -> None:

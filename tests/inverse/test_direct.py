@@ -43,7 +43,7 @@ def test_predictions_are_those_of_the_voxels(designs: Designs, tiny_checkpoint: 
     found = predict(tiny_checkpoint, designs.microstructures)
     np.testing.assert_allclose(designs.mean, found.mean, rtol=1e-4)
     np.testing.assert_allclose(designs.std, found.std, rtol=1e-4)
-    np.testing.assert_allclose(designs.error, target_distance(designs.mean, TARGETS))
+    np.testing.assert_allclose(designs.mean_distance, target_distance(designs.mean, TARGETS))
     np.testing.assert_array_equal(designs.fraction, designs.microstructures.mean((1, 2, 3)))
 
 
@@ -51,7 +51,7 @@ def test_designs_are_ordered_and_shared_by_the_components(designs: Designs) -> N
     """Evenly; the first ones get what is left over. Within a component the nearest comes first."""
     assert designs.component.tolist() == [0, 0, 0, 0, 1, 1, 1]
     for component in range(2):
-        errors = designs.error[designs.component == component]
+        errors = designs.mean_distance[designs.component == component]
         assert (np.diff(errors) >= 0.0).all()
 
 
@@ -118,7 +118,12 @@ def test_choosing_pays(
 
     def mean_error() -> float:
         return float(
-            np.mean([design(tiny_checkpoint, {"C11": target}, 4, 16, seed=seed).error for seed in range(6)])
+            np.mean(
+                [
+                    design(tiny_checkpoint, {"C11": target}, 4, 16, seed=seed).mean_distance
+                    for seed in range(6)
+                ]
+            )
         )
 
     for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_MORE_DRAWS", 0)):
@@ -146,17 +151,17 @@ def test_progress_is_told_and_may_end_it_all(tiny_checkpoint: Checkpoint) -> Non
 
 
 def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
-    found = replace(designs, error=np.where(designs.component == 1, 0.2, 0.1))
-    again = module._drawn_again(found, np.arange(len(found.error)), 50)
+    found = replace(designs, mean_distance=np.where(designs.component == 1, 0.2, 0.1))
+    again = module._drawn_again(found, np.arange(len(found.mean_distance)), 50)
     counts = np.bincount(found.component[again])
     others = len(counts) - 1
     assert counts[1] == 50 * 4 // (4 + others)
     assert set(np.delete(counts, 1)) == {50 // (4 + others)}
     np.testing.assert_array_equal(
-        np.unique(again), np.arange(len(found.error)), err_msg="each latent vector is drawn again"
+        np.unique(again), np.arange(len(found.mean_distance)), err_msg="each latent vector is drawn again"
     )
-    exact = replace(designs, error=np.zeros(len(designs.error)))
-    assert len(module._drawn_again(exact, np.arange(len(exact.error)), 50)) == 0
+    exact = replace(designs, mean_distance=np.zeros(len(designs.mean_distance)))
+    assert len(module._drawn_again(exact, np.arange(len(exact.mean_distance)), 50)) == 0
 
 
 @pytest.mark.parametrize(
@@ -206,12 +211,12 @@ def test_volume_fractions_are_met_to_the_voxel(fraction: Target, tiny_checkpoint
     low, high = fraction if isinstance(fraction, tuple) else (fraction, fraction)
     tolerance = 0.5 / 16**3
     assert (found.fraction >= low - tolerance).all() and (found.fraction <= high + tolerance).all()
-    np.testing.assert_allclose(found.error, target_distance(found.mean, {"C11": 40.0}))
+    np.testing.assert_allclose(found.mean_distance, target_distance(found.mean, {"C11": 40.0}))
 
 
 def test_the_volume_fraction_alone_is_a_target(tiny_checkpoint: Checkpoint) -> None:
     found = design(tiny_checkpoint, {"volume_fraction": 0.4}, 3, 16)
-    assert found.error.tolist() == [0.0, 0.0, 0.0]
+    assert found.mean_distance.tolist() == [0.0, 0.0, 0.0]
     np.testing.assert_allclose(found.fraction, 0.4, atol=0.5 / 16**3)
 
 
@@ -226,7 +231,7 @@ def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> No
     assert (found.latent == designs.latent[5]).all() and (found.component == designs.component[5]).all()
     assert (found.targets, found.size, found.seed) == (designs.targets, 16, 1)
     assert len({volume.tobytes() for volume in [*found.microstructures, designs.microstructures[5]]}) == 4
-    assert (np.diff(found.error) >= 0.0).all()
+    assert (np.diff(found.mean_distance) >= 0.0).all()
     np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
     assert _threads_of_a_new_thread() == torch.get_num_threads()
     told: list[tuple[int, int]] = []
@@ -258,4 +263,4 @@ def test_relatives_that_cannot_be_had(
 def test_large_cells_are_ranked_as_predict_sees_them(tiny_checkpoint: Checkpoint) -> None:
     found = design(tiny_checkpoint, TARGETS, 4, 48, component=0)
     np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
-    assert (np.diff(found.error) >= 0.0).all()
+    assert (np.diff(found.mean_distance) >= 0.0).all()

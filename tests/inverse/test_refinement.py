@@ -27,7 +27,7 @@ def near(count: int = 3, by: float = 0.06) -> dict[str, Any]:
 def test_targets_are_reached(count: int) -> None:
     targets = near(count)
     result = refine(START, targets)
-    assert result.converged and result.error <= 0.01
+    assert result.converged and result.largest_distance <= 0.01
     assert result.solves == len(result.history) <= 12
     assert set(np.unique(result.volume)) == {0, 1}
     own = homogenize(result.volume).stiffness
@@ -73,12 +73,12 @@ def test_the_best_is_returned_when_the_solves_are_used_up(limit: int) -> None:
     assert not result.converged
     assert result.solves == limit
     searched = result.history[:-1] or result.history
-    assert result.error == pytest.approx(min(step.error for step in searched), rel=1e-3)
+    assert result.largest_distance == pytest.approx(min(step.largest_distance for step in searched), rel=1e-3)
 
 
 def test_a_tighter_tolerance_is_reached_too() -> None:
     result = refine(START, near(1), tolerance=0.003)
-    assert result.converged and result.error <= 0.003
+    assert result.converged and result.largest_distance <= 0.003
 
 
 def test_other_materials() -> None:

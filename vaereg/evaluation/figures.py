@@ -1,7 +1,7 @@
 """Test figures of a model: forward errors, calibration, novelty, components, samples, designs, times.
 
-`evaluate` gathers everything that the model card says. What the model makes is measured in `fidelity`
-(components and samples of the decoder) and `trials` (designs, checked by the solver).
+`evaluate` gathers everything that the model card says. `generative` measures the
+components and the samples of the decoder, `solved_designs` the designs, checked by the solver.
 
 Letters: N volumes, T properties.
 """
@@ -161,8 +161,8 @@ def figures_by_family(
     figures = {}
     for name in np.unique(family):
         rows = family == name
-        found = forward_figures(mean[rows], truth[rows], None if std is None else std[rows])
-        figures[str(name)] = {"volumes": int(rows.sum()), **found}
+        errors = forward_figures(mean[rows], truth[rows], None if std is None else std[rows])
+        figures[str(name)] = {"volumes": int(rows.sum()), **errors}
     return figures
 
 
@@ -182,7 +182,7 @@ def _r2(mean: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, floa
 def _covered(
     mean: NDArray[np.float64], truth: NDArray[np.float64], std: NDArray[np.float64], level: float
 ) -> NDArray[np.bool_]:
-    """Whether the central interval of a Gaussian at a nominal coverage holds the truth, shape (N, T)."""
+    """True where the central interval of a Gaussian at a nominal coverage holds the truth, shape (N, T)."""
     return np.abs(mean - truth) <= float(norm.ppf(0.5 + 0.5 * level)) * std
 
 
@@ -264,8 +264,8 @@ def _held_out(
         tier = _tier(each, truth, family)
         tier["mape_axial_mean_of_families"] = float(np.mean(list(tier["mape_axial_by_family"].values())))
         figures[name] = tier
-    known = predictions["guided"].in_distribution
-    return figures, {str(name): 1.0 - float(known[family == name].mean()) for name in np.unique(family)}
+    familiar = predictions["guided"].in_distribution
+    return figures, {str(name): 1.0 - float(familiar[family == name].mean()) for name in np.unique(family)}
 
 
 def _strange(checkpoint: Checkpoint, size: int) -> dict[str, float]:

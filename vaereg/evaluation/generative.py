@@ -1,4 +1,4 @@
-"""What the model makes, beside the data: the components of the prior, and samples of the decoder.
+"""Generative figures of a model: the components of the prior, and samples of the decoder beside the data.
 
 Letters: N volumes, K components, D latent size, T properties.
 """
@@ -40,7 +40,7 @@ _SAME = 5e-3
 
 
 def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[np.intp]) -> dict[str, Any]:
-    """What each component of p(z | c) stands for.
+    """Meaning of each component of p(z | c).
 
     Args:
         checkpoint: Trained model.
@@ -70,13 +70,13 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
         prior = model.prior(wanted)
         share = prior.responsibilities(_encode(checkpoint, dataset.volumes(indices))).mean(0).cpu().numpy()
         along = [model.prior(_completed(checkpoint, value)) for value in values.tolist()]
-        weight = torch.stack([each.weights.mean(0) for each in along], dim=1).cpu().numpy()
+        weight = torch.stack([mixture.weights.mean(0) for mixture in along], dim=1).cpu().numpy()
         by_component = {}
         for component in range(checkpoint.components):
-            found = made_by(component, model.prior(wanted[chosen]), _PER_COMPONENT)
-            character = describe(found)
+            decoded = made_by(component, model.prior(wanted[chosen]), _PER_COMPONENT)
+            character = describe(decoded)
             names = [describe(made_by(component, along[place], _PER_NAME)).name for place in _NAMED]
-            single = [describe(volume[None]).anisotropy for volume in found]
+            single = [describe(volume[None]).anisotropy for volume in decoded]
             by_component[str(component)] = {
                 "name": character.name,
                 "names": names,
@@ -106,7 +106,7 @@ def _completed(checkpoint: Checkpoint, value: float) -> torch.Tensor:
 
 
 def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[np.intp]) -> dict[str, Any]:
-    """How near samples of the decoder come to the data, family by family.
+    """Distance of samples of the decoder from the data, family by family.
 
     A volume x is compared with one decoded from z ~ q(z | x), and with another real sample of the parameters
     that x was drawn with. Distances are medians over the volumes: of the volume fraction its difference, of
@@ -151,22 +151,25 @@ def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[n
         ]
         figures[str(family)] = {
             "volumes": len(rows),
-            **{name: dict(zip(STATISTICS, each.tolist(), strict=True)) for name, each in distances.items()},
+            **{
+                name: dict(zip(STATISTICS, values.tolist(), strict=True))
+                for name, values in distances.items()
+            },
             "ratio": dict(zip(STATISTICS, ratio, strict=True)),
         }
     return figures
 
 
 STATISTICS = ("volume_fraction", "two_point", "lineal_path", "specific_surface")
-"""What samples are compared by, in the order of `_distances`."""
+"""Statistics that samples are compared by, in the order of `_distances`."""
 
 
-def _distances(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> list[float]:
-    surfaces = [specific_surface(volume) for volume in (one, other)]
-    paths = [np.stack([lineal_path(volume, phase) for phase in (0, 1)]) for volume in (one, other)]
+def _distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[float]:
+    surfaces = [specific_surface(volume) for volume in (first, second)]
+    paths = [np.stack([lineal_path(volume, phase) for phase in (0, 1)]) for volume in (first, second)]
     return [
-        abs(volume_fraction(one) - volume_fraction(other)),
-        _root_mean_square(two_point_correlation(one) - two_point_correlation(other)),
+        abs(volume_fraction(first) - volume_fraction(second)),
+        _root_mean_square(two_point_correlation(first) - two_point_correlation(second)),
         _root_mean_square(paths[0] - paths[1]),
         abs(surfaces[1] / surfaces[0] - 1.0),
     ]

@@ -126,13 +126,13 @@ def _by_family(
     shares = shares or {}
     names = list(next(iter(columns.values())))
     rows = [
-        (name, *(f"{each[name]:.2%}" for each in columns.values()))
-        + tuple(f"{each[name]:.0%}" for each in shares.values())
+        (name, *(f"{errors[name]:.2%}" for errors in columns.values()))
+        + tuple(f"{flagged[name]:.0%}" for flagged in shares.values())
         for name in names
     ]
     if len(names) > 1:
-        means = [f"{np.mean([each[name] for name in names]):.2%}" for each in columns.values()]
-        means += [f"{np.mean([each[name] for name in names]):.0%}" for each in shares.values()]
+        means = [f"{np.mean([errors[name] for name in names]):.2%}" for errors in columns.values()]
+        means += [f"{np.mean([flagged[name] for name in names]):.0%}" for flagged in shares.values()]
         rows.append(("mean of the families", *means))
     return _table(("family", *columns, *shares), rows)
 
@@ -216,7 +216,7 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     ]
     for k in three["median_error_by_component"]:
         errors = [metrics[trial]["median_error_by_component"].get(k) for trial in _TRIALS]
-        rows.append((f"all designs of component {k}", *(_figure("error", each) for each in errors)))
+        rows.append((f"all designs of component {k}", *(_figure("error", error) for error in errors)))
     copies = three["copies"]
     parts = [
         _INVERSE.format(targets=three["targets"], count=count),
@@ -299,10 +299,10 @@ def _times(metrics: Mapping[str, Any]) -> list[str]:
 def _limits(checkpoint: Checkpoint) -> str:
     own = not checkpoint.config.training.features.endswith("imagenet")
     left_out = checkpoint.config.training.held_out
-    known = [name for name in checkpoint.card["families"].split(", ") if name not in left_out]
+    trained = [name for name in checkpoint.card["families"].split(", ") if name not in left_out]
     points = [
-        f"Trained on these families: {', '.join(known)}. What is unlike them is flagged by the novelty score "
-        "at best; the shares above say how often.",
+        f"Trained on these families: {', '.join(trained)}. Other volumes are flagged by the novelty score at "
+        "best; the shares above say how often.",
         "Trained on cells of one size. Others are predicted less well and with wider intervals, "
         "and are often flagged: [cell-sizes.md](cell-sizes.md).",
         _DISCRETE,

@@ -36,7 +36,7 @@ LEVELS = (0.05, 0.02, 0.01)
 FEW = 20
 """Solves within which most targets are to be reached."""
 KINDS = {"one": "C11", "three": "C11, C22, C33", "six": "all six properties"}
-"""What is asked for."""
+"""Kinds of targets."""
 STARTS = {
     "design": "design of the model",
     "latent": "search in the latent space",
@@ -44,12 +44,12 @@ STARTS = {
     "random": "random design",
     "graded": "graded density from noise",
 }
-"""Where a search begins; the last one leaves the two phases until its end."""
+"""Starts of a search; the last one leaves the two phases until its end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SolvesSummary:
-    """How many solves the searches of one kind from one start take."""
+    """Numbers of solves of the searches of one kind from one start."""
 
     kind: str
     start: str
@@ -58,7 +58,7 @@ class SolvesSummary:
     """Median number of solves by level; infinite where most searches do not get there."""
     within_few: float
     """Share of the targets that are within the last of `LEVELS` after at most `FEW` solves [-]."""
-    final_error: float
+    final_distance: float
     """Median distance of the two-phase volume at the end from its target [-]."""
 
 
@@ -106,28 +106,28 @@ def comparable_runs(
         card: Its facts; a model that was continued has the encoder of the one before.
         record: Record of `benchmarks/ablations.py`.
     """
-    known = f"{checkpoint} {card.get('continued from', '')}"
+    hashes = f"{checkpoint} {card.get('continued from', '')}"
     runs = {} if record is None else record["figures"].get("runs", {})
-    return {name: run for name, run in runs.items() if run["settings"]["encoder_of"] in known}
+    return {name: run for name, run in runs.items() if run["settings"]["encoder_of"] in hashes}
 
 
 def least_r2(figures: Mapping[str, Any]) -> str | None:
     """Least R² over the properties, to four digits; None where it is known of none, for want of variance."""
-    known = [value for value in figures.get("r2", {}).values() if value is not None]
-    return f"{min(known):.4f}" if known else None
+    finite = [value for value in figures.get("r2", {}).values() if value is not None]
+    return f"{min(finite):.4f}" if finite else None
 
 
 def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:
-    """Medians over the families of the ratios of `fidelity.decoder_figures`, by statistic [-].
+    """Medians over the families of the ratios of `generative.decoder_figures`, by statistic [-].
 
     The volume fraction is left out, and so are families whose parameters leave nothing open.
     """
-    found: dict[str, list[float]] = {}
+    by_statistic: dict[str, list[float]] = {}
     for family in decoder.values():
         for name, ratio in family["ratio"].items():
-            found.setdefault(name, []).extend([] if ratio is None else [ratio])
-    found.pop("volume_fraction", None)
-    return {name: float(np.median(ratios)) if ratios else None for name, ratios in found.items()}
+            by_statistic.setdefault(name, []).extend([] if ratio is None else [ratio])
+    by_statistic.pop("volume_fraction", None)
+    return {name: float(np.median(ratios)) if ratios else None for name, ratios in by_statistic.items()}
 
 
 def solves_to_reach(runs: Sequence[Mapping[str, Any]], level: float) -> NDArray[np.float64]:
@@ -137,7 +137,7 @@ def solves_to_reach(runs: Sequence[Mapping[str, Any]], level: float) -> NDArray[
     [2.0, inf]
     """
     reached = [np.flatnonzero(np.asarray(run["errors"]) <= level) for run in runs]
-    return np.array([found[0] + 1.0 if len(found) else np.inf for found in reached])
+    return np.array([solves[0] + 1.0 if len(solves) else np.inf for solves in reached])
 
 
 def error_curve(runs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
@@ -156,7 +156,7 @@ def error_curve(runs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
 
 def summarize_solves(runs: Sequence[Mapping[str, Any]]) -> list[SolvesSummary]:
     """Every kind and start among the searches, in the order of `KINDS` and `STARTS`."""
-    found = []
+    summaries = []
     for kind in KINDS:
         for start in STARTS:
             group = [run for run in runs if run["kind"] == kind and run["start"] == start]
@@ -164,36 +164,43 @@ def summarize_solves(runs: Sequence[Mapping[str, Any]]) -> list[SolvesSummary]:
                 continue
             medians = {level: float(np.median(solves_to_reach(group, level))) for level in LEVELS}
             final = [run.get("error_of_the_cut", min(run["errors"])) for run in group]
-            found.append(
+            summaries.append(
                 SolvesSummary(
                     kind=kind,
                     start=start,
                     targets=len(group),
                     median_solves=medians,
                     within_few=float((solves_to_reach(group, LEVELS[-1]) <= FEW).mean()),
-                    final_error=float(np.median(final)),
+                    final_distance=float(np.median(final)),
                 )
             )
-    return found
+    return summaries
 
 
 def solves_table(runs: Sequence[Mapping[str, Any]]) -> str:
     """Markdown table of `summarize_solves`."""
-    reach = [f"to {level:.0%}" for level in LEVELS]
-    head = ["asked for", "start", "targets", *reach, f"within {LEVELS[-1]:.0%} in {FEW}", "error at the end"]
+    columns = [f"to {level:.0%}" for level in LEVELS]
+    head = [
+        "asked for",
+        "start",
+        "targets",
+        *columns,
+        f"within {LEVELS[-1]:.0%} in {FEW}",
+        "error at the end",
+    ]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
-    for each in summarize_solves(runs):
+    for summary in summarize_solves(runs):
         lines.append(
             [
-                KINDS[each.kind],
-                STARTS[each.start],
-                str(each.targets),
+                KINDS[summary.kind],
+                STARTS[summary.start],
+                str(summary.targets),
                 *(
                     f"{solves:g}" if np.isfinite(solves) else "not reached"
-                    for solves in each.median_solves.values()
+                    for solves in summary.median_solves.values()
                 ),
-                f"{each.within_few:.0%}",
-                f"{each.final_error:.2%}",
+                f"{summary.within_few:.0%}",
+                f"{summary.final_distance:.2%}",
             ]
         )
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

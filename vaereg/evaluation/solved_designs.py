@@ -1,4 +1,4 @@
-"""Trials of inverse design: the properties of unseen volumes are asked for, and the solver says what came.
+"""Figures of inverse design: designs for the properties of unseen volumes, checked by the solver.
 
 Letters: N designs, T properties, M training volumes.
 """
@@ -30,7 +30,7 @@ __all__ = ["KINDS", "SOLVER_TOLERANCE", "inverse_figures"]
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"inverse_one": PROPERTIES[:1], "inverse": PROPERTIES[:3], "inverse_six": PROPERTIES}
 )
-"""What is asked for: one property, three, all."""
+"""Properties that are asked for: one, three, all."""
 SOLVER_TOLERANCE = 1e-3
 """Relative residual [-]; float32 at this one leaves an error of the stiffness of about 2e-6."""
 
@@ -69,9 +69,9 @@ def inverse_figures(
         for number, index in enumerate(indices):
             wanted = {name: float(properties[index, PROPERTIES.index(name)]) for name in names}
             # the target is a fact of an existing volume: reachable by construction, however rare
-            found = design(checkpoint, wanted, count, dataset.plan.size, seed=number, only_plausible=False)
-            trials[kind].append(found)
-    volumes = [volume for each in trials.values() for designs in each for volume in designs.microstructures]
+            designs = design(checkpoint, wanted, count, dataset.plan.size, seed=number, only_plausible=False)
+            trials[kind].append(designs)
+    volumes = [volume for group in trials.values() for designs in group for volume in designs.microstructures]
     solved = _solve(volumes, checkpoint.model.materials, workers, on_progress)
     figures = {}
     for kind, values in zip(KINDS, np.split(solved, len(KINDS)), strict=True):
@@ -94,14 +94,14 @@ def _solve(
     on_progress: Callable[[int, int], None] | None,
 ) -> NDArray[np.float64]:
     """Properties by the solver, shape (N, T) [GPa]."""
-    found = []
+    solved: list[NDArray[np.float64]] = []
     for values in map_in_processes(partial(_properties, materials=materials), volumes, workers):
         if on_progress:
-            on_progress(len(found), len(volumes))
-        found.append(values)
+            on_progress(len(solved), len(volumes))
+        solved.append(values)
     if on_progress:
-        on_progress(len(found), len(volumes))
-    return np.array(found)
+        on_progress(len(solved), len(volumes))
+    return np.array(solved)
 
 
 def _properties(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
@@ -112,7 +112,7 @@ def _properties(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.fl
 def _errors(trials: Sequence[Designs], solved: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean relative distance from the target, shape (targets, designs) [-]."""
     return np.array(
-        [target_distance(values, each.targets) for values, each in zip(solved, trials, strict=True)]
+        [target_distance(values, designs.targets) for values, designs in zip(solved, trials, strict=True)]
     )
 
 
@@ -122,12 +122,14 @@ def _figures(
     """Figures of designs for several targets, given the solver's properties, (targets, designs, T) [GPa]."""
     error = _errors(trials, solved)
     component = np.concatenate([designs.component for designs in trials])
-    best = np.take_along_axis(error, np.argmin([each.error for each in trials], axis=1)[:, None], 1)
+    best = np.take_along_axis(
+        error, np.argmin([designs.mean_distance for designs in trials], axis=1)[:, None], 1
+    )
     surprise = [
-        np.abs(each.mean / values - 1.0)[:, _AXIAL] for each, values in zip(trials, solved, strict=True)
+        np.abs(designs.mean / values - 1.0)[:, _AXIAL] for designs, values in zip(trials, solved, strict=True)
     ]
     nearest = [float(target_distance(training, designs.targets).min()) for designs in trials]
-    pairs = [two_point_distances(each.microstructures, each.component) for each in trials]
+    pairs = [two_point_distances(designs.microstructures, designs.component) for designs in trials]
     within, between = ([distance for pair in pairs for distance in pair[side]] for side in (0, 1))
     return {
         "targets": len(trials),
@@ -151,16 +153,16 @@ def _figures(
 def _copies(
     dataset: Dataset, training: NDArray[np.intp], designs: NDArray[np.uint8], unseen: NDArray[np.uint8]
 ) -> dict[str, Any]:
-    """Whether designs are training volumes again: largest share of equal voxels with the nearest of them.
+    """Copies of training volumes among designs: largest share of equal voxels with the nearest of them.
 
     The nearest is that of the nearest two-point correlation. Shifts, turns and reflections do not count as
     differences. Unseen volumes of the data are measured alike: what equals chance. Volumes that are `layered`
     are not compared: of few layers all kinds are met again.
     """
-    known = np.concatenate(
+    correlations = np.concatenate(
         [
-            np.stack([_invariant(volume) for volume in dataset.volumes(some)])
-            for some in np.array_split(training, -(-len(training) // 256))
+            np.stack([_invariant(volume) for volume in dataset.volumes(rows)])
+            for rows in np.array_split(training, -(-len(training) // 256))
         ]
     )
     figures: dict[str, Any] = {}
@@ -168,7 +170,7 @@ def _copies(
         shares = []
         for volume in volumes:
             if not _is_layered(volume):
-                nearest = int(training[np.square(known - _invariant(volume)).sum(1).argmin()])
+                nearest = int(training[np.square(correlations - _invariant(volume)).sum(1).argmin()])
                 shares.append(_agreement(volume, dataset.volumes([nearest])[0]))
         figures[name] = {
             "median": float(np.median(shares)) if shares else None,
@@ -180,7 +182,7 @@ def _copies(
 
 
 def _is_layered(volume: NDArray[np.uint8]) -> bool:
-    """Whether a volume stays the same along two axes, but for as few voxels as two copies may differ by."""
+    """True if a volume stays the same along two axes, but for as few voxels as two copies may differ by."""
     changes = [float((volume != np.roll(volume, 1, axis)).mean()) for axis in range(3)]
     return sum(change < 1.0 - _COPY for change in changes) >= 2
 
@@ -194,13 +196,13 @@ def _invariant(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.mean([folded.transpose(order) for order in permutations(range(3))], axis=0).ravel()
 
 
-def _agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+def _agreement(volume: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Largest share of equal voxels over all periodic shifts and symmetries of the cube."""
-    spectrum = np.conj(np.asarray(fft.rfftn(one.astype(np.float64))))
+    spectrum = np.conj(np.asarray(fft.rfftn(volume.astype(np.float64))))
     both = 0.0
     for order in permutations(range(3)):
         for flips in product((1, -1), repeat=3):
             turned = other.transpose(order)[:: flips[0], :: flips[1], :: flips[2]].astype(np.float64)
-            together = np.asarray(fft.irfftn(spectrum * np.asarray(fft.rfftn(turned)), s=one.shape))
-            both = max(both, float(together.max()) / one.size)
-    return 1.0 - volume_fraction(one) - volume_fraction(other) + 2.0 * both
+            together = np.asarray(fft.irfftn(spectrum * np.asarray(fft.rfftn(turned)), s=volume.shape))
+            both = max(both, float(together.max()) / volume.size)
+    return 1.0 - volume_fraction(volume) - volume_fraction(other) + 2.0 * both

@@ -46,8 +46,8 @@ _VOXELS_AT_ONCE = 6 * 32**3
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
 _FRACTIONS = (0.02, 0.98)
 """Volume fractions that the decoder knows [-]."""
-_COLUMNS = ("microstructures", "component", "latent", "fraction", "mean", "std", "error")
-"""What `Designs` holds for each design."""
+_COLUMNS = ("microstructures", "component", "latent", "fraction", "mean", "std", "mean_distance")
+"""Fields of `Designs` with an entry for each design."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +59,14 @@ class Designs:
     component: NDArray[np.int64]
     """Mixture component of each design, shape (N,)."""
     latent: NDArray[np.float32]
-    """Latent vector that each was decoded from, shape (N, D)."""
+    """Latent vector that each design was decoded from, shape (N, D)."""
     fraction: NDArray[np.float64]
     """Volume fraction of the stiff phase, shape (N,) [-]."""
     mean: NDArray[np.float64]
     """Predicted properties, shape (N, T) [GPa]."""
     std: NDArray[np.float64]
     """Their calibrated standard deviation, shape (N, T) [GPa]."""
-    error: NDArray[np.float64]
+    mean_distance: NDArray[np.float64]
     """Mean relative distance of the predicted from the wanted properties, shape (N,) [-]."""
     weights: NDArray[np.float64]
     """Weight of every mixture component at this target, shape (K,)."""
@@ -75,9 +75,9 @@ class Designs:
     size: int
     """Voxels per edge."""
     seed: int
-    """Of all random numbers."""
+    """Seed of all random numbers."""
     checkpoint: str
-    """Hash of the checkpoint."""
+    """Hash of the checkpoint that made the designs."""
 
 
 def design(
@@ -139,15 +139,15 @@ def design(
             on_progress(before + done, total)
 
     drawn = np.arange(len(z))
-    found = realise(drawn)
-    again = _drawn_again(found, _best(found, drawn, quota), _MORE_DRAWS * count)
+    candidates = realise(drawn)
+    again = _drawn_again(candidates, _best(candidates, drawn, quota), _MORE_DRAWS * count)
     if len(again):
         more = realise(again, len(z))
-        found, drawn = _joined(found, more), np.concatenate([drawn, again])
-    kept = _best(found, drawn, quota)
+        candidates, drawn = _joined(candidates, more), np.concatenate([drawn, again])
+    kept = _best(candidates, drawn, quota)
     return _ranked(
         checkpoint,
-        replace(_chosen(found, kept), weights=weights, seed=seed),
+        replace(_chosen(candidates, kept), weights=weights, seed=seed),
         partial(report, total - count),
     )
 
@@ -190,11 +190,13 @@ def more_like(
         if on_progress:
             on_progress(before + done, pool + count)
 
-    found = _realise(checkpoint, z, components, designs.targets, designs.size, generator, partial(report, 0))
-    kept = np.argsort(found.error, kind="stable")[:count]
+    candidates = _realise(
+        checkpoint, z, components, designs.targets, designs.size, generator, partial(report, 0)
+    )
+    kept = np.argsort(candidates.mean_distance, kind="stable")[:count]
     return _ranked(
         checkpoint,
-        replace(_chosen(found, kept), weights=designs.weights, seed=seed),
+        replace(_chosen(candidates, kept), weights=designs.weights, seed=seed),
         partial(report, pool),
     )
 
@@ -211,14 +213,14 @@ def with_volumes(
         rows: Which design each of them replaces, M of them.
     """
     chosen = _chosen(designs, np.asarray(rows, dtype=np.intp))
-    found = predict(checkpoint, volumes)
+    prediction = predict(checkpoint, volumes)
     return replace(
         chosen,
         microstructures=volumes,
         fraction=volumes.mean((1, 2, 3)),
-        mean=found.mean,
-        std=found.std,
-        error=target_distance(found.mean, designs.targets),
+        mean=prediction.mean,
+        std=prediction.std,
+        mean_distance=target_distance(prediction.mean, designs.targets),
     )
 
 
@@ -306,23 +308,23 @@ def _realise(
                 return volumes.to(torch.uint8).cpu().numpy(), mean, std
             corrected = cut(field, new_fraction).squeeze(1)
             new_mean, new_std, _, _ = encode_batch(checkpoint, corrected)
-        first, second = (each.to(torch.uint8).cpu().numpy() for each in (volumes, corrected))
+        first, second = (cells.to(torch.uint8).cpu().numpy() for cells in (volumes, corrected))
         better = target_distance(new_mean, wanted) < target_distance(mean, wanted)
         first[better], mean[better], std[better] = second[better], new_mean[better], new_std[better]
         return first, mean, std
 
-    found = []
+    decoded = []
     # threads of torch on top of these would wait for each other
     before = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(pool_threads(), initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            for each in threads.map(decode, parts, seeds):
-                found.append(each)
+            for part in threads.map(decode, parts, seeds):
+                decoded.append(part)
                 if on_progress:
-                    on_progress(sum(len(volumes) for volumes, _, _ in found))
+                    on_progress(sum(len(volumes) for volumes, _, _ in decoded))
     finally:
         torch.set_num_threads(before)  # also of threads that are started from now on
-    voxels, mean, std = (np.concatenate(column) for column in zip(*found, strict=True))
+    voxels, mean, std = (np.concatenate(column) for column in zip(*decoded, strict=True))
     return Designs(
         microstructures=voxels,
         component=components,
@@ -330,7 +332,7 @@ def _realise(
         fraction=voxels.mean((1, 2, 3)),
         mean=mean,
         std=std,
-        error=target_distance(mean, wanted),
+        mean_distance=target_distance(mean, wanted),
         weights=np.empty(0),
         targets=dict(wanted),
         size=size,
@@ -344,27 +346,29 @@ def _allowed(fraction: torch.Tensor, wanted: Mapping[str, Target]) -> torch.Tens
     return fraction.clamp(*interval(wanted.get("volume_fraction", _FRACTIONS)))
 
 
-def _best(found: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
+def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
     """Rows of the nearest realisations of each component, one of each latent vector.
 
     Args:
-        found: Realisations.
-        drawn: Which latent vector each one is of.
-        quota: How many are wanted of each component.
+        candidates: Realisations.
+        drawn: Index of the latent vector of each realisation.
+        quota: Number of designs that are wanted of each component.
     """
-    order = np.argsort(found.error, kind="stable")
+    order = np.argsort(candidates.mean_distance, kind="stable")
     _, first = np.unique(drawn[order], return_index=True)
     rows = order[np.sort(first)]
-    return np.concatenate([rows[found.component[rows] == k][:n] for k, n in enumerate(quota)])
+    return np.concatenate([rows[candidates.component[rows] == k][:n] for k, n in enumerate(quota)])
 
 
-def _drawn_again(found: Designs, kept: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+def _drawn_again(candidates: Designs, kept: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Latent vectors to be decoded once more, `count` at most: the worse a component, the more of them."""
-    used = np.unique(found.component[kept])
-    excess = np.array([np.mean(found.error[kept[found.component[kept] == k]]) ** 2 for k in used])
+    used = np.unique(candidates.component[kept])
+    excess = np.array(
+        [np.mean(candidates.mean_distance[kept[candidates.component[kept] == k]]) ** 2 for k in used]
+    )
     share = np.floor(count * excess / max(excess.sum(), 1e-12) + 1e-9).astype(np.int64)
     return np.concatenate(
-        [np.resize(np.flatnonzero(found.component == k), n) for k, n in zip(used, share, strict=True)]
+        [np.resize(np.flatnonzero(candidates.component == k), n) for k, n in zip(used, share, strict=True)]
     )
 
 
@@ -388,9 +392,9 @@ def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], No
             report(done)
 
     better = predict(checkpoint, designs.microstructures, on_progress=on_progress)
-    error = target_distance(better.mean, designs.targets)
-    designs = replace(designs, mean=better.mean, std=better.std, error=error)
-    return _chosen(designs, np.lexsort((designs.error, designs.component)))
+    distance = target_distance(better.mean, designs.targets)
+    designs = replace(designs, mean=better.mean, std=better.std, mean_distance=distance)
+    return _chosen(designs, np.lexsort((designs.mean_distance, designs.component)))
 
 
 def _quota(count: int, components: int, only: int | None) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Which voxels of a two-phase volume to flip, to change its stiffness as wanted.
+"""Choice of the voxels of a two-phase volume to flip, to change its stiffness as wanted.
 
 By reciprocity, flips change the stiffness by exactly the sum over them of
 
@@ -82,20 +82,20 @@ class Ratios:
     """Actual by estimated changes, as far as they are known."""
 
     mean: NDArray[np.float64]
-    """For voxels that become stiff, and for those that become soft, shape (P, 2)."""
+    """Mean ratio of the voxels that become stiff, and of those that become soft, shape (P, 2)."""
     covariance: NDArray[np.float64]
-    """Of the two, shape (P, 2, 2)."""
+    """Covariance of the two ratios, shape (P, 2, 2)."""
 
 
 def first_ratios(names: Sequence[str]) -> Ratios:
-    """What is known of the ratios before the first flips; the volume fraction's are known exactly."""
+    """Ratios before the first flips; those of the volume fraction are exact."""
     exact = np.array([name == FRACTION for name in names])[:, None]
     spread = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
     return Ratios(mean=np.where(exact, 1.0, _RATIOS), covariance=np.where(exact[..., None], 0.0, spread))
 
 
 def learn_ratios(
-    ratios: Ratios, flips: Flips, change: NDArray[np.float64], found: NDArray[np.float64]
+    ratios: Ratios, flips: Flips, change: NDArray[np.float64], quantities: NDArray[np.float64]
 ) -> Ratios:
     """Correct the ratios by what flips did: a Kalman filter for each quantity.
 
@@ -103,13 +103,13 @@ def learn_ratios(
         ratios: Of the quantities so far.
         flips: What was flipped.
         change: Change of every quantity, shape (P,).
-        found: Every quantity after the flips, shape (P,).
+        quantities: Every quantity after the flips, shape (P,).
     """
     mean, covariance = ratios.mean.copy(), ratios.covariance.copy()
     for row in np.flatnonzero(covariance.any(axis=(1, 2))):
         estimate = np.array([flips.raised[row], -flips.lowered[row]])
         spread = covariance[row] + _DRIFT**2 * np.eye(2)
-        gain = spread @ estimate / (estimate @ spread @ estimate + (_NOISE * found[row]) ** 2)
+        gain = spread @ estimate / (estimate @ spread @ estimate + (_NOISE * quantities[row]) ** 2)
         mean[row] = np.clip(mean[row] + gain * (change[row] - estimate @ mean[row]), *_RANGE)
         covariance[row] = spread - np.outer(gain, estimate @ spread)
     return Ratios(mean=mean, covariance=covariance)
@@ -200,8 +200,8 @@ def choose_flips(
 
 def _interface(volume: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Voxels that share a face with one of the other phase."""
-    found = np.zeros(volume.shape, dtype=bool)
+    interface = np.zeros(volume.shape, dtype=bool)
     for axis in range(3):
         differs = volume != np.roll(volume, 1, axis)
-        found |= differs | np.roll(differs, -1, axis)
-    return found
+        interface |= differs | np.roll(differs, -1, axis)
+    return interface

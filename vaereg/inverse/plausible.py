@@ -41,19 +41,19 @@ def check_reachable(checkpoint: Checkpoint, wanted: Mapping[str, Target]) -> Non
         UnreachableTargetError: With the nearest that can be had, and the range of each target outside of it.
     """
     training = checkpoint.fitted.training_properties
-    found = training.reachability({TARGETS.index(name): interval(value) for name, value in wanted.items()})
-    if found.distance <= found.limit:
+    near = training.reachability({TARGETS.index(name): interval(value) for name, value in wanted.items()})
+    if near.distance <= near.limit:
         return
-    nearest = {name: float(found.nearest[TARGETS.index(name)]) for name in wanted}
+    nearest = {name: float(near.nearest[TARGETS.index(name)]) for name in wanted}
     asked, offer = (", ".join(named_target(*item) for item in target.items()) for target in (wanted, nearest))
     message = (
-        f"no known microstructure comes near {asked}: the nearest has {offer}, {_percent(found.distance)} off"
+        f"no known microstructure comes near {asked}: the nearest has {offer}, {_percent(near.distance)} off"
     )
     for name, value in wanted.items():
         low, high = training.ranges[TARGETS.index(name)]
         if interval(value)[1] < low or interval(value)[0] > high:
             message += f"; reachable: {named_target(name, (float(low), float(high)))}"
-    raise UnreachableTargetError(message, nearest, found.distance)
+    raise UnreachableTargetError(message, nearest, near.distance)
 
 
 def complete_targets(

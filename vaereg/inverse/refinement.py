@@ -55,7 +55,7 @@ class Step:
 
     solves: int
     """Solves so far, with this one."""
-    error: float
+    largest_distance: float
     """Largest relative distance of a targeted property from its target [-], by this solve."""
     properties: NDArray[np.float64]
     """C11, C22, ... C66 by this solve, shape (6,) [GPa]."""
@@ -67,16 +67,16 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refinement:
-    """What became of a volume."""
+    """Outcome of a search."""
 
     volume: NDArray[np.uint8]
     """The best volume that was found, 0 or 1, shape (X, Y, Z)."""
     stiffness: NDArray[np.float64]
     """Its stiffness by a solve in float64 at 1e-6, shape (6, 6) [GPa]."""
-    error: float
+    largest_distance: float
     """Largest relative distance of a targeted property from its target [-], by that stiffness."""
     converged: bool
-    """Whether that is within the tolerance."""
+    """True if every quantity is within the tolerance."""
     solves: int
     """All solves, the last one in float64 among them."""
     history: tuple[Step, ...]
@@ -106,19 +106,19 @@ class Search:
     history: tuple[Step, ...]
     """Solves so far."""
     best: tuple[float, NDArray[np.uint8]]
-    """Smallest error so far, and its volume."""
+    """Smallest `largest_distance` so far, and its volume."""
     ratios: Ratios
     """Actual by estimated changes of the quantities."""
     flips: Flips | None = None
-    """How `volume` came from the one before."""
+    """Flips that made `volume` from the volume before it."""
     former: NDArray[np.float64] | None = None
-    """Quantities of the one before, shape (P,)."""
+    """Quantities of the volume before, shape (P,)."""
     displacement: NDArray | None = None
-    """Of the last solve, where the next one starts, shape (6, 3, X, Y, Z) [voxel]."""
+    """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
     verify: bool = False
-    """Whether the next solve is the last one, of the best volume, in float64."""
+    """True if the next solve is the last: the verification of the best volume in float64."""
     result: Refinement | None = None
-    """What was found, once the search is over."""
+    """Outcome, once the search is over."""
 
 
 def refine(
@@ -205,11 +205,13 @@ def advance(search: Search) -> Search:
         keep_displacement=not search.verify,
         initial=search.displacement,
     )
-    found = _quantities(search, solved)
+    quantities = _quantities(search, solved)
     low, high, middle = _limits(search.targets)
     step = Step(
         solves=len(search.history) + 1,
-        error=float((np.maximum(np.maximum(low - found, found - high), 0.0) / middle).max()),
+        largest_distance=float(
+            (np.maximum(np.maximum(low - quantities, quantities - high), 0.0) / middle).max()
+        ),
         properties=diagonal_properties(solved.stiffness),
         flipped=0 if search.flips is None else len(search.flips.voxels),
         iterations=solved.iterations,
@@ -217,20 +219,23 @@ def advance(search: Search) -> Search:
     search = replace(search, history=(*search.history, step), displacement=solved.displacement)
     if search.verify:
         return replace(search, result=_result(search, solved.stiffness))
-    if step.error < search.best[0]:
-        search = replace(search, best=(step.error, search.volume))
-    if step.error > search.tolerance * _INSIDE and step.solves < search.max_solves - 1:
+    if step.largest_distance < search.best[0]:
+        search = replace(search, best=(step.largest_distance, search.volume))
+    if step.largest_distance > search.tolerance * _INSIDE and step.solves < search.max_solves - 1:
         if search.flips is not None and search.former is not None:
             search = replace(
-                search, ratios=learn_ratios(search.ratios, search.flips, found - search.former, found)
+                search,
+                ratios=learn_ratios(search.ratios, search.flips, quantities - search.former, quantities),
             )
         effects = effects_of_flips(search.volume, np.asarray(solved.sensitivity), list(search.targets))
-        flips = choose_flips(search.volume, effects, search.ratios, low - found, high - found, middle)
+        flips = choose_flips(
+            search.volume, effects, search.ratios, low - quantities, high - quantities, middle
+        )
         if flips is not None:
             volume = search.volume.copy()
             volume.ravel()[flips.voxels] ^= 1
             if volume.min() < volume.max():
-                return replace(search, volume=volume, flips=flips, former=found)
+                return replace(search, volume=volume, flips=flips, former=quantities)
     return replace(search, volume=search.best[1], flips=None, verify=True)
 
 
@@ -270,13 +275,13 @@ def refine_all(
     searches = [
         begin(volumes[i], targets, materials, tolerance=tolerance, max_solves=max_solves) for i in taken
     ]
-    found: dict[int, Refinement] = {}
+    results: dict[int, Refinement] = {}
     report = on_progress or (lambda done, total: None)
     report(0, len(taken))
     for index, result in zip(taken, map_in_processes(_finish, searches, workers), strict=True):
-        found[index] = result
-        report(len(found), len(taken))
-    return [found[index] for index in range(len(volumes))]
+        results[index] = result
+        report(len(results), len(taken))
+    return [results[index] for index in range(len(volumes))]
 
 
 def _finish(search: Search) -> Refinement:
@@ -287,9 +292,9 @@ def _finish(search: Search) -> Refinement:
 
 def _quantities(search: Search, solved: HomogenizationResult) -> NDArray[np.float64]:
     """The targeted quantities of the volume that was solved, shape (P,)."""
-    known: dict[str, float] = {name: float(solved.stiffness[i, i]) for i, name in enumerate(PROPERTIES)}
-    known[FRACTION] = volume_fraction(search.volume)
-    return np.array([known[name] for name in search.targets])
+    values: dict[str, float] = {name: float(solved.stiffness[i, i]) for i, name in enumerate(PROPERTIES)}
+    values[FRACTION] = volume_fraction(search.volume)
+    return np.array([values[name] for name in search.targets])
 
 
 def _limits(targets: Mapping[str, Target]) -> tuple[NDArray[np.float64], ...]:
@@ -300,12 +305,12 @@ def _limits(targets: Mapping[str, Target]) -> tuple[NDArray[np.float64], ...]:
 
 
 def _result(search: Search, stiffness: NDArray[np.float64]) -> Refinement:
-    error = search.history[-1].error
+    largest_distance = search.history[-1].largest_distance
     return Refinement(
         volume=search.volume,
         stiffness=stiffness,
-        error=error,
-        converged=error <= search.tolerance,
+        largest_distance=largest_distance,
+        converged=largest_distance <= search.tolerance,
         solves=len(search.history),
         history=search.history,
         changed=float((search.volume != search.start).mean()),

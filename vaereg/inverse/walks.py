@@ -29,11 +29,11 @@ class Walk:
     """Volumes and properties at some latent vectors, decoded from one draw of noise."""
 
     latent: NDArray[np.float32]
-    """Shape (S, D)."""
+    """Latent vectors, shape (S, D)."""
     microstructures: NDArray[np.uint8]
     """Phases 0 and 1, shape (S, X, Y, Z)."""
     volume_fraction: NDArray[np.float64]
-    """Of the stiff phase, shape (S,) [-]."""
+    """Volume fraction of the stiff phase, shape (S,) [-]."""
     mean: NDArray[np.float64]
     """Properties of these very volumes by the encoder's regressor, shape (S, T) [GPa]."""
     std: NDArray[np.float64]
@@ -56,7 +56,7 @@ def between(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float32]
 
 
 def along_axis(embedding: Embedding, origin: ArrayLike, axis: int, places: ArrayLike) -> NDArray[np.float32]:
-    """Latent vectors that differ from one in their place on a principal axis alone.
+    """Latent vectors that differ from `origin` in their coordinate on a principal axis alone.
 
     Args:
         embedding: The latent map whose principal axes are meant.
@@ -78,7 +78,7 @@ def along_axis(embedding: Embedding, origin: ArrayLike, axis: int, places: Array
 
 
 def axis_place(embedding: Embedding, latent: ArrayLike, axis: int) -> float:
-    """Where a latent vector (D,) lies on a principal axis; `axis` and unit as in `along_axis`."""
+    """Coordinate of a latent vector (D,) on a principal axis; `axis` and unit as in `along_axis`."""
     direction, deviation = _axis(embedding, axis)
     return float((np.asarray(latent) - embedding.pca_mean) @ direction / deviation)
 

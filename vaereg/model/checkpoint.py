@@ -56,12 +56,12 @@ class CheckpointError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """What is fitted to a trained model on the training and validation splits."""
+    """Quantities that are fitted to a trained model on the training and validation splits."""
 
     property_quantiles: NDArray[np.float64]
     """1st and 99th percentile of the properties of the training set, shape (2, T) [GPa]."""
     training_properties: TrainingProperties
-    """Properties and volume fractions of the training volumes: what can be had."""
+    """Properties and volume fractions of the training volumes: they say which targets are reachable."""
     mixture: PropertyMixture
     """p(c) over standardised logarithmic properties and, last, the logarithm of the volume fraction."""
     spread_factor: NDArray[np.float64]
@@ -85,9 +85,9 @@ class Checkpoint:
     """A trained model, ready for use. Shared between users: never changed in place."""
 
     model: VaeReg
-    """In evaluation mode."""
+    """Networks in evaluation mode."""
     config: RunConfig
-    """What it was built and trained with."""
+    """Configuration that the model was built and trained with."""
     fitted: Fitted
     """Ranges, calibration, novelty."""
     card: dict[str, Any]

@@ -10,7 +10,7 @@ __all__ = ["PRESETS", "ModelConfig", "RunConfig", "TrainingConfig", "preset"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
-    """What the networks look like; saved with the weights, enough to rebuild them."""
+    """Sizes of the networks; saved with the weights, enough to rebuild them."""
 
     latent: int = 16
     """Size D of the latent vector z."""
@@ -37,7 +37,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
-    """How the model is trained."""
+    """Settings of training."""
 
     held_out: tuple[str, ...] = ("minimal-surface", "voronoi")
     """Families of the data set that are left out, to measure what the model makes of the unknown."""
@@ -55,7 +55,7 @@ class TrainingConfig:
     """Steps of linear increase of the learning rate, and again, for the other networks, from their begin; the
     consistency terms set in after twice as many."""
     weight_decay: float = 1e-4
-    """Of AdamW."""
+    """Weight decay of AdamW [-]."""
     average: float = 0.998
     """Decay of the running mean of the weights, which is what the checkpoint ships."""
     features: str = "vgg16-imagenet"
@@ -67,19 +67,19 @@ class TrainingConfig:
     style_volumes: int = 4
     """Decoded volumes that it compares."""
     regression_weight: float = 20.0
-    """Of the mean absolute error of the logarithmic properties."""
+    """Weight of the mean absolute error of the logarithmic properties."""
     generative_weight: float = 0.02
-    """Of the sum of the terms below, each in nats, against the regression."""
+    """Weight of the sum of the terms below, in nats, against the regression."""
     divergence_weight: float = 1.0
-    """Of log q(z | x) - log p(z | c)."""
+    """Weight of the divergence log q(z | x) - log p(z | c)."""
     assigned: bool = True
     """Components explain clusters of morphology (`training.clusters`); otherwise the mixture is left free."""
     morphology_weight: float = 30.0
-    """Of how well a decoded volume tells the component that it was drawn from."""
+    """Weight of the likelihood that a decoded volume shows the component that it was drawn from."""
     correlation_scale: float = 0.02
     """Two-point correlation: deviation that costs `statistics_weight` nats."""
     statistics_weight: float = 8.0
-    """Of the two-point correlation term, in squared units of `correlation_scale`."""
+    """Weight of the two-point correlation term, in squared units of `correlation_scale`."""
     surface_scale: float = 0.05
     """Relative face density (faces between the phases per voxel): deviation that costs half a nat."""
     surface_weight: float = 30.0
@@ -89,13 +89,13 @@ class TrainingConfig:
     consistency_scale: float = 0.1
     """Logarithmic property of the decoded volume: deviation that costs half a nat per property."""
     consistency_weight: float = 1.0
-    """Of what decoded volumes differ in properties from those asked for."""
+    """Weight of the deviation of the properties of decoded volumes from the wanted ones."""
     style_weight: float = 40.0
-    """Of the squared relative Gram distance."""
+    """Weight of the squared relative Gram distance."""
     pixel_weight: float = 0.0
-    """Of the mean squared difference from the volume itself, voxel by voxel."""
+    """Weight of the mean squared difference from the volume itself, voxel by voxel."""
     seed: int = 0
-    """Of initialisation, batches and noise."""
+    """Seed of initialisation, batches and noise."""
     checkpoint_minutes: float = 3.0
     """Time between saved states."""
 
@@ -149,20 +149,22 @@ _Config = TypeVar("_Config", ModelConfig, TrainingConfig)
 
 
 def _build(kind: type[_Config], values: object) -> _Config:
-    known = {item.name: item.default for item in dataclasses.fields(kind)}
-    if not isinstance(values, dict) or not set(values) <= set(known):
-        raise ValueError(f"expected settings of {kind.__name__} ({', '.join(sorted(known))}), got {values}")
+    defaults = {item.name: item.default for item in dataclasses.fields(kind)}
+    if not isinstance(values, dict) or not set(values) <= set(defaults):
+        raise ValueError(
+            f"expected settings of {kind.__name__} ({', '.join(sorted(defaults))}), got {values}"
+        )
     settings: dict[str, Any] = {
         key: tuple(item) if isinstance(item, list) else item for key, item in values.items()
     }
     for key, item in settings.items():
-        if not _is_like(known[key], item):
-            raise ValueError(f"expected {key} of type {type(known[key]).__name__}, got {item!r}")
+        if not _is_like(defaults[key], item):
+            raise ValueError(f"expected {key} of type {type(defaults[key]).__name__}, got {item!r}")
     return kind(**settings)
 
 
 def _is_like(default: object, value: object) -> bool:
-    """Whether a value is of its default's type; the items of a tuple are of that of its first."""
+    """True if a value has the type of its default; items of a tuple have the type of its first item."""
     if isinstance(default, tuple):
         return isinstance(value, tuple) and all(_is_like(default[0], item) for item in value)
     kind = (int, float) if isinstance(default, float) else type(default)

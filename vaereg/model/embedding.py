@@ -34,9 +34,9 @@ class Embedding:
     size: int
     """Voxels per edge."""
     properties: NDArray[np.float32]
-    """By the solver, shape (M, T) [GPa]."""
+    """Properties by the solver, shape (M, T) [GPa]."""
     volume_fraction: NDArray[np.float32]
-    """Of the stiff phase, shape (M,) [-]."""
+    """Volume fraction of the stiff phase, shape (M,) [-]."""
     component: NDArray[np.int64]
     """Mixture component of largest responsibility at the volume's own properties, shape (M,)."""
     latent: NDArray[np.float32]

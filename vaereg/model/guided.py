@@ -1,9 +1,9 @@
 """Physics-guided regressor: a few iterations of the solver, corrected by learning.
 
 Three iterations of conjugate gradients cost a small part of a solve. Their energies are upper bounds that
-fall towards the stiffness, so what is left to learn is how far they have yet to fall: a ratio between 0 and 1
-in the bounded parameterisation t = (C - Reuss) / (Voigt - Reuss). The network reads the bounds, the volume
-fraction and what the encoder's regressor says.
+fall towards the stiffness. A network learns how far they still have to fall: a ratio between 0 and 1 in the
+bounded parameterisation t = (C - Reuss) / (Voigt - Reuss). The network reads the bounds, the volume
+fraction and the prediction of the encoder's regressor.
 
 Letters: N volumes, T properties, I iterations.
 """
@@ -50,9 +50,9 @@ def upper_bounds(
     if on_progress:
         on_progress(0, len(volumes))
     with ThreadPoolExecutor(pool_threads()) as threads:
-        found = threads.map(partial(iterated_bounds, materials=materials, iterations=ITERATIONS), volumes)
-        for done, each in enumerate(found):
-            bounds[done] = each
+        solve = partial(iterated_bounds, materials=materials, iterations=ITERATIONS)
+        for done, falling in enumerate(threads.map(solve, volumes)):
+            bounds[done] = falling
             if on_progress:
                 on_progress(done + 1, len(volumes))
     return bounds
@@ -65,7 +65,7 @@ def guided_inputs(
     spread: NDArray[np.float64],
     materials: TwoPhase,
 ) -> Tensor:
-    """What the network reads, one row per quantity and one column per property, shape (N, I + 3, T).
+    """Inputs of the network, one row per quantity and one column per property, shape (N, I + 3, T).
 
     Args:
         bounds: From `upper_bounds`, shape (N, I, T) [GPa].
@@ -131,7 +131,7 @@ def fit_guided(
         network = GuidedRegressor(inputs.shape[2])
     network.set_scaling(inputs)
     lower = torch.from_numpy(properties_from_ratio(np.zeros_like(last), fraction, materials)).float()
-    reach = torch.from_numpy(last).float() - lower
+    height = torch.from_numpy(last).float() - lower
     truth = torch.from_numpy(np.log(properties)).float()
     orders = torch.tensor(AXIS_ORDERS)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
@@ -141,7 +141,7 @@ def fit_guided(
             order = orders[torch.randint(len(orders), (len(rows),), generator=generator)]
             turned = inputs[rows].gather(2, order[:, None].expand(-1, inputs.shape[1], -1))
             ratio, spread = network(turned)
-            predicted = lower[rows].gather(1, order) + reach[rows].gather(1, order) * ratio
+            predicted = lower[rows].gather(1, order) + height[rows].gather(1, order) * ratio
             error = predicted.log() - truth[rows].gather(1, order)
             likelihood = 0.5 * (error.detach() / spread).square() + spread.log()
             loss = 50.0 * error.abs().mean() + 0.1 * likelihood.mean()

@@ -148,7 +148,7 @@ class LatentRegressor(nn.Module):
 
 
 class GuidedRegressor(nn.Module):
-    """How far the solver's first bounds have yet to fall; see `vaereg.model.guided`.
+    """Correction of the solver's first upper bounds; see `vaereg.model.guided`.
 
     Args:
         properties: Number T of properties.

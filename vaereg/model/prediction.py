@@ -4,7 +4,7 @@ Two tiers: the encoder's regressor alone, and the physics-guided regressor, whic
 iterations of the solver (`vaereg.model.guided`) at some hundredths of a second per volume.
 
 A volume is novel where the encoder's statistics lie far from those of the training set, or where the two
-tiers disagree by more than the encoder's uncertainty allows: then the encoder does not know such volumes.
+tiers disagree by more than the encoder's uncertainty allows.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ MIN_EDGE = 8
 """Edge of the smallest volume that the model takes [voxel]."""
 
 _WIDER_GUIDED, _WIDER_ENCODER = 0.9, 1.7
-"""How much wider the intervals are at half or twice the edge of the training set's cells, as a share of their
-width; between, it grows with the square of the logarithm. From `benchmarks/cell_sizes.py`, its seed 7."""
+"""Relative widening of the intervals at half or twice the edge of the training set's cells [-]; in between
+it grows with the square of the logarithm of the edge. From `benchmarks/cell_sizes.py`, its seed 7."""
 _VOXELS_AT_ONCE = 64 * 32**3
 """Largest batch [voxel]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What the model says of N volumes."""
+    """Predicted properties of N volumes."""
 
     mean: NDArray[np.float64]
     """C11 ... C66, shape (N, T) [GPa]."""
     std: NDArray[np.float64]
     """Calibrated standard deviation, shape (N, T) [GPa]; wider for cells of another size than it knows."""
     volume_fraction: NDArray[np.float64]
-    """Of the stiff phase, shape (N,) [-]."""
+    """Volume fraction of the stiff phase, shape (N,) [-]."""
     latent: NDArray[np.float32]
     """Mean of q(z | x), shape (N, D)."""
     novelty: NDArray[np.float64]
-    """How unlike the training set it is, shape (N,) [-]; 99 % of the validation volumes are below 1."""
+    """Distance from the training set, shape (N,) [-]; 99 % of the validation volumes are below 1."""
     in_distribution: NDArray[np.bool_]
-    """Whether the novelty is at most 1, shape (N,)."""
+    """True where the novelty is at most 1, shape (N,)."""
 
 
 def predict(
@@ -64,8 +64,8 @@ def predict(
         volumes: One volume (X, Y, Z), several (N, X, Y, Z), or a list of volumes of different sizes; values
             0 and 1, at least `MIN_EDGE` voxels per edge.
         guided: By the physics-guided regressor; with False by the encoder's alone.
-        on_progress: Called with the volumes of two phases that this regressor is through with, and their
-            number; what it raises ends it all.
+        on_progress: Called with the number of two-phase volumes that this regressor has predicted, and the
+            number of all of them; an exception that it raises ends the prediction.
 
     Raises:
         ValueError: A volume is not two-phase, not three-dimensional or too small.

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
 __all__ = ["ConditionalMixture", "MixturePrior", "PropertyMixture"]
@@ -150,7 +151,7 @@ class PropertyMixture:
             gain = np.linalg.solve(within, across.T).T
             means.append(mean[free] + gain @ offset)
             covariances.append(covariance[np.ix_(free, free)] - gain @ across.T)
-            logs.append(np.log(weight) + float(_gaussian_log_density(offset, within)))
+            logs.append(np.log(weight) + multivariate_normal(cov=within).logpdf(offset))
         return PropertyMixture(
             weights=np.exp(np.array(logs) - logsumexp(logs)),
             means=np.array(means),
@@ -163,14 +164,3 @@ class PropertyMixture:
         roots = np.linalg.cholesky(self.covariances + 1e-9 * np.eye(self.means.shape[1]))
         noise = generator.standard_normal((count, self.means.shape[1]))
         return self.means[components] + np.einsum("nij,nj->ni", roots[components], noise)
-
-
-def _gaussian_log_density(
-    offsets: NDArray[np.float64], covariance: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Log-density at `offsets` from the mean, shape (..., T)."""
-    root = np.linalg.cholesky(covariance)
-    whitened = np.linalg.solve(root, np.atleast_2d(offsets).T)
-    constant = 0.5 * covariance.shape[0] * np.log(2.0 * np.pi)
-    density = -0.5 * np.square(whitened).sum(0) - np.log(np.diag(root)).sum() - constant
-    return density.reshape(offsets.shape[:-1])

@@ -22,7 +22,7 @@ __all__ = ["Encoding", "VaeReg"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoding:
-    """What the encoder says of a batch of volumes."""
+    """Output of the encoder for a batch of volumes."""
 
     statistics: Tensor
     """Pooled maps, volume fraction and axis correlations, shape (B, S)."""

@@ -1,4 +1,4 @@
-"""Families of morphology at equal properties: what the components of the prior stand for.
+"""Families of morphology at equal properties, which the components of the prior stand for.
 
 Volumes of equal stiffness differ in their two-point correlation, above all in their length scale. What the
 properties explain of the correlation along the axes is taken away by a quadratic regression; k-means of the
@@ -38,11 +38,11 @@ class MorphologyClusters:
         self.coefficients = torch.linalg.solve(normal, terms.T @ correlation)
         rest = (correlation - terms @ self.coefficients).cpu().numpy()
         # the annotation of n_init knows its default alone
-        found = KMeans(count, n_init=4, random_state=0).fit(rest)  # pyright: ignore[reportArgumentType]
-        centres = found.cluster_centers_
+        clusters = KMeans(count, n_init=4, random_state=0).fit(rest)  # pyright: ignore[reportArgumentType]
+        centres = clusters.cluster_centers_
         centres = centres[centres.mean(1).argsort()]  # from fine to coarse
         self.centres = torch.from_numpy(centres).to(correlation)
-        self.width = float(np.sqrt(found.inertia_ / rest.size))
+        self.width = float(np.sqrt(clusters.inertia_ / rest.size))
 
     def assign(self, correlation: Tensor, properties: Tensor) -> Tensor:
         """Assignment r of volumes to components, rows sum to one, shape (B, K).

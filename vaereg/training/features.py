@@ -308,9 +308,9 @@ def _read_weights(filename: str, sha256: str) -> dict[str, dict[str, dict[str, n
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise FeatureWeightsError(f"{path} is missing: run '{INSTALL_WEIGHTS}'") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise FeatureWeightsError(f"{path}: expected sha256 {sha256}, got {found}; run '{INSTALL_WEIGHTS}'")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise FeatureWeightsError(f"{path}: expected sha256 {sha256}, got {digest}; run '{INSTALL_WEIGHTS}'")
     return _ArrayUnpickler(io.BytesIO(content)).load()
 
 

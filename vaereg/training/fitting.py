@@ -1,4 +1,4 @@
-"""What is fitted to a trained model: ranges, p(c), calibration, novelty, and two small regressors."""
+"""Quantities fitted to a trained model: ranges, p(c), calibration, novelty, and two small regressors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
@@ -43,7 +44,7 @@ def fit(
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Fitted:
-    """Fit what a released model needs beside its weights.
+    """Fit everything that a released model needs beside its weights.
 
     Ranges, p(c), the novelty's reference and the small regressors come from the training split; calibration
     of the spreads and the novelty's threshold from the validation split.
@@ -202,5 +203,5 @@ def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDAr
 def _spread_factor(
     mean: NDArray[np.float64], spread: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Factor that makes +- 1.6449 spreads, a Gaussian's 90 %, cover 90 % of the errors, shape (T,)."""
-    return np.quantile(np.abs(np.log(mean / truth)) / spread, 0.9, axis=0) / 1.6449
+    """Factor of the spreads with which a Gaussian's central 90 % cover 90 % of the errors, shape (T,)."""
+    return np.quantile(np.abs(np.log(mean / truth)) / spread, 0.9, axis=0) / norm.ppf(0.95)

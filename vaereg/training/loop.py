@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from vaereg import __version__
 from vaereg.elasticity import TwoPhase, diagonal_properties
@@ -118,12 +119,12 @@ class _Loop:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             self.model = VaeReg(config.model, materials).to(device)
-            self.average = VaeReg(config.model, materials).to(device)
         self.model.set_scaling(self.properties[self.train_indices].to(device))
-        self.average.load_state_dict(self.model.state_dict())
+        self.running_mean = AveragedModel(self.model, avg_fn=self._average)
+        self.running_mean.n_averaged.fill_(1)  # the initial weights count: the first update averages, too
         forward = [*self.model.encoder.parameters(), *self.model.property_head.parameters()]
-        known = {id(parameter) for parameter in forward}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
+        forward_ids = {id(parameter) for parameter in forward}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in forward_ids]
         self.optimiser = torch.optim.AdamW(
             [{"params": forward}, {"params": others}],
             lr=self.settings.learning_rate,
@@ -138,6 +139,17 @@ class _Loop:
         self.taken = ""
         self.clusters: MorphologyClusters | None = None
         self.smooth: dict[str, float] = {}
+
+    @property
+    def average(self) -> VaeReg:
+        """Networks with the running mean of the weights."""
+        return self.running_mean.module
+
+    def _average(self, mean: Tensor, value: Tensor, averaged: Tensor) -> Tensor:
+        """Exponential running mean of a parameter; the decay grows to that of the settings."""
+        count = float(averaged)
+        decay = min(self.settings.average, count / (9.0 + count))
+        return mean.lerp(value, 1.0 - decay)
 
     def take_over(self, regressor: VaeReg, *, whole: bool) -> None:
         """Copy a trained model, or its encoder and regressor alone; these stay as they are."""
@@ -197,6 +209,7 @@ class _Loop:
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         self.step, self.seconds, self.smooth = state["step"], state["seconds"], state["smooth"]
+        self.running_mean.n_averaged.fill_(1 + self.step)
         self.joint_begin = state["joint_begin"]
         if state["frozen"]:
             self._freeze()
@@ -263,10 +276,7 @@ class _Loop:
             nn.utils.clip_grad_norm_(part.parameters(), 1.0)
         self._set_learning_rate()
         self.optimiser.step()
-        decay = min(self.settings.average, (1.0 + self.step) / (10.0 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1.0 - decay)
+        self.running_mean.update_parameters(self.model)
         return _plain(terms)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -312,12 +322,12 @@ class _Loop:
 
 
 def _identity(dataset: Dataset) -> str:
-    """What tells data sets apart, as JSON."""
+    """Identity of a data set, as JSON."""
     return json.dumps(dataclasses.asdict(dataset.plan), sort_keys=True)
 
 
 def _digest(weights: Mapping[str, Tensor]) -> str:
-    """What tells weights apart, in hexadecimal."""
+    """SHA-256 of weights, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode() + weights[name].cpu().numpy().tobytes())
@@ -351,8 +361,8 @@ def training_card(
     )
     begun = {}
     if former is not None:
-        known = ("steps", "training time", "trained on", "date")
-        facts = ", ".join(f"{name} {former.card[name]}" for name in known if name in former.card)
+        names = ("steps", "training time", "trained on", "date")
+        facts = ", ".join(f"{name} {former.card[name]}" for name in names if name in former.card)
         begun = {"continued from": f"checkpoint {former.hash} ({facts}); encoder and regressor are its"}
     return {
         "training volumes": len(known_indices(dataset, "train", config.training.held_out)),

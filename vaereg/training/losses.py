@@ -23,8 +23,8 @@ __all__ = ["TERMS", "loss_terms", "regression_terms", "term_weights"]
 _TEMPERATURE = 0.3
 """Width of the straight-through slope of the decoder's cut, in standard deviations of the field."""
 
-_CORRELATION_REACH = 8
-"""Lags, per axis and direction, that the two-point term compares [voxel]."""
+_LARGEST_LAG = 8
+"""Largest lag, per axis and direction, that the two-point term compares [voxel]."""
 
 _FAR, _FAR_SURFACE = 0.3, 0.1
 """Deviation of a logarithmic property, and of a logarithmic face density, from which it counts less than
@@ -197,20 +197,20 @@ def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generato
 
 
 def _near_correlation(volumes: Tensor) -> Tensor:
-    """Two-point correlation at lags up to `_CORRELATION_REACH`, centred, shape (B, L, L, L // 2 + 1)."""
-    reach = min(_CORRELATION_REACH, volumes.shape[-1] // 2 - 1)
-    shifted = autocorrelation(volumes).roll((reach, reach), (1, 2))
-    width = 2 * reach + 1
-    return shifted[:, :width, :width, : reach + 1]
+    """Two-point correlation at lags up to `_LARGEST_LAG`, centred, shape (B, L, L, L // 2 + 1)."""
+    largest = min(_LARGEST_LAG, volumes.shape[-1] // 2 - 1)
+    shifted = autocorrelation(volumes).roll((largest, largest), (1, 2))
+    width = 2 * largest + 1
+    return shifted[:, :width, :width, : largest + 1]
 
 
 def _lag_weights(correlation: Tensor) -> Tensor:
     """Weights of the lags of `_near_correlation`: short ones weigh more; they sum to one."""
-    reach = correlation.shape[-1] - 1
-    lags = torch.arange(-reach, reach + 1, device=correlation.device).float()
-    squared = lags[:, None, None].square() + lags[:, None].square() + lags[reach:].square()
+    largest = correlation.shape[-1] - 1
+    lags = torch.arange(-largest, largest + 1, device=correlation.device).float()
+    squared = lags[:, None, None].square() + lags[:, None].square() + lags[largest:].square()
     weights = 1.0 / (1.0 + squared)
-    weights[reach, reach, 0] = 0.0  # the correlation at lag zero is one
+    weights[largest, largest, 0] = 0.0  # the correlation at lag zero is one
     weights[..., 1:] *= 2.0  # lags of both signs; in the plane z = 0 both are there already
     return weights / weights.sum()
 
@@ -225,7 +225,7 @@ def _log_surface(volumes: Tensor) -> Tensor:
 
 
 def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor, scale: float) -> Tensor:
-    """How far decoded volumes are from log c [nats], by the regressor, whose weights stay untouched."""
+    """Deviation of decoded volumes from log c [nats] by the regressor, whose weights stay untouched."""
     parameters = [*model.encoder.parameters(), *model.property_head.parameters()]
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in parameters:
@@ -235,8 +235,8 @@ def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor,
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-    one, two = (half - target for half in mean.chunk(2))
-    return 0.5 * _heavy_tailed(one * two, _FAR).sum(-1).mean() / scale**2
+    first_bias, second_bias = (half - target for half in mean.chunk(2))
+    return 0.5 * _heavy_tailed(first_bias * second_bias, _FAR).sum(-1).mean() / scale**2
 
 
 def _heavy_tailed(squared: Tensor, far: float) -> Tensor:
@@ -257,7 +257,7 @@ def _style_term(
         chosen = random_slices(batch[:count], slices, generator=generator)
         with mixed_precision(chosen):
             maps = features(chosen)
-        return gram_matrices([each.float() for each in maps], group=group)
+        return gram_matrices([layer.float() for layer in maps], group=group)
 
     grams = [grams_of(batch, 3) for batch in (first, second)]
     with torch.no_grad():

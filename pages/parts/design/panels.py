@@ -136,7 +136,7 @@ def design_summary(
     done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
     known = np.isfinite(truth).all(axis=1)
     best, judge = view.best_design(designs, outcomes)
-    nearest = target_distance(truth, designs.targets) if judge == "solver" else designs.error
+    nearest = target_distance(truth, designs.targets) if judge == "solver" else designs.mean_distance
     used = len(np.unique(designs.component))
     error = np.median(np.abs(designs.mean[known] / truth[known] - 1)) if known.any() else np.nan
     failed = done - int(known.sum())

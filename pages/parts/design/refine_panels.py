@@ -253,7 +253,9 @@ def _summary(run: Run) -> None:
     """The line above the curves: how many are there, what it took, how far it is."""
     total, ended = len(run.entries), sum(not entry.unfinished for entry in run.entries)
     done = run.done
-    best = min(done, key=lambda entry: entry.result.error if entry.result else np.inf, default=None)
+    best = min(
+        done, key=lambda entry: entry.result.largest_distance if entry.result else np.inf, default=None
+    )
     with st.container(key="summary-refined"):
         first, second, third, fourth = st.columns([2, 2, 2, 3])
     first.metric(
@@ -272,7 +274,7 @@ def _summary(run: Run) -> None:
     )
     third.metric(
         "Best, verified",
-        "…" if best is None or best.result is None else f"{100 * best.result.error:.2f} %",
+        "…" if best is None or best.result is None else f"{100 * best.result.largest_distance:.2f} %",
         delta="off target" if best is None else f"off target, design #{best.index + 1}",
         help="Largest relative distance of a targeted property.",
         **widgets.PLAIN,

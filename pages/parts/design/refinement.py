@@ -143,7 +143,7 @@ def begin_run(
         max_solves: Largest number of solves of a design.
     """
     wanted = np.array(sorted(chosen) or range(len(designs.component)))
-    order = wanted[np.argsort(designs.error[wanted], kind="stable")]
+    order = wanted[np.argsort(designs.mean_distance[wanted], kind="stable")]
     return Run(
         number=number,
         designs=designs,
@@ -196,7 +196,7 @@ def curves(run: Run) -> list[Curve]:
         Curve(
             title=f"#{entry.index + 1}",
             status=entry.status,
-            errors=[step.error for step in entry.progress.history],
+            errors=[step.largest_distance for step in entry.progress.history],
             component=int(run.designs.component[entry.index]),
             verified=entry.result is not None,
         )
@@ -215,8 +215,8 @@ def run_table(run: Run) -> pd.DataFrame:
                 "Component": int(run.designs.component[entry.index]) + 1,
                 "Status": entry.status,
                 "Solves": entry.solves,
-                "Largest error before, solver [%]": 100 * history[0].error if history else np.nan,
-                "Largest error after, verified [%]": 100 * found.error if found else np.nan,
+                "Largest error before, solver [%]": 100 * history[0].largest_distance if history else np.nan,
+                "Largest error after, verified [%]": 100 * found.largest_distance if found else np.nan,
                 "Voxels changed [%]": 100 * found.changed if found else np.nan,
                 "Two-point statistics moved [-]": found.moved if found else np.nan,
                 "Why it failed": "" if entry.progress.error is None else str(entry.progress.error),

@@ -70,7 +70,7 @@ def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str
     known = np.isfinite(verified)
     if all(outcome is not None for outcome in outcomes) and known.any():
         return int(np.nanargmin(verified)), "solver"
-    return int(np.argmin(designs.error)), "prediction"
+    return int(np.argmin(designs.mean_distance)), "prediction"
 
 
 def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]) -> list[Caption]:
@@ -89,7 +89,9 @@ def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequen
     best, judge = best_design(designs, outcomes)
     captions = []
     for i, outcome in enumerate(outcomes):
-        predicted = [f"{designs.mean[i, j]:.1f}" for j in columns] + [f"{100 * designs.error[i]:.1f} %"]
+        predicted = [f"{designs.mean[i, j]:.1f}" for j in columns] + [
+            f"{100 * designs.mean_distance[i]:.1f} %"
+        ]
         spread = [f"{designs.std[i, j]:.1f}" for j in columns] + [""]
         if isinstance(outcome, HomogenizationResult):
             figures = [f"{truth[i, j]:.1f}" for j in columns] + [f"{100 * verified[i]:.1f} %"]
@@ -120,7 +122,7 @@ def design_table(designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     table = {
         "Design": np.arange(1, len(designs.component) + 1),
         "Component": designs.component + 1,
-        "Distance, predicted [%]": 100 * designs.error,
+        "Distance, predicted [%]": 100 * designs.mean_distance,
         "Distance, solver [%]": 100 * target_distance(truth, designs.targets),
         "Volume fraction [-]": designs.microstructures.mean(axis=(1, 2, 3)),
     }

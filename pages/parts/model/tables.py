@@ -199,7 +199,7 @@ def solves_frame(summaries: Sequence[SolvesSummary]) -> pd.DataFrame:
         for level, solves in each.median_solves.items():
             row[f"Solves to {level:.0%}"] = f"{solves:g}" if np.isfinite(solves) else "not reached"
         row[f"Within {LEVELS[-1]:.0%} in {FEW} solves [%]"] = 100.0 * each.within_few
-        row["Error at the end [%]"] = 100.0 * each.final_error
+        row["Error at the end [%]"] = 100.0 * each.final_distance
         rows.append(row)
     return pd.DataFrame(rows)
 

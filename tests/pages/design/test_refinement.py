@@ -53,7 +53,7 @@ def begin(tiny_checkpoint: Checkpoint, designs: Designs) -> Callable[..., Run]:
 
 def steps(*errors: float) -> tuple[Step, ...]:
     return tuple(
-        Step(solves=i, error=error, properties=np.arange(6.0) + i, flipped=3, iterations=9)
+        Step(solves=i, largest_distance=error, properties=np.arange(6.0) + i, flipped=3, iterations=9)
         for i, error in enumerate(errors, 1)
     )
 
@@ -65,7 +65,7 @@ def finished(task: Task, error: float = 0.01) -> Progress:
     result = Refinement(
         volume=volume,
         stiffness=homogenize(volume).stiffness,
-        error=error,
+        largest_distance=error,
         converged=error <= 0.02,
         solves=3,
         history=steps(0.3, 0.1, error),
@@ -78,7 +78,7 @@ def finished(task: Task, error: float = 0.01) -> Progress:
 def test_the_most_promising_is_first(begin: Callable[..., Run], designs: Designs) -> None:
     run = begin()
     assert sorted(entry.index for entry in run.entries) == list(range(6))
-    promise = [designs.error[entry.index] for entry in run.entries]
+    promise = [designs.mean_distance[entry.index] for entry in run.entries]
     assert promise == sorted(promise)
     assert run.usual == within_component(designs.microstructures, designs.component)
     assert sorted(entry.index for entry in begin(1, 4, 2).entries) == [2, 4]
