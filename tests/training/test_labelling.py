@@ -16,7 +16,7 @@ from vaereg.generators.families import generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset
 from vaereg.io.files import lock_file
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
-from vaereg.training import labelling
+from vaereg.training import batch_store, labelling
 from vaereg.training.labelling import generate_dataset, label_batch, volume_source
 
 COUNT, SEED, SIZE, BATCH = 14, 11, 8, 4
@@ -230,7 +230,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_can_go_on(tmp_path: Path) ->
 def test_damaged_batches_are_made_again(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "data.h5"
     monkeypatch.setattr(labelling, "write_dataset", lambda *_, **__: None)
-    monkeypatch.setattr(labelling.shutil, "rmtree", lambda _: None)
+    monkeypatch.setattr(batch_store.shutil, "rmtree", lambda _: None)
     generate_dataset(path, COUNT, SEED, SIZE, batch_size=BATCH)
     monkeypatch.undo()
     monkeypatch.setattr(labelling, "_label_all", label_here)

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.io.columns import ColumnBatch
 from vaereg.io.files import (
     open_hdf5,
     read_array,
@@ -96,7 +97,7 @@ class DatasetPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LabelledBatch:
+class LabelledBatch(ColumnBatch):
     """Labelled volumes, bit-packed."""
 
     microstructures: NDArray[np.uint8]
@@ -109,9 +110,6 @@ class LabelledBatch:
     """Name of the family, shape (N,)."""
     seed: NDArray[np.int64]
     """Seed of the volume, shape (N,)."""
-
-    def __len__(self) -> int:
-        return len(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,30 +3,22 @@
 Volume i of a data set depends on the base seed, on i, on the size and on the families alone, so that neither
 the number of processes nor an interruption changes a byte, and a longer data set begins with the shorter one.
 
-Until a data set is whole, its batches wait in the folder `<file>.parts`: each one a small file that was
-renamed into place, beside `plan.json`, which says what was asked for. A process killed at any moment leaves
-whole batches, and at most a temporary file that the next run removes.
+Until a data set is whole, its batches wait beside it (`vaereg.training.batch_store`).
 """
 
-import json
-import shutil
-import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import as_completed
-from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
 from vaereg.elasticity import TwoPhase
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
-from vaereg.io.files import check_output, lock_file, replace_file
+from vaereg.io.files import check_output
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.homogenization import ConvergenceError, homogenize
-from vaereg.workers import worker_processes
+from vaereg.training.batch_store import BatchStore, label_in_processes, make_in_batches
 
 __all__ = ["generate_dataset", "label_batch", "volume_source"]
 
@@ -79,17 +71,8 @@ def generate_dataset(
         solver_dtype="float32",
         generator_version=GENERATOR_VERSION,
     )
-    report = on_progress or (lambda done, total: None)
-    with closing(_Parts(check_output(path), plan, batch_size)) as parts:
-        missing = parts.begin()
-        done = count - sum(map(len, missing))
-        report(done, count)
-        with closing(_label_all(plan, missing, workers)) as labelled:
-            for indices, batch in labelled:
-                parts.write(indices, batch)
-                done += len(indices)
-                report(done, count)
-        parts.finish()
+    store = BatchStore(check_output(path), plan, batch_size, _FamilyFile())
+    make_in_batches(store, lambda plan, missing: _label_all(plan, missing, workers), on_progress)
 
 
 def volume_source(plan: DatasetPlan, index: int) -> tuple[str, int]:
@@ -127,111 +110,23 @@ def label_batch(plan: DatasetPlan, indices: range) -> LabelledBatch:
     )
 
 
-class _Parts:
-    """The batches of a data set that is not whole yet."""
+class _FamilyFile:
+    """Data sets of families, format version 1."""
 
-    def __init__(self, path: Path, plan: DatasetPlan, batch_size: int) -> None:
-        self.path = path
-        self.plan = plan
-        self.folder = path.with_name(path.name + ".parts")
-        starts = range(0, plan.count, batch_size)
-        self.batches = [range(start, min(start + batch_size, plan.count)) for start in starts]
-        self.layout = {**asdict(plan), "batch_size": batch_size}
-        self._lock: IO[str] | None = None
+    batch_type = LabelledBatch
 
-    def begin(self) -> list[range]:
-        """Check that existing files belong to this plan, and list the missing batches.
+    def read_plan(self, path: Path) -> DatasetPlan:
+        return read_plan(path)
 
-        Raises:
-            ValueError: The file or its parts were begun with another plan, save for fewer volumes.
-        """
-        plan_file = self.folder / "plan.json"
-        if plan_file.exists():
-            _check_plan(json.loads(plan_file.read_text(encoding="utf-8")), self.layout, self.folder)
-        present = read_plan(self.path).count if self.path.exists() else 0
-        if present:
-            _check_plan(asdict(read_plan(self.path)), asdict(self.plan), self.path)
-        if present == self.plan.count:
-            return []
-        self.folder.mkdir(exist_ok=True)
-        self._lock = lock_file(self.folder / "lock")
-        for leftover in self.folder.glob("*.tmp"):
-            leftover.unlink()
-        text = json.dumps(self.layout, indent=2)
-        replace_file(plan_file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-        missing = [indices for indices in self.batches if self._load(indices) is None]
-        return self._take_over(missing, present) if present else missing
+    def read_batch(self, path: Path) -> LabelledBatch:
+        return read_dataset(path).samples
 
-    def write(self, indices: range, batch: LabelledBatch) -> None:
-        """Keep one batch."""
-        arrays = _columns(batch)
-
-        def save(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.savez(file, **arrays)
-
-        replace_file(self._part(indices), save)
-
-    def finish(self) -> None:
-        """Join the batches into the final file, unless it is there, and remove them."""
-        if not self.path.exists() or read_plan(self.path) != self.plan:
-            loaded = [self._load(indices) for indices in self.batches]
-            columns = [_columns(batch) for batch in loaded if batch is not None]
-            joined = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
-            write_dataset(self.path, self.plan, LabelledBatch(**joined), scratch=self.folder)
-        self.close()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-
-    def close(self) -> None:
-        """Let another run go on from here."""
-        if self._lock is not None:
-            self._lock.close()
-
-    def _take_over(self, missing: list[range], present: int) -> list[range]:
-        """Turn the first volumes of a shorter data set into batches."""
-        columns = _columns(read_dataset(self.path).samples)
-        covered = [indices for indices in missing if indices.stop <= present]
-        for indices in covered:
-            rows = slice(indices.start, indices.stop)
-            self.write(indices, LabelledBatch(**{name: column[rows] for name, column in columns.items()}))
-        return missing[len(covered) :]
-
-    def _part(self, indices: range) -> Path:
-        return self.folder / f"batch-{indices.start:08d}.npz"
-
-    def _load(self, indices: range) -> LabelledBatch | None:
-        """Read one batch; None if it is not there, damaged, or of a shorter data set."""
-        try:
-            with self._part(indices).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                batch = LabelledBatch(**{field.name: arrays[field.name] for field in fields(LabelledBatch)})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
-        complete = all(len(column) == len(indices) for column in _columns(batch).values())
-        return batch if complete else None
-
-
-def _columns(batch: LabelledBatch) -> dict[str, Any]:
-    return {field.name: getattr(batch, field.name) for field in fields(batch)}
-
-
-def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
-    for name, value in asked.items():
-        extends = name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
-        if stored.get(name) != value and not extends:
-            raise ValueError(
-                f"expected the arguments that {path} was begun with ({name} {stored.get(name)}), "
-                f"got {name} {value}: give the same to go on, or name another file"
-            )
+    def write(self, path: Path, plan: DatasetPlan, batch: LabelledBatch, scratch: Path) -> None:
+        write_dataset(path, plan, batch, scratch=scratch)
 
 
 def _label_all(
     plan: DatasetPlan, batches: Sequence[range], workers: int
 ) -> Generator[tuple[range, LabelledBatch], None, None]:
     """Label batches in several processes, in the order in which they are finished."""
-    if not batches:
-        return
-    with worker_processes(min(workers, len(batches))) as executor:
-        tasks = {executor.submit(label_batch, plan, indices): indices for indices in batches}
-        for task in as_completed(tasks):
-            yield tasks[task], task.result()
+    yield from label_in_processes(label_batch, plan, batches, workers)

@@ -1,0 +1,201 @@
+"""Batches of a data set that is being made: kept one by one, joined at the end, safe against any kill.
+
+Until a data set is whole, its batches wait in the folder `<file>.parts`: each a small file that was renamed
+into place, beside `plan.json`, which holds the arguments. A process killed at any moment leaves whole
+batches, and at most a temporary file that the next run removes.
+"""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from vaereg.io.columns import ColumnBatch
+from vaereg.io.files import lock_file, replace_file
+from vaereg.workers import worker_processes
+
+__all__ = ["BatchStore", "DatasetFile", "Plan", "label_in_processes", "make_in_batches"]
+
+
+class Plan(Protocol):
+    """Plan of a data set: a dataclass of plain values."""
+
+    __dataclass_fields__: Any
+
+    @property
+    def count(self) -> int:
+        """Number of volumes asked for."""
+        ...
+
+
+PlanT = TypeVar("PlanT", bound=Plan)
+BatchT = TypeVar("BatchT", bound=ColumnBatch)
+
+
+class DatasetFile(Protocol[PlanT, BatchT]):
+    """Reading and writing of one kind of data set."""
+
+    batch_type: type[BatchT]
+
+    def read_plan(self, path: Path) -> PlanT:
+        """Plan of the data set in a file."""
+        ...
+
+    def read_batch(self, path: Path) -> BatchT:
+        """All volumes of the data set in a file."""
+        ...
+
+    def write(self, path: Path, plan: PlanT, batch: BatchT, scratch: Path) -> None:
+        """Write a whole data set, its temporary file in the folder `scratch`."""
+        ...
+
+
+class BatchStore(Generic[PlanT, BatchT]):
+    """The batches of a data set that is not whole yet."""
+
+    def __init__(
+        self, path: Path, plan: PlanT, batch_size: int, dataset_file: DatasetFile[PlanT, BatchT]
+    ) -> None:
+        self.path = path
+        self.plan = plan
+        self.file = dataset_file
+        self.folder = path.with_name(path.name + ".parts")
+        starts = range(0, plan.count, batch_size)
+        self.batches = [range(start, min(start + batch_size, plan.count)) for start in starts]
+        self.layout = {**asdict(plan), "batch_size": batch_size}
+        self._lock: IO[str] | None = None
+
+    def begin(self) -> list[range]:
+        """Check that existing files belong to this plan, and list the missing batches.
+
+        Raises:
+            ValueError: The file or its parts were begun with another plan, save for fewer volumes.
+        """
+        plan_file = self.folder / "plan.json"
+        if plan_file.exists():
+            _check_plan(json.loads(plan_file.read_text(encoding="utf-8")), self.layout, self.folder)
+        present = self.file.read_plan(self.path).count if self.path.exists() else 0
+        if present:
+            _check_plan(asdict(self.file.read_plan(self.path)), asdict(self.plan), self.path)
+        if present == self.plan.count:
+            return []
+        self.folder.mkdir(exist_ok=True)
+        self._lock = lock_file(self.folder / "lock")
+        for leftover in self.folder.glob("*.tmp"):
+            leftover.unlink()
+        text = json.dumps(self.layout, indent=2)
+        replace_file(plan_file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        missing = [indices for indices in self.batches if self._load(indices) is None]
+        return self._take_over(missing, present) if present else missing
+
+    def write(self, indices: range, batch: BatchT) -> None:
+        """Keep one batch."""
+        arrays = batch.columns()
+
+        def save(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)
+
+        replace_file(self._part(indices), save)
+
+    def finish(self) -> None:
+        """Join the batches into the final file, unless it is there, and remove them."""
+        if not self.path.exists() or self.file.read_plan(self.path) != self.plan:
+            loaded = [self._load(indices) for indices in self.batches]
+            joined = self.file.batch_type.join([batch for batch in loaded if batch is not None])
+            self.file.write(self.path, self.plan, joined, self.folder)
+        self.close()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Let another run go on from here."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def _take_over(self, missing: list[range], present: int) -> list[range]:
+        """Turn the first volumes of a shorter data set into batches."""
+        samples = self.file.read_batch(self.path)
+        covered = [indices for indices in missing if indices.stop <= present]
+        for indices in covered:
+            self.write(indices, samples.rows(slice(indices.start, indices.stop)))
+        return missing[len(covered) :]
+
+    def _part(self, indices: range) -> Path:
+        return self.folder / f"batch-{indices.start:08d}.npz"
+
+    def _load(self, indices: range) -> BatchT | None:
+        """Read one batch; None if it is not there, damaged, or of a shorter data set."""
+        kind = self.file.batch_type
+        try:
+            with self._part(indices).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                batch = kind(**{name: arrays[name] for name in kind.names()})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return batch if batch.is_whole(len(indices)) else None
+
+
+def make_in_batches(
+    store: BatchStore[PlanT, BatchT],
+    label_all: Callable[[PlanT, list[range]], Generator[tuple[range, BatchT], None, None]],
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    """Make the missing batches of a data set and join all of them.
+
+    Args:
+        store: The batches; closed at the end, whatever happens.
+        label_all: Function of the plan and the missing ranges that yields ranges with their batches.
+        on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
+    """
+    report = on_progress or (lambda done, total: None)
+    count = store.plan.count
+    try:
+        missing = store.begin()
+        done = count - sum(map(len, missing))
+        report(done, count)
+        batches = label_all(store.plan, missing)
+        try:
+            for indices, batch in batches:
+                store.write(indices, batch)
+                done += len(indices)
+                report(done, count)
+        finally:
+            batches.close()
+        store.finish()
+    finally:
+        store.close()
+
+
+def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+    for name, value in asked.items():
+        extends = name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
+        if stored.get(name) != value and not extends:
+            raise ValueError(
+                f"expected the arguments that {path} was begun with ({name} {stored.get(name)}), "
+                f"got {name} {value}: give the same to go on, or name another file"
+            )
+
+
+def label_in_processes(
+    label: Callable[[PlanT, range], BatchT], plan: PlanT, batches: Sequence[range], workers: int
+) -> Generator[tuple[range, BatchT], None, None]:
+    """Label batches in several processes, in the order in which they are finished.
+
+    Args:
+        label: Function of a module that makes and labels the volumes of a range.
+        plan: Plan of the data set.
+        batches: Ranges of volumes.
+        workers: Number of processes, of one thread each.
+    """
+    if not batches:
+        return
+    with worker_processes(min(workers, len(batches))) as executor:
+        tasks = {executor.submit(label, plan, indices): indices for indices in batches}
+        for task in as_completed(tasks):
+            yield tasks[task], task.result()
