@@ -20,6 +20,7 @@ from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, read_dataset, write_dataset
 from vaereg.io.designs import read_designs
+from vaereg.io.labelled_sets import read_labelled_set
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.model.config import PRESETS, RunConfig
 from vaereg.model.prediction import predict
@@ -230,6 +231,17 @@ def test_generate_makes_a_data_set_and_leaves_it_at_that(tmp_path: Path) -> None
     assert out.read_bytes() == before
 
 
+def test_generate_makes_data_sets_of_morphologies(tmp_path: Path) -> None:
+    out = tmp_path / "labels.h5"
+    flags = ["--count", 3, "--seed", 3, "--size", 8, 9, "--out", out, "--morphologies", "particles,tpms"]
+    result = run("generate", *flags, "--workers", 1)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.splitlines()[-1].startswith("generate: 3/3 volumes, ")
+    data = read_labelled_set(out)
+    assert data.plan.morphologies == {"particles": 0.5, "tpms": 0.5}
+    assert data.plan.sizes == {"8": 0.5, "9": 0.5}
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -240,6 +252,10 @@ def test_generate_makes_a_data_set_and_leaves_it_at_that(tmp_path: Path) -> None
         (["--families", "foam"], "unknown family 'foam', expected one of gaussian-equiaxed, "),
         (["--families", ","], "at least one family of gaussian-equiaxed, "),
         (["--workers", "0"], "at least one worker, got 0"),
+        (["--size", "8", "16"], "one size, got 2; several need --morphologies"),
+        (["--morphologies", "foam"], "unknown morphology 'foam', expected one of particles, "),
+        (["--morphologies", "all", "--size", "7"], "sizes of 8 to 128 voxels per edge, got [7]"),
+        (["--morphologies", "all", "--families", "default"], "not allowed with argument"),
     ],
 )
 def test_bad_flags_of_generate(

@@ -155,12 +155,25 @@ def _add_generate(parsers: _Commands) -> None:
     parser.add_argument("--count", type=int, required=True, metavar="N", help="number of volumes")
     parser.add_argument("--seed", type=int, required=True, metavar="S", help="base seed")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="data set to write (HDF5)")
-    parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge")
     parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="voxels per edge (default: 32); with --morphologies several that share equally (default: a mix)",
+    )
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--families",
         nargs="+",
         metavar="NAME",
-        help="families that share equally, or the name of a mix: gaussian, default",
+        help="families that share equally, or the name of a mix: gaussian, default (file format 1)",
+    )
+    kinds.add_argument(
+        "--morphologies",
+        nargs="+",
+        metavar="NAME",
+        help="morphologies that share equally, or all: labelled for several pairs of phases (file format 2)",
     )
     parser.add_argument(
         "--workers",

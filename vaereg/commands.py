@@ -192,13 +192,29 @@ def run_refine(arguments: argparse.Namespace) -> None:
 
 
 def run_generate(arguments: argparse.Namespace) -> None:
+    from vaereg.errors import InputError
     from vaereg.training.labelling import generate_dataset
+    from vaereg.training.morphology_labels import generate_morphologies
 
+    if arguments.morphologies:
+        generate_morphologies(
+            arguments.out,
+            arguments.count,
+            arguments.seed,
+            sizes=arguments.size,
+            morphologies=_names(arguments.morphologies),
+            workers=arguments.workers,
+            on_progress=progress("generate", "volumes"),
+        )
+        return
+    sizes = arguments.size or [32]
+    if len(sizes) != 1:
+        raise InputError(f"expected one size, got {len(sizes)}; several need --morphologies")
     generate_dataset(
         arguments.out,
         arguments.count,
         arguments.seed,
-        size=arguments.size,
+        size=sizes[0],
         families=_names(arguments.families),
         workers=arguments.workers,
         on_progress=progress("generate", "volumes"),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.generators.fields import cut_at_quantile, gaussian_field, spinodal_field
 from vaereg.generators.shapes import SURFACES, fibres, laminate, minimal_surface, spheres, voronoi_walls
 
@@ -83,10 +84,10 @@ def generate(family: str, size: int, *, generator: Generator) -> Sample:
     """Draw one volume of a family given by name.
 
     Raises:
-        ValueError: The family is unknown or the size is below 2.
+        InputError: The family is unknown or the size is below 2.
     """
     if size < 2:
-        raise ValueError(f"expected at least 2 voxels per edge, got {size}")
+        raise InputError(f"expected at least 2 voxels per edge, got {size}")
     return FAMILIES[_checked(family)](size, generator=generator)
 
 
@@ -97,7 +98,7 @@ def family_weights(families: Mapping[str, float] | Sequence[str] | str | None = 
         families: Weights by name, names that share equally, one of `MIXES`, or None for `DEFAULT_MIX`.
 
     Raises:
-        ValueError: A family is unknown, none is given, or a weight is not positive.
+        InputError: A family is unknown, none is given, or a weight is not positive.
     """
     if families is None:
         families = DEFAULT_MIX
@@ -107,10 +108,10 @@ def family_weights(families: Mapping[str, float] | Sequence[str] | str | None = 
         families = MIXES[families[0]]
     weights = dict(families) if isinstance(families, Mapping) else dict.fromkeys(families, 1.0)
     if not weights:
-        raise ValueError(f"expected at least one family of {', '.join(FAMILIES)}")
+        raise InputError(f"expected at least one family of {', '.join(FAMILIES)}")
     for name, weight in weights.items():
         if not 0 < weight < np.inf:
-            raise ValueError(f"expected a positive weight for family {_checked(name)}, got {weight}")
+            raise InputError(f"expected a positive weight for family {_checked(name)}, got {weight}")
     ordered = sorted(weights, key=lambda name: list(FAMILIES).index(_checked(name)))
     total = sum(weights.values())
     return {name: weights[name] / total for name in ordered}
@@ -127,7 +128,7 @@ def mix_name(weights: Mapping[str, float]) -> str | None:
 
 def _checked(family: str) -> str:
     if family not in FAMILIES:
-        raise ValueError(f"unknown family {family!r}, expected one of {', '.join(FAMILIES)}")
+        raise InputError(f"unknown family {family!r}, expected one of {', '.join(FAMILIES)}")
     return family
 
 

@@ -11,6 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import fft
 
+from vaereg.errors import InputError
+
 __all__ = ["cut_at_quantile", "filtered_noise", "gaussian_field", "spinodal_field"]
 
 STABILISER = 1.5
@@ -54,14 +56,14 @@ def gaussian_field(
         Phase per voxel, 0 or 1, shape (n, n, n).
 
     Raises:
-        ValueError: The size is below 2, a standard deviation is negative or f leaves 0 to 1.
+        InputError: The size is below 2, a standard deviation is negative or f leaves 0 to 1.
     """
     if size < 2:
-        raise ValueError(f"expected at least 2 voxels per edge, got {size}")
+        raise InputError(f"expected at least 2 voxels per edge, got {size}")
     if len(std) != 3 or not all(0 <= value < np.inf for value in std):
-        raise ValueError(f"expected three standard deviations of zero or more voxels, got {tuple(std)}")
+        raise InputError(f"expected three standard deviations of zero or more voxels, got {tuple(std)}")
     if not 0 <= volume_fraction <= 1:
-        raise ValueError(f"expected a volume fraction from 0 to 1, got {volume_fraction}")
+        raise InputError(f"expected a volume fraction from 0 to 1, got {volume_fraction}")
     return cut_at_quantile(filtered_noise(size, std, generator=generator), volume_fraction)
 
 

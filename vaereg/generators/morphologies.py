@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy.random import Generator
 
+from vaereg.errors import InputError
 from vaereg.generators import bodies, cells, irregular, layers, periodic
 from vaereg.generators.recipe import Microstructure, Parameters, plain
 
@@ -149,7 +150,7 @@ def draw(name: str, *, generator: Generator) -> Parameters:
     """Random parameters of a morphology, for a cell of `REFERENCE_EDGE` voxels.
 
     Raises:
-        ValueError: The morphology is unknown.
+        InputError: The morphology is unknown.
     """
     return MORPHOLOGIES[_checked(name)].draw(generator)
 
@@ -164,10 +165,10 @@ def make(name: str, parameters: Parameters, size: int, *, generator: Generator) 
         generator: Source of positions, directions and noise.
 
     Raises:
-        ValueError: The morphology is unknown, or the size is outside `SIZE_RANGE`.
+        InputError: The morphology is unknown, or the size is outside `SIZE_RANGE`.
     """
     if not SIZE_RANGE[0] <= size <= SIZE_RANGE[1]:
-        raise ValueError(f"expected {SIZE_RANGE[0]} to {SIZE_RANGE[1]} voxels per edge, got {size}")
+        raise InputError(f"expected {SIZE_RANGE[0]} to {SIZE_RANGE[1]} voxels per edge, got {size}")
     made = MORPHOLOGIES[_checked(name)].make(parameters, size, generator)
     return Microstructure(volume=made.volume, recipe=plain(made.recipe))
 
@@ -182,7 +183,7 @@ def sample(name: str, size: int, *, relative: bool = False, generator: Generator
         generator: Source of random numbers.
 
     Raises:
-        ValueError: The morphology is unknown, or the size is outside `SIZE_RANGE`.
+        InputError: The morphology is unknown, or the size is outside `SIZE_RANGE`.
     """
     parameters = draw(name, generator=generator)
     scaled = parameters.scaled(size / REFERENCE_EDGE) if relative else parameters
@@ -197,7 +198,7 @@ def component_of(name: str, recipe: Mapping[str, Any]) -> str:
         recipe: Recipe of the volume.
 
     Raises:
-        ValueError: The morphology is unknown.
+        InputError: The morphology is unknown.
     """
     component = MORPHOLOGIES[_checked(name)].component
     if name == "spinodal" and sorted(recipe["stretch"])[1] >= irregular.LAMELLAR_STRETCH[0]:
@@ -212,16 +213,16 @@ def morphology_weights(morphologies: Mapping[str, float] | Sequence[str] | None 
         morphologies: Weights by name, names that share equally, or None or ["all"] for `DEFAULT_SHARES`.
 
     Raises:
-        ValueError: A morphology is unknown, none is given, or a weight is not positive.
+        InputError: A morphology is unknown, none is given, or a weight is not positive.
     """
     if morphologies is None or list(morphologies) == ["all"]:
         morphologies = DEFAULT_SHARES
     given = morphologies if isinstance(morphologies, Mapping) else dict.fromkeys(morphologies, 1.0)
     if not given:
-        raise ValueError(f"expected at least one morphology of {', '.join(MORPHOLOGIES)}")
+        raise InputError(f"expected at least one morphology of {', '.join(MORPHOLOGIES)}")
     for name, weight in given.items():
         if not 0.0 < weight < float("inf"):
-            raise ValueError(f"expected a positive weight for morphology {_checked(name)}, got {weight}")
+            raise InputError(f"expected a positive weight for morphology {_checked(name)}, got {weight}")
         _checked(name)
     total = sum(given.values())
     return {name: given[name] / total for name in MORPHOLOGIES if name in given}
@@ -229,5 +230,5 @@ def morphology_weights(morphologies: Mapping[str, float] | Sequence[str] | None 
 
 def _checked(name: str) -> str:
     if name not in MORPHOLOGIES:
-        raise ValueError(f"unknown morphology {name!r}, expected one of {', '.join(MORPHOLOGIES)}")
+        raise InputError(f"unknown morphology {name!r}, expected one of {', '.join(MORPHOLOGIES)}")
     return name

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.files import (
     open_hdf5,
@@ -81,19 +82,19 @@ class DatasetPlan:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise ValueError(f"expected a count of at least one volume, got {self.count}")
+            raise InputError(f"expected a count of at least one volume, got {self.count}")
         if not 0 <= self.seed < 2**63:
-            raise ValueError(f"expected a seed from 0 to 2^63 - 1, got {self.seed}")
+            raise InputError(f"expected a seed from 0 to 2^63 - 1, got {self.seed}")
         if not 2 <= self.size <= MAX_EDGE:
-            raise ValueError(f"expected a size of 2 to {MAX_EDGE} voxels per edge, got {self.size}")
+            raise InputError(f"expected a size of 2 to {MAX_EDGE} voxels per edge, got {self.size}")
         for name, values in (("families", self.families), ("materials", self.materials)):
             if not all(isinstance(value, int | float) for value in values.values()):
-                raise ValueError(f"expected {name} of one number each, got {values}")
+                raise InputError(f"expected {name} of one number each, got {values}")
         if set(self.materials) != set(MODULI):
-            raise ValueError(f"expected materials {', '.join(MODULI)}, got {', '.join(self.materials)}")
+            raise InputError(f"expected materials {', '.join(MODULI)}, got {', '.join(self.materials)}")
         for name in self.families:
             if len(name.encode()) > _STRING_LENGTH:
-                raise ValueError(f"expected family names of at most {_STRING_LENGTH} bytes, got {name!r}")
+                raise InputError(f"expected family names of at most {_STRING_LENGTH} bytes, got {name!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,10 +136,10 @@ class Dataset:
         """Indices of the volumes of one split, ascending.
 
         Raises:
-            ValueError: `split` is none of `SPLITS`.
+            InputError: `split` is none of `SPLITS`.
         """
         if split not in SPLITS:
-            raise ValueError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
+            raise InputError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
         return np.flatnonzero(self.split == split)
 
     def volumes(self, indices: Sequence[int] | NDArray[np.intp] | slice) -> NDArray[np.uint8]:
@@ -165,10 +166,10 @@ def write_dataset(
         scratch: Folder of the temporary file, on the same file system; that of `path` if left out.
 
     Raises:
-        ValueError: The samples are not as many as the plan says.
+        InputError: The samples are not as many as the plan says.
     """
     if len(samples) != plan.count:
-        raise ValueError(f"expected {plan.count} samples as planned, got {len(samples)}")
+        raise InputError(f"expected {plan.count} samples as planned, got {len(samples)}")
 
     def write(temporary: Path) -> None:
         with h5py.File(temporary, "w") as file:
@@ -194,7 +195,7 @@ def read_dataset(path: Path) -> Dataset:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no data set of this format version, or contradicts itself.
+        InputError: The file is no data set of this format version, or contradicts itself.
     """
     with open_hdf5(path) as file:
         plan = _read_plan(file)
@@ -208,9 +209,9 @@ def read_dataset(path: Path) -> Dataset:
         )
         split = read_strings(file, "split", count=count)
     if not (np.isfinite(samples.stiffness).all() and np.isfinite(samples.volume_fraction).all()):
-        raise ValueError(f"expected finite stiffness and volume_fraction in {path}, got NaN or infinity")
+        raise InputError(f"expected finite stiffness and volume_fraction in {path}, got NaN or infinity")
     if unknown := set(split.tolist()) - set(SPLITS):
-        raise ValueError(f"expected splits of {', '.join(SPLITS)} in {path}, got {min(unknown)!r}")
+        raise InputError(f"expected splits of {', '.join(SPLITS)} in {path}, got {min(unknown)!r}")
     return Dataset(plan=plan, samples=samples, split=split)
 
 
@@ -232,7 +233,7 @@ def _read_plan(file: h5py.File) -> DatasetPlan:
     check_version(file)
     shape = np.asarray(file.attrs.get("shape"))
     if shape.shape != (3,) or shape.dtype.kind not in "iu" or len(set(shape.tolist())) != 1:
-        raise ValueError(
+        raise InputError(
             f"expected the attribute 'shape' of three equal lengths in {file.filename}, got {shape}"
         )
     return DatasetPlan(
@@ -251,7 +252,7 @@ def check_version(file: h5py.File) -> None:
     """Refuse a file of another version of the schema."""
     version = read_int(file, "format_version")
     if version != FORMAT_VERSION:
-        raise ValueError(f"expected format_version {FORMAT_VERSION} in {file.filename}, got {version}")
+        raise InputError(f"expected format_version {FORMAT_VERSION} in {file.filename}, got {version}")
 
 
 def known_indices(dataset: Dataset, split: str, left_out: Sequence[str]) -> NDArray[np.intp]:

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.datasets import MAX_EDGE, ORDER, PHASES, SPLITS, split_of_seed
 from vaereg.io.files import (
@@ -76,21 +77,21 @@ class MorphologyPlan:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise ValueError(f"expected a count of at least one volume, got {self.count}")
+            raise InputError(f"expected a count of at least one volume, got {self.count}")
         if not 0 <= self.seed < 2**63:
-            raise ValueError(f"expected a seed from 0 to 2^63 - 1, got {self.seed}")
+            raise InputError(f"expected a seed from 0 to 2^63 - 1, got {self.seed}")
         if not 1 <= self.pairs <= MAX_PAIRS:
-            raise ValueError(f"expected 1 to {MAX_PAIRS} pairs per volume, got {self.pairs}")
+            raise InputError(f"expected 1 to {MAX_PAIRS} pairs per volume, got {self.pairs}")
         for name, shares in (("sizes", self.sizes), ("morphologies", self.morphologies)):
             values = list(shares.values())
             if not values or not all(isinstance(value, int | float) and value > 0.0 for value in values):
-                raise ValueError(f"expected {name} with positive shares, got {shares}")
+                raise InputError(f"expected {name} with positive shares, got {shares}")
         for text in self.sizes:
             if not (text.isdecimal() and 2 <= int(text) <= MAX_EDGE):
-                raise ValueError(f"expected sizes of 2 to {MAX_EDGE} voxels per edge, got {text!r}")
+                raise InputError(f"expected sizes of 2 to {MAX_EDGE} voxels per edge, got {text!r}")
         for name in self.morphologies:
             if len(name.encode()) > _NAME_LENGTH:
-                raise ValueError(f"expected morphology names of at most {_NAME_LENGTH} bytes, got {name!r}")
+                raise InputError(f"expected morphology names of at most {_NAME_LENGTH} bytes, got {name!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +127,7 @@ class LabelledVolumes(ColumnBatch):
         """Batch of some of the volumes, in steps of one."""
         begin, end, step = rows.indices(len(self))
         if step != 1:
-            raise ValueError(f"expected rows in steps of one, got {rows}")
+            raise InputError(f"expected rows in steps of one, got {rows}")
         offsets = self.offsets()
         columns = {name: column[begin:end] for name, column in self.columns().items()}
         columns["microstructures"] = self.microstructures[offsets[begin] : offsets[max(begin, end)]]
@@ -168,10 +169,10 @@ class LabelledSet:
             size: Voxels per edge, if only volumes of one size are wanted.
 
         Raises:
-            ValueError: `split` is no split.
+            InputError: `split` is no split.
         """
         if split not in SPLITS:
-            raise ValueError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
+            raise InputError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
         chosen = self.split == split
         return np.flatnonzero(chosen if size is None else chosen & (self.samples.size == size))
 
@@ -179,11 +180,11 @@ class LabelledSet:
         """Phases 0 and 1 of volumes of one size, shape (N, n, n, n).
 
         Raises:
-            ValueError: The volumes differ in size, or there is none.
+            InputError: The volumes differ in size, or there is none.
         """
         sizes = np.unique(self.samples.size[indices])
         if len(sizes) != 1:
-            raise ValueError(f"expected volumes of one size, got {sizes.tolist()}")
+            raise InputError(f"expected volumes of one size, got {sizes.tolist()}")
         offsets, edge = self.samples.offsets(), int(sizes[0])
         length = packed_length(edge)
         packed = np.stack([self.samples.microstructures[offsets[i] : offsets[i] + length] for i in indices])
@@ -204,7 +205,7 @@ def format_of(path: Path) -> int:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no HDF5 file with a format version.
+        InputError: The file is no HDF5 file with a format version.
     """
     with open_hdf5(path) as file:
         return read_int(file, "format_version")
@@ -222,10 +223,10 @@ def write_labelled_set(
         scratch: Folder of the temporary file, on the same file system; that of `path` if left out.
 
     Raises:
-        ValueError: The samples are not as many as the plan says.
+        InputError: The samples are not as many as the plan says.
     """
     if not samples.is_whole(plan.count):
-        raise ValueError(f"expected {plan.count} samples as planned, got {len(samples)}")
+        raise InputError(f"expected {plan.count} samples as planned, got {len(samples)}")
     pairs, index = _table_of_pairs(samples.phases)
     length = max(len(text.encode()) for text in samples.recipe.tolist())
     packed = samples.microstructures
@@ -264,21 +265,21 @@ def read_labelled_set(path: Path) -> LabelledSet:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no data set of format version 2, or contradicts itself.
+        InputError: The file is no data set of format version 2, or contradicts itself.
     """
     with open_hdf5(path) as file:
         plan = _read_plan(file)
         count, most = plan.count, plan.pairs
         size = read_array(file, "size", shape=(count,), kind="iu", dtype=np.int64)
         if not np.isin(size, [int(text) for text in plan.sizes]).all():
-            raise ValueError(f"expected sizes of {', '.join(plan.sizes)} in {path}, got others")
+            raise InputError(f"expected sizes of {', '.join(plan.sizes)} in {path}, got others")
         total = int(packed_length(size).sum())
         shape = (count, total // count) if len(plan.sizes) == 1 else (total,)
         packed = read_array(file, "microstructures", shape=shape, kind="u", dtype=np.uint8)
         pairs = read_array(file, "pairs", shape=(None, len(PAIR_COLUMNS)), kind="f", dtype=np.float64)
         index = read_array(file, "pair", shape=(count, most), kind="i", dtype=np.int64)
         if index.size and not (-1 <= index.min() and index.max() < len(pairs)):
-            raise ValueError(f"expected indices of {len(pairs)} pairs in {path}, got {index.max()}")
+            raise InputError(f"expected indices of {len(pairs)} pairs in {path}, got {index.max()}")
         rows = np.concatenate([pairs, np.full((1, len(PAIR_COLUMNS)), np.nan)])
         stiffness = read_array(file, "stiffness", shape=(count, most, 6, 6), kind="f", dtype=np.float32)
         conductivity = read_array(file, "conductivity", shape=(count, most, 3, 3), kind="f", dtype=np.float32)
@@ -296,7 +297,7 @@ def read_labelled_set(path: Path) -> LabelledSet:
         )
         split = read_strings(file, "split", count=count)
     if unknown := set(split.tolist()) - set(SPLITS):
-        raise ValueError(f"expected splits of {', '.join(SPLITS)} in {path}, got {min(unknown)!r}")
+        raise InputError(f"expected splits of {', '.join(SPLITS)} in {path}, got {min(unknown)!r}")
     return LabelledSet(plan=plan, samples=samples, split=split)
 
 
@@ -326,7 +327,7 @@ def _write_plan(file: h5py.File, plan: MorphologyPlan) -> None:
 def _read_plan(file: h5py.File) -> MorphologyPlan:
     version = read_int(file, "format_version")
     if version != LABELLED_SET_VERSION:
-        raise ValueError(f"expected format_version {LABELLED_SET_VERSION} in {file.filename}, got {version}")
+        raise InputError(f"expected format_version {LABELLED_SET_VERSION} in {file.filename}, got {version}")
     return MorphologyPlan(
         count=read_int(file, "count"),
         seed=read_int(file, "seed"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
 from vaereg.microstructure.statistics import (
     Connectivity,
     connectivity,
@@ -65,7 +66,7 @@ def measure(volume: ArrayLike) -> Statistics:
     """Statistics of a two-phase volume of shape (X, Y, Z), which may be of one phase only.
 
     Raises:
-        ValueError: The array is no two-phase volume.
+        InputError: The array is no two-phase volume.
     """
     field = as_two_phase(volume)
     correlation = two_point_correlation(field)
@@ -98,11 +99,11 @@ def describe(volumes: ArrayLike) -> Morphology:
         volumes: Phase per voxel, 0 or 1, both present in each volume, shape (N, X, Y, Z).
 
     Raises:
-        ValueError: There is no volume, or one that is not two-phase.
+        InputError: There is no volume, or one that is not two-phase.
     """
     stack = np.asarray(volumes)
     if stack.ndim != 4 or len(stack) == 0:
-        raise ValueError(f"expected volumes of shape (N, X, Y, Z), got an array of shape {stack.shape}")
+        raise InputError(f"expected volumes of shape (N, X, Y, Z), got an array of shape {stack.shape}")
     fields = [as_two_phase(volume) for volume in stack]
     lengths = np.array([correlation_lengths(field) for field in fields])
     size = lengths.min(axis=1).mean() / np.mean(stack.shape[1:])

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
+
 __all__ = [
     "MAX_LABELS",
     "FaceMismatch",
@@ -42,11 +44,11 @@ class Segmentation:
 
     def __post_init__(self) -> None:
         if self.threshold is not None and self.stiff is not None:
-            raise ValueError("expected a threshold or the labels that are stiff, got both")
+            raise InputError("expected a threshold or the labels that are stiff, got both")
         if isinstance(self.threshold, str) and self.threshold != "otsu":
-            raise ValueError(f"expected a threshold that is a number or otsu, got {self.threshold!r}")
+            raise InputError(f"expected a threshold that is a number or otsu, got {self.threshold!r}")
         if isinstance(self.threshold, float | int) and not np.isfinite(self.threshold):
-            raise ValueError(f"expected a finite threshold, got {self.threshold}")
+            raise InputError(f"expected a finite threshold, got {self.threshold}")
 
     def apply(self, array: ArrayLike, *, name: str) -> NDArray[Any]:
         """Phases 0 and 1 of the values of a file, of its shape; the values themselves where nothing is asked.
@@ -56,7 +58,7 @@ class Segmentation:
             name: What to call the file in errors.
 
         Raises:
-            ValueError: All voxels become of one phase; a label is not in the file; values other than 0 and 1
+            InputError: All voxels become of one phase; a label is not in the file; values other than 0 and 1
                 are to be swapped.
         """
         values = np.asarray(array)
@@ -64,14 +66,14 @@ class Segmentation:
             level = otsu_threshold(values) if isinstance(self.threshold, str) else float(self.threshold)
             phases = (values > level).astype(np.uint8)
             if phases.size and phases.min() == phases.max():
-                raise ValueError(
+                raise InputError(
                     f"{name}: expected a threshold within its values {values.min():g} to {values.max():g}, "
                     f"got {level:g}"
                 )
         elif self.stiff is not None:
             missing = [label for label in self.stiff if not (values == label).any()]
             if missing:
-                raise ValueError(
+                raise InputError(
                     f"{name}: expected labels of the file, got {missing[0]:g}, which is not in it"
                 )
             # not `isin`, which would compare single precision values with labels in double precision
@@ -81,7 +83,7 @@ class Segmentation:
         if not self.swap:
             return phases
         if phases.size and not np.isin(phases, (0, 1)).all():
-            raise ValueError(f"{name}: expected phases 0 and 1 to swap, got other values as well")
+            raise InputError(f"{name}: expected phases 0 and 1 to swap, got other values as well")
         return (1 - phases.astype(np.uint8)).astype(np.uint8)
 
 
@@ -112,12 +114,12 @@ def otsu_threshold(array: ArrayLike) -> float:
     doi:10.1109/TSMC.1979.4310076).
 
     Raises:
-        ValueError: All values are equal.
+        InputError: All values are equal.
     """
     counts, edges = histogram(array)
     centres = edges[:-1] / 2.0 + edges[1:] / 2.0
     if np.count_nonzero(counts) < 2:
-        raise ValueError(
+        raise InputError(
             f"expected different values to find a threshold, got {centres[counts.argmax()]:g} only"
         )
     below = np.cumsum(counts)[:-1].astype(np.float64)
@@ -139,14 +141,14 @@ def crop(volume: NDArray[Any], start: Sequence[int], shape: Sequence[int]) -> ND
         shape: Voxels along each axis.
 
     Raises:
-        ValueError: The part does not lie within the volume.
+        InputError: The part does not lie within the volume.
     """
     fits = len(start) == len(shape) == volume.ndim and all(
         0 <= first and 0 < length and first + length <= whole
         for first, length, whole in zip(start, shape, volume.shape, strict=True)
     )
     if not fits:
-        raise ValueError(
+        raise InputError(
             f"expected a part of the volume of shape {volume.shape}, got {tuple(shape)} from {tuple(start)}"
         )
     return volume[tuple(slice(first, first + length) for first, length in zip(start, shape, strict=True))]
@@ -159,11 +161,11 @@ def split_blocks(volume: NDArray[Any], edge: int) -> tuple[NDArray[Any], NDArray
         Blocks (N, edge, edge, edge) and the first voxel of each (N, 3).
 
     Raises:
-        ValueError: The volume is smaller than one block.
+        InputError: The volume is smaller than one block.
     """
     counts = [length // edge for length in volume.shape]
     if min(counts) < 1:
-        raise ValueError(f"expected at least {edge} voxels per edge for a block, got shape {volume.shape}")
+        raise InputError(f"expected at least {edge} voxels per edge for a block, got shape {volume.shape}")
     starts = edge * np.stack(np.meshgrid(*map(np.arange, counts), indexing="ij"), axis=-1).reshape(-1, 3)
     return np.stack([crop(volume, start.tolist(), [edge] * 3) for start in starts]), starts.astype(np.int64)
 

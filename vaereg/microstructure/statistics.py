@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
+from vaereg.errors import InputError
 from vaereg.microstructure.volume import volume_fraction
 
 __all__ = [
@@ -90,11 +91,11 @@ def correlation_lengths(volume: ArrayLike) -> NDArray[np.float64]:
         Lengths [voxel], shape (3,); half the edge where the autocorrelation stays above 1/e.
 
     Raises:
-        ValueError: The volume has a single phase.
+        InputError: The volume has a single phase.
     """
     fraction = volume_fraction(volume)
     if fraction in (0.0, 1.0):
-        raise ValueError("expected a volume of both phases, got a single one")
+        raise InputError("expected a volume of both phases, got a single one")
     correlation = (two_point_correlation(volume) - fraction**2) / (fraction - fraction**2)
     lengths = np.empty(3)
     for axis in range(3):

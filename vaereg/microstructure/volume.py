@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
+
 __all__ = [
     "as_two_phase",
     "pack_bits",
@@ -34,11 +36,11 @@ def as_two_phase(array: ArrayLike) -> NDArray[np.uint8]:
         The same phases as uint8 in C order, shape (X, Y, Z).
 
     Raises:
-        ValueError: The array is not three-dimensional, is empty, or holds anything but 0 and 1.
+        InputError: The array is not three-dimensional, is empty, or holds anything but 0 and 1.
     """
     volume = np.asarray(array)
     if volume.ndim != 3:
-        raise ValueError(f"expected a volume of shape (X, Y, Z), got an array of shape {volume.shape}")
+        raise InputError(f"expected a volume of shape (X, Y, Z), got an array of shape {volume.shape}")
     _check_phases(volume)
     return np.ascontiguousarray(volume, dtype=np.uint8)
 
@@ -62,7 +64,7 @@ def pack_bits(volumes: ArrayLike) -> NDArray[np.uint8]:
     """
     stack = np.asarray(volumes)
     if stack.ndim != 4:
-        raise ValueError(f"expected volumes of shape (N, X, Y, Z), got an array of shape {stack.shape}")
+        raise InputError(f"expected volumes of shape (N, X, Y, Z), got an array of shape {stack.shape}")
     return np.packbits(stack.reshape(len(stack), -1).astype(bool), axis=1)
 
 
@@ -77,26 +79,26 @@ def unpack_bits(packed: ArrayLike, shape: Sequence[int]) -> NDArray[np.uint8]:
         Volumes of 0 and 1, shape (N, X, Y, Z).
 
     Raises:
-        ValueError: The bytes do not fit the shape.
+        InputError: The bytes do not fit the shape.
     """
     rows = np.asarray(packed, dtype=np.uint8)
     voxels = int(np.prod(shape))
     if rows.ndim != 2 or rows.shape[1] != -(-voxels // 8):
         expected = f"(N, {-(-voxels // 8)})"
-        raise ValueError(f"expected packed volumes of shape {expected}, got an array of shape {rows.shape}")
+        raise InputError(f"expected packed volumes of shape {expected}, got an array of shape {rows.shape}")
     return np.unpackbits(rows, axis=1, count=voxels).reshape(len(rows), *shape)
 
 
 def _check_phases(volume: NDArray[Any]) -> None:
     if volume.size == 0:
-        raise ValueError(f"expected at least one voxel, got an array of shape {volume.shape}")
+        raise InputError(f"expected at least one voxel, got an array of shape {volume.shape}")
     if volume.dtype == np.bool_:
         return
     if volume.dtype.kind not in "iuf":
-        raise ValueError(f"expected phases of bool, integer or float type, got {volume.dtype}")
+        raise InputError(f"expected phases of bool, integer or float type, got {volume.dtype}")
     if volume.dtype.kind == "f" and not np.isfinite(volume).all():
-        raise ValueError("expected phases 0 and 1, got values that are not finite (NaN or infinity)")
+        raise InputError("expected phases 0 and 1, got values that are not finite (NaN or infinity)")
     if not (valid := (volume == 0) | (volume == 1)).all():
         wrong = np.unique(volume[~valid][:_LISTED])
         shown = ", ".join(f"{value:g}" for value in wrong[:4]) + (", ..." if len(wrong) > 4 else "")
-        raise ValueError(f"expected phases 0 and 1 only, got other values as well: {shown}")
+        raise InputError(f"expected phases 0 and 1 only, got other values as well: {shown}")

@@ -16,6 +16,7 @@ from typing import IO, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from vaereg.errors import InputError
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.files import lock_file, replace_file
 from vaereg.workers import worker_processes
@@ -75,7 +76,7 @@ class BatchStore(Generic[PlanT, BatchT]):
         """Check that existing files belong to this plan, and list the missing batches.
 
         Raises:
-            ValueError: The file or its parts were begun with another plan, save for fewer volumes.
+            InputError: The file or its parts were begun with another plan, save for fewer volumes.
         """
         plan_file = self.folder / "plan.json"
         if plan_file.exists():
@@ -176,7 +177,7 @@ def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> No
     for name, value in asked.items():
         extends = name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
         if stored.get(name) != value and not extends:
-            raise ValueError(
+            raise InputError(
                 f"expected the arguments that {path} was begun with ({name} {stored.get(name)}), "
                 f"got {name} {value}: give the same to go on, or name another file"
             )

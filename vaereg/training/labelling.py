@@ -7,12 +7,12 @@ Until a data set is whole, its batches wait beside it (`vaereg.training.batch_st
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from vaereg.elasticity import TwoPhase
+from vaereg.errors import InputError
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
 from vaereg.io.files import check_output
@@ -54,13 +54,13 @@ def generate_dataset(
         batch_size: Volumes per batch.
 
     Raises:
-        ValueError: An argument is out of range, or `path` holds a data set of other arguments.
+        InputError: An argument is out of range, or `path` holds a data set of other arguments.
         ConvergenceError: The solver failed on a volume.
     """
     if workers < 1:
-        raise ValueError(f"expected at least one worker, got {workers}")
+        raise InputError(f"expected at least one worker, got {workers}")
     if batch_size < 1:
-        raise ValueError(f"expected at least one volume per batch, got {batch_size}")
+        raise InputError(f"expected at least one volume per batch, got {batch_size}")
     plan = DatasetPlan(
         count=count,
         seed=seed,

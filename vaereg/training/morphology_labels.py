@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.generators.morphologies import MORPHOLOGY_VERSION, SIZE_RANGE, morphology_weights, sample
 from vaereg.io.files import check_output
 from vaereg.io.labelled_sets import (
@@ -97,12 +98,12 @@ def generate_morphologies(
         batch_size: Volumes per batch.
 
     Raises:
-        ValueError: An argument is out of range, or `path` holds a data set of other arguments.
+        InputError: An argument is out of range, or `path` holds a data set of other arguments.
     """
     if workers < 1:
-        raise ValueError(f"expected at least one worker, got {workers}")
+        raise InputError(f"expected at least one worker, got {workers}")
     if batch_size < 1:
-        raise ValueError(f"expected at least one volume per batch, got {batch_size}")
+        raise InputError(f"expected at least one volume per batch, got {batch_size}")
     plan = MorphologyPlan(
         count=count,
         seed=seed,
@@ -124,14 +125,14 @@ def size_shares(sizes: Mapping[int, float] | Sequence[int] | None = None) -> dic
         sizes: Shares, sizes that share equally, or None for `DEFAULT_SIZES`.
 
     Raises:
-        ValueError: There is no size, or one out of the range of the morphologies.
+        InputError: There is no size, or one out of the range of the morphologies.
     """
     if sizes is None:
         return dict(DEFAULT_SIZES)
     given = sizes if isinstance(sizes, Mapping) else dict.fromkeys(sizes, 1.0)
     low, high = SIZE_RANGE
     if not given or not all(low <= size <= high for size in given):
-        raise ValueError(f"expected sizes of {low} to {high} voxels per edge, got {list(given)}")
+        raise InputError(f"expected sizes of {low} to {high} voxels per edge, got {list(given)}")
     total = sum(given.values())
     return {str(size): given[size] / total for size in sorted(given)}
 
