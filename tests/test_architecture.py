@@ -19,6 +19,7 @@ PACKAGE = Path(vaereg.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STUBS = sorted(PACKAGE.rglob("*.pyi"))
 PUBLIC_NAMES = {
+    "Phase",
     "TwoPhase",
     "design",
     "export",

@@ -133,8 +133,9 @@ def typical_ratios(decoder: Mapping[str, Any]) -> dict[str, float | None]:
 def solves_to_reach(runs: Sequence[Mapping[str, Any]], level: float) -> NDArray[np.float64]:
     """Solves that each search needs to come within `level` [-] of its target; infinite where it never does.
 
-    >>> solves_to_reach([{"errors": [0.3, 0.04]}, {"errors": [0.5, 0.2]}], 0.05).tolist()
-    [2.0, inf]
+    Examples:
+        >>> solves_to_reach([{"errors": [0.3, 0.04]}, {"errors": [0.5, 0.2]}], 0.05).tolist()
+        [2.0, inf]
     """
     reached = [np.flatnonzero(np.asarray(run["errors"]) <= level) for run in runs]
     return np.array([solves[0] + 1.0 if len(solves) else np.inf for solves in reached])
@@ -145,8 +146,9 @@ def error_curve(runs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
 
     A search that has ended keeps what it reached.
 
-    >>> error_curve([{"errors": [0.4, 0.5, 0.1]}, {"errors": [0.2]}]).round(2).tolist()
-    [0.3, 0.3, 0.15]
+    Examples:
+        >>> error_curve([{"errors": [0.4, 0.5, 0.1]}, {"errors": [0.2]}]).round(2).tolist()
+        [0.3, 0.3, 0.15]
     """
     longest = max((len(run["errors"]) for run in runs), default=0)
     curves = [np.minimum.accumulate(run["errors"]) for run in runs]

@@ -169,9 +169,10 @@ def gram_matrices(maps: Sequence[Tensor], *, group: int = 1) -> list[Tensor]:
     Returns:
         One tensor per feature map, shape (N / group, C, C).
 
-    >>> maps = load_features("random-multiscale", layers=2)
-    >>> [gram.shape for gram in gram_matrices(maps(torch.zeros(6, 1, 16, 16)), group=3)]
-    [torch.Size([2, 32, 32]), torch.Size([2, 32, 32])]
+    Examples:
+        >>> maps = load_features("random-multiscale", layers=2)
+        >>> [gram.shape for gram in gram_matrices(maps(torch.zeros(6, 1, 16, 16)), group=3)]
+        [torch.Size([2, 32, 32]), torch.Size([2, 32, 32])]
     """
     return [_Gram.apply(f.flatten(2).unflatten(0, (-1, group)).transpose(1, 2).flatten(2)) for f in maps]
 

@@ -1,0 +1,135 @@
+"""The page of file formats names all that is in the files, and nothing that is not."""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from pages.parts.common.shortlist import Session, ShortlistItem, write_session
+from vaereg.cli import main
+from vaereg.io.designs import write_designs
+from vaereg.io.export import FORMATS, Provenance, export
+from vaereg.materials import TwoPhase
+
+PAGE = Path(__file__).parents[2] / "docs" / "file-formats.md"
+
+
+def names_of(heading: str) -> set[str]:
+    """Names in the first two columns of the tables of one section, in code."""
+    sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (section,) = (text for text in sections if text.startswith(heading))
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("|")]
+    return {name for row in rows for cell in row[1:3] for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def text_of(heading: str) -> set[str]:
+    """All names in code of one section."""
+    sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (section,) = (text for text in sections if text.startswith(heading))
+    return set(re.findall(r"`([^`]+)`", section))
+
+
+def hdf5_names(path: Path) -> tuple[set[str], set[str]]:
+    """Attributes of a file, and names of its datasets."""
+    datasets: set[str] = set()
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: datasets.add(name) if isinstance(item, h5py.Dataset) else None)
+        return set(file.attrs), datasets
+
+
+def keys(value: object) -> Iterator[str]:
+    """All keys of a JSON value but those that are names of quantities, axes or libraries."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if key not in ("versions", "units", "phases", "materials", "target", "targets", "young", "shear"):
+                yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+@pytest.fixture
+def volume(rng: np.random.Generator) -> np.ndarray:
+    return (rng.random((8, 8, 8)) < 0.5).astype(np.uint8)
+
+
+@pytest.fixture
+def provenance() -> Provenance:
+    return Provenance(
+        name="a",
+        target={"C11": 50.0},
+        mean=np.ones(6),
+        std=np.ones(6),
+        stiffness=np.eye(6),
+        latent=np.zeros(2),
+    )
+
+
+def test_data_sets(tiny_dataset_path: Path) -> None:
+    attributes, datasets = hdf5_names(tiny_dataset_path)
+    listed = names_of("Labelled data set")
+    assert attributes | datasets <= listed
+    assert listed - attributes - datasets <= {"0 soft, 1 stiff", "GPa", "float32", *TwoPhase().moduli()}
+
+
+def test_designs(tmp_path: Path, volume: np.ndarray) -> None:
+    path = tmp_path / "designs.h5"
+    write_designs(
+        path,
+        microstructures=volume[None],
+        component=[0],
+        latent=np.zeros((1, 2)),
+        target={"C11": 50.0},
+        seed=0,
+        checkpoint="",
+        predicted=np.ones((1, 6)),
+        stiffness=np.eye(6)[None],
+        solves=[1],
+    )
+    attributes, datasets = hdf5_names(path)
+    assert attributes | datasets <= text_of("Designs (HDF5")
+    assert names_of("Designs (HDF5") - attributes - datasets <= {"volume_fraction"}
+
+
+def test_checkpoints(tiny_checkpoint_path: Path) -> None:
+    state = torch.load(tiny_checkpoint_path, weights_only=True)
+    assert set(state) == names_of("Checkpoint") - {"e_stiff", "e_soft", "nu_stiff", "nu_soft"}
+    version = re.search(r"## Checkpoint .*`format_version` (\d+)", PAGE.read_text(encoding="utf-8"))
+    assert version and int(version[1]) == state["format_version"]
+
+
+@pytest.mark.parametrize("command", ["homogenize", "predict"])
+def test_results(command: str, tmp_path: Path, volume: np.ndarray, tiny_checkpoint_path: Path) -> None:
+    np.save(tmp_path / "a.npy", volume)
+    out = tmp_path / "r.json"
+    model = ["--checkpoint", str(tiny_checkpoint_path)] if command == "predict" else []
+    assert main([command, str(tmp_path / "a.npy"), "--out", str(out), *model]) == 0
+    quantities = {"C11", "C22", "C33", "C44", "C55", "C66"}
+    written = set(keys(json.loads(out.read_text(encoding="utf-8")))) - quantities
+    assert written <= text_of("Results of commands")
+
+
+def test_exports(tmp_path: Path, volume: np.ndarray, provenance: Provenance) -> None:
+    (path,) = export(volume, TwoPhase(), "json", tmp_path / "a.json", provenance=provenance)
+    written = set(keys(json.loads(path.read_text(encoding="utf-8")))) - {f"C{i}{i}" for i in range(1, 7)}
+    assert written <= text_of("Exports")
+    assert set(FORMATS) <= names_of("Exports")
+
+
+def test_sessions(volume: np.ndarray) -> None:
+    item = ShortlistItem(
+        name="a", volume=volume, origin="a test", targets={}, mean=np.ones(6), std=np.ones(6)
+    )
+    content = BytesIO(write_session(Session(items=[item], inputs={})))
+    with zipfile.ZipFile(content) as archive:
+        index = json.loads(archive.read("session.json"))
+    assert set(keys(index)) <= text_of("Session of the dashboard")
+    assert set(index) <= names_of("Session of the dashboard")
