@@ -28,6 +28,7 @@ def plan(**changes: object) -> MorphologyPlan:
         "sizes": {"3": 0.4, "4": 0.6},
         "morphologies": {"tpms": 1.0},
         "pairs": 2,
+        "physics": "elastic",
         "tolerance_rule": "1e-4",
         "solver_dtype": "float32",
         "generator_version": 1,

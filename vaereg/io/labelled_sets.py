@@ -68,6 +68,8 @@ class MorphologyPlan:
     """Share of each morphology [-], summing to one."""
     pairs: int
     """Largest number of pairs per volume, P."""
+    physics: str
+    """Labels that were solved, separated by commas: elastic, thermal."""
     tolerance_rule: str
     """Rule of the relative residual at which the solver stopped, in words."""
     solver_dtype: str
@@ -334,6 +336,7 @@ def _read_plan(file: h5py.File) -> MorphologyPlan:
         sizes=read_json(file, "sizes"),
         morphologies=read_json(file, "morphologies"),
         pairs=read_int(file, "pairs"),
+        physics=read_text(file, "physics"),
         tolerance_rule=read_text(file, "tolerance_rule"),
         solver_dtype=read_text(file, "solver_dtype"),
         generator_version=read_int(file, "generator_version"),
