@@ -17,6 +17,7 @@ from vaereg.materials import TwoPhase
 
 __all__ = [
     "AXIS_ORDERS",
+    "ENGINEERING_NAMES",
     "PROPERTIES",
     "VOIGT_ORDER",
     "EngineeringConstants",
@@ -29,6 +30,7 @@ __all__ = [
     "hashin_shtrikman_bounds",
     "isotropic_stiffness",
     "lame_parameters",
+    "loaded_directions",
     "mandel_to_voigt",
     "properties_from_ratio",
     "reuss_bound",
@@ -49,6 +51,8 @@ A shear is named by the normal of its plane, so that C44, C55, C66 are permuted 
 
 _BULK_PROJECTION = np.pad(np.ones((3, 3)), (0, 3))
 _SHEAR_PROJECTION = np.diag([2.0, 2.0, 2.0, 1.0, 1.0, 1.0]) - 2.0 / 3.0 * _BULK_PROJECTION
+_SINGULAR = 1e-12
+"""Eigenvalue of a stiffness over its largest [-], below which a strain meets no stress."""
 _MANDEL = np.sqrt(np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
 _PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 
@@ -178,9 +182,23 @@ def _mean_beside(f: NDArray[np.float64], stiff: float, soft: float, beside: floa
     return np.where(weight > 0.0, upper * lower / np.where(weight > 0.0, weight, 1.0), alone) - beside
 
 
+ENGINEERING_NAMES = (
+    *("E_x", "E_y", "E_z", "G_yz", "G_xz", "G_xy"),
+    *("nu_xy", "nu_xz", "nu_yx", "nu_yz", "nu_zx", "nu_zy"),
+    *("K", "G", "anisotropy"),
+)
+"""Engineering constants by name: see `EngineeringConstants.by_name`."""
+
+_NO_LOAD = 1e-9
+"""Share of a unit stress outside the range of the stiffness, above which it is not carried [-]."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineeringConstants:
-    """What a tensile or shear test along the axes of the cell would measure."""
+    """What a tensile or shear test along the axes of the cell would measure.
+
+    A direction that carries no load has a modulus of zero and Poisson ratios that are NaN.
+    """
 
     young: NDArray[np.float64]
     """E_x, E_y, E_z [GPa], shape (..., 3)."""
@@ -189,6 +207,31 @@ class EngineeringConstants:
     poisson: NDArray[np.float64]
     """Entry (i, j): contraction along j over extension along i, under tension along i [-], shape (..., 3, 3).
     The diagonal is zero; nu_ij / E_i = nu_ji / E_j."""
+    bulk: NDArray[np.float64]
+    """Bulk modulus [GPa], shape (...): Hill's mean of the averages of Voigt and Reuss."""
+    mean_shear: NDArray[np.float64]
+    """Shear modulus averaged over orientations [GPa], shape (...): Hill's mean of Voigt and Reuss."""
+    anisotropy: NDArray[np.float64]
+    """Universal anisotropy [-], shape (...); NaN where a direction carries no load."""
+    loaded: NDArray[np.bool_]
+    """Whether the stress of each Voigt component is carried, shape (..., 6)."""
+
+    def by_name(self) -> dict[str, float | None]:
+        """The constants of one material by the names in `ENGINEERING_NAMES`; None where there is none."""
+        nu = self.poisson
+        pairs = [nu[0, 1], nu[0, 2], nu[1, 0], nu[1, 2], nu[2, 0], nu[2, 1]]
+        values = [*self.young, *self.shear, *pairs, self.bulk, self.mean_shear, self.anisotropy]
+        return {
+            name: float(value) if np.isfinite(value) else None
+            for name, value in zip(ENGINEERING_NAMES, values, strict=True)
+        }
+
+
+def loaded_directions(stiffness: ArrayLike) -> NDArray[np.bool_]:
+    """Whether a cell carries the stress of each Voigt component, shape (..., 6): whether a unit stress lies
+    in the range of the stiffness, shape (..., 6, 6)."""
+    _, _, residual = _compliance(stiffness)
+    return residual < _NO_LOAD
 
 
 def engineering_constants(stiffness: ArrayLike) -> EngineeringConstants:
@@ -196,16 +239,72 @@ def engineering_constants(stiffness: ArrayLike) -> EngineeringConstants:
     Crystals, chapter VIII); of any material, with the couplings to shear left out.
 
     Args:
-        stiffness: Voigt order, shape (..., 6, 6) [GPa].
+        stiffness: Voigt order, shape (..., 6, 6) [GPa]; eigenvalues may be zero, not negative.
 
     Raises:
-        ValueError: `stiffness` has another shape or is not positive definite.
+        ValueError: `stiffness` has another shape, is not finite, or has a negative eigenvalue.
     """
-    compliance = np.linalg.inv(_as_stiffness(stiffness)).astype(np.float64, copy=False)
-    diagonal = diagonal_properties(compliance)
-    poisson = -compliance[..., :3, :3] / diagonal[..., :3, None]
+    matrix, compliance, residual = _compliance(stiffness)
+    loaded = residual < _NO_LOAD
+    diagonal = np.where(loaded, diagonal_properties(compliance), np.inf)
+    extension = np.where(loaded, diagonal, 1.0)[..., :3, None]
+    poisson = np.where(loaded[..., :3, None], -compliance[..., :3, :3] / extension, np.nan)
+    # what a strain without stress leaves open: a contraction along an axis that carries no load
+    free = loaded[..., :3, None] & ~loaded[..., None, :3]
+    poisson = np.where(free, np.nan, poisson)
     poisson[..., range(3), range(3)] = 0.0
-    return EngineeringConstants(young=1.0 / diagonal[..., :3], shear=1.0 / diagonal[..., 3:], poisson=poisson)
+    whole = loaded.all(axis=-1)
+    bulk_voigt, shear_voigt, bulk_reuss, shear_reuss = _orientation_averages(matrix, compliance)
+    bulk_reuss, shear_reuss = (np.where(whole, modulus, 0.0) for modulus in (bulk_reuss, shear_reuss))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        anisotropy = 5.0 * shear_voigt / shear_reuss + bulk_voigt / bulk_reuss - 6.0
+    return EngineeringConstants(
+        young=1.0 / diagonal[..., :3],
+        shear=1.0 / diagonal[..., 3:],
+        poisson=poisson,
+        bulk=(bulk_voigt + bulk_reuss) / 2.0,
+        mean_shear=(shear_voigt + shear_reuss) / 2.0,
+        anisotropy=np.where(whole, anisotropy, np.nan),
+        loaded=loaded,
+    )
+
+
+def _compliance(
+    stiffness: ArrayLike,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Stiffness, its (pseudo-)inverse, and the part of each unit stress that it does not carry, (..., 6)."""
+    matrix = np.asarray(stiffness, dtype=np.float64)
+    if matrix.shape[-2:] != (6, 6):
+        raise ValueError(f"expected stiffness of shape (..., 6, 6), got shape {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError("expected a stiffness of finite numbers")
+    values, axes = np.linalg.eigh(voigt_to_mandel(matrix))
+    floor = _SINGULAR * np.abs(values).max(axis=-1, keepdims=True, initial=0.0)
+    if (values < -floor).any():
+        raise ValueError("expected a positive semi-definite stiffness")
+    carried = values > floor
+    inverse = np.where(carried, 1.0 / np.where(carried, values, 1.0), 0.0)
+    compliance = np.einsum("...ik,...k,...jk->...ij", axes, inverse, axes) * np.outer(_MANDEL, _MANDEL)
+    return matrix, compliance, (axes**2 * ~carried[..., None, :]).sum(axis=-1)
+
+
+def _orientation_averages(
+    stiffness: NDArray[np.float64], compliance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Bulk and shear modulus of Voigt, then of Reuss [GPa], averaged over orientations (Hill 1952)."""
+
+    def sums(m: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        normal = np.trace(m[..., :3, :3], axis1=-2, axis2=-1)
+        coupling = m[..., 0, 1] + m[..., 0, 2] + m[..., 1, 2]
+        return normal, coupling, np.trace(m[..., 3:, 3:], axis1=-2, axis2=-1)
+
+    normal, coupling, shear = sums(stiffness)
+    bulk_voigt, shear_voigt = (normal + 2.0 * coupling) / 9.0, (normal - coupling + 3.0 * shear) / 15.0
+    normal, coupling, shear = sums(compliance)
+    with np.errstate(divide="ignore"):
+        bulk_reuss = 1.0 / (normal + 2.0 * coupling)
+        shear_reuss = 15.0 / (4.0 * (normal - coupling) + 3.0 * shear)
+    return bulk_voigt, shear_voigt, bulk_reuss, shear_reuss
 
 
 def directional_young(stiffness: ArrayLike, directions: ArrayLike) -> NDArray[np.float64]:
@@ -245,20 +344,7 @@ def universal_anisotropy(stiffness: ArrayLike) -> NDArray[np.float64]:
         Shape (...).
     """
     c = _as_stiffness(stiffness)
-    s = np.linalg.inv(c)
-
-    def sums(m: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        normal = np.trace(m[..., :3, :3], axis1=-2, axis2=-1)
-        coupling = m[..., 0, 1] + m[..., 0, 2] + m[..., 1, 2]
-        return normal, coupling, np.trace(m[..., 3:, 3:], axis1=-2, axis2=-1)
-
-    normal, coupling, shear = sums(c)
-    bulk_voigt, shear_voigt = (normal + 2.0 * coupling) / 9.0, (normal - coupling + 3.0 * shear) / 15.0
-    normal, coupling, shear = sums(s)
-    bulk_reuss, shear_reuss = (
-        1.0 / (normal + 2.0 * coupling),
-        15.0 / (4.0 * (normal - coupling) + 3.0 * shear),
-    )
+    bulk_voigt, shear_voigt, bulk_reuss, shear_reuss = _orientation_averages(c, np.linalg.inv(c))
     return 5.0 * shear_voigt / shear_reuss + bulk_voigt / bulk_reuss - 6.0
 
 

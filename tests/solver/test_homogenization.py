@@ -12,13 +12,17 @@ from scipy.sparse.linalg import splu
 from vaereg.elasticity import (
     VOIGT_ORDER,
     TwoPhase,
+    engineering_constants,
     hashin_shtrikman_bounds,
     isotropic_stiffness,
     reuss_bound,
     rotate_stiffness,
     voigt_bound,
 )
+from vaereg.errors import InputError
+from vaereg.solver import homogenization
 from vaereg.solver.cell import green_operator
+from vaereg.solver.grid_check import mesh_check
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize, iterated_bounds
 
 Array = NDArray[np.float64]
@@ -55,8 +59,9 @@ def local_stiffness(phase: Array, materials: TwoPhase) -> Array:
     return soft + phase.reshape(-1, 1, 1) * (stiff - soft)
 
 
-def strain_matrices() -> list[Array]:
-    """B, shape (6, 24), of the unit cube's trilinear shape functions at the 2 x 2 x 2 Gauss points."""
+def strain_matrices(edges: tuple[float, float, float] = (1.0, 1.0, 1.0), bbar: bool = False) -> list[Array]:
+    """B, shape (6, 24), of a box's trilinear shape functions at the 2 x 2 x 2 Gauss points; with `bbar`, the
+    volume change at each point is that averaged over the box (Hughes 1980)."""
     corners = np.array(list(itertools.product((0, 1), repeat=3)))
     points = itertools.product((0.5 - 0.5 / 3**0.5, 0.5 + 0.5 / 3**0.5), repeat=3)
     matrices = []
@@ -65,12 +70,16 @@ def strain_matrices() -> list[Array]:
         for n, corner in enumerate(corners):
             factor = np.where(corner == 1, point, 1.0 - np.array(point))
             slope = np.where(corner == 1, 1.0, -1.0)
-            gradient = [slope[a] * np.delete(factor, a).prod() for a in range(3)]
+            gradient = [slope[a] * np.delete(factor, a).prod() / edges[a] for a in range(3)]
             for row, (i, j) in enumerate(PAIRS):
                 b[row, 3 * n + i] += gradient[j]
                 if i != j:
                     b[row, 3 * n + j] += gradient[i]
         matrices.append(b)
+    if bbar:
+        mean = sum(b[:3].sum(axis=0) for b in matrices) / len(matrices)
+        for b in matrices:
+            b[:3] += (mean - b[:3].sum(axis=0)) / 3.0
     return matrices
 
 
@@ -82,10 +91,15 @@ def degrees_of_freedom(shape: tuple[int, ...]) -> NDArray[np.int64]:
     return (3 * corners[:, :, None] + np.arange(3)).reshape(-1, 24)
 
 
-def assemble(phase: Array, materials: TwoPhase) -> tuple[Array, Array, Array]:
-    """Dense global stiffness, forces of the unit strains, and mean stiffness."""
+def assemble(
+    phase: Array,
+    materials: TwoPhase,
+    edges: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    bbar: bool = False,
+) -> tuple[Array, Array, Array]:
+    """Dense global stiffness and forces of the unit strains, per volume of a voxel, and mean stiffness."""
     stiffness = local_stiffness(phase, materials)
-    matrices = strain_matrices()
+    matrices = strain_matrices(edges, bbar)
     element = sum(np.einsum("pi,vpq,qj->vij", b, stiffness, b) / 8.0 for b in matrices)
     force = sum(np.einsum("pi,vpq->viq", b, stiffness) / 8.0 for b in matrices)
     dofs = degrees_of_freedom(phase.shape)
@@ -97,10 +111,17 @@ def assemble(phase: Array, materials: TwoPhase) -> tuple[Array, Array, Array]:
     return k.toarray(), f, stiffness.mean(axis=0)
 
 
-def finite_element_stiffness(phase: Array, materials: TwoPhase) -> Array:
-    k, f, mean = assemble(phase, materials)
+def finite_element_stiffness(
+    phase: Array,
+    materials: TwoPhase,
+    edges: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    bbar: bool = False,
+) -> Array:
+    k, f, mean = assemble(phase, materials, edges, bbar)
     u = np.zeros_like(f)
-    if phase.size > 1:  # without its rigid translations: the first node is held
+    if materials.has_void:  # nodes inside the void are free to move
+        u = np.linalg.lstsq(k, f, rcond=1e-12)[0]
+    elif phase.size > 1:  # without its rigid translations: the first node is held
         free = coo_array(k[3:, 3:]).tocsc()
         u[3:] = splu(free).solve(f[3:])
     return mean - f.T @ u / phase.size
@@ -124,6 +145,135 @@ def test_agrees_with_an_assembled_direct_solve(
     assert relative_error(homogenize(phase, materials, rtol=1e-9).stiffness, expected) < 1e-8
 
 
+BOX = (0.5, 1.0, 1.7)
+NEARLY_INCOMPRESSIBLE = TwoPhase.from_moduli(e_stiff=70.0, e_soft=0.05, nu_stiff=0.2, nu_soft=0.499)
+
+
+@pytest.mark.parametrize("edges", [(1.0, 1.0, 1.0), BOX], ids=["cube", "box"])
+@pytest.mark.parametrize("element", ["hex8", "bbar"])
+@pytest.mark.parametrize(
+    "materials", [UNLIKE_POISSON, NEARLY_INCOMPRESSIBLE], ids=["unlike-poisson", "incompressible"]
+)
+def test_boxes_and_elements_agree_with_an_assembled_solve(
+    edges: tuple[float, float, float], element: str, materials: TwoPhase, rng: np.random.Generator
+) -> None:
+    phase = (rng.random((5, 4, 6)) < 0.5).astype(float)
+    expected = finite_element_stiffness(phase, materials, edges, element == "bbar")
+    result = homogenize(phase, materials, rtol=1e-9, voxel_size=edges, element=element)
+    assert result.element == element
+    assert relative_error(result.stiffness, expected) < 1e-8
+
+
+@pytest.mark.parametrize("edges", [(1.0, 1.0, 1.0), BOX], ids=["cube", "box"])
+@pytest.mark.parametrize("element", ["hex8", "bbar"])
+def test_void_in_a_percolating_solid_agrees_with_an_assembled_solve(
+    edges: tuple[float, float, float], element: str, rng: np.random.Generator
+) -> None:
+    phase = (rng.random((5, 4, 6)) < 0.4).astype(float)
+    phase[0], phase[:, 0], phase[:, :, 0] = 1.0, 1.0, 1.0
+    materials = TwoPhase.porous(70.0, 0.3)
+    expected = finite_element_stiffness(phase, materials, edges, element == "bbar")
+    result = homogenize(phase, materials, rtol=1e-9, voxel_size=edges, element=element)
+    assert result.unloaded == ()
+    assert relative_error(result.stiffness, expected) < 1e-8
+
+
+def test_only_the_ratio_of_the_edges_matters(rng: np.random.Generator) -> None:
+    phase = rng.random((4, 5, 6))
+    expected = homogenize(phase, voxel_size=BOX)
+    scaled = homogenize(phase, voxel_size=[1e-6 * edge for edge in BOX], keep_displacement=True)
+    assert relative_error(scaled.stiffness, expected.stiffness) < 1e-12
+    cubes = homogenize(phase, voxel_size=(0.3, 0.3, 0.3), keep_displacement=True)
+    unit = homogenize(phase, keep_displacement=True)
+    np.testing.assert_array_equal(cubes.stiffness, unit.stiffness)
+    assert cubes.displacement is not None and unit.displacement is not None
+    np.testing.assert_allclose(cubes.displacement, 0.3 * unit.displacement, rtol=1e-14)
+
+
+def test_a_box_is_as_many_boxes_of_half_its_edge_within_the_grid_error(rng: np.random.Generator) -> None:
+    """The same geometry on boxes and on cubes: the finer grid is the softer one (its displacements include
+    those of the coarser), and not by much for a graded cell."""
+    phase = gaussian_filter(rng.random((8, 8, 8)), 1.0, mode="wrap")
+    boxes = homogenize(phase, voxel_size=(1.0, 1.0, 2.0)).stiffness
+    cubes = homogenize(np.repeat(phase, 2, axis=2)).stiffness
+    assert np.linalg.eigvalsh(boxes - cubes).min() > -1e-9 * boxes.max()
+    assert relative_error(cubes, boxes) < 0.02
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_solid_that_does_not_percolate_carries_no_load(axis: int) -> None:
+    """A solid with a slit normal to one axis: nothing is carried along it, nor in its two shears."""
+    phase = np.ones((6, 5, 4))
+    phase[3, 2, 1] = 0.0
+    np.moveaxis(phase, axis, 0)[0] = 0.0
+    result = homogenize(phase, TwoPhase.porous(70.0, 0.3))
+    names = [name for name, pair in zip(VOIGT_ORDER, PAIRS, strict=True) if axis in pair]
+    assert list(result.unloaded) == names
+    rows = [VOIGT_ORDER.index(name) for name in names]
+    assert np.abs(result.stiffness[rows]).max() < 1e-5
+    constants = engineering_constants(result.stiffness)
+    assert constants.young[axis] == 0.0
+    assert np.delete(constants.young, axis).min() > 10.0
+    assert constants.by_name()["anisotropy"] is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_isolated_particles_in_a_void_have_no_stiffness(dtype: type) -> None:
+    phase = np.zeros((8, 8, 8))
+    phase[2:5, 3:6, 1:5] = 1.0
+    rtol = 1e-4 if dtype == np.float32 else 1e-6
+    result = homogenize(phase, TwoPhase.porous(70.0, 0.3), rtol=rtol, dtype=dtype)
+    assert result.unloaded == VOIGT_ORDER
+    np.testing.assert_array_equal(result.stiffness, 0.0)
+    assert homogenize(np.zeros((3, 3, 3)), TwoPhase.porous(70.0, 0.3)).unloaded == VOIGT_ORDER
+
+
+def test_swapping_the_phases_and_inverting_the_volume_changes_nothing(rng: np.random.Generator) -> None:
+    phase = (rng.random((6, 7, 5)) < 0.4).astype(float)
+    for pair in (UNLIKE_POISSON, TwoPhase.porous(70.0, 0.3), NEARLY_INCOMPRESSIBLE):
+        swapped = TwoPhase(pair.soft, pair.stiff)
+        expected = homogenize(phase, pair, rtol=1e-9).stiffness
+        assert relative_error(homogenize(1.0 - phase, swapped, rtol=1e-9).stiffness, expected) < 1e-8
+
+
+def test_bbar_is_chosen_above_a_poisson_ratio_of_0_45() -> None:
+    phase = np.zeros((2, 2, 2))
+    assert homogenize(phase, NEARLY_INCOMPRESSIBLE).element == "bbar"
+    assert homogenize(phase, UNLIKE_POISSON).element == "hex8"
+    assert homogenize(phase, NEARLY_INCOMPRESSIBLE, element="hex8").element == "hex8"
+    with pytest.raises(InputError, match="hex8"):
+        homogenize(phase, element="tet4")
+    for edges in [(1.0, 1.0), (1.0, 0.0, 1.0), (1.0, np.nan, 1.0)]:
+        with pytest.raises(InputError, match="three positive numbers"):
+            homogenize(phase, voxel_size=edges)
+
+
+def test_bbar_does_not_lock() -> None:
+    """A soft sphere in a nearly incompressible matrix: full integration on the fine grid is still stiffer in
+    shear than B-bar on the coarse one, which refining lowers by a hundredth."""
+    materials = TwoPhase.from_moduli(e_stiff=10.0, e_soft=0.1, nu_stiff=0.499, nu_soft=0.0)
+    phase = (((np.indices((8, 8, 8)) - 3.5) ** 2).sum(axis=0) > 3.2**2).astype(float)
+    moduli = {}
+    for element in ("hex8", "bbar"):
+        check = mesh_check(phase, materials, element=element, rtol=1e-4)
+        moduli[element] = [(c[0, 0] - c[0, 1]) / 2.0 for c in (check.coarse.stiffness, check.fine.stiffness)]
+    assert moduli["hex8"][1] > 1.04 * moduli["bbar"][0]
+    assert 0.985 < moduli["bbar"][1] / moduli["bbar"][0] <= 1.0
+
+
+@pytest.mark.parametrize(("nu_stiff", "nu_soft"), [(0.2, 0.45), (0.45, 0.2)])
+def test_reference_medium_of_the_soft_phase_saves_iterations(
+    nu_stiff: float, nu_soft: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase = two_phase_field((16, 16, 16), rng, 0.5)
+    materials = TwoPhase.from_moduli(1.0, 1e-3, nu_stiff, nu_soft)
+    soft = homogenize(phase, materials, rtol=1e-4)
+    monkeypatch.setattr(homogenization, "SOFT_REFERENCE_CONTRAST", np.inf)
+    mean = homogenize(phase, materials, rtol=1e-4)
+    assert soft.iterations < 0.85 * mean.iterations
+    assert relative_error(soft.stiffness, mean.stiffness) < 1e-5
+
+
 @pytest.mark.parametrize("length", [2, 31, 32, 33, 34, 64, 65])
 def test_rows_of_any_length(length: int, rng: np.random.Generator) -> None:
     """The compiled kernel sweeps rows in blocks: their seams must not show."""
@@ -138,11 +288,17 @@ def test_default_tolerance_is_enough_for_eight_digits(rng: np.random.Generator) 
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (3, 4, 5), (2, 1, 6)], ids=str)
-def test_green_operator_inverts_the_assembled_homogeneous_stiffness(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("edges", "bbar"), [((1.0, 1.0, 1.0), False), (BOX, False), (BOX, True)])
+def test_green_operator_inverts_the_assembled_homogeneous_stiffness(
+    shape: tuple[int, int, int], edges: tuple[float, float, float], bbar: bool
+) -> None:
     materials = TwoPhase.from_moduli(e_stiff=10.0, e_soft=10.0, nu_stiff=0.2, nu_soft=0.2)
-    k = assemble(np.ones(shape), materials)[0]
+    k = assemble(np.ones(shape), materials, edges, bbar)[0]
+    k *= np.outer(
+        np.tile(np.reciprocal(edges), np.prod(shape)), np.tile(np.reciprocal(edges), np.prod(shape))
+    )
     stiffness = isotropic_stiffness(10.0, 0.2)
-    green = green_operator(shape, stiffness[0, 1], stiffness[3, 3])
+    green = green_operator(shape, stiffness[0, 1], stiffness[3, 3], edges=edges, bbar=bbar)
     # row block of the first node: its transform over nodes is the block of each wave vector
     blocks = np.fft.fftn(k[:3].reshape(3, *shape, 3), axes=(1, 2, 3))
     assert np.abs(blocks.imag).max() < 1e-12 * np.abs(blocks).max()

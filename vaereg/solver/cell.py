@@ -17,11 +17,39 @@ __all__ = ["Cell", "green_operator"]
 
 
 class Cell:
-    """What the iterations share: element constants, the preconditioner and the shapes of the fields."""
+    """What the iterations share: element constants, the preconditioner and the shapes of the fields.
 
-    def __init__(self, field: NDArray[np.float64], materials: TwoPhase, dtype: np.dtype) -> None:
+    With edges of the voxels that differ, displacements u_i are stored times the edge h_i (`kernels`), where
+    the product of the edges is one.
+
+    Args:
+        field: Stiff phase per voxel, 0 to 1, shape (X, Y, Z).
+        materials: The two phases, with moduli of order one.
+        dtype: Precision of the fields.
+        edges: Edges of a voxel along x, y, z in any unit.
+        bbar: Elements with mean dilatation in place of full integration.
+        soft_reference: Lamé parameters of the reference medium in the ratio of the softer phase in place of
+            the arithmetic mean's. It saves iterations where a contrast is high and the Poisson ratios
+            differ; bounds after few iterations are tighter with the mean.
+    """
+
+    def __init__(
+        self,
+        field: NDArray[np.float64],
+        materials: TwoPhase,
+        dtype: np.dtype,
+        *,
+        edges: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        bbar: bool = False,
+        soft_reference: bool = False,
+    ) -> None:
         self.shape = field.shape
         self.dtype = dtype
+        mean_edge = edges[0] if len(set(edges)) == 1 else float(np.prod(edges)) ** (1.0 / 3.0)
+        x, y, z = (edge / mean_edge for edge in edges)
+        self.edges, self.bbar = (x, y, z), bbar
+        self.general = bbar or self.edges != (1.0, 1.0, 1.0)
+        self.displacement_scale = mean_edge / np.array(self.edges)
         stiff = lame_parameters(materials.e_stiff, materials.nu_stiff)
         soft = lame_parameters(materials.e_soft, materials.nu_soft)
         self.first_step, self.shear_step = stiff[0] - soft[0], stiff[1] - soft[1]
@@ -31,8 +59,12 @@ class Cell:
         # imaginary part
         self.first_rows = np.repeat((first / 16.0).astype(dtype), 2, axis=2)
         self.shear_rows = np.repeat((shear / 16.0).astype(dtype), 2, axis=2)
-        self.weights = np.array([1.0 / 3.0, 1.0 / 9.0], dtype=dtype)
-        green = green_operator(self.shape, float(first.mean()), float(shear.mean()))
+        self.constants = kernels.element_constants(self.edges, bbar, dtype)
+        self.first_field, self.shear_field = first, shear
+        self.reference = _reference_medium(
+            float(first.mean()), float(shear.mean()), materials, soft_reference
+        )
+        green = green_operator(self.shape, *self.reference, edges=self.edges, bbar=bbar)
         self.green = green.astype(np.float32).reshape(6, -1)
         # the law is linear in the phase, hence so are the forces of a uniform strain
         self.phase_forces = [_node_divergence(field, axis).astype(dtype) for axis in range(3)]
@@ -44,12 +76,30 @@ class Cell:
     def pack(self, displacements: NDArray) -> NDArray:
         """Two displacement fields, shape (2, 3, X, Y, Z), as one packed field."""
         out = self.empty()
-        out[..., 0::2], out[..., 1::2] = displacements
+        scale = self.displacement_scale[:, None, None, None]
+        out[..., 0::2], out[..., 1::2] = displacements[0] / scale, displacements[1] / scale
         return out
+
+    def unpack(self, fields: list[NDArray]) -> NDArray:
+        """Displacements of packed fields, in the unit of the edges, shape (2 len(fields), 3, X, Y, Z)."""
+        scale = self.displacement_scale[:, None, None, None].astype(self.dtype)
+        return np.stack([field[..., part::2] * scale for field in fields for part in range(2)])
 
     def apply(self, displacement: NDArray, out: NDArray) -> None:
         """out = K displacement, both of shape (3, X, Y, 2 Z)."""
-        kernels.apply_stiffness(displacement, self.first_rows, self.shear_rows, self.weights, out)
+        kernels.apply_stiffness(
+            displacement, self.first_rows, self.shear_rows, self.constants, self.general, out
+        )
+
+    def apply_dual(self, displacement: NDArray, out: NDArray) -> None:
+        """out = K' displacement with the law C0 C^-1 C0 in each voxel, C0 that of the reference medium."""
+        first, shear = self.reference
+        bulk = first + 2.0 * shear / 3.0
+        dual_bulk = bulk**2 / (self.first_field + 2.0 * self.shear_field / 3.0)
+        dual_shear = shear**2 / self.shear_field
+        dual_first = dual_bulk - 2.0 * dual_shear / 3.0
+        rows = [np.repeat((law / 16.0).astype(self.dtype), 2, axis=2) for law in (dual_first, dual_shear)]
+        kernels.apply_stiffness(displacement, *rows, self.constants, self.general, out)
 
     def precondition(self, residual: NDArray) -> NDArray:
         """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always.
@@ -70,21 +120,46 @@ class Cell:
             if index < 3:
                 for axis in range(3):
                     modulus = self.first_step + (2.0 * self.shear_step if axis == index else 0.0)
-                    out[axis, ..., part::2] = self.dtype.type(-modulus) * self.phase_forces[axis]
+                    force = -modulus / self.edges[axis] ** 2
+                    out[axis, ..., part::2] = self.dtype.type(force) * self.phase_forces[axis]
             else:
                 a, b = [(1, 2), (0, 2), (0, 1)][index - 3]
-                out[a, ..., part::2] = self.dtype.type(-self.shear_step) * self.phase_forces[b]
-                out[b, ..., part::2] = self.dtype.type(-self.shear_step) * self.phase_forces[a]
+                force = -self.shear_step / (self.edges[a] * self.edges[b])
+                out[a, ..., part::2] = self.dtype.type(force) * self.phase_forces[b]
+                out[b, ..., part::2] = self.dtype.type(force) * self.phase_forces[a]
         return out
 
 
-def green_operator(shape: tuple[int, ...], first: float, shear: float) -> NDArray[np.float64]:
+def _reference_medium(
+    mean_first: float, mean_shear: float, materials: TwoPhase, soft_reference: bool
+) -> tuple[float, float]:
+    """Lamé parameters of the homogeneous medium: the iterates depend on their ratio alone."""
+    if materials.has_void:
+        solid = materials.soft if materials.stiff.is_void else materials.stiff
+        return lame_parameters(solid.young_modulus, solid.poisson_ratio)
+    if not soft_reference:
+        return mean_first, mean_shear
+    soft = materials.ordered().soft
+    first, shear = lame_parameters(soft.young_modulus, soft.poisson_ratio)
+    return first * mean_shear / shear, mean_shear
+
+
+def green_operator(
+    shape: tuple[int, ...],
+    first: float,
+    shear: float,
+    *,
+    edges: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    bbar: bool = False,
+) -> NDArray[np.float64]:
     """Inverse of the homogeneous finite element operator per Fourier mode.
 
     Args:
         shape: Voxels (X, Y, Z).
         first: First Lamé parameter of the homogeneous medium [GPa].
         shear: Its shear modulus [GPa].
+        edges: Edges h of a voxel; displacements are taken times these, forces over these.
+        bbar: Elements with mean dilatation in place of full integration.
 
     Returns:
         Independent entries (xx, yy, zz, yz, xz, xy) of the symmetric blocks, shape (6, X, Y, Z) [1/GPa];
@@ -98,17 +173,21 @@ def green_operator(shape: tuple[int, ...], first: float, shear: float) -> NDArra
     pyz, pxz, pxy = cx * sy * sz, sx * cy * sz, sx * sy * cz
     pxyz2 = (sx * sy * sz) ** 2
     first, shear = first / 16.0, shear / 16.0
-    normal = first + 2.0 * shear
-    trilinear = (first + 4.0 * shear) / 9.0 * pxyz2
-    kxx = normal * px**2 + shear * (py**2 + pz**2) + trilinear
-    kyy = normal * py**2 + shear * (px**2 + pz**2) + trilinear
-    kzz = normal * pz**2 + shear * (px**2 + py**2) + trilinear
-    kxx += ((normal + shear) * (pxy**2 + pxz**2) + 2.0 * shear * pyz**2) / 3.0
-    kyy += ((normal + shear) * (pxy**2 + pyz**2) + 2.0 * shear * pxz**2) / 3.0
-    kzz += ((normal + shear) * (pxz**2 + pyz**2) + 2.0 * shear * pxy**2) / 3.0
-    kyz = (first + shear) * (py * pz + pxy * pxz / 3.0)
-    kxz = (first + shear) * (px * pz + pxy * pyz / 3.0)
-    kxy = (first + shear) * (px * py + pxz * pyz / 3.0)
+    high = -2.0 / 3.0 * shear if bbar else first  # first Lamé parameter of the monomials other than 1
+    gx, gy, gz = (1.0 / edge**2 for edge in edges)
+    kxx = (first + 2.0 * shear) * gx**2 * px**2 + shear * gx * (gy * py**2 + gz * pz**2)
+    kyy = (first + 2.0 * shear) * gy**2 * py**2 + shear * gy * (gx * px**2 + gz * pz**2)
+    kzz = (first + 2.0 * shear) * gz**2 * pz**2 + shear * gz * (gx * px**2 + gy * py**2)
+    normal = high + 2.0 * shear
+    kxx += (normal * gx**2 * (pxy**2 + pxz**2) + shear * gx * (gy * pxy**2 + gz * pxz**2)) / 3.0
+    kyy += (normal * gy**2 * (pxy**2 + pyz**2) + shear * gy * (gx * pxy**2 + gz * pyz**2)) / 3.0
+    kzz += (normal * gz**2 * (pxz**2 + pyz**2) + shear * gz * (gx * pxz**2 + gy * pyz**2)) / 3.0
+    kxx += shear * gx * (gy + gz) * pyz**2 / 3.0 + (normal * gx**2 + shear * gx * (gy + gz)) * pxyz2 / 9.0
+    kyy += shear * gy * (gx + gz) * pxz**2 / 3.0 + (normal * gy**2 + shear * gy * (gx + gz)) * pxyz2 / 9.0
+    kzz += shear * gz * (gx + gy) * pxy**2 / 3.0 + (normal * gz**2 + shear * gz * (gx + gy)) * pxyz2 / 9.0
+    kyz = gy * gz * ((first + shear) * py * pz + (high + shear) * pxy * pxz / 3.0)
+    kxz = gx * gz * ((first + shear) * px * pz + (high + shear) * pxy * pyz / 3.0)
+    kxy = gx * gy * ((first + shear) * px * py + (high + shear) * pxz * pyz / 3.0)
     cofactors = np.stack(
         [
             kyy * kzz - kyz**2,

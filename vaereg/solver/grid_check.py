@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import TwoPhase
-from vaereg.solver.homogenization import HomogenizationResult, homogenize
+from vaereg.solver.homogenization import HomogenizationResult, homogenize, voxel_edges
 
 __all__ = ["MeshCheck", "mesh_check"]
 
@@ -35,6 +36,8 @@ def mesh_check(
     rtol: float = 1e-6,
     dtype: type[np.float32] | type[np.float64] = np.float64,
     max_iter: int = 1000,
+    voxel_size: Sequence[float] | None = None,
+    element: str = "auto",
 ) -> MeshCheck:
     """How much the stiffness depends on the grid: solve again with each voxel split into 2 x 2 x 2.
 
@@ -43,13 +46,32 @@ def mesh_check(
 
     Args and Raises: as in `homogenize`.
     """
-    coarse = homogenize(phase, materials, rtol=rtol, dtype=dtype, max_iter=max_iter, keep_displacement=True)
-    refined, initial = np.asarray(phase), 2.0 * np.asarray(coarse.displacement)
+    edges = voxel_edges(voxel_size)
+    coarse = homogenize(
+        phase,
+        materials,
+        rtol=rtol,
+        dtype=dtype,
+        max_iter=max_iter,
+        keep_displacement=True,
+        voxel_size=edges,
+        element=element,
+    )
+    refined, initial = np.asarray(phase), np.asarray(coarse.displacement)
     for axis in range(3):
         refined = np.repeat(refined, 2, axis=axis)
         middle = (initial + np.roll(initial, -1, axis=axis + 2)) / 2
         initial = np.stack([initial, middle], axis=axis + 3)
         shape = initial.shape
         initial = initial.reshape(*shape[: axis + 2], 2 * shape[axis + 2], *shape[axis + 4 :])
-    fine = homogenize(refined, materials, rtol=rtol, dtype=dtype, max_iter=max_iter, initial=initial)
+    fine = homogenize(
+        refined,
+        materials,
+        rtol=rtol,
+        dtype=dtype,
+        max_iter=max_iter,
+        initial=initial,
+        voxel_size=[edge / 2.0 for edge in edges],
+        element=element,
+    )
     return MeshCheck(coarse=replace(coarse, displacement=None), fine=fine)

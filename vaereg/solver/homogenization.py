@@ -24,21 +24,49 @@ The cell, its operator and its preconditioner are in `vaereg.solver.cell`, with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import TwoPhase, voigt_bound
-from vaereg.solver import kernels
+from vaereg.elasticity import (
+    VOIGT_ORDER,
+    TwoPhase,
+    loaded_directions,
+    mandel_to_voigt,
+    voigt_bound,
+    voigt_to_mandel,
+)
+from vaereg.errors import InputError
+from vaereg.solver import kernels, vectors
 from vaereg.solver.cell import Cell
 
 __all__ = [
+    "BBAR_POISSON_RATIO",
+    "ELEMENTS",
+    "SOFT_REFERENCE_CONTRAST",
     "ConvergenceError",
     "HomogenizationResult",
     "homogenize",
     "iterated_bounds",
+    "tolerance_for",
 ]
+
+ELEMENTS = ("auto", "hex8", "bbar")
+"""Elements of a voxel: full integration, mean dilatation, or the choice by `BBAR_POISSON_RATIO`."""
+
+BBAR_POISSON_RATIO = 0.45
+"""Poisson ratio [-] above which "auto" takes B-bar elements: full integration locks towards 1/2. At 0.49 the
+shear stiffness of a cell of spheres is 1.6 times that of a fine grid."""
+
+SOFT_REFERENCE_CONTRAST = 30.0
+"""Contrast [-] from which on the reference medium has the Poisson ratio of the softer phase: at 1000 with
+Poisson ratios 0.2 and 0.45 it takes 40 in place of 71 iterations, below 30 nothing is gained."""
+
+_UNLOADED = 1e-6
+"""Eigenvalue of the stiffness over Young's modulus [-], below which a cell with voids carries no load: what
+rounding leaves of a solid that does not percolate is 1e-7."""
 
 _RESTARTS = 2
 """Restarts of the iteration from the true residual before a tolerance counts as out of reach."""
@@ -63,6 +91,10 @@ class HomogenizationResult:
     """Largest relative residual over the load cases, in the norm of the preconditioner [-]."""
     converged: bool
     """Whether `residual` reached the tolerance."""
+    element: str = "hex8"
+    """Element of a voxel, "hex8" (full integration) or "bbar" (mean dilatation)."""
+    unloaded: tuple[str, ...] = ()
+    """Components of stress (xx, ..., xy) that the cell cannot carry: voids cut it."""
     history: NDArray[np.float64] | None = None
     """C11, C22, ... C66 after each iteration [GPa], shape (iterations, 6): upper bounds that fall towards the
     diagonal of the stiffness, which costs nothing to know (Hestenes & Stiefel 1952, theorem 6:1). None with
@@ -72,9 +104,10 @@ class HomogenizationResult:
     shape (21, X, Y, Z), in the precision of the fields. Packed, since (6, 6, X, Y, Z) in float64 would take
     600 MB at 128^3 in place of 180 (float32); `elasticity.unpack_symmetric` expands it."""
     displacement: NDArray | None = None
-    """Displacement fluctuation under each unit strain [voxel], where asked for, shape (6, 3, X, Y, Z), in the
-    precision of the fields and up to a translation; entry (x, y, z) is the corner that voxel (x, y, z)
-    shares with its predecessors. A warm start for a similar cell (`initial` of `homogenize`)."""
+    """Displacement fluctuation under each unit strain, in the unit of the voxel size, where asked for, shape
+    (6, 3, X, Y, Z), in the precision of the fields and up to a translation; entry (x, y, z) is the corner
+    that voxel (x, y, z) shares with its predecessors. A warm start for a similar cell (`initial` of
+    `homogenize`)."""
 
 
 def homogenize(
@@ -88,13 +121,16 @@ def homogenize(
     sensitivities: bool = False,
     keep_displacement: bool = False,
     initial: ArrayLike | None = None,
+    voxel_size: Sequence[float] | None = None,
+    element: str = "auto",
 ) -> HomogenizationResult:
     """Effective stiffness of a periodic cell (Leuschner & Fritzen 2018, doi:10.1007/s00466-017-1501-5).
 
     Args:
         phase: Stiff phase per voxel, 0 to 1, shape (X, Y, Z). Values between mix the Lamé parameters
             linearly.
-        materials: The two phases; the reference pair (120 and 2.4 GPa, Poisson ratio 0.3) if left out.
+        materials: The two phases, one of which may be a void; the reference pair (120 and 2.4 GPa, Poisson
+            ratio 0.3) if left out.
         rtol: Residual, relative to that of the uniform strain, at which a load case is taken as solved. The
             error of the stiffness, relative to the Voigt bound, is of the order of its square, that of the
             sensitivities of the order of `rtol` itself. Soft cells of a high contrast need a small one.
@@ -105,8 +141,11 @@ def homogenize(
             Sensitivity Analysis of Structural Systems): no further solve is needed.
         keep_displacement: Return the displacements as well, shape (6, 3, X, Y, Z).
         initial: Displacements of a similar cell of the same shape to start from.
+        voxel_size: Edges of a voxel along x, y, z, in any unit of length; cubes of edge 1 if left out.
+        element: "hex8", "bbar", or "auto": B-bar where a Poisson ratio is above `BBAR_POISSON_RATIO`.
 
     Raises:
+        InputError: `voxel_size` or `element` is none of these.
         ValueError: `phase` is not three-dimensional, empty, or leaves 0 to 1; `rtol` or `max_iter` is not
             positive; `initial` has another shape or is not finite.
         ConvergenceError: The residual stayed above `rtol` after `max_iter` iterations.
@@ -120,7 +159,15 @@ def homogenize(
         raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
     guess = None if initial is None else _as_displacement(initial, field.shape)
     pair, unit = _scaled(materials)
-    cell = Cell(field, pair, np.dtype(dtype))
+    edges, chosen = voxel_edges(voxel_size), choose_element(element, pair)
+    cell = Cell(
+        field,
+        pair,
+        np.dtype(dtype),
+        edges=edges,
+        bbar=chosen == "bbar",
+        soft_reference=pair.ordered().contrast >= SOFT_REFERENCE_CONTRAST,
+    )
 
     fields, drops = [], []
     iterations, residual = 0, 0.0
@@ -141,15 +188,66 @@ def homogenize(
     history = None
     if guess is None and iterations:
         history = unit * _falling(bound, drops, iterations, field.size)
+    stiffness = bound + _energy_of_fluctuations(cell, fields)
+    unloaded: tuple[str, ...] = ()
+    if pair.has_void:
+        stiffness, unloaded = without_rounding(stiffness)
     return HomogenizationResult(
-        stiffness=unit * (bound + _energy_of_fluctuations(cell, fields)),
+        stiffness=unit * stiffness,
+        element=chosen,
+        unloaded=unloaded,
         iterations=iterations,
         residual=residual,
         converged=converged,
         history=history,
         sensitivity=_sensitivity(cell, fields, unit) if sensitivities else None,
-        displacement=_unpack_displacement(fields) if keep_displacement else None,
+        displacement=cell.unpack(fields) if keep_displacement else None,
     )
+
+
+def tolerance_for(materials: TwoPhase | None = None) -> float:
+    """Relative residual [-] in float32 that suffices for a stiffness within 1e-5 of the exact one, by the
+    contrast c: 1e-2 / sqrt(c), from 2e-3 at 25 to 1e-4 at 10,000 and for a void."""
+    pair = (materials or TwoPhase()).ordered()
+    return 1e-4 if pair.has_void else float(np.clip(1e-2 / np.sqrt(pair.contrast), 1e-4, 2e-3))
+
+
+def voxel_edges(voxel_size: Sequence[float] | None) -> tuple[float, float, float]:
+    """Edges of a voxel along x, y, z.
+
+    Raises:
+        InputError: They are not three positive numbers.
+    """
+    edges = (1.0, 1.0, 1.0) if voxel_size is None else tuple(map(float, voxel_size))
+    if len(edges) != 3 or not all(np.isfinite(edge) and edge > 0.0 for edge in edges):
+        raise InputError(f"expected a voxel size of three positive numbers, got {voxel_size}")
+    return edges
+
+
+def choose_element(element: str, materials: TwoPhase) -> str:
+    """Element of a voxel, "hex8" or "bbar".
+
+    Raises:
+        InputError: `element` is none of `ELEMENTS`.
+    """
+    if element not in ELEMENTS:
+        raise InputError(f"expected an element of {', '.join(ELEMENTS)}, got {element!r}")
+    if element != "auto":
+        return element
+    solid = [phase for phase in (materials.stiff, materials.soft) if not phase.is_void]
+    return "bbar" if max(phase.poisson_ratio for phase in solid) > BBAR_POISSON_RATIO else "hex8"
+
+
+def without_rounding(stiffness: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Stiffness (6, 6) of a cell with voids, whose solid has a Young's modulus of 1, without what rounding
+    leaves where it carries no load; and the names of the stresses that it does not carry."""
+    values, vectors_ = np.linalg.eigh(voigt_to_mandel(stiffness))
+    if values.min() >= _UNLOADED:
+        return stiffness, ()
+    kept = np.where(values < _UNLOADED, 0.0, values)
+    cleaned = mandel_to_voigt((vectors_ * kept) @ vectors_.T)
+    loaded = loaded_directions(cleaned)
+    return cleaned, tuple(name for name, carries in zip(VOIGT_ORDER, loaded, strict=True) if not carries)
 
 
 def iterated_bounds(
@@ -265,7 +363,7 @@ def _solve_pair(
         drops.append(step * energy)
         if iteration == max_iter and not finish:
             return displacement, np.array(drops), np.nan
-        kernels.advance(
+        vectors.advance(
             displacement.reshape(-1), residual.reshape(-1), direction.reshape(-1), image.reshape(-1), step
         )
         conditioned = cell.precondition(residual)
@@ -281,7 +379,7 @@ def _solve_pair(
             direction = conditioned.astype(cell.dtype)
             continue
         ratio = np.where(active, energy / np.where(active, former, 1.0), 0.0).astype(cell.dtype)
-        kernels.turn(direction.reshape(-1), conditioned.reshape(-1), ratio)
+        vectors.turn(direction.reshape(-1), conditioned.reshape(-1), ratio)
     raise ConvergenceError("expected at least one iteration")
 
 
@@ -296,7 +394,7 @@ def _true_residual(
 
 
 def _pair_dot(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    return np.array(kernels.pair_dot(a.reshape(-1), b.reshape(-1)))
+    return np.array(vectors.pair_dot(a.reshape(-1), b.reshape(-1)))
 
 
 def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
@@ -312,7 +410,7 @@ def _energy_of_fluctuations(cell: Cell, fields: list[NDArray]) -> NDArray[np.flo
         cell.apply(field, image)
         image -= 2.0 * cell.load(pair)
         for row, other in enumerate(fields):
-            gram = kernels.pair_gram(other.reshape(-1), image.reshape(-1))
+            gram = vectors.pair_gram(other.reshape(-1), image.reshape(-1))
             energy[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = gram
     return (energy + energy.T) / (2.0 * np.prod(cell.shape))
 
@@ -321,9 +419,5 @@ def _sensitivity(cell: Cell, fields: list[NDArray], unit: float) -> NDArray:
     out = np.empty((21, *cell.shape), dtype=cell.dtype)
     scale = unit / (16.0 * np.prod(cell.shape))
     u, v, w = fields
-    kernels.element_energies(u, v, w, cell.first_step * scale, cell.shear_step * scale, out)
+    kernels.element_energies(u, v, w, cell.first_step * scale, cell.shear_step * scale, cell.constants, out)
     return out
-
-
-def _unpack_displacement(fields: list[NDArray]) -> NDArray:
-    return np.stack([field[..., part::2] for field in fields for part in range(2)])

@@ -1,0 +1,86 @@
+"""Compiled vector algebra of the conjugate gradients, on packed fields seen as vectors of shape (n,).
+
+Even entries belong to the first load case, odd ones to the second (see `vaereg.solver.kernels`).
+"""
+
+import numpy as np
+from numba import njit
+
+__all__ = ["advance", "pair_dot", "pair_gram", "turn"]
+
+_BLOCK = 64
+"""Real numbers treated at once; a constant, so that the compiler can vectorise over scratch rows."""
+
+_PARTIAL = 2048
+"""Terms of an inner product summed in the precision of the field; the total is kept in float64."""
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def pair_dot(a, b):  # noqa: ANN001, ANN201
+    """Inner products of the two packed load cases of `a` and `b`, shape (n,), in float64."""
+    lanes = np.empty(_BLOCK, a.dtype)
+    even, odd = 0.0, 0.0
+    for begin in range(0, a.size, _PARTIAL):
+        end = min(begin + _PARTIAL, a.size)
+        whole = end - (end - begin) % _BLOCK
+        lanes[:] = 0
+        for start in range(begin, whole, _BLOCK):
+            p, q = a[start : start + _BLOCK], b[start : start + _BLOCK]
+            for k in range(_BLOCK):
+                lanes[k] += p[k] * q[k]
+        for k in range(whole, end):
+            lanes[k - whole] += a[k] * b[k]
+        for k in range(0, _BLOCK, 2):
+            even += lanes[k]
+            odd += lanes[k + 1]
+    return even, odd
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def pair_gram(a, b):  # noqa: ANN001, ANN201
+    """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
+    gram = np.zeros((2, 2))
+    for begin in range(0, a.size, _PARTIAL):
+        p00, p01, p10, p11 = a[0] * 0, a[0] * 0, a[0] * 0, a[0] * 0
+        for k in range(begin, min(begin + _PARTIAL, a.size), 2):
+            p00 += a[k] * b[k]
+            p01 += a[k] * b[k + 1]
+            p10 += a[k + 1] * b[k]
+            p11 += a[k + 1] * b[k + 1]
+        gram[0, 0] += p00
+        gram[0, 1] += p01
+        gram[1, 0] += p10
+        gram[1, 1] += p11
+    return gram
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def advance(x, r, p, image, step):  # noqa: ANN001, ANN201
+    """x += step p and r -= step image, shape (n,), with one step per packed load case."""
+    lanes = np.empty(_BLOCK, x.dtype)
+    lanes[0::2], lanes[1::2] = step[0], step[1]
+    whole = x.size - x.size % _BLOCK
+    for start in range(0, whole, _BLOCK):
+        xs, ps = x[start : start + _BLOCK], p[start : start + _BLOCK]
+        rs, images = r[start : start + _BLOCK], image[start : start + _BLOCK]
+        for k in range(_BLOCK):
+            xs[k] += lanes[k] * ps[k]
+        for k in range(_BLOCK):
+            rs[k] -= lanes[k] * images[k]
+    for k in range(whole, x.size):
+        x[k] += lanes[k - whole] * p[k]
+        r[k] -= lanes[k - whole] * image[k]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def turn(p, z, ratio):  # noqa: ANN001, ANN201
+    """p = z + ratio p, shape (n,), with one ratio per packed load case."""
+    lanes = np.empty(_BLOCK, p.dtype)
+    lanes[0::2], lanes[1::2] = ratio[0], ratio[1]
+    whole = p.size - p.size % _BLOCK
+    for start in range(0, whole, _BLOCK):
+        ps, zs = p[start : start + _BLOCK], z[start : start + _BLOCK]
+        for k in range(_BLOCK):
+            ps[k] = zs[k] + lanes[k] * ps[k]
+    for k in range(whole, p.size):
+        p[k] = z[k] + lanes[k - whole] * p[k]
