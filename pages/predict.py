@@ -98,7 +98,8 @@ st.title(f"Stiffness of {plain(shown.name)}")
 with st.container():
     if problem:
         st.error(f"{plain(problem)}. The former volume is still shown.")
-st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.hash[:10]}`")
+reading = "" if shown.read_as is None else f"  \nRead as {plain(shown.read_as.sentence())}"
+st.caption(f"{' × '.join(map(str, shown.volume.shape))} voxels · hash `{shown.hash[:10]}`{reading}")
 
 try:
     with st.spinner("Predicting …", show_time=True):

@@ -1,28 +1,38 @@
 """The commands of `python -m vaereg`.
 
 Flags, threads and exit codes; what a command does is in `vaereg.commands`. Exit code 2 says that the input is
-bad, 1 that a computation failed, each with one line on stderr.
+bad, 1 that a computation failed, each with one line on stderr. `VAEREG_DEBUG=1` shows the traceback as well;
+errors that the program did not expect always show it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from vaereg import commands
+from vaereg.errors import InputError
 from vaereg.workers import THREAD_VARIABLES
 
 __all__ = ["main"]
 
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 _VOLUMES_HELP = (
-    "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z), cubic: .npy, .npz, .h5, .hdf5, "
-    ".tif, .tiff, .vti, .mat or .raw, at most 512³ voxels in all"
+    "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z): .npy, .npz, .h5, .hdf5, .dream3d, "
+    ".tif, .tiff, .vti, .vtk, .mat, .nrrd, .mha, .mhd, .raw, or a folder or .zip of slices, at "
+    "most 512³ voxels "
+    "in all"
 )
+_NEGATIVE = re.compile(r"-[0-9.][-+0-9.,:eE]*")
+"""Negative numbers with commas or colons between them."""
+_FLAG = re.compile(r"--[a-z][-a-z]*")
 _EXPORTS = ("npy", "vti", "stl", "tif", "h5", "abaqus", "fans", "damask", "csv", "json", "zip")
 
 
@@ -49,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 for a failed computation, 2 for bad input.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(_with_negative_values(sys.argv[1:] if argv is None else argv))
     try:
         _set_threads(arguments.threads)
         arguments.run(arguments)
-    except (ValueError, OSError) as error:
-        return _fail(error, 2)
-    except (RuntimeError, MemoryError) as error:
-        return _fail(error, 1)
+    except (InputError, OSError, ValueError) as error:
+        return _fail(error, 2, ours=isinstance(error, ValueError) and not _stated(error))
+    except (MemoryError, RuntimeError) as error:
+        return _fail(error, 1, ours=isinstance(error, RuntimeError) and not _stated(error))
     except KeyboardInterrupt:
         print("vaereg: interrupted", file=sys.stderr)
         return 130
@@ -260,6 +270,14 @@ def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
         default="soft-stiff",
         help="what 0 and 1 are, after threshold or labels",
     )
+    parser.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="stored axes, as zyx, or nzyx for several volumes (default: the file's)",
+    )
+    parser.add_argument(
+        "--voxel-size", metavar="HX,HY,HZ", help="edges of a voxel, or one number (default: the file's)"
+    )
     parser.add_argument("--shape", metavar="X,Y,Z", help="voxels of a .raw file, the last axis fastest")
     parser.add_argument("--dtype", default="uint8", metavar="TYPE", help="type of a .raw file, such as >u2")
 
@@ -272,6 +290,12 @@ def _add_material_flags(parser: argparse.ArgumentParser) -> None:
         "--e-soft", type=float, default=2.4, metavar="E", help="Young's modulus of phase 0 [GPa]"
     )
     parser.add_argument("--nu", type=float, default=0.3, help="Poisson ratio of both phases [-]")
+    parser.add_argument(
+        "--nu-stiff", type=float, metavar="NU", help="Poisson ratio of phase 1 [-], if another"
+    )
+    parser.add_argument(
+        "--nu-soft", type=float, metavar="NU", help="Poisson ratio of phase 0 [-], if another"
+    )
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -292,12 +316,37 @@ def _set_threads(threads: int | None) -> None:
     if threads is None:
         return
     if threads < 1:
-        raise ValueError(f"expected at least one thread, got {threads}")
+        raise InputError(f"expected at least one thread, got {threads}")
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
 
 
-def _fail(error: BaseException, code: int) -> int:
+def _with_negative_values(argv: Sequence[str]) -> list[str]:
+    """The same arguments with `--flag -1,0` as `--flag=-1,0`: argparse takes only single numbers for
+    values."""
+    joined: list[str] = []
+    for word in argv:
+        if joined and _NEGATIVE.fullmatch(word) and _FLAG.fullmatch(joined[-1]):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _stated(error: BaseException) -> bool:
+    """Whether this package states the error itself, as against one of a library that it did not expect."""
+    if isinstance(error, InputError | BrokenExecutor):
+        return True
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__", "")).startswith("vaereg")
+
+
+def _fail(error: BaseException, code: int, *, ours: bool) -> int:
+    """Say in a line what is wrong; where the fault is the program's own, with its traceback."""
+    if ours or os.environ.get("VAEREG_DEBUG") == "1":
+        traceback.print_exception(error)
     message = " ".join(str(error).split()) or type(error).__name__
     print(f"vaereg: error: {message}", file=sys.stderr)
     return code

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from vaereg.arguments import device_of, imported_volumes, load_model, materials_of
+from vaereg.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vaereg.model.checkpoint import Checkpoint
+    from vaereg.io.importing import ImportedVolume
 
 __all__ = [
     "progress",
@@ -34,21 +34,26 @@ __all__ = [
     "write_json",
 ]
 
-_Number = TypeVar("_Number", int, float)
-
 
 def run_homogenize(arguments: argparse.Namespace) -> None:
-    from vaereg.elasticity import VOIGT_ORDER, TwoPhase
+    """Solve every volume of a file."""
+    from vaereg.elasticity import VOIGT_ORDER
     from vaereg.io.files import check_output
+    from vaereg.io.provenance import describe_run
     from vaereg.microstructure.volume import volume_fraction
     from vaereg.solver.homogenization import ConvergenceError, homogenize
 
-    device = _device(arguments)
-    materials = TwoPhase.from_moduli(
-        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
-    )
+    device = device_of(arguments)
+    materials = materials_of(arguments)
     check_output(arguments.out, arguments.volumes)
-    volumes = _read_volumes(arguments)
+    imported = imported_volumes(arguments)
+    volumes = imported.volumes
+    if not imported.cubes:
+        raise InputError(
+            f"expected voxels that are cubes, got edges of {imported.voxel_size} in {arguments.volumes}; "
+            "--voxel-size says otherwise"
+        )
+    _tell_reading("homogenize", arguments.volumes, imported)
     report = progress("homogenize", "volumes")
     results: list[dict[str, object]] = []
     for volume in volumes:
@@ -69,19 +74,34 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
             }
         )
     report(len(results), len(volumes))
-    write_json(arguments.out, {"units": "GPa", "order": list(VOIGT_ORDER), "results": results})
+    content: dict[str, Any] = {
+        **describe_run(materials, tolerance=arguments.rtol, dtype="float64"),
+        "units": "GPa",
+        "order": list(VOIGT_ORDER),
+        "read_as": imported.read_as.to_json(),
+        "results": results,
+    }
+    write_json(arguments.out, content)
     if failed := sum(not result["converged"] for result in results):
         raise ConvergenceError(f"{failed} of {len(results)} volumes did not converge to {arguments.rtol:g}")
 
 
 def run_predict(arguments: argparse.Namespace) -> None:
+    """Predict every volume of a file."""
     from vaereg.elasticity import PROPERTIES
     from vaereg.io.files import check_output
+    from vaereg.io.importing import to_cubes
+    from vaereg.io.provenance import describe_run
     from vaereg.model.prediction import predict
 
     check_output(arguments.out, arguments.volumes)
-    volumes = _read_volumes(arguments, both_phases=True)
-    prediction = predict(_load_checkpoint(arguments), volumes, on_progress=progress("predict", "volumes"))
+    imported = imported_volumes(arguments, both_phases=True)
+    if not imported.cubes:
+        imported = to_cubes(imported)
+    volumes = imported.volumes
+    checkpoint = load_model(arguments)
+    prediction = predict(checkpoint, volumes, on_progress=progress("predict", "volumes"))
+    _tell_reading("predict", arguments.volumes, imported)
     results = []
     for i in range(len(volumes)):
         results.append(
@@ -95,7 +115,13 @@ def run_predict(arguments: argparse.Namespace) -> None:
                 "novelty": float(prediction.novelty[i]),
             }
         )
-    write_json(arguments.out, {"units": "GPa", "results": results})
+    content: dict[str, Any] = {
+        **describe_run(checkpoint.model.materials, checkpoint=checkpoint.hash),
+        "units": "GPa",
+        "read_as": imported.read_as.to_json(),
+        "results": results,
+    }
+    write_json(arguments.out, content)
 
 
 def run_design(arguments: argparse.Namespace) -> None:
@@ -107,11 +133,11 @@ def run_design(arguments: argparse.Namespace) -> None:
     for text in arguments.target:
         name, value = parse_target(text)
         if name in targets:
-            raise ValueError(f"expected one target for {name}, got two")
+            raise InputError(f"expected one target for {name}, got two")
         targets[name] = value
     check_output(arguments.out)
     designs = design(
-        _load_checkpoint(arguments),
+        load_model(arguments),
         targets,
         arguments.count,
         arguments.size,
@@ -136,10 +162,10 @@ def run_refine(arguments: argparse.Namespace) -> None:
     check_output(arguments.out, arguments.designs)
     stored = read_designs(arguments.designs)
     if min(stored.microstructures.shape[1:]) < MIN_EDGE:
-        raise ValueError(
+        raise InputError(
             f"expected designs of at least {MIN_EDGE} voxels per edge, got {stored.microstructures.shape[1:]}"
         )
-    checkpoint = _load_checkpoint(arguments)
+    checkpoint = load_model(arguments)
     predictable = {name: value for name, value in stored.target.items() if name in PROPERTIES}
     promise = np.zeros(len(stored))
     if predictable and stored.predicted is not None:
@@ -233,12 +259,12 @@ def run_train(arguments: argparse.Namespace) -> None:
     else:
         config = preset(arguments.preset)
     if arguments.minutes is not None and not arguments.minutes > 0.0:
-        raise ValueError(f"expected positive minutes, got {arguments.minutes}")
+        raise InputError(f"expected positive minutes, got {arguments.minutes}")
     if find_spec("umap") is None:
-        raise ValueError("expected the package umap-learn, which maps the latent space, got none: install it")
-    device = _device(arguments)
+        raise InputError("expected the package umap-learn, which maps the latent space, got none: install it")
+    device = device_of(arguments)
     dataset = read_dataset(arguments.data)
-    former = None if arguments.checkpoint is None else _load_checkpoint(arguments)
+    former = None if arguments.checkpoint is None else load_model(arguments)
     result = train(
         dataset,
         arguments.out,
@@ -276,9 +302,9 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     if arguments.card is not None:
         check_output(arguments.card)
         if arguments.split != "test":
-            raise ValueError(f"expected the test split for a model card, got {arguments.split}")
+            raise InputError(f"expected the test split for a model card, got {arguments.split}")
     baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
-    checkpoint = _load_checkpoint(arguments)
+    checkpoint = load_model(arguments)
     metrics = evaluate(
         checkpoint,
         read_dataset(arguments.data),
@@ -308,15 +334,13 @@ def run_export(arguments: argparse.Namespace) -> None:
     from vaereg.io.export import bundle, export, stored_items
     from vaereg.io.files import check_output
 
-    materials = TwoPhase.from_moduli(
-        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=arguments.nu, nu_soft=arguments.nu
-    )
+    materials = materials_of(arguments)
     check_output(arguments.out, arguments.designs)
     designs = read_designs(arguments.designs)
     if arguments.index is not None and not 0 <= arguments.index < len(designs):
-        raise ValueError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
+        raise InputError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
     if arguments.index is None and arguments.format != "zip":
-        raise ValueError("expected --index for one design, or --format zip for all of them")
+        raise InputError("expected --index for one design, or --format zip for all of them")
     chosen = range(len(designs)) if arguments.index is None else [arguments.index]
     own_pair = materials.moduli() == TwoPhase().moduli()
     items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
@@ -338,54 +362,9 @@ def run_export(arguments: argparse.Namespace) -> None:
     print(f"export: wrote {', '.join(map(str, written))}", file=sys.stderr)
 
 
-def _read_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -> NDArray[np.uint8]:
-    """The volumes of a file of the user's, by the flags that say how it is meant."""
-    from vaereg.io.readers import RawLayout, read_volumes
-    from vaereg.microstructure.segmentation import Segmentation
-
-    raw = None
-    if arguments.shape is not None:
-        raw = RawLayout(shape=_numbers(arguments.shape, int, "--shape"), dtype=arguments.dtype)
-    threshold = arguments.threshold
-    if threshold not in (None, "otsu"):
-        (threshold, *others) = _numbers(threshold, float, "--threshold")
-        if others:
-            raise ValueError(f"expected one number for --threshold, got {arguments.threshold!r}")
-    stiff = None if arguments.labels is None else _numbers(arguments.labels, float, "--labels")
-    swap = arguments.phase_order == "stiff-soft"
-    return read_volumes(
-        arguments.volumes,
-        dataset=arguments.dataset,
-        raw=raw,
-        segmentation=Segmentation(threshold=threshold, stiff=stiff, swap=swap),
-        both_phases=both_phases,
-    )
-
-
-def _numbers(text: str, kind: type[_Number], flag: str) -> tuple[_Number, ...]:
-    """Numbers with commas between them."""
-    try:
-        return tuple(kind(word) for word in text.split(","))
-    except ValueError as error:
-        raise ValueError(f"expected numbers for {flag}, got {text!r}") from error
-
-
-def _device(arguments: argparse.Namespace) -> str:
-    if arguments.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ValueError("expected a CUDA device for --device cuda, got none on this machine")
-    return arguments.device
-
-
-def _load_checkpoint(arguments: argparse.Namespace) -> Checkpoint:
-    from vaereg.model.checkpoint import CheckpointError, load_checkpoint
-
-    try:
-        return load_checkpoint(arguments.checkpoint, _device(arguments))
-    except CheckpointError as error:  # a file of the user's: bad input, not a failed computation
-        raise ValueError(str(error)) from error
+def _tell_reading(command: str, path: Path, imported: ImportedVolume) -> None:
+    """Tell on stderr how a file was taken, once nothing more can be wrong with it."""
+    print(f"{command}: {path} read as {imported.read_as.sentence()}", file=sys.stderr)
 
 
 def _names(arguments: Sequence[str] | None) -> list[str] | None:

@@ -18,8 +18,8 @@ import trimesh
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, TwoPhase, isotropic_stiffness
 from vaereg.io.designs import read_designs
 from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
+from vaereg.io.importing import read_volumes
 from vaereg.io.meshes import closed_surface
-from vaereg.io.readers import read_volumes
 from vaereg.solver.homogenization import homogenize
 
 PAIR = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg.io.readers import MAX_VOXELS, as_volumes, read_npy, read_volumes
+from vaereg.io.importing import read_volumes
+from vaereg.io.readers import MAX_VOXELS, as_volumes, read_npy
 
 
 @pytest.fixture
@@ -73,7 +74,6 @@ def test_boxes_are_read_where_cubes_are_not_needed() -> None:
         (np.zeros((1, 1, 4, 4, 4)), r"\(X, Y, Z\) or \(N, X, Y, Z\), got \(1, 1, 4, 4, 4\)"),
         (np.float64(1.0), r"\(X, Y, Z\) or \(N, X, Y, Z\), got \(\)"),
         (np.zeros((0, 4, 4, 4)), r"at least one voxel, got shape \(0, 4, 4, 4\)"),
-        (np.zeros((4, 4, 5)), r"cubic .*got shape \(4, 4, 5\)"),
         (np.full((2, 2, 2), 3), "0 and 1 only, got other values as well: 3"),
         (np.full((2, 2, 2), np.nan), "not finite"),
         (np.full((2, 2, 2), None), "expected numbers, got pickled Python objects"),
@@ -155,7 +155,15 @@ def test_a_file_cut_short_anywhere_is_refused(volume: np.ndarray) -> None:
             read_npy(whole[:length], name="upload")
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.npy", tmp_path):
-        with pytest.raises(FileNotFoundError, match="got no file at"):
-            read_volumes(path)
+def test_cubes_are_asked_for_where_they_are_needed(tmp_path: Path) -> None:
+    np.save(tmp_path / "box.npy", np.zeros((4, 4, 5)))
+    assert read_volumes(tmp_path / "box.npy").shape == (1, 4, 4, 5)
+    with pytest.raises(ValueError, match=r"cubic .*got shape \(1, 4, 4, 5\)"):
+        read_volumes(tmp_path / "box.npy", cubic=True)
+
+
+def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="got no file at"):
+        read_volumes(tmp_path / "none.npy")
+    with pytest.raises(ValueError, match=r"expected slices of \.tif.*got 0 other files"):
+        read_volumes(tmp_path)

@@ -11,11 +11,18 @@ from .export import (
     bundle as bundle,
     stored_items as stored_items,
 )
+from .importing import (
+    AutomaticChoices as AutomaticChoices,
+    Choices as Choices,
+    ImportedVolume as ImportedVolume,
+    ReadAs as ReadAs,
+    import_volume as import_volume,
+    read_volumes as read_volumes,
+)
 from .provenance import Provenance as Provenance
 from .readers import (
-    ArrayInfo as ArrayInfo,
     RawLayout as RawLayout,
+    StoredArray as StoredArray,
     list_arrays as list_arrays,
     read_array as read_array,
-    read_volumes as read_volumes,
 )

@@ -25,7 +25,7 @@ from vaereg.io.designs import DesignFile, write_designs
 from vaereg.io.files import replace_file, write_array
 from vaereg.io.meshes import write_abaqus, write_stl
 from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
-from vaereg.io.vti import write_vti
+from vaereg.io.vti_files import write_vti
 from vaereg.microstructure.volume import as_two_phase
 
 __all__ = ["FORMATS", "BundleItem", "Format", "Provenance", "bundle", "export", "stored_items"]

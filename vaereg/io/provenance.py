@@ -26,7 +26,17 @@ from vaereg.elasticity import (
 from vaereg.microstructure.volume import volume_fraction, volume_hash
 from vaereg.targets import Target
 
-__all__ = ["Provenance", "describe_setting", "describe_volume", "write_properties"]
+__all__ = [
+    "RESULT_VERSION",
+    "Provenance",
+    "describe_run",
+    "describe_setting",
+    "describe_volume",
+    "write_properties",
+]
+
+RESULT_VERSION = 2
+"""Version of the JSON files of `homogenize` and `predict`; those of vaereg 0.1 carry none."""
 
 _LIBRARIES = ("numpy", "scipy", "h5py", "numba", "torch")
 
@@ -60,6 +70,32 @@ class Provenance:
     """Its floating point type."""
     solves: int | None = None
     """Solves that refinement took."""
+
+
+def describe_run(
+    materials: TwoPhase,
+    *,
+    tolerance: float | None = None,
+    dtype: str | None = None,
+    checkpoint: str | None = None,
+) -> dict[str, Any]:
+    """What all results of a run share: format, program, phases, and what computed them.
+
+    Args:
+        materials: The two phases.
+        tolerance: Relative residual at which the solver stops [-]; None where nothing was solved.
+        dtype: Floating point type of the solver.
+        checkpoint: Hash of the model that predicted.
+    """
+    return {
+        "format_version": RESULT_VERSION,
+        "program": "vaereg",
+        "version": __version__,
+        "materials": materials.to_dict(),
+        "phases": {"0": "soft", "1": "stiff"},
+        "solver": None if tolerance is None else {"tolerance": tolerance, "dtype": dtype},
+        "checkpoint": checkpoint,
+    }
 
 
 def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""Files of users as two-phase volumes.
+"""Arrays of users' files: what a file holds, which array is meant, and its numbers along x, y, z.
 
 A file may be anything: its header is checked before its data is read, nothing is ever unpickled, and every
-complaint is one line that says what was expected and what came. Dimension letters: N volumes, X Y Z voxels.
+complaint is one line that says what was expected and what came. What a file says of its axes is obeyed.
+Dimension letters: N volumes, X Y Z voxels.
 """
 
 import math
+import re
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,60 +18,50 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.io import formats, matlab, vti
-from vaereg.microstructure.segmentation import Segmentation
+from vaereg.errors import InputError
+from vaereg.io.formats import hdf5, matlab, numpy_files, scans, slices, tiff, vti
+from vaereg.io.formats.stored import LIMITS, ReadBudget, StoredArray, bounded
 from vaereg.microstructure.volume import as_two_phase
 
 __all__ = [
     "MAX_VOXELS",
     "SUFFIXES",
-    "ArrayInfo",
+    "ArrayFile",
     "RawLayout",
+    "ReadArray",
+    "Source",
+    "StoredArray",
     "as_volumes",
     "choose_array",
     "list_arrays",
+    "open_array",
     "read_array",
     "read_npy",
-    "read_volumes",
 ]
 
-MAX_VOXELS = 2**27
+MAX_VOXELS = LIMITS.voxels
 """Most voxels that a file may hold, 512³."""
-SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".tif", ".tiff", ".vti", ".mat", ".raw")
-"""Kinds of files that are read."""
+
+Source = BinaryIO | bytes | Path
+"""A file that is open for reading and seekable, its bytes, or the path of a file or of a folder of slices."""
 
 _OWN_NAME = "microstructures"
-_MAX_FILE = 2**32
 _SHOWN = 200
 _PICKLE = b"\x80"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _STARTS = {
     b"\x93NUMPY": "a NumPy file (.npy)",
     b"PK\x03\x04": "a zip archive (is it an .npz file?)",
-    b"\x89HDF\r\n\x1a\n": "an HDF5 file (.h5)",
-    b"II*\0": "a TIFF file (.tif)",
-    b"MM\0*": "a TIFF file (.tif)",
-    b"II+\0": "a TIFF file (.tif)",
-    b"MM\0+": "a TIFF file (.tif)",
+    _HDF5: "an HDF5 file (.h5)",
+    **dict.fromkeys(_TIFF, "a TIFF file (.tif)"),
     b"MATLAB 5.0 MAT-file": "a MATLAB file (.mat)",
     b"MATLAB 7.3 MAT-file": "a MATLAB file (.mat)",
+    b"NRRD0": "an NRRD file (.nrrd)",
+    b"# vtk DataFile": "a legacy VTK file (.vtk)",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArrayInfo:
-    """An array of a file, as far as its header tells."""
-
-    name: str
-    """Its name in the file, in printable characters; empty where the file has one array without a name."""
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    source: Any
-    """What finds it in the file."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it could be a volume (X, Y, Z) or several (N, X, Y, Z)."""
-        return self.dtype.kind in "biuf" and len(self.shape) in (3, 4) and math.prod(self.shape) > 0
+_FOLDER = "folder"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,177 +69,275 @@ class RawLayout:
     """What a file without a header holds, in C order: the last axis runs fastest."""
 
     shape: tuple[int, ...]
-    """(X, Y, Z) or (N, X, Y, Z)."""
+    """(X, Y, Z) or (N, X, Y, Z), or in the order of the axes that are stated."""
     dtype: str = "uint8"
     """NumPy's name of the type, with `<` or `>` in front for a byte order."""
 
     def __post_init__(self) -> None:
         if len(self.shape) not in (3, 4) or min(self.shape) < 1:
-            raise ValueError(f"expected a shape X,Y,Z or N,X,Y,Z of positive lengths, got {self.shape}")
+            raise InputError(f"expected a shape X,Y,Z or N,X,Y,Z of positive lengths, got {self.shape}")
         try:
             kind = np.dtype(self.dtype).kind
         except TypeError:
             kind = ""
         if not kind or kind not in "biuf":
-            raise ValueError(f"expected a type such as uint8, uint16 or float32, got {self.dtype!r}")
+            raise InputError(f"expected a type such as uint8, uint16 or float32, got {self.dtype!r}")
 
 
-def read_volumes(
-    path: Path,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadArray:
+    """Numbers of a file along x, y, z."""
+
+    values: NDArray[Any]
+    """Shape (N, X, Y, Z)."""
+    single: bool
+    """Whether the file has one volume without an axis for several."""
+    stored: StoredArray
+    """What the file says of them, with the axes as they were taken."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Kind:
+    """A kind of file."""
+
+    title: str
+    """What it is, with its article."""
+    starts: tuple[bytes, ...]
+    """What its first bytes may be; empty where any will do."""
+    list_arrays: Callable[..., list[StoredArray]]
+    read_array: Callable[..., NDArray[Any]]
+
+
+def _list_mat(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
+    return (hdf5.list_matlab_hdf5 if _is_hdf5(stream) else matlab.list_mat)(stream, budget=budget)
+
+
+def _read_mat(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDArray[Any]:
+    read = hdf5.read_matlab_hdf5 if isinstance(array.source, str) else matlab.read_mat
+    return read(stream, array, budget=budget)
+
+
+def _scan(suffix: str, title: str, *starts: bytes) -> _Kind:
+    def list_scan(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
+        return scans.list_scan(stream, suffix, budget=budget)
+
+    return _Kind(title=title, starts=starts, list_arrays=list_scan, read_array=scans.read_scan)
+
+
+def _read_npy(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDArray[Any]:
+    return numpy_files.read_npy(stream, budget=budget)
+
+
+def _list_raw(stream: BinaryIO, *, budget: ReadBudget, raw: RawLayout | None) -> list[StoredArray]:
+    if raw is None:
+        raise InputError(f"{budget.name}: expected the shape of a file without a header, got none")
+    return [
+        StoredArray(name="", shape=raw.shape, dtype=np.dtype(raw.dtype), format="numbers without a header")
+    ]
+
+
+def _read_raw(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDArray[Any]:
+    expected, present = math.prod(array.shape) * array.dtype.itemsize, stream.seek(0, 2)
+    if present != expected:
+        raise InputError(
+            f"{budget.name}: expected {expected} bytes for shape {array.shape} of "
+            f"{array.dtype}, got {present}"
+        )
+    stream.seek(0)
+    values = np.frombuffer(stream.read(), dtype=array.dtype).reshape(array.shape)
+    if array.dtype.kind == "b":  # any byte but 0 and 1 is no truth value
+        return values.view(np.uint8)
+    return values
+
+
+def _kind(title: str, *starts: bytes, reader: Any, written: Any) -> _Kind:  # noqa: ANN401
+    return _Kind(title=title, starts=starts, list_arrays=reader, read_array=written)
+
+
+_TIFF_KIND = _kind("a TIFF file (.tif)", *_TIFF, reader=tiff.list_tiff, written=tiff.read_tiff)
+_HDF5_KIND = _kind("an HDF5 file (.h5)", _HDF5, reader=hdf5.list_hdf5, written=hdf5.read_hdf5)
+_KINDS: dict[str, _Kind] = {
+    ".npy": _kind("a NumPy file (.npy)", b"\x93NUMPY", reader=numpy_files.list_npy, written=_read_npy),
+    ".npz": _kind("a NumPy archive (.npz)", *_ZIP, reader=numpy_files.list_npz, written=numpy_files.read_npz),
+    ".h5": _HDF5_KIND,
+    ".hdf5": _HDF5_KIND,
+    ".dream3d": _HDF5_KIND,
+    ".tif": _TIFF_KIND,
+    ".tiff": _TIFF_KIND,
+    ".vti": _kind("VTK image data (.vti)", b"<", b"\xef\xbb\xbf<", reader=vti.list_vti, written=vti.read_vti),
+    ".mat": _kind(
+        "a MATLAB file (.mat)",
+        b"MATLAB 5.0 MAT-file",
+        b"MATLAB 7.3 MAT-file",
+        _HDF5,
+        reader=_list_mat,
+        written=_read_mat,
+    ),
+    ".vtk": _scan(".vtk", "a legacy VTK file (.vtk)", b"# vtk DataFile"),
+    ".nrrd": _scan(".nrrd", "an NRRD file (.nrrd)", b"NRRD0"),
+    ".mha": _scan(".mha", "a MetaImage file (.mha)"),
+    ".mhd": _scan(".mhd", "a MetaImage file (.mhd)"),
+    ".zip": _kind(
+        "a zip archive of slices (.zip)", *_ZIP, reader=slices.list_slices, written=slices.read_slices
+    ),
+    ".raw": _kind("a file of numbers (.raw)", reader=_list_raw, written=_read_raw),
+}
+SUFFIXES = tuple(_KINDS)
+"""Kinds of files that are read."""
+
+
+class ArrayFile:
+    """A file that is open, with what it holds."""
+
+    def __init__(
+        self, stream: BinaryIO | Path, kind: str, budget: ReadBudget, arrays: list[StoredArray]
+    ) -> None:
+        self._stream, self._kind, self._budget = stream, kind, budget
+        self.arrays = arrays
+        """Its arrays, their data unread."""
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self._budget.name
+
+    def read(
+        self, dataset: str | None = None, *, axes: str | None = None, max_voxels: int = MAX_VOXELS
+    ) -> ReadArray:
+        """Read one of the arrays.
+
+        Args:
+            dataset: Name of the array, where there are several that could be volumes.
+            axes: Letter of every axis as it is stored, where the user says so: x, y, z, and n for several
+            volumes
+                or c for a single component; what the file says counts if left out.
+            max_voxels: Most numbers that the array may have.
+
+        Raises:
+            InputError: There is no such array; it is damaged or truncated, holds anything but finite numbers,
+            declares
+                more than `max_voxels` of them, or more than one channel or time.
+        """
+        name = self.name
+        stored = choose_array(self.arrays, dataset, name=name)
+        where = f"{name}: {stored.name}" if stored.name else name
+        if stored.problem and not (axes and "images declared" not in stored.problem):
+            raise InputError(f"{where}: {stored.problem}")
+        _check_header(stored, max_voxels, where)
+        stored = _taken(stored, axes, where)
+        if isinstance(self._stream, Path):
+            values = slices.read_slices(self._stream, stored, budget=self._budget)
+        else:
+            self._stream.seek(0)
+            values = _KINDS[self._kind].read_array(self._stream, stored, budget=self._budget)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise InputError(
+                f"{where}: expected finite numbers, got values that are not finite (NaN or infinity)"
+            )
+        return ReadArray(values=_oriented(values, stored), single="n" not in stored.axes, stored=stored)
+
+
+@contextmanager
+def open_array(
+    source: Source,
     *,
-    dataset: str | None = None,
+    name: str,
+    kind: str | None = None,
     raw: RawLayout | None = None,
-    segmentation: Segmentation | None = None,
-    cubic: bool = True,
-    both_phases: bool = False,
-) -> NDArray[np.uint8]:
-    """Read the volumes of a file.
+) -> Iterator[ArrayFile]:
+    """Open a file and list its arrays, their data unread.
 
     Args:
-        path: File of one of `SUFFIXES` that holds an array of shape (X, Y, Z) or (N, X, Y, Z).
-        dataset: Name of the array, needed where the file holds several that could be volumes.
-        raw: Shape and type of a `.raw` file.
-        segmentation: How its values become phases; if left out they must be 0 and 1.
-        cubic: Whether X, Y and Z must be equal.
-        both_phases: Whether each volume must hold both phases.
-
-    Returns:
-        Phase per voxel, 0 or 1, shape (N, X, Y, Z).
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file holds no two-phase volumes of the kind asked for.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a file of volumes, got no file at {path}")
-    with path.open("rb") as file:
-        array = read_array(file, name=str(path), dataset=dataset, raw=raw)
-    if segmentation is not None:
-        array = segmentation.apply(array, name=str(path))
-    return as_volumes(array, name=str(path), cubic=cubic, both_phases=both_phases)
-
-
-def list_arrays(
-    file: BinaryIO | bytes, *, name: str, kind: str | None = None, raw: RawLayout | None = None
-) -> list[ArrayInfo]:
-    """What arrays a file holds, its data unread.
-
-    Args:
-        file: The file, open for reading and seekable, or its bytes.
+        source: The file.
         name: Its name; also what to call it in errors.
         kind: One of `SUFFIXES`; that of `name` if left out.
         raw: Shape and type of a `.raw` file.
 
     Raises:
-        ValueError: The file is of none of the kinds that are read, or is damaged.
+        InputError: The file is of none of the kinds that are read, or is damaged.
+        FileNotFoundError: There is no such file.
     """
-    stream = BytesIO(file) if isinstance(file, bytes) else file
-    suffix = _kind(name, kind)
+    if not isinstance(source, Path):
+        stream = BytesIO(source) if isinstance(source, bytes) else source
+        yield _opened(stream, name, _suffix(name, kind), raw, None)
+    elif source.is_dir():
+        budget = ReadBudget(name, 0)
+        yield ArrayFile(source, _FOLDER, budget, slices.list_slices(source, budget=budget))
+    elif source.is_file():
+        suffix = _suffix(name, kind)
+        beside = _data_beside(source, name) if suffix == ".mhd" else None
+        with source.open("rb") as stream:
+            yield _opened(stream, name, suffix, raw, beside)
+    else:
+        raise FileNotFoundError(f"expected a file of volumes or a folder of slices, got no file at {source}")
+
+
+def _opened(
+    stream: BinaryIO, name: str, suffix: str, raw: RawLayout | None, beside: Path | None
+) -> ArrayFile:
     _check_start(stream, suffix, name)
-    if suffix == ".npy":
-        _, shape, dtype = formats.list_npy(stream, name=name)
-        return [_info("", shape, dtype)]
-    if suffix == ".npz":
-        return [_info(*header) for header in formats.list_npz(stream, name=name)]
-    if suffix in (".h5", ".hdf5") or (suffix == ".mat" and _is_hdf5(stream)):
-        return [_info(*header) for header in formats.list_hdf5(stream, name=name, reverse=suffix == ".mat")]
-    if suffix in (".tif", ".tiff"):
-        _, shape, dtype = formats.list_tiff(stream, name=name)
-        return [_info("", shape, dtype)]
-    if suffix == ".raw":
-        if raw is None:
-            raise ValueError(f"{name}: expected the shape of a file without a header, got none")
-        return [_info("", raw.shape, np.dtype(raw.dtype))]
-    content = stream.read()
-    if suffix == ".mat":
-        found = matlab.list_mat(content, name=name)
-        return [_info(one.name, one.shape, one.dtype, one) for one in found]
-    image = vti.list_vti(content, name=name)
-    return [
-        _info(one.name, one.shape, one.dtype, (image, one)) for one in image.arrays if one.components == 1
-    ]
+    budget = ReadBudget(name, stream.seek(0, 2))
+    stream.seek(0)
+    counted = bounded(stream, budget, beside=beside)
+    options = {"raw": raw} if suffix == ".raw" else {}
+    return ArrayFile(counted, suffix, budget, _KINDS[suffix].list_arrays(counted, budget=budget, **options))
 
 
-def choose_array(arrays: Sequence[ArrayInfo], dataset: str | None, *, name: str) -> ArrayInfo:
+def list_arrays(
+    file: BinaryIO | bytes, *, name: str, kind: str | None = None, raw: RawLayout | None = None
+) -> list[StoredArray]:
+    """Arrays of a file, their data unread; see `open_array`."""
+    with open_array(file, name=name, kind=kind, raw=raw) as opened:
+        return opened.arrays
+
+
+def choose_array(arrays: Sequence[StoredArray], dataset: str | None, *, name: str) -> StoredArray:
     """The array of a file that is meant: the one that is named, or the only one that could be a volume.
 
     Of this program's own files, which hold other arrays too, it is `microstructures`.
 
     Raises:
-        ValueError: There is none, or more than one.
+        InputError: There is none, or more than one.
     """
-    listed = ", ".join(f"{one.name} {one.shape}" for one in arrays if one.usable)
+    listed = ", ".join(f"{array.name} {array.shape}" for array in arrays if array.usable)
     if dataset is not None:
-        named = [one for one in arrays if one.name == dataset.strip("/") or one.name == dataset]
-        if not named:
-            raise ValueError(f"{name}: expected an array {dataset!r}, got {_short(listed) or 'no volume'}")
-        return named[0]
+        named = [array for array in arrays if array.name in (dataset, dataset.strip("/"))]
+        named = named or [array for array in arrays if getattr(array.source, "name", None) == dataset]
+        if len(named) == 1:
+            return named[0]
+        raise InputError(f"{name}: expected an array {dataset!r}, got {_short(listed) or 'no volume'}")
     if len(arrays) == 1:
         return arrays[0]
-    usable = [one for one in arrays if one.usable]
-    usable = [one for one in usable if one.name == _OWN_NAME] or usable
+    usable = [array for array in arrays if array.usable]
+    usable = [array for array in usable if array.name == _OWN_NAME] or usable
     if len(usable) == 1:
         return usable[0]
     if not usable:
-        others = ", ".join(f"{one.name} {one.shape}" for one in arrays)
-        raise ValueError(
+        others = ", ".join(f"{array.name} {array.shape}" for array in arrays)
+        raise InputError(
             f"{name}: expected an array of shape (X, Y, Z) or (N, X, Y, Z), "
             f"got {_short(others) or 'no array'}"
         )
-    raise ValueError(f"{name}: expected the name of one of its arrays, got none: {_short(listed)}")
+    raise InputError(f"{name}: expected the name of one of its arrays, got none: {_short(listed)}")
 
 
 def read_array(
-    file: BinaryIO | bytes,
+    file: Source,
     *,
     name: str,
     dataset: str | None = None,
     kind: str | None = None,
     raw: RawLayout | None = None,
+    axes: str | None = None,
     max_voxels: int = MAX_VOXELS,
 ) -> NDArray[Any]:
-    """Read one array of a file, of any shape and of boolean, integer or real type.
+    """Numbers of one array of a file along x, y, z: shape (X, Y, Z), or (N, X, Y, Z) of several volumes.
 
-    Args:
-        file: The file, open for reading and seekable, or its bytes.
-        name: Its name; also what to call it in errors.
-        dataset: Name of the array, where there are several.
-        kind: One of `SUFFIXES`; that of `name` if left out.
-        raw: Shape and type of a `.raw` file.
-        max_voxels: Most numbers that the array may have.
-
-    Raises:
-        ValueError: The file is of none of the kinds that are read, is damaged or truncated, holds anything
-            but finite numbers, or declares more than `max_voxels` of them.
+    The arguments are those of `open_array` and `ArrayFile.read`, and so are the errors.
     """
-    stream = BytesIO(file) if isinstance(file, bytes) else file
-    suffix = _kind(name, kind)
-    chosen = choose_array(list_arrays(stream, name=name, kind=suffix, raw=raw), dataset, name=name)
-    where = f"{name}: {chosen.name}" if chosen.name else name
-    _check_header(chosen, max_voxels, where)
-    header = (chosen.source, chosen.shape, chosen.dtype)
-    if suffix == ".npy":
-        array = formats.read_npy_data(stream, name=name)
-    elif suffix == ".npz":
-        array = formats.read_npz(stream, header, name=name)
-    elif suffix in (".h5", ".hdf5") or (suffix == ".mat" and _is_hdf5(stream)):
-        array = formats.read_hdf5(stream, header, name=name, reverse=suffix == ".mat")
-    elif suffix in (".tif", ".tiff"):
-        array = formats.read_tiff(stream, header, name=name)
-    elif suffix == ".raw":
-        array = _read_raw(stream, chosen, name)
-    else:
-        stream.seek(0)
-        content = stream.read()
-        if suffix == ".mat":
-            array = matlab.read_mat(content, chosen.source, name=name)
-        else:
-            array = vti.read_vti(content, *chosen.source, name=name)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            f"{where}: expected finite numbers, got values that are not finite (NaN or infinity)"
-        )
-    return array
+    with open_array(file, name=name, kind=kind, raw=raw) as opened:
+        read = opened.read(dataset, axes=axes, max_voxels=max_voxels)
+    return read.values[0] if read.single else read.values
 
 
 def read_npy(file: BinaryIO | bytes, *, name: str) -> NDArray[Any]:
@@ -255,7 +346,7 @@ def read_npy(file: BinaryIO | bytes, *, name: str) -> NDArray[Any]:
 
 
 def as_volumes(
-    array: ArrayLike, *, name: str, cubic: bool = True, both_phases: bool = False
+    array: ArrayLike, *, name: str, cubic: bool = False, both_phases: bool = False
 ) -> NDArray[np.uint8]:
     """Check that an array holds one or several two-phase volumes.
 
@@ -269,81 +360,123 @@ def as_volumes(
         Phase per voxel, 0 or 1, shape (N, X, Y, Z).
 
     Raises:
-        ValueError: The array holds no two-phase volumes of the kind asked for.
+        InputError: The array holds no two-phase volumes of the kind asked for.
     """
     stack = np.asarray(array)
     if stack.ndim not in (3, 4):
-        raise ValueError(f"{name}: expected shape (X, Y, Z) or (N, X, Y, Z), got {stack.shape}")
+        raise InputError(f"{name}: expected shape (X, Y, Z) or (N, X, Y, Z), got {stack.shape}")
     if stack.size == 0:
-        raise ValueError(f"{name}: expected at least one voxel, got shape {stack.shape}")
+        raise InputError(f"{name}: expected at least one voxel, got shape {stack.shape}")
     if cubic and len(set(stack.shape[-3:])) != 1:
-        raise ValueError(f"{name}: expected cubic volumes of equal X, Y and Z, got shape {stack.shape}")
-    single = stack.ndim == 3
+        raise InputError(f"{name}: expected cubic volumes of equal X, Y and Z, got shape {stack.shape}")
+    single = stack.ndim == 3 or len(stack) == 1
     volumes = []
-    for index, volume in enumerate(stack[None] if single else stack):
+    for index, volume in enumerate(stack[None] if stack.ndim == 3 else stack):
         where = name if single else f"{name}, volume {index}"
         try:
             volumes.append(as_two_phase(volume))
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise InputError(f"{where}: {error}") from error
         if both_phases and volumes[-1].min() == volumes[-1].max():
             phase = "stiff" if volumes[-1].min() else "soft"
-            raise ValueError(f"{where}: expected both phases, got {phase} voxels only")
+            raise InputError(f"{where}: expected both phases, got {phase} voxels only")
     return np.stack(volumes)
 
 
-def _kind(name: str, kind: str | None) -> str:
+def _taken(stored: StoredArray, axes: str | None, where: str) -> StoredArray:
+    """The array with the axes that count: those of the user, of the file, or the order of the array."""
+    shape = stored.shape
+    if axes is not None:
+        letters = axes.lower()
+        if not set("xyz") <= set(letters) <= set("xyznct") or len(set(letters)) != len(letters):
+            raise InputError(f"expected axes such as zyx or nxyz, each of x, y, z once, got {axes!r}")
+        if stored.axes and stored.axes != letters and len(shape) == len(letters):
+            stored = replace(stored, notes=(*stored.notes, f"the file says {stored.axes}"))
+        if len(letters) < len(shape):  # axes of length 1 need no letter
+            shape = tuple(length for length in shape if length > 1)
+        stored = replace(stored, shape=shape, axes=letters, axes_from="the user", flipped="")
+    elif not stored.axes:
+        if len(shape) not in (3, 4):
+            raise InputError(f"{where}: expected shape (X, Y, Z) or (N, X, Y, Z), got {shape}")
+        if len(shape) == 4 and shape[3] == 1 and shape[0] > 1:
+            stored = replace(stored, axes="xyzc", axes_from="a last axis of length 1 is a component")
+        else:
+            stored = replace(stored, axes="nxyz"[-len(shape) :], axes_from="order of the array")
+    if len(stored.axes) != len(shape):
+        raise InputError(f"{where}: expected axes for shape {shape}, got {stored.axes!r}")
+    if not set("xyz") <= set(stored.axes):
+        raise InputError(f"{where}: expected axes x, y and z, got {stored.axes!r}")
+    for axis, length in zip(stored.axes, shape, strict=True):
+        if axis not in "xyzn" and length > 1:
+            title = {"c": "channel", "t": "time"}.get(axis, f"place along the axis {axis!r}")
+            raise InputError(
+                f"{where}: expected one {title}, got {length} (axes {stored.axes}; --axes says what they are)"
+            )
+    return stored
+
+
+def _oriented(values: NDArray[Any], stored: StoredArray) -> NDArray[Any]:
+    """The array along n, x, y, z."""
+    single = [place for place, axis in enumerate(stored.axes) if axis not in "xyzn"]
+    kept = [axis for axis in stored.axes if axis in "xyzn"]
+    values = values.reshape(stored.shape).squeeze(tuple(single))
+    if "n" not in kept:
+        values, kept = values[None], ["n", *kept]
+    values = values.transpose([kept.index(axis) for axis in "nxyz"])
+    backwards = tuple("nxyz".index(axis) for axis in stored.flipped)
+    return np.flip(values, backwards) if backwards else values
+
+
+def _suffix(name: str, kind: str | None) -> str:
     suffix = (kind or Path(name).suffix).lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{name}: expected a file of {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}")
+    if suffix not in _KINDS:
+        raise InputError(f"{name}: expected a file of {', '.join(SUFFIXES)}, got {suffix or 'no suffix'!r}")
     return suffix
+
+
+def _data_beside(path: Path, name: str) -> Path | None:
+    """The file of the numbers of an .mhd file, which lies in the same folder."""
+    with path.open("rb") as file:
+        header = file.read(2**16).decode("latin1")
+    found = re.search(r"(?im)^ElementDataFile\s*=\s*(.*?)\s*$", header)
+    if found is None or found.group(1).upper() == "LOCAL":
+        return None
+    data = path.parent / found.group(1)
+    if Path(found.group(1)).name != found.group(1) or not data.is_file():
+        raise InputError(
+            f"{name}: expected its data in a file of the same folder, got {found.group(1)[:60]!r}"
+        )
+    return data
 
 
 def _check_start(stream: BinaryIO, suffix: str, name: str) -> None:
     """The file begins as its kind does; the stream is left at its start."""
     size = stream.seek(0, 2)
-    if size > _MAX_FILE:
-        raise ValueError(f"{name}: expected a file of at most {_MAX_FILE >> 30} GB, got {size} bytes")
+    if size > LIMITS.file_bytes:
+        raise InputError(f"{name}: expected a file of at most {LIMITS.file_bytes >> 30} GB, got {size} bytes")
     stream.seek(0)
     start = stream.read(32)
     stream.seek(0)
-    starts = {
-        ".npy": (b"\x93NUMPY",),
-        ".npz": (b"PK\x03\x04",),
-        ".h5": (b"\x89HDF\r\n\x1a\n",),
-        ".hdf5": (b"\x89HDF\r\n\x1a\n",),
-        ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        ".tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        ".mat": (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file", b"\x89HDF\r\n\x1a\n"),
-        ".vti": (b"<", b"\xef\xbb\xbf<"),
-        ".raw": (b"",),
-    }
     if suffix == ".npy" and start.startswith(b"\x93NUMPY") and len(start) < 8:
-        raise ValueError(f"{name}: expected the header of a NumPy file, got {size} bytes (file truncated)")
-    if not start.startswith(starts[suffix]) or size == 0:
-        titles = {
-            ".npy": "a NumPy file (.npy)",
-            ".npz": "a NumPy archive (.npz)",
-            ".vti": "VTK image data (.vti)",
-            ".h5": "an HDF5 file (.h5)",
-            ".hdf5": "an HDF5 file (.hdf5)",
-            ".mat": "a MATLAB file (.mat)",
-        }
-        title = titles.get(suffix, "a TIFF file (.tif)" if suffix != ".raw" else "a file of numbers (.raw)")
-        raise ValueError(f"{name}: expected {title}, got {_describe(stream)}")
+        raise InputError(f"{name}: expected the header of a NumPy file, got {size} bytes (file truncated)")
+    kind = _KINDS[suffix]
+    if size == 0 or (kind.starts and not start.startswith(kind.starts)):
+        raise InputError(f"{name}: expected {kind.title}, got {_describe(stream)}")
 
 
 def _describe(stream: BinaryIO) -> str:
     stream.seek(0)
     start = stream.read(32)
-    for known, title in _STARTS.items():
-        if start.startswith(known):
+    for mark, title in _STARTS.items():
+        if start.startswith(mark):
             return title
-    stream.seek(0)
-    if zipfile.is_zipfile(stream):
-        return "a zip archive (is it an .npz file?)"
     if not start:
         return "an empty file"
+    stream.seek(0)
+    tail = stream.seek(0, 2)
+    stream.seek(max(0, tail - 2**16))
+    if zipfile.is_zipfile(BytesIO(stream.read())):
+        return "a zip archive (is it an .npz file?)"
     return (
         "a pickle, which is never opened"
         if start.startswith(_PICKLE)
@@ -351,26 +484,13 @@ def _describe(stream: BinaryIO) -> str:
     )
 
 
-def _check_header(info: ArrayInfo, max_voxels: int, where: str) -> None:
-    if info.dtype.hasobject:
-        raise ValueError(f"{where}: expected numbers, got pickled Python objects")
-    if info.dtype.kind not in "biuf":
-        raise ValueError(f"{where}: expected boolean, integer or real numbers, got type {info.dtype}")
-    if math.prod(info.shape) > max_voxels:
-        raise ValueError(f"{where}: expected at most {max_voxels} voxels, got shape {info.shape}")
-
-
-def _read_raw(stream: BinaryIO, info: ArrayInfo, name: str) -> NDArray[Any]:
-    expected, present = math.prod(info.shape) * info.dtype.itemsize, stream.seek(0, 2)
-    if present != expected:
-        raise ValueError(
-            f"{name}: expected {expected} bytes for shape {info.shape} of {info.dtype}, got {present}"
-        )
-    stream.seek(0)
-    array = np.frombuffer(stream.read(), dtype=info.dtype).reshape(info.shape)
-    if info.dtype.kind == "b":  # any byte but 0 and 1 is no truth value
-        return array.view(np.uint8)
-    return array
+def _check_header(stored: StoredArray, max_voxels: int, where: str) -> None:
+    if stored.dtype.hasobject:
+        raise InputError(f"{where}: expected numbers, got pickled Python objects")
+    if stored.dtype.kind not in "biuf":
+        raise InputError(f"{where}: expected boolean, integer or real numbers, got type {stored.dtype}")
+    if math.prod(stored.shape) > max_voxels:
+        raise InputError(f"{where}: expected at most {max_voxels} voxels, got shape {stored.shape}")
 
 
 def _is_hdf5(stream: BinaryIO) -> bool:
@@ -378,18 +498,6 @@ def _is_hdf5(stream: BinaryIO) -> bool:
     start = stream.read(19)
     stream.seek(0)
     return start.startswith((b"MATLAB 7.3", b"\x89HDF"))
-
-
-def _info(name: str, shape: tuple[int, ...], dtype: np.dtype, source: object = None) -> ArrayInfo:
-    shown = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name
-    )
-    return ArrayInfo(
-        name=shown[:_SHOWN],
-        shape=tuple(shape),
-        dtype=np.dtype(dtype),
-        source=name if source is None else source,
-    )
 
 
 def _short(text: str) -> str:

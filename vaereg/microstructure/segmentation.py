@@ -25,8 +25,11 @@ __all__ = [
     "split_blocks",
 ]
 
-MAX_LABELS = 16
-"""Up to so many different values are taken for labels, more for grey values."""
+MAX_LABELS = 64
+"""Up to so many different integers are taken for labels, more for grey values: a scan of eight bits has 100
+to 256."""
+_MAX_REAL_LABELS = 16
+"""The same of real numbers."""
 _BINS = 256
 _NOISE = 0.01
 
@@ -88,12 +91,13 @@ class Segmentation:
 
 
 def labels(array: ArrayLike) -> NDArray[Any] | None:
-    """The different values of an array, ascending; None where there are more than `MAX_LABELS`."""
+    """The different values of an array, ascending; None where there are too many to be labels."""
     flat = np.asarray(array).ravel()
-    if len(np.unique(flat[:4096])) > MAX_LABELS:  # most grey values end here
+    most = MAX_LABELS if flat.dtype.kind in "biu" else _MAX_REAL_LABELS
+    if len(np.unique(flat[:4096])) > most:  # most grey values end here
         return None
-    values = np.unique(flat)
-    return values if len(values) <= MAX_LABELS else None
+    found = np.unique(flat)
+    return found if len(found) <= most else None
 
 
 def histogram(array: ArrayLike, bins: int = _BINS) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pages.parts.common.state import DESIGNS, EXAMPLE, SHOWN_VOLUME
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.inverse.direct import Designs
+from vaereg.io.importing import ReadAs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction, predict
@@ -33,6 +34,8 @@ class ShownVolume:
     """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
     upload: str = ""
     """Identity of the uploaded file that holds the volume; empty where no file does."""
+    read_as: ReadAs | None = None
+    """How this file was taken."""
 
     @property
     def hash(self) -> str:
@@ -52,9 +55,18 @@ def shown_volume() -> ShownVolume:
     return st.session_state[SHOWN_VOLUME]
 
 
-def show_volume(name: str, volume: NDArray[np.uint8], *, upload: str = "") -> None:
-    """Show another volume on the Predict page; `upload` is the identity of its uploaded file."""
-    st.session_state[SHOWN_VOLUME] = ShownVolume(name=name, volume=volume, upload=upload)
+def show_volume(
+    name: str, volume: NDArray[np.uint8], *, upload: str = "", read_as: ReadAs | None = None
+) -> None:
+    """Show another volume on the Predict page.
+
+    Args:
+        name: What it is called.
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        upload: Identity of its uploaded file.
+        read_as: How this file was taken.
+    """
+    st.session_state[SHOWN_VOLUME] = ShownVolume(name=name, volume=volume, upload=upload, read_as=read_as)
 
 
 def show_example(size: int = 32) -> None:

@@ -1,6 +1,6 @@
 """Files of the user to the volume of the Predict page: which array, which phases, which part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,13 +12,13 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from pages.parts.common import state
 from pages.parts.common.shown import show_volume
 from pages.parts.predict.figures import grey_figure
-from vaereg.io.readers import SUFFIXES, RawLayout, as_volumes, list_arrays, read_array
+from vaereg.errors import InputError
+from vaereg.io.importing import AutomaticChoices, Choices, Part, import_volume, to_cubes
+from vaereg.io.readers import SUFFIXES, RawLayout, StoredArray, as_volumes
 from vaereg.microstructure.segmentation import (
     MAX_LABELS,
     Segmentation,
-    crop,
     histogram,
-    labels,
     otsu_threshold,
     split_blocks,
 )
@@ -33,6 +33,8 @@ MAX_MEGABYTES = 100
 MAX_BLOCKS = 64
 _READ = 16
 """Arrays and what was made of them, of one file, that are kept."""
+ORDERS = ("xyz", "zyx", "xzy", "yxz", "yzx", "zxy")
+"""Orders of stored axes."""
 EDGES = (16, 32, 48, 64, 96, 128)
 KEPT: dict[str, Any] = {"persist_state": "session"}
 """What is set for a file stays while others are shown."""
@@ -63,7 +65,6 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
     """
     files = st.file_uploader(
         "Files of volumes: two phases, grey values or labels",
-        type=[suffix[1:] for suffix in SUFFIXES],
         accept_multiple_files=True,
         key=state.UPLOAD,
         max_upload_size=MAX_MEGABYTES,
@@ -82,7 +83,7 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
         st.session_state[state.UPLOAD_READ] = (file.file_id, {})  # what was read of others is let go
     try:
         _show(file)
-    except (ValueError, MemoryError) as error:
+    except (InputError, MemoryError) as error:
         st.session_state.pop(state.UPLOAD_BLOCKS, None)
         return files, str(error) or "the file is too large"
     return files, None
@@ -94,60 +95,111 @@ def chosen_blocks() -> Blocks | None:
 
 
 def automatic_volume(file: UploadedFile) -> tuple[NDArray[np.uint8], str]:
-    """The first volume of a file without a question, and what was done to it: for tables of many files.
+    """The first volume of a file without a question, and how it was taken: for tables of many files.
 
     Raises:
-        ValueError: The file holds no such volume, or one that is too large to take as a whole.
+        InputError: The file holds no such volume, or one that is too large to take as a whole.
     """
-    array = read_array(file, name=file.name, max_voxels=MAX_VOXELS)
-    note = "as it is"
-    if array.ndim == 4 and len(array):
-        array, note = array[0], f"volume 1 of {len(array)}"
-    found = labels(array)
-    if found is None:
-        level = otsu_threshold(array)
-        array, note = (array > level).astype(np.uint8), f"values above {level:g} are stiff (Otsu)"
-    elif not set(found.tolist()) <= {0, 1}:
-        array, note = (array == found.max()).astype(np.uint8), f"the label {found.max():g} is stiff"
-    return _checked(array, file.name), note
+    imported = import_volume(file, AutomaticChoices(max_voxels=MAX_VOXELS), name=file.name)
+    imported = to_cubes(imported, max_voxels=MAX_VOXELS)
+    return _checked(imported.volume, file.name), imported.read_as.sentence()
+
+
+class _WidgetChoices(Choices):
+    """Answers to what a file leaves open, asked in the sidebar."""
+
+    def __init__(self, file: UploadedFile) -> None:
+        super().__init__(max_voxels=MAX_VOXELS)
+        self._key, self._name = file.file_id, file.name
+        self._place = file.file_id
+        self.title = file.name
+        self.note = ""
+        self.blocks: Blocks | None = None
+
+    def choose_raw(self) -> RawLayout:
+        return _raw_inputs(self._key)
+
+    def choose_array(self, arrays: Sequence[StoredArray]) -> str | None:
+        usable = [array.name for array in arrays if array.usable]
+        if len(usable) < 2:
+            return None
+        dataset = st.selectbox("Array in the file", usable, key=f"dataset-{self._key}", **KEPT)
+        self.title += f", {dataset}"
+        self._place += f"-{dataset}"
+        return dataset
+
+    def choose_axes(self, stored: StoredArray | None) -> str | None:
+        with st.expander("Axes and voxels"):
+            said = (
+                f"as the file says: {stored.axes}"
+                if stored is not None and stored.axes
+                else "x, y, z in order"
+            )
+            axes = st.selectbox(
+                "Axes of the array",
+                [said, *ORDERS],
+                key=f"axes-{self._key}",
+                **KEPT,
+                help="The stored order, the last axis fastest. A stack of pages is zyx.",
+            )
+            edges = st.text_input(
+                "Edges of a voxel x,y,z",
+                key=f"edges-{self._key}",
+                **KEPT,
+                placeholder="as the file says",
+                help="Any unit; only their ratios count.",
+            )
+        self.voxel_size = _edges(edges)
+        self._place += f"-{axes}-{edges}"
+        if axes == said:
+            return None
+        return axes if stored is None or len(stored.shape) == len(axes) else f"n{axes}"
+
+    def choose_number(self, count: int) -> int:
+        number = 1
+        if count > 1:
+            number = int(st.number_input("Volume", 1, count, key=f"number-{self._key}", **KEPT))
+            self.title += f", volume {number} of {count}"
+        self._place += f"-{number}"
+        return number
+
+    def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
+        return _phase_inputs(values[0], found, self._place, self._name)
+
+    def choose_part(self, volume: NDArray[np.uint8]) -> Part | None:
+        part, self.note, self.blocks = _part_inputs(volume, self._key, self._name)
+        return part
+
+    def remember(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        return _remember(key, make)
 
 
 def _show(file: UploadedFile) -> None:
-    key = file.file_id
-    raw = _raw_inputs(key) if file.name.lower().endswith(".raw") else None
-    infos = _remember((key, raw), lambda: list_arrays(file, name=file.name, raw=raw))
-    usable = [info.name for info in infos if info.usable]
-    dataset = (
-        st.selectbox("Array in the file", usable, key=f"dataset-{key}", **KEPT) if len(usable) > 1 else None
-    )
-    array = _remember(
-        (key, raw, dataset),
-        lambda: read_array(file, name=file.name, dataset=dataset, raw=raw, max_voxels=MAX_VOXELS),
-    )
-    name = file.name + (f", {dataset}" if dataset else "")
-    number = 1
-    if array.ndim == 4:
-        if len(array) > 1:
-            number = int(st.number_input("Volume", 1, len(array), key=f"number-{key}", **KEPT))
-            name += f", volume {number} of {len(array)}"
-        array = array[number - 1] if len(array) else array
-    if array.ndim != 3:
-        raise ValueError(f"{file.name}: expected shape (X, Y, Z) or (N, X, Y, Z), got {array.shape}")
-    segmentation = _phase_inputs(array, f"{key}-{raw}-{dataset}-{number}", file.name)
-    volume = _remember(
-        (key, raw, dataset, number, repr(segmentation)),
-        lambda: as_volumes(segmentation.apply(array, name=file.name), name=file.name, cubic=False)[0],
-    )
-    part, note, blocks = _part_inputs(volume, key, file.name)
-    part = _checked(part, file.name)
-    signature = (key, raw, dataset, number, repr(segmentation), note)
-    if blocks is None:
+    choices = _WidgetChoices(file)
+    imported = to_cubes(import_volume(file, choices, name=file.name), max_voxels=MAX_VOXELS)
+    _checked(imported.volume, file.name)
+    signature = (file.file_id, imported.read_as)
+    if choices.blocks is None:
         st.session_state.pop(state.UPLOAD_BLOCKS, None)
     else:
-        st.session_state[state.UPLOAD_BLOCKS] = blocks
+        st.session_state[state.UPLOAD_BLOCKS] = choices.blocks
     if st.session_state.get(state.UPLOAD_SHOWN) != signature:
         st.session_state[state.UPLOAD_SHOWN] = signature
-        show_volume(name + note, part, upload=key)
+        show_volume(
+            choices.title + choices.note, imported.volume, upload=file.file_id, read_as=imported.read_as
+        )
+
+
+def _edges(text: str) -> tuple[float, float, float] | None:
+    if not text.strip():
+        return None
+    try:
+        edges = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        edges = ()
+    if len(edges) != 3:
+        raise InputError(f"expected three edges of a voxel x,y,z, got {text[:40]!r}")
+    return edges[0], edges[1], edges[2]
 
 
 def _raw_inputs(key: str) -> RawLayout:
@@ -159,17 +211,16 @@ def _raw_inputs(key: str) -> RawLayout:
     try:
         lengths = tuple(int(word) for word in shape.split(","))
     except ValueError as error:
-        raise ValueError(f"expected a shape X,Y,Z, got {shape[:40]!r}") from error
+        raise InputError(f"expected a shape X,Y,Z, got {shape[:40]!r}") from error
     return RawLayout(shape=lengths, dtype=kind)
 
 
-def _phase_inputs(array: NDArray, key: str, name: str) -> Segmentation:
+def _phase_inputs(array: NDArray, found: NDArray | None, key: str, name: str) -> Segmentation:
     """How the values become phases: nothing for 0 and 1, a choice of labels, or a threshold."""
-    found = _remember(("labels", key), lambda: labels(array))
     two_phase = found is not None and set(found.tolist()) <= {0, 1}
     threshold = stiff = None
     if found is not None and len(found) < 2 and not two_phase:
-        raise ValueError(
+        raise InputError(
             f"{name}: expected two phases, grey values or labels, got the value {found[0]:g} only"
         )
     if not two_phase:
@@ -190,7 +241,7 @@ def _phase_inputs(array: NDArray, key: str, name: str) -> Segmentation:
                 help=f"All others are soft. Files of up to {MAX_LABELS} values count as labels.",
             )
             if not 0 < len(stiff) < len(found):
-                raise ValueError(f"{name}: expected some labels stiff and some soft, got all of one kind")
+                raise InputError(f"{name}: expected some labels stiff and some soft, got all of one kind")
     swap = st.toggle(
         "Swap stiff and soft", key=f"swap-{key}", **KEPT, help="A scan may store the pores as 1."
     )
@@ -218,20 +269,18 @@ def _threshold_input(array: NDArray, key: str) -> float:
     return float(level)
 
 
-def _part_inputs(
-    volume: NDArray[np.uint8], key: str, name: str
-) -> tuple[NDArray[np.uint8], str, Blocks | None]:
-    """The volume as a whole, a part of it, or one of the blocks that it is split into."""
+def _part_inputs(volume: NDArray[np.uint8], key: str, name: str) -> tuple[Part | None, str, Blocks | None]:
+    """All of the volume, a part of it, or one of the blocks that it is split into."""
     edges = [edge for edge in EDGES if edge <= min(volume.shape)]
     large = volume.size > state.MAX_EDGE**3
     if not edges or not (large or min(volume.shape) > EDGES[1]):
-        return volume, "", None
+        return None, "", None
     ways = (["whole"] if not large else []) + ["part", "blocks"]
     way = st.radio(
         "Show", ways, key=f"way-{key}", horizontal=True, **KEPT, help="A large volume is shown in parts."
     )
     if way == "whole":
-        return volume, "", None
+        return None, "", None
     edge = st.selectbox("Voxels per edge", edges, min(1, len(edges) - 1), key=f"edge-{key}", **KEPT)
     if way == "part":
         starts = [
@@ -247,11 +296,12 @@ def _part_inputs(
             )
             for axis, length in zip("xyz", volume.shape, strict=True)
         ]
-        return crop(volume, starts, [edge] * 3), f", part {edge}³ from {tuple(starts)}", None
+        part = Part(start=(starts[0], starts[1], starts[2]), shape=(edge, edge, edge))
+        return part, f", part {edge}³ from {part.start}", None
     blocks, starts = split_blocks(volume, edge)
     usable = np.flatnonzero([block.min() != block.max() for block in blocks])
     if len(usable) == 0:
-        raise ValueError(f"{name}: expected both phases in a block, got one in each")
+        raise InputError(f"{name}: expected both phases in a block, got one in each")
     both = usable[np.linspace(0, len(usable) - 1, min(len(usable), MAX_BLOCKS)).round().astype(int)]
     number = int(st.number_input("Block", 1, len(both), key=f"block-{key}", **KEPT))
     rest = 1.0 - blocks.size / volume.size
@@ -262,20 +312,21 @@ def _part_inputs(
     }
     left_out = ", ".join(part for part, is_so in parts.items() if is_so)
     kept = Blocks(name=name, volumes=blocks[both], starts=starts[both], left_out=left_out)
-    return blocks[both[number - 1]], f", block {number} of {len(both)}", kept
+    x, y, z = kept.starts[number - 1].tolist()
+    return Part(start=(x, y, z), shape=(edge, edge, edge)), f", block {number} of {len(both)}", kept
 
 
 def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
     if volume.ndim == 3 and min(volume.shape) < MIN_EDGE:
-        raise ValueError(f"{name}: expected at least {MIN_EDGE} voxels per edge, got shape {volume.shape}")
+        raise InputError(f"{name}: expected at least {MIN_EDGE} voxels per edge, got shape {volume.shape}")
     if volume.size > state.MAX_EDGE**3:
-        raise ValueError(
+        raise InputError(
             f"{name}: expected at most {state.MAX_EDGE}³ voxels as a whole, got shape {volume.shape}"
         )
     return as_volumes(volume, name=name, cubic=False, both_phases=True)[0]
 
 
-def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
+def _remember(key: Hashable, make: Callable[[], _Made]) -> _Made:
     """What was made of the file that is shown; what could not be made is not tried again."""
     _, known = st.session_state[state.UPLOAD_READ]
     if key not in known:
@@ -284,8 +335,8 @@ def _remember(key: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
         try:
             with st.spinner("Reading …"):
                 known[key] = make()
-        except (ValueError, MemoryError) as error:
-            known[key] = ValueError(str(error))
-    if isinstance(known[key], ValueError):
-        raise ValueError(str(known[key]))
+        except (InputError, MemoryError) as error:
+            known[key] = InputError(str(error))
+    if isinstance(known[key], InputError):
+        raise InputError(str(known[key]))
     return known[key]

@@ -1,8 +1,9 @@
-"""VTK image data (.vti), one of the XML formats of VTK: voxel fields to and from it.
+"""VTK image data (.vti), one of the XML formats of VTK.
 
 The reader is our own so that a file cannot make it do anything but read numbers: no entity, no other file, no
-array that is larger than what it declares. It takes what VTK, ParaView, PyVista and DAMASK write: one piece,
-arrays per cell or per point, as text, in base64 or appended, plain or zlib-compressed.
+array that is larger than what it declares. It takes what VTK, ParaView, PyVista, DAMASK and TexGen write: one
+piece, arrays per cell or per point, as text, in base64 or appended, plain or zlib-compressed. Spacing and
+direction of the grid are obeyed.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
-from math import prod
-from pathlib import Path
-from typing import NoReturn
+from math import isfinite, prod
+from typing import BinaryIO, NoReturn
 from xml.parsers import expat
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VtiArray", "VtiImage", "list_vti", "read_vti", "write_vti"]
+from vaereg.errors import InputError
+from vaereg.io.formats.grids import oriented_axes
+from vaereg.io.formats.stored import ReadBudget, StoredArray, printable
+
+__all__ = ["list_vti", "read_vti"]
 
 _TYPES = {
     **{f"Int{8 * size}": np.dtype(f"i{size}") for size in (1, 2, 4, 8)},
@@ -35,15 +38,22 @@ _APPENDED = re.compile(rb"<AppendedData\b[^>]*>\s*_")
 _ONE_PER_LINE = bytes.maketrans(b" \t\r\f\v", b"\n" * 5)
 _MAX_ARRAYS = 1000
 _MAX_DEPTH = 16
+_NUMBER_LENGTH = 64
+"""Most letters of text for a number, the space around it included."""
+_BLOCK_LENGTH = 8
+"""Fewest bytes of a block of deflated data."""
+_SLACK = 2**16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VtiArray:
-    """One array of numbers of a file."""
+class _Array:
+    """An array of numbers of a file."""
 
     name: str
+    parent: str
+    """CellData or PointData."""
     shape: tuple[int, int, int]
-    """Voxels, or points, along x, y, z."""
+    """Voxels, or points, along the axes of the grid."""
     dtype: np.dtype
     components: int
     """Numbers per voxel or point."""
@@ -56,7 +66,7 @@ class VtiArray:
 
 
 @dataclass(slots=True)
-class VtiImage:
+class _Image:
     """What the header of a file says."""
 
     big_endian: bool = False
@@ -66,19 +76,80 @@ class VtiImage:
     appended: int | None = None
     """Where the appended data begins [byte]."""
     appended_base64: bool = True
-    arrays: list[VtiArray] = field(default_factory=list)
+    spacing: tuple[float, float, float] | None = None
+    """Edges of a voxel along the axes of the grid."""
+    direction: tuple[float, ...] | None = None
+    """Directions of the axes of the grid, a matrix (3, 3) by rows whose columns they are."""
+    problem: str = ""
+    """What is wrong with spacing or direction."""
+    arrays: list[_Array] = field(default_factory=list)
 
 
-def list_vti(content: bytes, *, name: str) -> VtiImage:
-    """Read the header of a file.
+def list_vti(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
+    """Arrays of one number per voxel or per point."""
+    image = _read_image(stream.read(), budget.name)
+    axes, flipped, problem = oriented_axes(image.direction)
+    size = None
+    if image.spacing is not None:
+        edges = dict(zip(axes, image.spacing, strict=True))
+        size = (edges["x"], edges["y"], edges["z"])
+    scalars = [array for array in image.arrays if array.components == 1]
+    names = [array.name for array in scalars]
+    return [
+        StoredArray(
+            name=printable(array.name if names.count(array.name) == 1 else f"{array.parent}/{array.name}"),
+            shape=array.shape,
+            dtype=array.dtype,
+            source=array,
+            format="VTK image data",
+            axes=axes,
+            axes_from="Direction" if image.direction else "VTK",
+            voxel_size=size,
+            voxel_size_from="Spacing" if size else "",
+            flipped=flipped,
+            notes=("numbers at points are taken as voxels",) if array.parent == "PointData" else (),
+            problem=image.problem or problem,
+        )
+        for array in scalars
+    ]
 
-    Args:
-        content: The whole file.
-        name: What to call it in errors.
 
-    Raises:
-        ValueError: The file is no VTK image data, or of a kind that is not read.
-    """
+def read_vti(stream: BinaryIO, stored: StoredArray, *, budget: ReadBudget) -> NDArray:
+    """One array of a file, which must hold as much as it declares."""
+    content = stream.read()
+    image = _read_image(content, budget.name)
+    array: _Array = stored.source
+    count, size = prod(array.shape), prod(array.shape) * array.dtype.itemsize
+    budget.inflate(size)
+    where = f"{budget.name}: array {array.name!r}"
+    if array.encoding == "ascii":
+        begin, end = array.text
+        if end - begin > _NUMBER_LENGTH * count + _SLACK:
+            raise InputError(
+                f"{where}: expected {count} numbers for shape {array.shape}, got text of {end - begin} bytes"
+            )
+        lines = content[begin:end].translate(_ONE_PER_LINE).strip()
+        try:
+            flat = np.loadtxt(BytesIO(lines), comments=None, ndmin=1) if lines else np.empty(0)
+        except ValueError as error:
+            raise InputError(f"{where}: expected numbers, got other text") from error
+    else:
+        if array.encoding == "appended":
+            if image.appended is None:
+                raise InputError(f"{where}: expected appended data, got a file without any")
+            source, encoded = memoryview(content)[image.appended + array.offset :], image.appended_base64
+        else:
+            source, encoded = memoryview(content)[slice(*array.text)], True
+        if encoded:
+            source = memoryview(bytes(source[: 4 * size + _SLACK]).strip())
+        data = _Blocks(source, encoded, image.header, where).read(size, compressed=image.compressed)
+        flat = np.frombuffer(data, dtype=array.dtype.newbyteorder(">" if image.big_endian else "<"))
+    if len(flat) != count:
+        raise InputError(f"{where}: expected {count} numbers for shape {array.shape}, got {len(flat)}")
+    return np.ascontiguousarray(flat.reshape(array.shape, order="F"))
+
+
+def _read_image(content: bytes, name: str) -> _Image:
     marker = _APPENDED.search(content)
     head = content if marker is None else content[: marker.start()]
     parser = _HeaderParser(name)
@@ -89,101 +160,11 @@ def list_vti(content: bytes, *, name: str) -> VtiImage:
     return parser.image
 
 
-def read_vti(content: bytes, image: VtiImage, array: VtiArray, *, name: str) -> NDArray:
-    """Read one array of a file.
-
-    Args:
-        content: The whole file.
-        image: Its header, of `list_vti`.
-        array: One of its arrays, of one number per voxel.
-        name: What to call the file in errors.
-
-    Returns:
-        Shape (X, Y, Z).
-
-    Raises:
-        ValueError: The array is damaged, or holds more or less than it declares.
-    """
-    count, size = prod(array.shape), prod(array.shape) * array.dtype.itemsize
-    where = f"{name}: array {array.name!r}"
-    if array.encoding == "ascii":
-        lines = content[slice(*array.text)].translate(_ONE_PER_LINE).strip()
-        try:
-            flat = np.loadtxt(BytesIO(lines), comments=None, ndmin=1) if lines else np.empty(0)
-        except ValueError as error:
-            raise ValueError(f"{where}: expected numbers, got other text") from error
-    else:
-        if array.encoding == "appended":
-            if image.appended is None:
-                raise ValueError(f"{where}: expected appended data, got a file without any")
-            source, encoded = memoryview(content)[image.appended + array.offset :], image.appended_base64
-        else:
-            source, encoded = memoryview(content)[slice(*array.text)], True
-        if encoded:
-            source = memoryview(bytes(source[: 4 * size + 2**16]).strip())
-        data = _Blocks(source, encoded, image.header, where).read(size, compressed=image.compressed)
-        flat = np.frombuffer(data, dtype=array.dtype.newbyteorder(">" if image.big_endian else "<"))
-    if len(flat) != count:
-        raise ValueError(f"{where}: expected {count} numbers for shape {array.shape}, got {len(flat)}")
-    return np.ascontiguousarray(flat.reshape(array.shape, order="F"))
-
-
-def write_vti(
-    path: Path,
-    arrays: Mapping[str, NDArray],
-    *,
-    voxel_size: float = 1.0,
-    comments: str = "",
-) -> None:
-    """Write fields of one number per voxel as cell data, in base64 and compressed.
-
-    Args:
-        path: File to create or replace.
-        arrays: Fields by name, all of the same shape (X, Y, Z).
-        voxel_size: Edge of a voxel, in the unit of the coordinates of the file.
-        comments: Text that goes into the file as field data, as DAMASK does it.
-    """
-    shape = next(iter(arrays.values())).shape
-    extent = " ".join(f"0 {length}" for length in shape)
-    spacing = " ".join([f"{voxel_size:.17g}"] * 3)
-    names = {dtype: name for name, dtype in _TYPES.items()}
-    lines = [
-        '<?xml version="1.0"?>',
-        '<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt32" '
-        f'compressor="{_ZLIB}">',
-        f'<ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{spacing}">',
-    ]
-    if comments:
-        codes = " ".join(str(code) for code in [*comments.encode("ascii", "replace"), 0])
-        lines += [
-            "<FieldData>",
-            f'<Array type="String" Name="comments" NumberOfTuples="1" format="ascii">{codes}</Array>',
-            "</FieldData>",
-        ]
-    lines += [f'<Piece Extent="{extent}">', f'<CellData Scalars="{next(iter(arrays))}">']
-    for name, values in arrays.items():
-        data = np.asarray(values).flatten(order="F")
-        data = data.astype(data.dtype.newbyteorder("<"), copy=False)
-        lines.append(
-            f'<DataArray type="{names[np.asarray(values).dtype]}" Name="{name}" format="binary">'
-            f"{_compressed(data.tobytes())}</DataArray>"
-        )
-    lines += ["</CellData>", "</Piece>", "</ImageData>", "</VTKFile>", ""]
-    path.write_text("\n".join(lines), encoding="ascii")
-
-
-def _compressed(data: bytes, block: int = 2**15) -> str:
-    """Blocks of deflated data behind their lengths, both in base64, as VTK writes them."""
-    parts = [zlib.compress(data[start : start + block]) for start in range(0, len(data), block)]
-    head = np.array([len(parts), block, len(data) % block, *map(len, parts)], dtype="<u4")
-    return base64.b64encode(head.tobytes()).decode() + base64.b64encode(b"".join(parts)).decode()
-
-
 class _HeaderParser:
     """Reads the tags of a file and refuses what they should not contain."""
 
     def __init__(self, name: str) -> None:
-        self.image = VtiImage()
+        self.image = _Image()
         self._name = name
         self._extent: list[int] = []
         self._path: list[str] = []
@@ -199,17 +180,17 @@ class _HeaderParser:
         try:
             self._parser.Parse(head, whole)
         except expat.ExpatError as error:
-            raise ValueError(
+            raise InputError(
                 f"{self._name}: expected VTK image data (.vti), got damaged XML: {error}"
             ) from error
         if not self._extent:
-            raise ValueError(f"{self._name}: expected VTK image data (.vti) with one piece, got none")
+            raise InputError(f"{self._name}: expected VTK image data (.vti) with one piece, got none")
 
     def _fail(self, expected: str, got: str) -> NoReturn:
-        raise ValueError(f"{self._name}: expected {expected}, got {got[:60]!r}")
+        raise InputError(f"{self._name}: expected {expected}, got {got[:60]!r}")
 
     def _refuse_doctype(self, *declaration: object) -> None:
-        raise ValueError(f"{self._name}: expected VTK image data (.vti), got XML with a document type")
+        raise InputError(f"{self._name}: expected VTK image data (.vti), got XML with a document type")
 
     def _begin_text(self, text: str) -> None:
         """Note where the content of an array begins, and listen to no more of it."""
@@ -235,6 +216,8 @@ class _HeaderParser:
         self._path.append(tag)
         if tag == "VTKFile":
             self._read_file(attributes)
+        elif tag == "ImageData":
+            self._read_grid(attributes)
         elif tag == "Piece":
             self._read_piece(attributes)
         elif tag == "DataArray" and parent in ("CellData", "PointData"):
@@ -262,6 +245,22 @@ class _HeaderParser:
             self._fail("arrays that are not compressed, or by zlib", compressor)
         self.image.compressed = bool(compressor)
 
+    def _read_grid(self, attributes: dict[str, str]) -> None:
+        for name, count in (("Spacing", 3), ("Direction", 9)):
+            words = attributes.get(name, "").split()
+            if not words:
+                continue
+            try:
+                numbers = [float(word) for word in words]
+            except ValueError:
+                numbers = []
+            if len(numbers) != count or not all(isfinite(number) for number in numbers):
+                self.image.problem = f"expected {count} numbers for {name}, got {' '.join(words)[:60]!r}"
+            elif name == "Spacing":
+                self.image.spacing = (numbers[0], numbers[1], numbers[2])
+            else:
+                self.image.direction = tuple(numbers)
+
     def _read_piece(self, attributes: dict[str, str]) -> None:
         if self._extent:
             self._fail("one piece", "several")
@@ -286,8 +285,9 @@ class _HeaderParser:
         points = 1 if attributes[""] == "PointData" else 0
         x, y, z = (length + points for length in self._extent)
         self.image.arrays.append(
-            VtiArray(
+            _Array(
                 name=name,
+                parent=attributes[""],
                 shape=(x, y, z),
                 dtype=_TYPES[attributes["type"]],
                 components=int(components),
@@ -310,10 +310,15 @@ class _Blocks:
         if not compressed:
             (length,) = np.frombuffer(self._take(0, width), self._header)
             self._check(int(length), size)
+            letters = 4 * -(-width // 3)
+            if self._encoded and b"=" in bytes(self._source[:letters]):  # the length is encoded apart
+                return self._take(letters, size)
             return self._take(0, width + size)[width:]
         count, block, last = (int(n) for n in np.frombuffer(self._take(0, 3 * width), self._header))
         if count * block > size + block or block > size + 2**20:
             self._check(count * block, size)
+        if count > len(self._source) // _BLOCK_LENGTH or (count and not block):
+            raise InputError(f"{self._where}: expected blocks of data, got {count} blocks of {block} bytes")
         self._check((count - 1) * block + last if last else count * block, size)
         head = (3 + count) * width
         lengths = np.frombuffer(self._take(0, head), self._header)[3:].tolist()
@@ -326,7 +331,7 @@ class _Blocks:
             try:
                 part = engine.decompress(stored[begin : begin + length], expected + 1)
             except zlib.error as error:
-                raise ValueError(f"{self._where}: expected zlib-compressed data, got damaged data") from error
+                raise InputError(f"{self._where}: expected zlib-compressed data, got damaged data") from error
             self._check(len(part), expected)
             parts.append(part)
             begin += length
@@ -340,11 +345,11 @@ class _Blocks:
             try:
                 piece = base64.b64decode(piece, validate=True)
             except binascii.Error as error:
-                raise ValueError(f"{self._where}: expected base64, got other text") from error
+                raise InputError(f"{self._where}: expected base64, got other text") from error
         if len(piece) < size:
-            raise ValueError(f"{self._where}: expected {size} bytes, got {len(piece)} (file truncated)")
+            raise InputError(f"{self._where}: expected {size} bytes, got {len(piece)} (file truncated)")
         return piece[:size]
 
     def _check(self, got: int, expected: int) -> None:
         if got != expected:
-            raise ValueError(f"{self._where}: expected {expected} bytes of data, got {got}")
+            raise InputError(f"{self._where}: expected {expected} bytes of data, got {got}")

@@ -1,0 +1,90 @@
+"""What the parsed flags of a command mean: files of volumes, phases, numbers, device, checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, TypeVar
+
+from vaereg.errors import InputError
+
+if TYPE_CHECKING:
+    from vaereg.io.importing import ImportedVolume
+    from vaereg.materials import TwoPhase
+    from vaereg.model.checkpoint import Checkpoint
+
+__all__ = ["device_of", "imported_volumes", "load_model", "materials_of", "numbers"]
+
+_Number = TypeVar("_Number", int, float)
+
+
+def imported_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -> ImportedVolume:
+    """The volumes of a file of the user's, by the flags that say how it is meant."""
+    from vaereg.io.importing import Choices, import_volume
+    from vaereg.io.readers import RawLayout
+    from vaereg.microstructure.segmentation import Segmentation
+
+    raw = None
+    if arguments.shape is not None:
+        raw = RawLayout(shape=numbers(arguments.shape, int, "--shape"), dtype=arguments.dtype)
+    threshold = arguments.threshold
+    if threshold not in (None, "otsu"):
+        (threshold, *others) = numbers(threshold, float, "--threshold")
+        if others:
+            raise InputError(f"expected one number for --threshold, got {arguments.threshold!r}")
+    stiff = None if arguments.labels is None else numbers(arguments.labels, float, "--labels")
+    size = None
+    if arguments.voxel_size is not None:
+        edges = numbers(arguments.voxel_size, float, "--voxel-size")
+        if len(edges) not in (1, 3):
+            raise InputError(f"expected one or three edges for --voxel-size, got {arguments.voxel_size!r}")
+        size = (edges[0], edges[0], edges[0]) if len(edges) == 1 else (edges[0], edges[1], edges[2])
+    swap = arguments.phase_order == "stiff-soft"
+    return import_volume(
+        arguments.volumes,
+        Choices(
+            raw=raw,
+            dataset=arguments.dataset,
+            axes=arguments.axes,
+            voxel_size=size,
+            segmentation=Segmentation(threshold=threshold, stiff=stiff, swap=swap),
+        ),
+        both_phases=both_phases,
+    )
+
+
+def materials_of(arguments: argparse.Namespace) -> TwoPhase:
+    """The two phases of the flags."""
+    from vaereg.materials import TwoPhase
+
+    stiff, soft = (arguments.nu if nu is None else nu for nu in (arguments.nu_stiff, arguments.nu_soft))
+    return TwoPhase.from_moduli(
+        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=stiff, nu_soft=soft
+    )
+
+
+def numbers(text: str, kind: type[_Number], flag: str) -> tuple[_Number, ...]:
+    """Numbers with commas between them."""
+    try:
+        return tuple(kind(word) for word in text.split(","))
+    except ValueError as error:
+        raise InputError(f"expected numbers for {flag}, got {text!r}") from error
+
+
+def device_of(arguments: argparse.Namespace) -> str:
+    """The device that is asked for, which must be there."""
+    if arguments.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("expected a CUDA device for --device cuda, got none on this machine")
+    return arguments.device
+
+
+def load_model(arguments: argparse.Namespace) -> Checkpoint:
+    """The checkpoint that is asked for, on the device that is asked for."""
+    from vaereg.model.checkpoint import CheckpointError, load_checkpoint
+
+    try:
+        return load_checkpoint(arguments.checkpoint, device_of(arguments))
+    except CheckpointError as error:  # a file of the user's: bad input, not a failed computation
+        raise InputError(str(error)) from error

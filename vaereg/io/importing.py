@@ -1,0 +1,417 @@
+"""A file of a user as a two-phase volume, in one order: list, choose, read, labels, threshold, phases, crop.
+
+Whoever imports answers the questions that a file leaves open: `Choices` does it by values that are known
+before, as flags of a command line are; `AutomaticChoices` without asking anybody; a page by widgets. How the
+file was taken is part of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.errors import InputError
+from vaereg.io.readers import (
+    MAX_VOXELS,
+    ArrayFile,
+    RawLayout,
+    ReadArray,
+    Source,
+    StoredArray,
+    as_volumes,
+    open_array,
+)
+from vaereg.microstructure.segmentation import Segmentation, crop, labels, otsu_threshold
+
+__all__ = [
+    "AutomaticChoices",
+    "Choices",
+    "ImportedVolume",
+    "Part",
+    "ReadAs",
+    "import_volume",
+    "read_volumes",
+    "to_cubes",
+]
+
+_CUBE = 1e-4
+"""Largest relative difference of the edges of a voxel that is taken for a cube: scanners round their spacing
+[-]."""
+_MAX_REPEAT = 8
+"""Most cubes that an edge of a voxel is parted into."""
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A box of a volume."""
+
+    start: tuple[int, int, int]
+    """First voxel along x, y, z."""
+    shape: tuple[int, int, int]
+    """Voxels along x, y, z."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadAs:
+    """How a file was taken."""
+
+    file: str
+    """Its name."""
+    format: str
+    """Kind of file."""
+    array: str
+    """Name of the array in it; empty where there is one without a name."""
+    stored_shape: tuple[int, ...]
+    """Shape as the array is stored."""
+    axes: str
+    """Letter of every stored axis: x, y, z, n (volumes), c (component), t (time)."""
+    axes_from: str
+    """What says so."""
+    flipped: str
+    """Axes that were stored backwards and are turned."""
+    shape: tuple[int, int, int]
+    """Voxels along x, y, z."""
+    volumes: int
+    """Number of volumes."""
+    voxel_size: tuple[float, float, float] | None
+    """Edges of a voxel along x, y, z; None where nobody says, and voxels are taken for cubes."""
+    unit: str
+    """Unit of the voxel size; empty where the file names none."""
+    voxel_size_from: str
+    """What says so."""
+    phases: str
+    """How values became phases."""
+    part: Part | None = None
+    """Part of the volume that was taken; None for all of it."""
+    notes: tuple[str, ...] = ()
+    """What else was done."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same in plain values."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """The same in a line."""
+        spacing = "voxels taken for cubes"
+        if self.voxel_size is not None:
+            edges = " x ".join(f"{edge:.6g}" for edge in self.voxel_size)
+            source = f" ({self.voxel_size_from})" if self.voxel_size_from else ""
+            spacing = f"voxels of {edges}{f' {self.unit}' if self.unit else ''}{source}"
+        parts = [
+            f"{self.format}{f', array {self.array}' if self.array else ''} of shape {self.stored_shape}",
+            f"axes {self.axes} ({self.axes_from}){f', {self.flipped} turned' if self.flipped else ''}",
+            spacing,
+            self.phases,
+        ]
+        if self.part is not None:
+            parts.append(f"part {self.part.shape} from {self.part.start}")
+        return "; ".join([*parts, *self.notes])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportedVolume:
+    """Two-phase volumes of a file."""
+
+    volumes: NDArray[np.uint8]
+    """Phase per voxel, 0 or 1, shape (N, X, Y, Z)."""
+    read_as: ReadAs
+    """How the file was taken."""
+
+    @property
+    def volume(self) -> NDArray[np.uint8]:
+        """The first volume, shape (X, Y, Z)."""
+        return self.volumes[0]
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Edges of a voxel along x, y, z, in the unit of the file; 1 where nobody says."""
+        return self.read_as.voxel_size or (1.0, 1.0, 1.0)
+
+    @property
+    def cubes(self) -> bool:
+        """Whether the voxels are cubes."""
+        return max(self.voxel_size) <= min(self.voxel_size) * (1.0 + _CUBE)
+
+
+@dataclass(kw_only=True)
+class Choices:
+    """Answers to what a file leaves open, known before it is read."""
+
+    raw: RawLayout | None = None
+    """Shape and type of a `.raw` file."""
+    dataset: str | None = None
+    """Name of the array, needed where the file holds several that could be volumes."""
+    axes: str | None = None
+    """Letter of every stored axis, where the user says so."""
+    voxel_size: tuple[float, float, float] | None = None
+    """Edges of a voxel along x, y, z, where the user says so."""
+    number: int | None = None
+    """Volume of several, from 1; None for all."""
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    """How values become phases."""
+    part: Part | None = None
+    """Part of the volume; None for all of it."""
+    max_voxels: int = MAX_VOXELS
+    """Most voxels that the array may have."""
+
+    def choose_raw(self) -> RawLayout | None:
+        """Shape and type of a file without a header."""
+        return self.raw
+
+    def choose_array(self, arrays: Sequence[StoredArray]) -> str | None:
+        """Name of the array that is meant; None for the only one."""
+        return self.dataset
+
+    def choose_axes(self, stored: StoredArray | None) -> str | None:
+        """Letters of the axes of the array; None for what the file says."""
+        return self.axes
+
+    def choose_number(self, count: int) -> int | None:
+        """Which volume of several, from 1; None for all."""
+        return self.number
+
+    def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
+        """How values become phases.
+
+        Args:
+            values: Shape (N, X, Y, Z).
+            found: Their labels; None where they are grey values.
+        """
+        return self.segmentation
+
+    def choose_part(self, volume: NDArray[np.uint8]) -> Part | None:
+        """Part of a volume of shape (X, Y, Z); None for all of it."""
+        return self.part
+
+    def remember(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        """What a step makes; who imports the same file often may keep it under its key."""
+        return make()
+
+
+class AutomaticChoices(Choices):
+    """The first volume, the largest label or Otsu's threshold, without a question."""
+
+    def choose_number(self, count: int) -> int | None:
+        return 1
+
+    def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
+        if found is None:
+            return Segmentation(threshold="otsu")
+        if set(found.tolist()) <= {0, 1}:
+            return Segmentation()
+        if len(found) < 2:
+            raise InputError(f"expected two phases, grey values or labels, got the value {found[0]:g} only")
+        return Segmentation(stiff=[found.max().item()])
+
+
+def import_volume(
+    source: Source,
+    choices: Choices | None = None,
+    *,
+    name: str | None = None,
+    kind: str | None = None,
+    both_phases: bool = False,
+) -> ImportedVolume:
+    """Import the volumes of a file.
+
+    Args:
+        source: File that is open for reading, its bytes, or the path of a file or of a folder of slices.
+        choices: Answers to what the file leaves open.
+        name: Name of the file; needed where `source` is no path.
+        kind: Suffix of its kind; that of the name if left out.
+        both_phases: Whether each volume must hold both phases.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: The file holds no two-phase volumes of the kind asked for.
+    """
+    choices = choices or Choices()
+    name = name or (str(source) if isinstance(source, Path) else "file")
+    raw = choices.choose_raw() if (kind or name.lower()).endswith(".raw") else None
+
+    def opened(act: Callable[[ArrayFile], _Made]) -> _Made:
+        with open_array(source, name=name, kind=kind, raw=raw) as file:
+            return act(file)
+
+    arrays = choices.remember(("arrays", raw), lambda: opened(lambda file: file.arrays))
+    dataset = choices.choose_array(arrays)
+    axes = choices.choose_axes(_meant(arrays, dataset))
+    read: ReadArray = choices.remember(
+        ("values", raw, dataset, axes),
+        lambda: opened(lambda file: file.read(dataset, axes=axes, max_voxels=choices.max_voxels)),
+    )
+    count = len(read.values)
+    if read.values.size == 0:
+        raise InputError(f"{name}: expected at least one voxel, got shape {read.stored.shape}")
+    number = choices.choose_number(count)
+    if number is not None and not 1 <= number <= count:
+        raise InputError(f"{name}: expected a volume from 1 to {count}, got {number}")
+    values = read.values if number is None else read.values[number - 1 : number]
+    place = (raw, dataset, axes, number)
+    found = choices.remember(("labels", *place), lambda: labels(values))
+    segmentation = choices.choose_segmentation(values, found)
+    volumes, phases = choices.remember(
+        ("phases", *place, repr(segmentation)), lambda: _phases(values, segmentation, name)
+    )
+    part = choices.choose_part(volumes[0])
+    if part is not None:
+        volumes = np.stack([crop(volume, part.start, part.shape) for volume in volumes])
+    notes = read.stored.notes
+    if number is not None and count > 1:
+        notes = (*notes, f"volume {number} of {count}")
+    return ImportedVolume(
+        volumes=as_volumes(volumes, name=name, both_phases=both_phases),
+        read_as=_read_as(read.stored, volumes, phases, part, notes, choices.voxel_size, name),
+    )
+
+
+def read_volumes(
+    path: Path,
+    *,
+    dataset: str | None = None,
+    raw: RawLayout | None = None,
+    segmentation: Segmentation | None = None,
+    cubic: bool = False,
+    both_phases: bool = False,
+) -> NDArray[np.uint8]:
+    """Volumes of a file; see `import_volume`.
+
+    Args:
+        path: File, or folder of slices.
+        dataset: Name of the array, needed where the file holds several that could be volumes.
+        raw: Shape and type of a `.raw` file.
+        segmentation: How its values become phases; if left out they must be 0 and 1.
+        cubic: Whether X, Y and Z must be equal.
+        both_phases: Whether each volume must hold both phases.
+
+    Returns:
+        Phase per voxel, 0 or 1, shape (N, X, Y, Z).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: The file holds no two-phase volumes of the kind asked for, or says that its voxels are no
+        cubes.
+    """
+    choices = Choices(dataset=dataset, raw=raw, segmentation=segmentation or Segmentation())
+    imported = import_volume(path, choices, both_phases=both_phases)
+    if not imported.cubes:
+        raise InputError(f"{path}: expected voxels that are cubes, got edges of {imported.voxel_size}")
+    return as_volumes(imported.volumes, name=str(path), cubic=cubic)
+
+
+def to_cubes(imported: ImportedVolume, *, max_voxels: int = MAX_VOXELS) -> ImportedVolume:
+    """The same volumes in cubes: every voxel is parted along its longer edges.
+
+    Raises:
+        InputError: An edge is no multiple of the shortest one, or there would be more than `max_voxels`.
+    """
+    if imported.cubes:
+        return imported
+    size = np.array(imported.voxel_size)
+    ratios = size / size.min()
+    repeats = ratios.round().astype(int)
+    if np.abs(ratios - repeats).max() > _CUBE * _MAX_REPEAT or repeats.max() > _MAX_REPEAT:
+        raise InputError(
+            f"{imported.read_as.file}: expected voxels whose edges are small multiples of the "
+            f"shortest one, to be "
+            f"parted into cubes, got {', '.join(f'{edge:g}' for edge in imported.voxel_size)}"
+        )
+    if imported.volumes.size * int(repeats.prod()) > max_voxels:
+        raise InputError(
+            f"{imported.read_as.file}: expected at most {max_voxels} voxels after they are "
+            f"parted into cubes, got "
+            f"{imported.volumes.size * int(repeats.prod())}"
+        )
+    volumes = imported.volumes
+    for axis, count in enumerate(repeats.tolist(), start=1):
+        volumes = volumes.repeat(count, axis=axis)
+    edge = float(size.min())
+    note = f"voxels parted {' x '.join(map(str, repeats.tolist()))} into cubes of {edge:.6g}"
+    x, y, z = volumes.shape[1:]
+    read_as = replace(
+        imported.read_as,
+        shape=(x, y, z),
+        voxel_size=(edge, edge, edge),
+        notes=(*imported.read_as.notes, note),
+    )
+    return ImportedVolume(volumes=volumes, read_as=read_as)
+
+
+def _meant(arrays: Sequence[StoredArray], dataset: str | None) -> StoredArray | None:
+    """The array of a name, or the only one."""
+    named = [array for array in arrays if dataset is None or array.name == dataset]
+    usable = [array for array in named if array.usable]
+    return usable[0] if len(usable) == 1 else None
+
+
+def _phases(values: NDArray[Any], segmentation: Segmentation, name: str) -> tuple[NDArray[np.uint8], str]:
+    """Phases of values (N, X, Y, Z), and in words how they were made."""
+    text = "0 soft, 1 stiff"
+    if segmentation.threshold is not None:
+        by_otsu = isinstance(segmentation.threshold, str)
+        try:
+            level = otsu_threshold(values) if by_otsu else segmentation.threshold
+        except ValueError as error:
+            raise InputError(f"{name}: {error}") from error
+        segmentation = replace(segmentation, threshold=level)
+        text = f"values above {level:g} stiff{' (Otsu)' if by_otsu else ''}"
+    elif segmentation.stiff is not None:
+        listed = ", ".join(f"{label:g}" for label in segmentation.stiff)
+        text = f"labels {listed} stiff, others soft"
+    if segmentation.swap:
+        text += ", then swapped"
+    try:
+        phases = segmentation.apply(values, name=name)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    try:
+        return as_volumes(phases, name=name), text
+    except InputError as error:
+        if segmentation.threshold is None and segmentation.stiff is None and values.dtype.kind in "iuf":
+            raise InputError(
+                f"{error}; --threshold makes phases of grey values, --labels of labels"
+            ) from error
+        raise
+
+
+def _read_as(
+    stored: StoredArray,
+    volumes: NDArray[np.uint8],
+    phases: str,
+    part: Part | None,
+    notes: tuple[str, ...],
+    voxel_size: tuple[float, float, float] | None,
+    name: str,
+) -> ReadAs:
+    size, source, unit = stored.voxel_size, stored.voxel_size_from, stored.unit
+    if voxel_size is not None:
+        if size is not None and not np.allclose(size, voxel_size, rtol=_CUBE):
+            notes = (*notes, f"the file says voxels of {' x '.join(f'{edge:g}' for edge in size)}")
+        size, source = voxel_size, "the user"
+    if size is not None and not all(np.isfinite(edge) and edge > 0.0 for edge in size):
+        raise InputError(f"{name}: expected positive edges of a voxel, got {size}")
+    x, y, z = volumes.shape[1:]
+    return ReadAs(
+        file=Path(name).name,
+        format=stored.format,
+        array=stored.name,
+        stored_shape=stored.shape,
+        axes=stored.axes,
+        axes_from=stored.axes_from,
+        flipped=stored.flipped,
+        shape=(x, y, z),
+        volumes=len(volumes),
+        voxel_size=size,
+        unit=unit,
+        voxel_size_from=source,
+        phases=phases,
+        part=part,
+        notes=notes,
+    )
