@@ -3,21 +3,41 @@
 import multiprocessing
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
+import torch
 
-from vaereg.workers import map_in_processes, pool_threads, single_threaded
+from vaereg.workers import limit_thread_to_one_thread, map_in_processes, pool_threads, worker_processes
 
 
-def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_have_one_thread_and_the_environment_of_their_parent_is_not_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not for a moment: another thread may start a process, or another pool, meanwhile."""
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     before = dict(os.environ)
-    with single_threaded():
-        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
-        assert pool_threads() == 1
+    with worker_processes(1) as outer, worker_processes(1) as inner:
+        for executor in (outer, inner):
+            assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+            assert executor.submit(os.getenv, "MKL_NUM_THREADS").result() == "1"
+            assert executor.submit(pool_threads).result() == 1
+            assert dict(os.environ) == before
+        assert outer.submit(torch.get_num_threads).result() == 1
     assert dict(os.environ) == before
+
+
+def test_a_thread_is_limited_without_the_others() -> None:
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1, initializer=limit_thread_to_one_thread) as limited:
+            assert limited.submit(torch.get_num_threads).result() == 1
+            with ThreadPoolExecutor(1) as later:
+                assert later.submit(torch.get_num_threads).result() == 2
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

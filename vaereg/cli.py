@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from vaereg import commands
+from vaereg.console import Terminated, begin_console, tell
 from vaereg.errors import InputError
 from vaereg.workers import THREAD_VARIABLES
 
@@ -59,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 for a failed computation, 2 for bad input.
     """
+    begin_console()
     arguments = _parser().parse_args(_with_negative_values(sys.argv[1:] if argv is None else argv))
     try:
         _set_threads(arguments.threads)
@@ -67,8 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, 2, ours=isinstance(error, ValueError) and not _stated(error))
     except (MemoryError, RuntimeError) as error:
         return _fail(error, 1, ours=isinstance(error, RuntimeError) and not _stated(error))
+    except Terminated:
+        tell("vaereg: terminated")
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
-        print("vaereg: interrupted", file=sys.stderr)
+        tell("vaereg: interrupted")
         return 130
     return 0
 
@@ -346,7 +352,7 @@ def _stated(error: BaseException) -> bool:
 def _fail(error: BaseException, code: int, *, ours: bool) -> int:
     """Say in a line what is wrong; where the fault is the program's own, with its traceback."""
     if ours or os.environ.get("VAEREG_DEBUG") == "1":
-        traceback.print_exception(error)
+        tell("".join(traceback.format_exception(error)).rstrip())
     message = " ".join(str(error).split()) or type(error).__name__
-    print(f"vaereg: error: {message}", file=sys.stderr)
+    tell(f"vaereg: error: {message}")
     return code

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaereg.arguments import device_of, imported_volumes, load_model, materials_of
+from vaereg.console import tell
 from vaereg.errors import InputError
 
 if TYPE_CHECKING:
@@ -196,24 +196,21 @@ def run_refine(arguments: argparse.Namespace) -> None:
     spread = within_component(stored.microstructures, stored.component)
     usual = "" if spread is None else f" (two designs of one component differ by {spread:.4f})"
     solves, moved = ([getattr(result, name) for result in results] for name in ("solves", "moved"))
-    print(
+    tell(
         f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
-        f"moved by {np.median(moved):.4f}{usual}",
-        file=sys.stderr,
+        f"moved by {np.median(moved):.4f}{usual}"
     )
     if checkpoint.hash != stored.checkpoint:
-        print(
+        tell(
             f"refine: the designs are of the checkpoint {stored.checkpoint}, the predictions and materials "
-            f"of {checkpoint.hash}",
-            file=sys.stderr,
+            f"of {checkpoint.hash}"
         )
     if missed := [result for result in results if not result.converged]:
         least = min(result.largest_distance for result in missed)
-        print(
+        tell(
             f"refine: {len(missed)} of {len(results)} designs are not there yet: "
             f"more than {100 * arguments.tolerance:g} % off the target after up to {arguments.max_solves} "
-            f"solves, the nearest {100 * least:.2g} %",
-            file=sys.stderr,
+            f"solves, the nearest {100 * least:.2g} %"
         )
 
 
@@ -248,6 +245,9 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
+    from vaereg.training.folder import check_folder
+
+    check_folder(arguments.out, resume=arguments.resume)
     from vaereg.io.datasets import read_dataset
     from vaereg.model.checkpoint import save_checkpoint
     from vaereg.model.config import RunConfig, preset
@@ -280,15 +280,15 @@ def run_train(arguments: argparse.Namespace) -> None:
     card = training_card(dataset, config, result, device, former)
     report = progress("train", "volumes for the guided regressor")
     fitted = fit(result.model, dataset, config.training, on_progress=report)
-    print("train: mapping the latent space", file=sys.stderr)
+    tell("train: mapping the latent space")
     embedding = embed(result.model, dataset, config.training)
     save_checkpoint(path, result.model, config, fitted, card, embedding)
-    print(f"train: wrote {path}", file=sys.stderr)
+    tell(f"train: wrote {path}")
 
 
 def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
     listed = ", ".join(f"{name} {value:.3g}" for name, value in terms.items())
-    print(f"train: step {step}/{steps}: {listed}", file=sys.stderr, flush=True)
+    tell(f"train: step {step}/{steps}: {listed}")
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
@@ -345,7 +345,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     own_pair = materials.moduli() == TwoPhase().moduli()
     items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
     if not own_pair:
-        print("export: predicted and solved figures are left out: they are of other moduli", file=sys.stderr)
+        tell("export: predicted and solved figures are left out: they are of other moduli")
     size = arguments.voxel_size
     if arguments.format == "zip":
         bundle(arguments.out, items, materials, voxel_size=size)
@@ -359,12 +359,12 @@ def run_export(arguments: argparse.Namespace) -> None:
             provenance=items[0].provenance,
             voxel_size=size,
         )
-    print(f"export: wrote {', '.join(map(str, written))}", file=sys.stderr)
+    tell(f"export: wrote {', '.join(map(str, written))}")
 
 
 def _tell_reading(command: str, path: Path, imported: ImportedVolume) -> None:
     """Tell on stderr how a file was taken, once nothing more can be wrong with it."""
-    print(f"{command}: {path} read as {imported.read_as.sentence()}", file=sys.stderr)
+    tell(f"{command}: {path} read as {imported.read_as.sentence()}")
 
 
 def _names(arguments: Sequence[str] | None) -> list[str] | None:
@@ -399,6 +399,6 @@ def progress(command: str, unit: str) -> Callable[[int, int], None]:
         start, last = start or (done, now), now
         rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
         pace = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
-        print(f"{command}: {done}/{total} {unit}{pace}", file=sys.stderr, flush=True)
+        tell(f"{command}: {done}/{total} {unit}{pace}")
 
     return report

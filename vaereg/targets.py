@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
 
 __all__ = [
     "FRACTION",
@@ -38,7 +39,7 @@ def parse_target(text: str) -> tuple[str, Target]:
     """Name and wanted value or range, from a text such as "C11=60", "C22=30:40" or "volume_fraction=0.4".
 
     Raises:
-        ValueError: The text has another form.
+        InputError: The text has another form.
     """
     name, separator, value = text.partition("=")
     try:
@@ -46,7 +47,7 @@ def parse_target(text: str) -> tuple[str, Target]:
     except ValueError:
         numbers = []
     if not separator or len(numbers) not in (1, 2):
-        raise ValueError(f"expected a target such as C11=60 or C22=30:40 in GPa, got {text!r}")
+        raise InputError(f"expected a target such as C11=60 or C22=30:40 in GPa, got {text!r}")
     return name.strip(), numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
@@ -54,21 +55,21 @@ def check_targets(targets: Mapping[str, Target]) -> dict[str, Target]:
     """Names, signs and order of what is wanted, as plain floats in the order of `TARGETS`.
 
     Raises:
-        ValueError: No property, an unknown one, or a value that is not positive and finite.
+        InputError: No property, an unknown one, or a value that is not positive and finite.
     """
     if unknown := sorted(set(targets) - set(TARGETS)):
-        raise ValueError(f"unknown property {unknown[0]!r}: expected one of {', '.join(TARGETS)}")
+        raise InputError(f"unknown property {unknown[0]!r}: expected one of {', '.join(TARGETS)}")
     if not targets:
-        raise ValueError("expected at least one target property, such as C11=60")
+        raise InputError("expected at least one target property, such as C11=60")
     wanted: dict[str, Target] = {}
     for name in (name for name in TARGETS if name in targets):
         low, high = interval(targets[name])
         if name == "volume_fraction" and not 0.0 < low <= high < 1.0:
-            raise ValueError(
+            raise InputError(
                 f"volume_fraction must be between 0 and 1, or a range low:high, got {targets[name]}"
             )
         if not (np.isfinite(low) and np.isfinite(high) and 0.0 < low <= high):
-            raise ValueError(
+            raise InputError(
                 f"{name} must be a positive number of GPa, or a range low:high, got {targets[name]}"
             )
         wanted[name] = low if low == high else (low, high)

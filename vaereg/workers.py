@@ -1,7 +1,8 @@
-"""Worker processes of one thread each, which end with the process that started them."""
+"""Worker processes of one thread each, which end with the process that started them; threads of a pool."""
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,9 +14,10 @@ from typing import TypeVar
 __all__ = [
     "THREAD_VARIABLES",
     "leave_with",
+    "limit_process_to_one_thread",
+    "limit_thread_to_one_thread",
     "map_in_processes",
     "pool_threads",
-    "single_threaded",
     "worker_processes",
 ]
 
@@ -28,24 +30,44 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 _MOST_THREADS = 4
 
 
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Processes that are started meanwhile use one thread; the environment is left as it was."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+def limit_process_to_one_thread() -> None:
+    """Limit a worker process to one thread of computation, in libraries that it has loaded and in others.
+
+    Called in the worker, so that the environment of the process that starts it stays as it is.
+    """
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    # libraries that the main module of the program has loaded before: they have read the environment already
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    if "numba" in sys.modules:
+        sys.modules["numba"].set_num_threads(1)
+    if "numpy" in sys.modules:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
+
+
+def limit_thread_to_one_thread() -> None:
+    """Limit what PyTorch computes in the calling thread to this one thread; other threads keep theirs.
+
+    `torch.set_num_threads` is global: it also holds for every thread that is started later. The number of
+    OpenMP threads belongs to the calling thread alone, but PyTorch sets it at its first use in a thread.
+    """
+    import torch
+    from threadpoolctl import ThreadpoolController
+
+    torch.get_num_threads()  # the first use
+    ThreadpoolController().select(user_api="openmp").limit(limits=1)
 
 
 def pool_threads() -> int:
     """Threads that a pool of this process may have: one per processor, a few at most, or as told."""
     return min(_MOST_THREADS, int(os.environ.get(_OWN, os.cpu_count() or 1)))
+
+
+def _begin_worker(held: Connection) -> None:
+    leave_with(held)
+    limit_process_to_one_thread()
 
 
 def leave_with(held: Connection | int) -> None:
@@ -93,8 +115,8 @@ def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
     """
     context = get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
-    with single_threaded(), held, lifeline:
-        executor = ProcessPoolExecutor(count, mp_context=context, initializer=leave_with, initargs=(held,))
+    with held, lifeline:
+        executor = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker, initargs=(held,))
         try:
             yield executor
         except BaseException:

@@ -1,13 +1,14 @@
 """Inverse design: the same seed, the same voxels; every component has its share; targets must be possible."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse import direct as module
@@ -84,11 +85,13 @@ def test_one_component_alone(component: int, tiny_checkpoint: Checkpoint) -> Non
 def test_latent_vectors_come_from_their_component(tiny_checkpoint: Checkpoint) -> None:
     """Under the prior at the (full) target each is most likely from the component that it is listed with."""
     target = {"C11": 40.0, "C22": 35.0, "C33": 35.0, "C44": 9.0, "C55": 9.0, "C66": 10.0}
-    found = design(tiny_checkpoint, target, 12, 16, only_plausible=False)
-    prior = tiny_checkpoint.model.prior(torch.tensor(list(target.values())).expand(12, -1))
-    likely = prior.component_log_prob(torch.from_numpy(found.latent)) - prior.log_weights
-    agree = (likely.argmax(1).numpy() == found.component).mean()
-    assert agree > 0.5
+    found = [design(tiny_checkpoint, target, 24, 16, only_plausible=False, seed=seed) for seed in range(4)]
+    latent = torch.from_numpy(np.concatenate([designs.latent for designs in found]))
+    component = np.concatenate([designs.component for designs in found])
+    prior = tiny_checkpoint.model.prior(torch.tensor(list(target.values())).expand(len(latent), -1))
+    likely = prior.component_log_prob(latent) - prior.log_weights
+    agreeing = int((likely.argmax(1).numpy() == component).sum())
+    assert binomtest(agreeing, len(component), 0.5, alternative="greater").pvalue < 1e-3
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 16), (1, 24), (2, 40)])
@@ -264,3 +267,30 @@ def test_large_cells_are_ranked_as_predict_sees_them(tiny_checkpoint: Checkpoint
     found = design(tiny_checkpoint, TARGETS, 4, 48, component=0)
     np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
     assert (np.diff(found.mean_distance) >= 0.0).all()
+
+
+def test_designs_of_two_threads_at_once_leave_the_number_of_threads_alone(
+    tiny_checkpoint: Checkpoint,
+) -> None:
+    """And have the digits of designs that are made one after the other; the second begins amid the first."""
+    second: list[Future[Designs]] = []
+
+    def begin_second(done: int, total: int) -> None:
+        if not second:
+            second.append(callers.submit(design, tiny_checkpoint, TARGETS, 8, 16, seed=1))
+
+    torch.set_num_threads(2)
+    try:
+        alone = [design(tiny_checkpoint, TARGETS, 8, 16, seed=seed) for seed in range(2)]
+        with ThreadPoolExecutor(2) as callers:
+            first = callers.submit(
+                design, tiny_checkpoint, TARGETS, 8, 16, seed=0, on_progress=begin_second
+            ).result()
+        together = [first, second[0].result()]
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    for one_by_one, at_once in zip(alone, together, strict=True):
+        for name in ("microstructures", "latent", "mean", "std"):
+            assert getattr(one_by_one, name).tobytes() == getattr(at_once, name).tobytes()

@@ -22,6 +22,7 @@ from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from vaereg.elasticity import PROPERTIES, diagonal_properties
+from vaereg.errors import InputError
 from vaereg.evaluation.generative import component_figures, decoder_figures
 from vaereg.evaluation.solved_designs import SOLVER_TOLERANCE, inverse_figures
 from vaereg.inverse.direct import design
@@ -84,19 +85,19 @@ def evaluate(
         Nested plain values, JSON-serialisable; errors are relative (0.01 = 1 %), lengths in voxels.
 
     Raises:
-        ValueError: The split has fewer volumes than `targets`, an argument is not positive, or the data are
+        InputError: The split has fewer volumes than `targets`, an argument is not positive, or the data are
             of other materials than the checkpoint.
     """
     left_out = held_out_families(checkpoint)
     indices = known_indices(dataset, split, left_out)
     if min(targets, count, workers) < 1:
-        raise ValueError(
+        raise InputError(
             f"expected at least one target, one design and one worker, got {targets}, {count} and {workers}"
         )
     if len(indices) < targets:
-        raise ValueError(f"expected at least {targets} volumes in the split {split!r}, got {len(indices)}")
+        raise InputError(f"expected at least {targets} volumes in the split {split!r}, got {len(indices)}")
     if dataset.plan.materials != (materials := checkpoint.model.materials.moduli()):
-        raise ValueError(
+        raise InputError(
             f"expected data of the checkpoint's materials {materials}, got {dataset.plan.materials}"
         )
     training = known_indices(dataset, "train", left_out)

@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import diagonal_properties
+from vaereg.errors import InputError
 from vaereg.generators.families import GENERATOR_VERSION, Sample, generate
 from vaereg.inverse.plausible import complete_targets
 from vaereg.io.datasets import Dataset
@@ -123,10 +124,10 @@ def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[n
         as good as the generator, None where the parameters leave nothing open.
 
     Raises:
-        ValueError: The volumes are of another version of the generators.
+        InputError: The volumes are of another version of the generators.
     """
     if dataset.plan.generator_version != GENERATOR_VERSION:
-        raise ValueError(
+        raise InputError(
             f"expected data of generator version {GENERATOR_VERSION}, got {dataset.plan.generator_version}"
         )
     generator = torch.Generator().manual_seed(0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 from vaereg.model.checkpoint import Checkpoint
 
@@ -37,10 +38,10 @@ def model_card(
         baselines: Record of `benchmarks/baselines.py`: other models, trained and tested on the same data.
 
     Raises:
-        ValueError: The metrics are of another checkpoint.
+        InputError: The metrics are of another checkpoint.
     """
     if metrics["checkpoint"] != checkpoint.hash:
-        raise ValueError(f"expected metrics of checkpoint {checkpoint.hash}, got {metrics['checkpoint']}")
+        raise InputError(f"expected metrics of checkpoint {checkpoint.hash}, got {metrics['checkpoint']}")
     others = comparable_baselines(metrics, baselines)
     return "\n\n".join(
         [
@@ -62,7 +63,7 @@ def compact_json(content: object) -> str:
     """JSON with one line per entry, lists of numbers on one line.
 
     Raises:
-        ValueError: A number is not finite.
+        InputError: A number is not finite.
     """
     text = json.dumps(content, indent=1, allow_nan=False)
     return re.sub(r"\[[\s\d.,eE+-]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
+
 __all__ = [
     "KINDS",
     "LEVELS",
@@ -67,14 +69,14 @@ def read_record(path: Path, benchmark: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no such record.
+        InputError: The file is no such record.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"expected a JSON record of {benchmark} in {path}: {error}") from error
+        raise InputError(f"expected a JSON record of {benchmark} in {path}: {error}") from error
     if not isinstance(record, dict) or record.get("benchmark") != benchmark:
-        raise ValueError(f"expected a record of benchmarks/{benchmark}.py in {path}")
+        raise InputError(f"expected a record of benchmarks/{benchmark}.py in {path}")
     return record
 
 

@@ -23,13 +23,14 @@ import torch
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
 from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
 from vaereg.io.designs import write_designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.networks import cut
 from vaereg.model.prediction import encode_batch, predict
 from vaereg.targets import Target, check_targets, interval, target_distance, target_ratio
-from vaereg.workers import pool_threads
+from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = ["Designs", "design", "more_like", "save_designs", "with_volumes"]
 
@@ -107,17 +108,17 @@ def design(
 
     Raises:
         UnreachableTargetError: A target is outside what the training set reaches; it says what can be had.
-        ValueError: An argument is out of range.
+        InputError: An argument is out of range.
     """
     wanted = check_targets(targets)
     _check_count(count)
     _check_seed(seed)
     if size % _SIZE_STEP or not _MIN_SIZE <= size <= _MAX_SIZE:
-        raise ValueError(
+        raise InputError(
             f"size must be a multiple of {_SIZE_STEP} from {_MIN_SIZE} to {_MAX_SIZE}, got {size}"
         )
     if component is not None and not 0 <= component < checkpoint.components:
-        raise ValueError(f"component must be between 0 and {checkpoint.components - 1}, got {component}")
+        raise InputError(f"component must be between 0 and {checkpoint.components - 1}, got {component}")
     if only_plausible:
         check_reachable(checkpoint, wanted)
 
@@ -173,12 +174,12 @@ def more_like(
             what it raises ends it all.
 
     Raises:
-        ValueError: An argument is out of range, or the designs are another checkpoint's.
+        InputError: An argument is out of range, or the designs are another checkpoint's.
     """
     if designs.checkpoint != checkpoint.hash:
-        raise ValueError(f"expected designs of the checkpoint {checkpoint.hash}, got {designs.checkpoint}'s")
+        raise InputError(f"expected designs of the checkpoint {checkpoint.hash}, got {designs.checkpoint}'s")
     if not 0 <= index < len(designs.component):
-        raise ValueError(f"index must be between 0 and {len(designs.component) - 1}, got {index}")
+        raise InputError(f"index must be between 0 and {len(designs.component) - 1}, got {index}")
     _check_count(count)
     _check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -315,15 +316,11 @@ def _realise(
 
     decoded = []
     # threads of torch on top of these would wait for each other
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(pool_threads(), initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            for part in threads.map(decode, parts, seeds):
-                decoded.append(part)
-                if on_progress:
-                    on_progress(sum(len(volumes) for volumes, _, _ in decoded))
-    finally:
-        torch.set_num_threads(before)  # also of threads that are started from now on
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        for part in threads.map(decode, parts, seeds):
+            decoded.append(part)
+            if on_progress:
+                on_progress(sum(len(volumes) for volumes, _, _ in decoded))
     voxels, mean, std = (np.concatenate(column) for column in zip(*decoded, strict=True))
     return Designs(
         microstructures=voxels,
@@ -406,12 +403,12 @@ def _quota(count: int, components: int, only: int | None) -> NDArray[np.int64]:
 
 def _check_count(count: int) -> None:
     if not 1 <= count <= _MAX_COUNT:
-        raise ValueError(f"count must be between 1 and {_MAX_COUNT}, got {count}")
+        raise InputError(f"count must be between 1 and {_MAX_COUNT}, got {count}")
 
 
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be between 0 and 2^63 - 1, got {seed}")
+        raise InputError(f"seed must be between 0 and 2^63 - 1, got {seed}")
 
 
 def _device(checkpoint: Checkpoint) -> torch.device:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, Target, interval, named_target
 
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-class UnreachableTargetError(ValueError):
+class UnreachableTargetError(InputError):
     """No microstructure of the training set's kind has these properties.
 
     Attributes:

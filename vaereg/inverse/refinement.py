@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
+from vaereg.errors import InputError
 from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
@@ -145,7 +146,7 @@ def refine(
         The volume with its verified stiffness; `converged` says whether it is there.
 
     Raises:
-        ValueError: The volume has a single phase, or an argument is out of range.
+        InputError: The volume has a single phase, or an argument is out of range.
         ConvergenceError: The solver failed.
     """
     search = begin(start, targets, materials, tolerance=tolerance, max_solves=max_solves)
@@ -167,11 +168,11 @@ def begin(
     """A search before its first solve; arguments and errors as in `refine`."""
     volume = as_two_phase(start)
     if volume.min() == volume.max():
-        raise ValueError("expected a volume of both phases, got a single one")
+        raise InputError("expected a volume of both phases, got a single one")
     if not 0.0 < tolerance < np.inf:
-        raise ValueError(f"tolerance must be positive, got {tolerance}")
+        raise InputError(f"tolerance must be positive, got {tolerance}")
     if max_solves < 1:
-        raise ValueError(f"max_solves must be at least 1, got {max_solves}")
+        raise InputError(f"max_solves must be at least 1, got {max_solves}")
     wanted = check_targets(targets)
     return Search(
         start=volume,
@@ -263,15 +264,15 @@ def refine_all(
         One result per volume, in the order of `starts`.
 
     Raises:
-        ValueError: A volume has a single phase, or an argument is out of range.
+        InputError: A volume has a single phase, or an argument is out of range.
         ConvergenceError: The solver failed.
     """
     if workers < 1:
-        raise ValueError(f"expected at least one worker, got {workers}")
+        raise InputError(f"expected at least one worker, got {workers}")
     volumes = list(np.asarray(starts))
     taken = list(range(len(volumes)) if order is None else order)
     if sorted(taken) != list(range(len(volumes))):
-        raise ValueError(f"expected an order of all {len(volumes)} volumes, got {taken}")
+        raise InputError(f"expected an order of all {len(volumes)} volumes, got {taken}")
     searches = [
         begin(volumes[i], targets, materials, tolerance=tolerance, max_solves=max_solves) for i in taken
     ]

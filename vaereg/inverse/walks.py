@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
 from vaereg.model.batches import decode_batches, device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
@@ -46,10 +47,10 @@ def between(start: ArrayLike, end: ArrayLike, steps: int) -> NDArray[np.float32]
     """Evenly spaced points of the straight line between two latent vectors (D,), shape (S, D).
 
     Raises:
-        ValueError: There are fewer than two steps.
+        InputError: There are fewer than two steps.
     """
     if steps < 2:
-        raise ValueError(f"expected at least 2 steps, got {steps}")
+        raise InputError(f"expected at least 2 steps, got {steps}")
     share = np.linspace(0.0, 1.0, steps)[:, None]
     points = (1.0 - share) * np.asarray(start)[None] + share * np.asarray(end)[None]
     return points.astype(np.float32)
@@ -69,7 +70,7 @@ def along_axis(embedding: Embedding, origin: ArrayLike, axis: int, places: Array
         Shape (S, D).
 
     Raises:
-        ValueError: There is no such axis.
+        InputError: There is no such axis.
     """
     direction, deviation = _axis(embedding, axis)
     origin = np.asarray(origin, dtype=np.float64)
@@ -126,7 +127,7 @@ def walk(
 def _axis(embedding: Embedding, axis: int) -> tuple[NDArray[np.float64], float]:
     """Unit vector of a principal axis (D,), and the standard deviation of the map along it."""
     if not 0 <= axis < len(embedding.pca_axes):
-        raise ValueError(f"axis must be between 0 and {len(embedding.pca_axes) - 1}, got {axis}")
+        raise InputError(f"axis must be between 0 and {len(embedding.pca_axes) - 1}, got {axis}")
     direction = embedding.pca_axes[axis].astype(np.float64)
     return direction, float(((embedding.latent - embedding.pca_mean) @ direction).std())
 

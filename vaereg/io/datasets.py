@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from vaereg.errors import InputError
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.files import (
+    hdf5_bytes,
+    is_number,
     open_hdf5,
     read_array,
     read_float,
@@ -88,7 +90,7 @@ class DatasetPlan:
         if not 2 <= self.size <= MAX_EDGE:
             raise InputError(f"expected a size of 2 to {MAX_EDGE} voxels per edge, got {self.size}")
         for name, values in (("families", self.families), ("materials", self.materials)):
-            if not all(isinstance(value, int | float) for value in values.values()):
+            if not all(map(is_number, values.values())):
                 raise InputError(f"expected {name} of one number each, got {values}")
         if set(self.materials) != set(MODULI):
             raise InputError(f"expected materials {', '.join(MODULI)}, got {', '.join(self.materials)}")
@@ -171,17 +173,17 @@ def write_dataset(
     if len(samples) != plan.count:
         raise InputError(f"expected {plan.count} samples as planned, got {len(samples)}")
 
-    def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            _write_plan(file, plan)
-            write_array(file, "microstructures", samples.microstructures)
-            write_array(file, "stiffness", samples.stiffness, units="GPa")
-            write_array(file, "volume_fraction", samples.volume_fraction, units="-")
-            write_array(file, "seed", samples.seed)
-            write_strings(file, "family", samples.family, length=_STRING_LENGTH)
-            write_strings(file, "split", map(split_of_seed, samples.seed), length=_STRING_LENGTH)
+    def fill(file: h5py.File) -> None:
+        _write_plan(file, plan)
+        write_array(file, "microstructures", samples.microstructures)
+        write_array(file, "stiffness", samples.stiffness, units="GPa")
+        write_array(file, "volume_fraction", samples.volume_fraction, units="-")
+        write_array(file, "seed", samples.seed)
+        write_strings(file, "family", samples.family, length=_STRING_LENGTH)
+        write_strings(file, "split", map(split_of_seed, samples.seed), length=_STRING_LENGTH)
 
-    replace_file(path, write, folder=scratch)
+    content = hdf5_bytes(fill)
+    replace_file(path, lambda temporary: temporary.write_bytes(content), folder=scratch)
 
 
 def read_plan(path: Path) -> DatasetPlan:

@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.datasets import FORMAT_VERSION, MAX_EDGE, ORDER, PHASES, check_version
 from vaereg.io.files import (
+    hdf5_bytes,
+    is_number,
     open_hdf5,
     read_array,
     read_int,
@@ -27,7 +29,7 @@ from vaereg.io.files import (
     replace_file,
     write_array,
 )
-from vaereg.targets import Target
+from vaereg.targets import Target, check_targets
 
 __all__ = [
     "DesignFile",
@@ -98,20 +100,20 @@ def write_designs(
         columns = arrays.pop("predicted").T
         arrays |= {f"predicted/{name}": column for name, column in zip(PROPERTIES, columns, strict=True)}
 
-    def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["units"] = "GPa"
-            file.attrs["phases"] = PHASES
-            file.attrs["order"] = ORDER
-            file.attrs["target"] = json.dumps(wanted)
-            file.attrs["seed"] = np.int64(seed)
-            file.attrs["checkpoint"] = checkpoint
-            write_array(file, "microstructures", volumes)
-            for name, array in arrays.items():
-                write_array(file, name, array, units="GPa" if array.dtype == np.float64 else None)
+    def fill(file: h5py.File) -> None:
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["units"] = "GPa"
+        file.attrs["phases"] = PHASES
+        file.attrs["order"] = ORDER
+        file.attrs["target"] = json.dumps(wanted)
+        file.attrs["seed"] = np.int64(seed)
+        file.attrs["checkpoint"] = checkpoint
+        write_array(file, "microstructures", volumes)
+        for name, array in arrays.items():
+            write_array(file, name, array, units="GPa" if array.dtype == np.float64 else None)
 
-    replace_file(path, write)
+    content = hdf5_bytes(fill)
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def read_designs(path: Path) -> DesignFile:
@@ -158,12 +160,18 @@ def _read_target(file: h5py.File) -> dict[str, Target]:
     target: dict[str, Target] = {}
     for name, value in read_json(file, "target").items():
         numbers = value if isinstance(value, list) else [value]
-        valid = len(numbers) in (1, 2) and all(isinstance(number, int | float) for number in numbers)
+        valid = len(numbers) in (1, 2) and all(map(is_number, numbers))
         if name not in (*PROPERTIES, "volume_fraction") or not valid:
             raise ValueError(
-                f"expected targets of one value or range each in {file.filename}, got {name}: {value}"
+                f"expected targets of one value or range each in {file.filename}, "
+                f"got {name}: {str(value)[:40]}"
             )
         target[name] = (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else float(numbers[0])
+    if target:
+        try:
+            check_targets(target)
+        except ValueError as error:
+            raise ValueError(f"expected targets that can be met in {file.filename}: {error}") from error
     return target
 
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg import __version__
 from vaereg.elasticity import TwoPhase, lame_parameters
 from vaereg.io.designs import DesignFile, write_designs
-from vaereg.io.files import replace_file, write_array
+from vaereg.io.files import hdf5_bytes, replace_file, write_array
 from vaereg.io.meshes import write_abaqus, write_stl
 from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
 from vaereg.io.vti_files import write_vti
@@ -266,9 +266,12 @@ def _write_abaqus(path: Path, job: _Job) -> None:
 def _write_fans(path: Path, job: _Job) -> None:
     if job.volume.min() == job.volume.max():
         raise ValueError("expected both phases for FANS, which takes the phases from the volume, got one")
-    with h5py.File(path, "w") as file:
+
+    def fill(file: h5py.File) -> None:
         write_array(file, _DATASET, job.volume)
         file[_DATASET].attrs["permute_order"] = "xyz"  # its own tools take z first where this is missing
+
+    path.write_bytes(hdf5_bytes(fill))
 
 
 def _fans_input(job: _Job) -> dict[str, Any]:

@@ -4,9 +4,12 @@ HDF5 files that come from elsewhere may be truncated, hold other data, or declar
 What is read here raises a `ValueError` of one line that says what was expected and what came.
 """
 
+import errno
+import io
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +27,8 @@ except ImportError:  # Windows: two runs on one file are then left to the user
 
 __all__ = [
     "check_output",
+    "hdf5_bytes",
+    "is_number",
     "lock_file",
     "open_hdf5",
     "read_array",
@@ -36,6 +41,9 @@ __all__ = [
     "write_array",
     "write_strings",
 ]
+
+_LARGEST = 1e300
+"""Bound of numbers that are read from JSON, so that integers of any length have a float."""
 
 # Read at import, when other threads do not write files: it cannot be read without being set for a moment.
 _UMASK = os.umask(0o077)
@@ -61,6 +69,7 @@ def check_output(path: Path, *sources: Path) -> Path:
     folder = path.resolve().parent
     if not folder.is_dir():
         raise ValueError(f"expected a file in an existing folder, got {path}")
+    _remove_leftovers(path.resolve())
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
@@ -80,16 +89,56 @@ def replace_file(path: Path, write: Callable[[Path], object], *, folder: Path | 
     """
     path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=folder or path.parent)
-    os.close(handle)
     temporary = Path(name)
+    if fcntl is None:
+        os.close(handle)
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # held while the file is written: others do not remove it
     try:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+        if fcntl is not None:
+            os.close(handle)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of processes that were killed while they wrote `path`, and no others."""
+    if fcntl is None:  # nothing says whether a process still writes them
+        return
+    pattern = re.compile(re.escape(path.name) + r"\.[a-z0-9_]{8}\.tmp")  # as `tempfile.mkstemp` makes them
+    for leftover in path.parent.iterdir():
+        if not pattern.fullmatch(leftover.name) or leftover.is_symlink() or not leftover.is_file():
+            continue
+        try:
+            with leftover.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink()
+        except OSError:  # another process holds it, or it is not ours to remove
+            continue
+
+
+def hdf5_bytes(fill: Callable[[h5py.File], None]) -> bytes:
+    """Content of an HDF5 file that is built in memory.
+
+    HDF5 cannot close a file on a full disk: it ends the process with a segmentation fault. Python writes
+    bytes that were built in memory, and raises an `OSError` there.
+
+    Args:
+        fill: Called with the open file, which it fills.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        fill(file)
+    return buffer.getvalue()
 
 
 def lock_file(path: Path) -> IO[str]:
@@ -192,11 +241,16 @@ def read_json(file: h5py.File, name: str) -> dict[str, Any]:
     """Read an attribute of the file that is the text of a JSON object; a `ValueError` if it is not."""
     try:
         value = json.loads(read_text(file, name))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise _wrong_attribute(file, name, "JSON", file.attrs[name]) from error
     if not isinstance(value, dict):
         raise _wrong_attribute(file, name, "a JSON object", value)
     return value
+
+
+def is_number(value: object) -> bool:
+    """True for finite numbers that a float can hold; JSON also knows true, NaN and any number of digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def write_array(file: h5py.File, name: str, data: ArrayLike, *, units: str | None = None) -> None:

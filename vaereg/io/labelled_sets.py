@@ -20,6 +20,7 @@ from vaereg.errors import InputError
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.datasets import MAX_EDGE, ORDER, PHASES, SPLITS, split_of_seed
 from vaereg.io.files import (
+    hdf5_bytes,
     open_hdf5,
     read_array,
     read_int,
@@ -235,25 +236,25 @@ def write_labelled_set(
     if len(plan.sizes) == 1:
         packed = packed.reshape(plan.count, -1)
 
-    def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            _write_plan(file, plan)
-            write_array(file, "microstructures", packed)
-            write_array(file, "size", samples.size, units="voxel")
-            write_array(file, "relative", samples.relative.astype(np.uint8))
-            write_strings(file, "class", samples.morphology, length=_NAME_LENGTH)
-            write_strings(file, "parameters", samples.recipe, length=length)
-            write_array(file, "volume_fraction", samples.volume_fraction, units="-")
-            write_array(file, "seed", samples.seed)
-            write_strings(file, "split", map(split_of_seed, samples.seed), length=_NAME_LENGTH)
-            write_array(file, "pairs", pairs)
-            file["pairs"].attrs["columns"] = ", ".join(PAIR_COLUMNS)
-            file["pairs"].attrs["units"] = "GPa, GPa, -, -, W/(m K), W/(m K)"
-            write_array(file, "pair", index)
-            write_array(file, "stiffness", samples.stiffness, units="GPa")
-            write_array(file, "conductivity", samples.conductivity, units="W/(m K)")
+    def fill(file: h5py.File) -> None:
+        _write_plan(file, plan)
+        write_array(file, "microstructures", packed)
+        write_array(file, "size", samples.size, units="voxel")
+        write_array(file, "relative", samples.relative.astype(np.uint8))
+        write_strings(file, "class", samples.morphology, length=_NAME_LENGTH)
+        write_strings(file, "parameters", samples.recipe, length=length)
+        write_array(file, "volume_fraction", samples.volume_fraction, units="-")
+        write_array(file, "seed", samples.seed)
+        write_strings(file, "split", map(split_of_seed, samples.seed), length=_NAME_LENGTH)
+        write_array(file, "pairs", pairs)
+        file["pairs"].attrs["columns"] = ", ".join(PAIR_COLUMNS)
+        file["pairs"].attrs["units"] = "GPa, GPa, -, -, W/(m K), W/(m K)"
+        write_array(file, "pair", index)
+        write_array(file, "stiffness", samples.stiffness, units="GPa")
+        write_array(file, "conductivity", samples.conductivity, units="W/(m K)")
 
-    replace_file(path, write, folder=scratch)
+    content = hdf5_bytes(fill)
+    replace_file(path, lambda temporary: temporary.write_bytes(content), folder=scratch)
 
 
 def read_morphology_plan(path: Path) -> MorphologyPlan:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.errors import InputError
 from vaereg.io.files import replace_file
 from vaereg.model.config import RunConfig
 from vaereg.model.embedding import Embedding
@@ -252,7 +253,7 @@ def _unpack(packed: dict[str, Any]) -> Embedding:
     """Inverse of `_pack`.
 
     Raises:
-        ValueError: The columns differ in length.
+        InputError: The columns differ in length.
     """
     columns: dict[str, Any] = {
         name: value.numpy()
@@ -265,5 +266,5 @@ def _unpack(packed: dict[str, Any]) -> Embedding:
     embedding = Embedding(**columns)
     rows = ("family", "seed", "split", "properties", "volume_fraction", "component", "latent", "umap")
     if {len(columns[name]) for name in rows} != {len(embedding)}:
-        raise ValueError("the columns of the latent map differ in length")
+        raise InputError("the columns of the latent map differ in length")
     return embedding

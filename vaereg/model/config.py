@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
+from vaereg.errors import InputError
+
 __all__ = ["PRESETS", "ModelConfig", "RunConfig", "TrainingConfig", "preset"]
 
 
@@ -30,9 +32,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("latent", "components", "features", "fields", "mixing"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths must be positive channel counts, got {self.widths}")
+            raise InputError(f"widths must be positive channel counts, got {self.widths}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,19 +103,19 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 2:
-            raise ValueError(f"need at least 1 step and a batch of 2, got {self.steps} and {self.batch_size}")
+            raise InputError(f"need at least 1 step and a batch of 2, got {self.steps} and {self.batch_size}")
         if not 1 <= self.decoded <= self.batch_size:
-            raise ValueError(f"decoded must be between 1 and batch_size, got {self.decoded}")
+            raise InputError(f"decoded must be between 1 and batch_size, got {self.decoded}")
         if not 1 <= self.style_volumes <= self.decoded:
-            raise ValueError(f"style_volumes must be between 1 and decoded, got {self.style_volumes}")
+            raise InputError(f"style_volumes must be between 1 and decoded, got {self.style_volumes}")
         if self.warmup < 1 or self.style_every < 1:
-            raise ValueError(
+            raise InputError(
                 f"warmup and style_every must be at least 1, got {self.warmup} and {self.style_every}"
             )
         if not 0.0 <= self.forward_share <= 1.0:
-            raise ValueError(f"forward_share must be between 0 and 1, got {self.forward_share}")
+            raise InputError(f"forward_share must be between 0 and 1, got {self.forward_share}")
         if not self.learning_rate > 0.0 or not 0.0 <= self.average < 1.0:
-            raise ValueError("learning_rate must be positive and average between 0 and 1")
+            raise InputError("learning_rate must be positive and average between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,14 +133,14 @@ class RunConfig:
         """Inverse of `to_json`; settings that are left out keep their defaults.
 
         Raises:
-            ValueError: The text is no JSON object, or holds an unknown setting or one of another type.
+            InputError: The text is no JSON object, or holds an unknown setting or one of another type.
         """
         try:
             raw = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ValueError(f"expected a JSON object of settings: {error}") from error
+            raise InputError(f"expected a JSON object of settings: {error}") from error
         if not isinstance(raw, dict) or not set(raw) <= {"model", "training"}:
-            raise ValueError('expected a JSON object with the keys "model" and "training"')
+            raise InputError('expected a JSON object with the keys "model" and "training"')
         return cls(
             model=_build(ModelConfig, raw.get("model", {})),
             training=_build(TrainingConfig, raw.get("training", {})),
@@ -151,7 +153,7 @@ _Config = TypeVar("_Config", ModelConfig, TrainingConfig)
 def _build(kind: type[_Config], values: object) -> _Config:
     defaults = {item.name: item.default for item in dataclasses.fields(kind)}
     if not isinstance(values, dict) or not set(values) <= set(defaults):
-        raise ValueError(
+        raise InputError(
             f"expected settings of {kind.__name__} ({', '.join(sorted(defaults))}), got {values}"
         )
     settings: dict[str, Any] = {
@@ -159,7 +161,7 @@ def _build(kind: type[_Config], values: object) -> _Config:
     }
     for key, item in settings.items():
         if not _is_like(defaults[key], item):
-            raise ValueError(f"expected {key} of type {type(defaults[key]).__name__}, got {item!r}")
+            raise InputError(f"expected {key} of type {type(defaults[key]).__name__}, got {item!r}")
     return kind(**settings)
 
 
@@ -211,5 +213,5 @@ checks an installation in seconds; the others take claims away one by one. `pape
 def preset(name: str) -> RunConfig:
     """A run by name; raises ValueError where there is none of that name."""
     if name not in PRESETS:
-        raise ValueError(f"expected a preset of {', '.join(PRESETS)}, got {name!r}")
+        raise InputError(f"expected a preset of {', '.join(PRESETS)}, got {name!r}")
     return PRESETS[name]

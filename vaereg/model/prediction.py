@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.guided import guide, upper_bounds
@@ -68,11 +69,11 @@ def predict(
             number of all of them; an exception that it raises ends the prediction.
 
     Raises:
-        ValueError: A volume is not two-phase, not three-dimensional or too small.
+        InputError: A volume is not two-phase, not three-dimensional or too small.
     """
     fields = [_checked(volume) for volume in _as_list(volumes)]
     if not fields:
-        raise ValueError("expected at least one volume, got none")
+        raise InputError("expected at least one volume, got none")
     parts: list[tuple[NDArray, ...]] = []
     begin = 0
     while begin < len(fields):
@@ -168,7 +169,7 @@ def _wider(checkpoint: Checkpoint, fields: list[NDArray[np.uint8]], share: float
 def _as_list(volumes: ArrayLike | Sequence[ArrayLike]) -> list:
     if isinstance(volumes, np.ndarray):
         if volumes.ndim not in (3, 4):
-            raise ValueError(
+            raise InputError(
                 f"expected volumes of shape (X, Y, Z) or (N, X, Y, Z), got an array of shape {volumes.shape}"
             )
         return [volumes] if volumes.ndim == 3 else list(volumes)
@@ -178,5 +179,5 @@ def _as_list(volumes: ArrayLike | Sequence[ArrayLike]) -> list:
 def _checked(volume: ArrayLike) -> NDArray[np.uint8]:
     field = as_two_phase(volume)
     if min(field.shape) < MIN_EDGE:
-        raise ValueError(f"expected at least {MIN_EDGE} voxels per edge, got a volume of shape {field.shape}")
+        raise InputError(f"expected at least {MIN_EDGE} voxels per edge, got a volume of shape {field.shape}")
     return field

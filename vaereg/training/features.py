@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vaereg.errors import InputError
+
 __all__ = [
     "FEATURES",
     "FeatureMaps",
@@ -87,12 +89,12 @@ class FeatureMaps(nn.Module):
             One tensor per layer, shape (N, C, h, w), with h <= H and w <= W.
 
         Raises:
-            ValueError: `slices` has another shape, or a size that pooling would not divide evenly.
+            InputError: `slices` has another shape, or a size that pooling would not divide evenly.
         """
         if slices.ndim != 4 or slices.shape[1] != 1:
-            raise ValueError(f"expected slices of shape (N, 1, H, W), got {tuple(slices.shape)}")
+            raise InputError(f"expected slices of shape (N, 1, H, W), got {tuple(slices.shape)}")
         if slices.shape[2] % self.reduction or slices.shape[3] % self.reduction:
-            raise ValueError(
+            raise InputError(
                 f"{self.name} with {len(self.channels)} layers expects slices whose sides are multiples of "
                 f"{self.reduction}, got {slices.shape[2]} x {slices.shape[3]}"
             )
@@ -118,16 +120,16 @@ def load_features(name: str, *, layers: int | None = None) -> FeatureMaps:
         layers: Number of feature maps, counted from the finest; all of them by default.
 
     Raises:
-        ValueError: There is no such plug-in, or it has fewer layers.
+        InputError: There is no such plug-in, or it has fewer layers.
         FeatureWeightsError: The package with the weights is not installed, or its file is another one.
     """
     if name not in FEATURES:
-        raise ValueError(f"expected one of {', '.join(FEATURES)}, got {name!r}")
+        raise InputError(f"expected one of {', '.join(FEATURES)}, got {name!r}")
     sha256, available = FEATURES[name]()
     if layers is None:
         layers = len(available)
     if not 1 <= layers <= len(available):
-        raise ValueError(f"{name} has 1 to {len(available)} layers, got {layers}")
+        raise InputError(f"{name} has 1 to {len(available)} layers, got {layers}")
     return FeatureMaps(name, sha256, available[:layers])
 
 
@@ -143,13 +145,13 @@ def random_slices(volumes: Tensor, count: int, *, generator: torch.Generator) ->
         Slices, volume by volume, shape (B * count, 1, X, X).
 
     Raises:
-        ValueError: The volumes are not cubic, or `count` is no multiple of 3, or larger than 3 X.
+        InputError: The volumes are not cubic, or `count` is no multiple of 3, or larger than 3 X.
     """
     size = volumes.shape[-1]
     if volumes.ndim != 5 or volumes.shape[1:] != (1, size, size, size):
-        raise ValueError(f"expected cubic volumes of shape (B, 1, X, X, X), got {tuple(volumes.shape)}")
+        raise InputError(f"expected cubic volumes of shape (B, 1, X, X, X), got {tuple(volumes.shape)}")
     if count % 3 or not 3 <= count <= 3 * size:
-        raise ValueError(f"expected a count that is a multiple of 3, from 3 to {3 * size}, got {count}")
+        raise InputError(f"expected a count that is a multiple of 3, from 3 to {3 * size}, got {count}")
     batch, per_axis = volumes.shape[0], count // 3
     order = torch.rand((3, batch, size), generator=generator, device=generator.device).argsort(-1)
     positions = order[..., :per_axis].to(volumes.device)

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from vaereg import __version__
 from vaereg.elasticity import TwoPhase, diagonal_properties
+from vaereg.errors import InputError
 from vaereg.generators.families import mix_name
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint, save_state
@@ -31,11 +32,11 @@ from vaereg.training.augmentation import augment
 from vaereg.training.clusters import MorphologyClusters
 from vaereg.training.features import FeatureMaps, load_features
 from vaereg.training.fitting import encode_all
+from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder
 from vaereg.training.losses import TERMS, loss_terms, regression_terms, term_weights
 
 __all__ = ["TrainingResult", "train", "training_card"]
 
-LOG_FILE, STATE_FILE, CONFIG_FILE = "log.csv", "state.pt", "config.json"
 _COLUMNS = (*TERMS, "validation_mape")
 _CLUSTERED = 4000
 """Training volumes that the clusters of morphology are found in."""
@@ -81,16 +82,15 @@ def train(
             the parts of steps and of time that are spent.
 
     Raises:
-        ValueError: The data set has no training or validation volumes, the run to resume is another one, or
+        InputError: The data set has no training or validation volumes, the run to resume is another one, or
             the regressor is of another shape.
     """
+    check_folder(out, resume=resume)
     loop = _Loop(dataset, out, config, torch.device(device), max_minutes)
     if regressor is not None:
         loop.take_over(regressor, whole=whole)
     if resume:
         loop.restore()
-    elif (out / STATE_FILE).exists():
-        raise ValueError(f"{out} holds a run already: resume it or choose another folder")
     else:
         _truncate_log(out / LOG_FILE, 0)  # of a run that ended before its first saved state
     loop.run(on_progress)
@@ -109,7 +109,7 @@ class _Loop:
         self.train_indices = known_indices(dataset, "train", self.settings.held_out)
         self.validation_indices = known_indices(dataset, "validation", self.settings.held_out)
         if len(self.train_indices) < self.settings.batch_size or len(self.validation_indices) == 0:
-            raise ValueError(
+            raise InputError(
                 f"expected at least {self.settings.batch_size} training volumes and one for validation, "
                 f"got {len(self.train_indices)} and {len(self.validation_indices)}"
             )
@@ -161,7 +161,7 @@ class _Loop:
             for model in (self.model, self.average):
                 model.load_state_dict(model.state_dict() | taken)
         except RuntimeError as error:
-            raise ValueError("expected a model of the shape that is configured, got another") from error
+            raise InputError("expected a model of the shape that is configured, got another") from error
         self.taken = _digest(taken)
         self._freeze()
 
@@ -192,18 +192,16 @@ class _Loop:
 
     def restore(self) -> None:
         path = self.out / STATE_FILE
-        if not path.exists():
-            raise ValueError(f"there is no run to resume in {self.out}")
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for a file that is not its own
-            raise ValueError(f"{path} is no saved state of a run, or is damaged") from error
+            raise InputError(f"{path} is no saved state of a run, or is damaged") from error
         if state.get("data", _identity(self.data)) != _identity(self.data):
-            raise ValueError(f"the run in {self.out} was begun on another data set: {state['data']}")
+            raise InputError(f"the run in {self.out} was begun on another data set: {state['data']}")
         if RunConfig.from_json(state["config"]) != self.config:
-            raise ValueError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
+            raise InputError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
         if state.get("taken", self.taken) != self.taken:
-            raise ValueError(f"the run in {self.out} was begun from another model, or from none")
+            raise InputError(f"the run in {self.out} was begun from another model, or from none")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -44,7 +44,7 @@ from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import Search
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.workers import leave_with, single_threaded
+from vaereg.workers import leave_with, limit_process_to_one_thread
 
 __all__ = [
     "MeshTask",
@@ -342,10 +342,8 @@ def start_workers(count: int) -> Executor:
     def launch() -> None:
         if sys.platform == "linux":  # where this thread alone gives way, and what it starts
             os.nice(NICENESS)
-        # The processes are started by the first jobs, and inherit the environment of that moment.
-        with single_threaded():
-            for _ in range(count):
-                executor.submit(_solve_something)
+        for _ in range(count):  # the first jobs start the processes
+            executor.submit(_solve_something)
 
     thread = threading.Thread(target=launch)
     thread.start()
@@ -367,6 +365,7 @@ def _solve_something() -> None:
 
 def _prepare_worker() -> None:
     """Leave the processor to the pages, the keyboard's interrupt to the parent, and go when it is gone."""
+    limit_process_to_one_thread()
     if hasattr(os, "nice") and sys.platform != "linux":
         os.nice(NICENESS)
     parent = parent_process()
