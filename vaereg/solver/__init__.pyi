@@ -1,3 +1,4 @@
+from .bounds import StiffnessBounds as StiffnessBounds, bound_stiffness as bound_stiffness
 from .differentiable import SolverState as SolverState, effective_stiffness as effective_stiffness
 from .grid_check import MeshCheck as MeshCheck, mesh_check as mesh_check
 from .homogenization import (

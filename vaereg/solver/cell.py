@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from vaereg.elasticity import TwoPhase, lame_parameters
 from vaereg.solver import kernels
 
-__all__ = ["Cell", "green_operator"]
+__all__ = ["LOAD_PAIRS", "Cell", "green_operator"]
+
+LOAD_PAIRS = ((0, 1), (2, 3), (4, 5))
+"""Voigt indices of the macroscopic strains that share one complex field."""
 
 
 class Cell:
@@ -91,7 +94,7 @@ class Cell:
             displacement, self.first_rows, self.shear_rows, self.constants, self.general, out
         )
 
-    def apply_dual(self, displacement: NDArray, out: NDArray) -> None:
+    def apply_dual(self, displacements: list[NDArray], out: list[NDArray]) -> None:
         """out = K' displacement with the law C0 C^-1 C0 in each voxel, C0 that of the reference medium."""
         first, shear = self.reference
         bulk = first + 2.0 * shear / 3.0
@@ -99,7 +102,8 @@ class Cell:
         dual_shear = shear**2 / self.shear_field
         dual_first = dual_bulk - 2.0 * dual_shear / 3.0
         rows = [np.repeat((law / 16.0).astype(self.dtype), 2, axis=2) for law in (dual_first, dual_shear)]
-        kernels.apply_stiffness(displacement, *rows, self.constants, self.general, out)
+        for displacement, image in zip(displacements, out, strict=True):
+            kernels.apply_stiffness(displacement, *rows, self.constants, self.general, image)
 
     def precondition(self, residual: NDArray) -> NDArray:
         """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always.

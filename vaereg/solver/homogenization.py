@@ -40,7 +40,7 @@ from vaereg.elasticity import (
 )
 from vaereg.errors import InputError
 from vaereg.solver import kernels, vectors
-from vaereg.solver.cell import Cell
+from vaereg.solver.cell import LOAD_PAIRS, Cell
 
 __all__ = [
     "BBAR_POISSON_RATIO",
@@ -70,9 +70,6 @@ rounding leaves of a solid that does not percolate is 1e-7."""
 
 _RESTARTS = 2
 """Restarts of the iteration from the true residual before a tolerance counts as out of reach."""
-
-_LOAD_PAIRS = ((0, 1), (2, 3), (4, 5))
-"""Voigt indices of the macroscopic strains that share one complex field."""
 
 
 class ConvergenceError(RuntimeError):
@@ -150,7 +147,7 @@ def homogenize(
             positive; `initial` has another shape or is not finite.
         ConvergenceError: The residual stayed above `rtol` after `max_iter` iterations.
     """
-    field = _as_phase_field(phase)
+    field = as_phase_field(phase)
     if not rtol > 0.0:
         raise ValueError(f"rtol must be positive, got {rtol}")
     if max_iter < 1:
@@ -158,7 +155,7 @@ def homogenize(
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
     guess = None if initial is None else _as_displacement(initial, field.shape)
-    pair, unit = _scaled(materials)
+    pair, unit = scaled_moduli(materials)
     edges, chosen = voxel_edges(voxel_size), choose_element(element, pair)
     cell = Cell(
         field,
@@ -171,7 +168,7 @@ def homogenize(
 
     fields, drops = [], []
     iterations, residual = 0, 0.0
-    for load_pair in _LOAD_PAIRS:
+    for load_pair in LOAD_PAIRS:
         start = None if guess is None else cell.pack(guess[list(load_pair)])
         displacement, fallen, rest = _solve_pair(cell, load_pair, rtol, max_iter, start)
         fields.append(displacement)
@@ -268,14 +265,14 @@ def iterated_bounds(
     Raises:
         ValueError: `phase` is not three-dimensional, empty, or leaves 0 to 1.
     """
-    field = _as_phase_field(phase)
-    pair, unit = _scaled(materials)
+    field = as_phase_field(phase)
+    pair, unit = scaled_moduli(materials)
     cell = Cell(field, pair, np.dtype(np.float32))
-    drops = [_solve_pair(cell, each, 1e-12, iterations, None, finish=False)[1] for each in _LOAD_PAIRS]
+    drops = [_solve_pair(cell, each, 1e-12, iterations, None, finish=False)[1] for each in LOAD_PAIRS]
     return unit * _falling(voigt_bound(float(field.mean()), pair), drops, iterations, field.size)
 
 
-def _scaled(materials: TwoPhase | None) -> tuple[TwoPhase, float]:
+def scaled_moduli(materials: TwoPhase | None) -> tuple[TwoPhase, float]:
     """Phases with moduli of order one, which neither overflow nor underflow, and the unit of these [GPa]."""
     given = TwoPhase() if materials is None else materials
     unit = max(given.e_stiff, given.e_soft)
@@ -290,7 +287,7 @@ def _falling(
     return np.diag(bound) - np.cumsum(np.concatenate(padded, 1), 0) / voxels
 
 
-def _as_phase_field(phase: ArrayLike) -> NDArray[np.float64]:
+def as_phase_field(phase: ArrayLike) -> NDArray[np.float64]:
     field = np.asarray(phase)
     if field.ndim != 3 or field.size == 0:
         raise ValueError(f"expected a phase field of shape (X, Y, Z), got shape {field.shape}")
@@ -406,7 +403,7 @@ def _energy_of_fluctuations(cell: Cell, fields: list[NDArray]) -> NDArray[np.flo
     """C_ij - <C>_ij by the energy form, shape (6, 6): <(E_i + e(u_i)) : C : (E_j + e(u_j))> - <C>_ij."""
     energy = np.empty((6, 6))
     image = cell.empty()
-    for column, (pair, field) in enumerate(zip(_LOAD_PAIRS, fields, strict=True)):
+    for column, (pair, field) in enumerate(zip(LOAD_PAIRS, fields, strict=True)):
         cell.apply(field, image)
         image -= 2.0 * cell.load(pair)
         for row, other in enumerate(fields):

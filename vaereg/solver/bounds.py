@@ -1,0 +1,207 @@
+"""Two-sided bounds of the effective stiffness after a few conjugate-gradient iterations.
+
+After k iterations from zero, load case i has the displacement u_i, the residual r_i = f_i - K u_i and the
+preconditioned residual z_i with K0 z_i = r_i, where K0 belongs to the reference medium of law C0. N is the
+number of voxels, V the mean of the phases' stiffness (Voigt's bound).
+
+Upper bound: the strains E_i + e(u_i) are compatible, so that their mutual energies
+
+    U = V - sym(u.r + f.u) / N
+
+are no smaller than the stiffness C, as a matrix (Loewner order): sum a_i (E_i + e(u_i)) has the mean strain
+sum a_i E_i for all a.
+
+Lower bound: the stresses s_i = C : (E_i + e(u_i)) + C0 : e(z_i) are in equilibrium, exactly in the discrete
+sense. Their means M and their mutual complementary energies S give, by the principle of complementary energy,
+
+    M = V - f.u / N,    S = U + (u.r + (u.r)^T) / N + z.K'z / N,    L = M S^-1 M^T <= C,
+
+where K' is the element operator with the law C0 C^-1 C0 in each voxel. A void has no such law: L is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg.elasticity import TwoPhase, voigt_bound
+from vaereg.solver import vectors
+from vaereg.solver.cell import LOAD_PAIRS, Cell
+from vaereg.solver.homogenization import as_phase_field, choose_element, scaled_moduli, voxel_edges
+
+__all__ = ["StiffnessBounds", "bound_stiffness"]
+
+_EXHAUSTED = 10.0
+"""Residual over that at the start, in units of rounding, below which a load case is left as it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StiffnessBounds:
+    """Matrices between which the effective stiffness lies: lower <= C <= upper in the Loewner order."""
+
+    lower: NDArray[np.float64]
+    """L, shape (6, 6), Voigt order [GPa]; zero if a phase is a void."""
+    upper: NDArray[np.float64]
+    """U, shape (6, 6), Voigt order [GPa]."""
+    iterations: int
+    """Conjugate-gradient iterations of all six load cases."""
+    residual: float
+    """Largest relative residual over the load cases, in the norm of the preconditioner [-]."""
+    steps: tuple[int, ...]
+    """Iterations after which `uppers` and `residual_energies` are kept."""
+    uppers: NDArray[np.float64]
+    """U after each of `steps`, shape (len(steps), 6, 6) [GPa]."""
+    residual_energies: NDArray[np.float64]
+    """sym(r.z) / N after each of `steps`, shape (len(steps), 6, 6) [GPa]."""
+    residuals: NDArray[np.float64]
+    """Largest relative residual after 0, 1, 2, ... iterations [-], shape (iterations + 1,)."""
+    element: str
+    """Element of a voxel, "hex8" or "bbar"."""
+
+
+def bound_stiffness(
+    phase: ArrayLike,
+    materials: TwoPhase | None = None,
+    *,
+    residual: float = 0.05,
+    max_iter: int = 12,
+    steps: Sequence[int] = (),
+    dtype: type[np.float32] | type[np.float64] = np.float32,
+    voxel_size: Sequence[float] | None = None,
+    element: str = "auto",
+) -> StiffnessBounds:
+    """Bounds of the effective stiffness after few iterations: of a given number, or down to a residual.
+
+    Args:
+        phase: Stiff phase per voxel, 0 to 1, shape (X, Y, Z).
+        materials: The two phases; the reference pair if left out.
+        residual: Relative residual of the slowest load case at which the iteration stops [-]; 0 to do
+            `max_iter` iterations.
+        max_iter: Upper limit of iterations.
+        steps: Iterations after which upper bounds are kept besides the last; those not reached are left out.
+        dtype: Precision of the fields. In float32 the bounds hold to 1e-6 of the stiffness.
+        voxel_size: Edges of a voxel along x, y, z; cubes if left out.
+        element: As in `homogenize`.
+
+    Raises:
+        InputError: `voxel_size` or `element` is not what is expected.
+        ValueError: `phase` is not three-dimensional, empty, or leaves 0 to 1; `max_iter` is negative.
+    """
+    field = as_phase_field(phase)
+    if max_iter < 0:
+        raise ValueError(f"max_iter must be at least 0, got {max_iter}")
+    pair, unit = scaled_moduli(materials)
+    chosen = choose_element(element, pair)
+    cell = Cell(field, pair, np.dtype(dtype), edges=voxel_edges(voxel_size), bbar=chosen == "bbar")
+    iteration = _SixLoads(cell, voigt_bound(float(field.mean()), pair))
+    wanted, kept = set(steps), []
+    residuals = [iteration.relative_residual()]
+    while True:
+        if iteration.count in wanted:
+            kept.append((iteration.count, iteration.upper(), iteration.residual_energy()))
+        if iteration.count == max_iter or residuals[-1] <= residual or not iteration.advance():
+            break
+        residuals.append(iteration.relative_residual())
+    lower = np.zeros((6, 6)) if pair.has_void else iteration.lower()
+    return StiffnessBounds(
+        lower=unit * lower,
+        upper=unit * iteration.upper(),
+        iterations=iteration.count,
+        residual=residuals[-1],
+        steps=tuple(step for step, _, _ in kept),
+        uppers=unit * np.array([upper for _, upper, _ in kept]).reshape(-1, 6, 6),
+        residual_energies=unit * np.array([energy for _, _, energy in kept]).reshape(-1, 6, 6),
+        residuals=np.array(residuals),
+        element=chosen,
+    )
+
+
+class _SixLoads:
+    """Conjugate gradients of all load cases side by side, in pairs: fields of shape (3, X, Y, 2 Z) each."""
+
+    def __init__(self, cell: Cell, mean: NDArray[np.float64]) -> None:
+        self.cell, self.mean, self.count = cell, mean, 0
+        self.loads = [cell.load(pair) for pair in LOAD_PAIRS]
+        rounding = 64.0 * np.finfo(cell.dtype).eps * cell.largest_modulus
+        for load in self.loads:
+            for part in range(2):
+                if np.abs(load[..., part::2]).max() <= rounding:
+                    load[..., part::2] = 0.0
+        self.displacements = [np.zeros_like(load) for load in self.loads]
+        self.residuals = [load.copy() for load in self.loads]
+        self.conditioned = [self._precondition(residual) for residual in self.residuals]
+        self.directions = [conditioned.copy() for conditioned in self.conditioned]
+        self.image = cell.empty()
+        self.energies = self._energies()
+        self.start = np.where(self.energies > 0.0, self.energies, 1.0)
+
+    def _precondition(self, residual: NDArray) -> NDArray:
+        return self.cell.precondition(residual).reshape(residual.shape).astype(self.cell.dtype, copy=False)
+
+    def _energies(self) -> NDArray[np.float64]:
+        pairs = zip(self.residuals, self.conditioned, strict=True)
+        return np.array([vectors.pair_dot(r.reshape(-1), z.reshape(-1)) for r, z in pairs])
+
+    def relative_residual(self) -> float:
+        """Largest residual over the load cases, relative to its start [-]."""
+        return float(np.sqrt(np.maximum(self.energies, 0.0) / self.start).max())
+
+    def advance(self) -> bool:
+        """One iteration of all load cases; False where nothing is left to do."""
+        rounding = float(np.finfo(self.cell.dtype).eps)
+        active = self.energies > (_EXHAUSTED * rounding) ** 2 * self.start
+        if not active.any():
+            return False
+        for pair in range(3):
+            direction = self.directions[pair].reshape(-1)
+            self.cell.apply(self.directions[pair], self.image)
+            curvature = np.array(vectors.pair_dot(direction, self.image.reshape(-1)))
+            moving = active[pair] & (curvature > 0.0)
+            step = np.where(moving, self.energies[pair] / np.where(moving, curvature, 1.0), 0.0)
+            vectors.advance(
+                self.displacements[pair].reshape(-1),
+                self.residuals[pair].reshape(-1),
+                direction,
+                self.image.reshape(-1),
+                step.astype(self.cell.dtype),
+            )
+            self.conditioned[pair] = self._precondition(self.residuals[pair])
+        former, self.energies = self.energies, self._energies()
+        ratio = np.where(active, self.energies / np.where(active, former, 1.0), 0.0).astype(self.cell.dtype)
+        for pair in range(3):
+            vectors.turn(self.directions[pair].reshape(-1), self.conditioned[pair].reshape(-1), ratio[pair])
+        self.count += 1
+        return True
+
+    def upper(self) -> NDArray[np.float64]:
+        """U in the unit of the cell, shape (6, 6)."""
+        work = self._gram(self.displacements, self.residuals) + self._gram(self.loads, self.displacements)
+        return self.mean - (work + work.T) / 2.0
+
+    def residual_energy(self) -> NDArray[np.float64]:
+        """sym(r.z) / N in the unit of the cell, shape (6, 6)."""
+        work = self._gram(self.residuals, self.conditioned)
+        return (work + work.T) / 2.0
+
+    def lower(self) -> NDArray[np.float64]:
+        """L in the unit of the cell, shape (6, 6); without voids."""
+        images = [self.cell.empty() for _ in range(3)]
+        self.cell.apply_dual(self.conditioned, images)
+        work = self._gram(self.displacements, self.residuals)
+        dual = self._gram(self.conditioned, images)
+        stress = self.mean - self._gram(self.loads, self.displacements)
+        complementary = self.upper() + work + work.T + (dual + dual.T) / 2.0
+        bound = stress @ np.linalg.solve(complementary, stress.T)
+        return (bound + bound.T) / 2.0
+
+    def _gram(self, rows: list[NDArray], columns: list[NDArray]) -> NDArray[np.float64]:
+        """Inner products of the fields of all load cases over the number of voxels, shape (6, 6)."""
+        gram = np.empty((6, 6))
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                block = vectors.pair_gram(row.reshape(-1), column.reshape(-1))
+                gram[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = block
+        return gram / np.prod(self.cell.shape)
