@@ -48,18 +48,18 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     check_output(arguments.out, arguments.volumes)
     imported = imported_volumes(arguments)
     volumes = imported.volumes
-    if not imported.cubes:
-        raise InputError(
-            f"expected voxels that are cubes, got edges of {imported.voxel_size} in {arguments.volumes}; "
-            "--voxel-size says otherwise"
-        )
+    size = None if imported.cubes else imported.voxel_size
+    if size is not None and device != "cpu":
+        raise InputError(f"expected --device cpu for voxels that are no cubes, got {device} and edges {size}")
     _tell_reading("homogenize", arguments.volumes, imported)
     report = progress("homogenize", "volumes")
     results: list[dict[str, object]] = []
     for volume in volumes:
         report(len(results), len(volumes))
         if device == "cpu":
-            result = homogenize(volume, materials, rtol=arguments.rtol, raise_on_failure=False)
+            result = homogenize(
+                volume, materials, rtol=arguments.rtol, raise_on_failure=False, voxel_size=size
+            )
         else:
             from vaereg.solver.torch_solver import homogenize_on
 
@@ -71,6 +71,8 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
                 "iterations": result.iterations,
                 "residual": result.residual,
                 "converged": result.converged,
+                "element": result.element,
+                "unloaded": list(result.unloaded),
             }
         )
     report(len(results), len(volumes))
@@ -331,7 +333,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 def run_export(arguments: argparse.Namespace) -> None:
     from vaereg.elasticity import TwoPhase
     from vaereg.io.designs import read_designs
-    from vaereg.io.export import bundle, export, stored_items
+    from vaereg.io.export import bundle, describe_surface, export, stored_items
     from vaereg.io.files import check_output
 
     materials = materials_of(arguments)
@@ -359,6 +361,8 @@ def run_export(arguments: argparse.Namespace) -> None:
             provenance=items[0].provenance,
             voxel_size=size,
         )
+        if arguments.format == "stl":
+            tell(f"export: {describe_surface(items[0].volume)}")
     tell(f"export: wrote {', '.join(map(str, written))}")
 
 

@@ -4,6 +4,8 @@ import csv
 import itertools
 import json
 import re
+import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -14,12 +16,13 @@ import pytest
 import pyvista as pv
 import tifffile
 import trimesh
+import yaml
 
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, TwoPhase, isotropic_stiffness
 from vaereg.io.designs import read_designs
-from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
-from vaereg.io.importing import read_volumes
-from vaereg.io.meshes import closed_surface
+from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, describe_surface, export
+from vaereg.io.importing import AutomaticChoices, import_volume, read_volumes
+from vaereg.io.meshes import closed_surface, enclosed_volume
 from vaereg.solver.homogenization import homogenize
 
 PAIR = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
@@ -56,9 +59,15 @@ def test_numpy(volume: np.ndarray, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, volume)
 
 
-def test_tiff_has_a_page_for_each_x(volume: np.ndarray, tmp_path: Path) -> None:
-    export(volume, PAIR, "tif", tmp_path / "a.tif")
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), 255 * volume)
+def test_tiff_is_a_stack_of_imagej(volume: np.ndarray, tmp_path: Path) -> None:
+    export(volume, PAIR, "tif", tmp_path / "a.tif", voxel_size=0.25)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.series[0].axes == "ZYX" and file.imagej_metadata is not None
+        assert file.imagej_metadata["spacing"] == 0.25
+        np.testing.assert_array_equal(file.asarray(), 255 * volume.transpose(2, 1, 0))
+    imported = import_volume(tmp_path / "a.tif", AutomaticChoices())
+    np.testing.assert_array_equal(imported.volume, volume)
+    np.testing.assert_allclose(imported.voxel_size, 0.25)
 
 
 @pytest.mark.parametrize(("format", "field"), [("vti", "phase"), ("damask", "material")])
@@ -73,6 +82,61 @@ def test_image_data(format: str, field: str, volume: np.ndarray, tmp_path: Path)
     if format == "damask":
         assert mesh.cell_data[field].dtype == np.int32
         assert "periodic two-phase cell 5 x 4 x 3" in mesh.field_data["comments"][0]
+    lines = (tmp_path / "a.vti").read_text(encoding="ascii").splitlines()
+    place = next(i for i, line in enumerate(lines) if f'Name="{field}"' in line)
+    # DAMASK_grid goes by lines: base64 in the line behind the tag, whatever the compressed length
+    assert lines[place].endswith(">") and re.fullmatch(r"[A-Za-z0-9+/=]+", lines[place + 1])
+    assert lines[place + 2] == "</DataArray>"
+
+
+def test_damask_files_say_phases_and_loads(volume: np.ndarray, tmp_path: Path) -> None:
+    written = export(volume, PAIR, "damask", tmp_path / "cell.vti")
+    assert len(written) == 8 and all(path.is_file() for path in written)
+    content = yaml.safe_load((tmp_path / "cell-material.yaml").read_text(encoding="utf-8"))
+    assert [entry["constituents"][0]["phase"] for entry in content["material"]] == ["soft", "stiff"]
+    assert {entry["homogenization"] for entry in content["material"]} == set(content["homogenization"])
+    for name, phase in (("soft", PAIR.soft), ("stiff", PAIR.stiff)):
+        law = isotropic_stiffness(phase.young_modulus, phase.poisson_ratio)
+        elastic = content["phase"][name]["mechanical"]["elastic"]
+        found = [elastic[key] / 1e9 for key in ("C_11", "C_12", "C_44")]
+        np.testing.assert_allclose(found, [law[0, 0], law[0, 1], law[3, 3]], rtol=1e-8)
+    for name in VOIGT_ORDER:
+        load = yaml.safe_load((tmp_path / f"cell-load-{name}.yaml").read_text(encoding="utf-8"))
+        (step,) = load["loadstep"]
+        rate = np.array(step["boundary_conditions"]["mechanical"]["dot_F"]) * step["discretization"]["t"]
+        i, j = ("xyz".index(letter) for letter in name)
+        strain = np.zeros((3, 3))
+        strain[i, j] += 0.5e-5
+        strain[j, i] += 0.5e-5
+        np.testing.assert_allclose(rate, strain, atol=1e-20)
+
+
+@pytest.mark.skipif(shutil.which("ccx") is None, reason="CalculiX (ccx) is not installed")
+@pytest.mark.parametrize(("size", "materials"), [(0.25, PAIR), (1.0, TwoPhase.porous(70.0, 0.2))])
+def test_calculix_has_the_stiffness_of_the_cell(size: float, materials: TwoPhase, tmp_path: Path) -> None:
+    """The means of the printed stresses of the six steps are the 36 entries of the stiffness."""
+    cell = (np.random.default_rng(5).random((5, 4, 3)) < 0.7).astype(np.uint8)
+    export(cell, materials, "abaqus", tmp_path / "cell.inp", voxel_size=size)
+    subprocess.run(["ccx", "-i", "cell"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    text = (tmp_path / "cell.dat").read_text(encoding="ascii")
+    columns = []
+    for block in re.split(r"\n stresses ", text)[1:]:
+        rows = [line.split() for line in block.splitlines()]
+        points = [[float(word) for word in row[2:]] for row in rows if len(row) == 8 and row[0].isdigit()]
+        assert len(points) == 8 * cell.size
+        columns.append(np.mean(points, axis=0)[[0, 1, 2, 5, 4, 3]])  # printed as xx, yy, zz, xy, xz, yz
+    expected = homogenize(cell, materials, rtol=1e-9).stiffness
+    np.testing.assert_allclose(np.transpose(columns) / 1e-3, expected, atol=1e-6 * expected.max())
+
+
+def test_the_surface_is_compared_with_the_voxels(volume: np.ndarray, tmp_path: Path) -> None:
+    export(volume, PAIR, "stl", tmp_path / "a.stl")
+    mesh = trimesh.load(tmp_path / "a.stl")
+    assert isinstance(mesh, trimesh.Trimesh)
+    assert enclosed_volume(closed_surface(volume)) == pytest.approx(mesh.volume, rel=1e-6)
+    assert describe_surface(volume).startswith(
+        f"the surface encloses {mesh.volume:.1f} voxels, the stiff phase has {volume.sum()}: -"
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.95, 1.0])
@@ -291,7 +355,7 @@ def test_bundle(volume: np.ndarray, provenance: Provenance, tmp_path: Path) -> N
         assert not [name for name in names if ".." in name or name.startswith("/") or "\n" in name]
         content = json.loads(archive.read("manifest.json"))
         for design, item in zip(content["designs"], items, strict=True):
-            assert len(design["files"]) == len(FORMATS) + 1  # FANS takes two
+            assert len(design["files"]) == len(FORMATS) + 8  # FANS takes two, DAMASK eight
             assert set(design["files"]) <= set(names)
             (npy,) = [name for name in design["files"] if name.endswith(".npy")]
             (tmp_path / "back.npy").write_bytes(archive.read(npy))
@@ -312,7 +376,8 @@ def test_exported_volumes_are_read_again(format: str, volume: np.ndarray, tmp_pa
     export(volume, PAIR, format, path)
     if format == "tif":
         with pytest.raises(ValueError, match="0 and 1 only, got other values as well: 255"):
-            read_volumes(path, cubic=False)
+            read_volumes(path)
+        np.testing.assert_array_equal(import_volume(path, AutomaticChoices()).volume, volume)
         return
     np.testing.assert_array_equal(read_volumes(path, cubic=False), volume[None])
 

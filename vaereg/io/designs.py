@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
 from vaereg.io.datasets import FORMAT_VERSION, MAX_EDGE, ORDER, PHASES, check_version
 from vaereg.io.files import (
     hdf5_bytes,
@@ -85,7 +86,7 @@ def write_designs(
     """
     volumes = np.asarray(microstructures, dtype=np.uint8)
     if volumes.ndim != 4:
-        raise ValueError(f"expected microstructures of shape (N, X, Y, Z), got {volumes.shape}")
+        raise InputError(f"expected microstructures of shape (N, X, Y, Z), got {volumes.shape}")
     count = len(volumes)
     wanted = {name: np.asarray(value, dtype=np.float64).tolist() for name, value in target.items()}
     given = {
@@ -127,10 +128,10 @@ def read_designs(path: Path) -> DesignFile:
     with open_hdf5(path) as file:
         check_version(file)
         if file.attrs.get("units", "GPa") != "GPa":
-            raise ValueError(f"expected stiffness in GPa in {path}, got units {read_text(file, 'units')!r}")
+            raise InputError(f"expected stiffness in GPa in {path}, got units {read_text(file, 'units')!r}")
         volumes = read_array(file, "microstructures", shape=(None,) * 4, kind="bu", dtype=np.uint8)
         if volumes.size == 0 or math.prod(volumes.shape) > MAX_EDGE**3 or volumes.max() > 1:
-            raise ValueError(
+            raise InputError(
                 f"expected designs of phases 0 and 1 with 1 to {MAX_EDGE}³ voxels in all in {path}, "
                 f"got shape {volumes.shape} and largest value {volumes.max(initial=0)}"
             )
@@ -162,7 +163,7 @@ def _read_target(file: h5py.File) -> dict[str, Target]:
         numbers = value if isinstance(value, list) else [value]
         valid = len(numbers) in (1, 2) and all(map(is_number, numbers))
         if name not in (*PROPERTIES, "volume_fraction") or not valid:
-            raise ValueError(
+            raise InputError(
                 f"expected targets of one value or range each in {file.filename}, "
                 f"got {name}: {str(value)[:40]}"
             )
@@ -171,7 +172,7 @@ def _read_target(file: h5py.File) -> dict[str, Target]:
         try:
             check_targets(target)
         except ValueError as error:
-            raise ValueError(f"expected targets that can be met in {file.filename}: {error}") from error
+            raise InputError(f"expected targets that can be met in {file.filename}: {error}") from error
     return target
 
 
@@ -180,5 +181,5 @@ def _fitting(
 ) -> NDArray[Any]:
     array = np.asarray(data, dtype=dtype)
     if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
-        raise ValueError(f"expected {name} of shape {shape} beside the microstructures, got {array.shape}")
+        raise InputError(f"expected {name} of shape {shape} beside the microstructures, got {array.shape}")
     return array

@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import __version__
-from vaereg.elasticity import TwoPhase, lame_parameters
+from vaereg.elasticity import VOIGT_ORDER, TwoPhase, lame_parameters
+from vaereg.errors import InputError
 from vaereg.io.designs import DesignFile, write_designs
 from vaereg.io.files import hdf5_bytes, replace_file, write_array
-from vaereg.io.meshes import write_abaqus, write_stl
+from vaereg.io.meshes import closed_surface, enclosed_volume, write_abaqus, write_stl
 from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
 from vaereg.io.vti_files import write_vti
 from vaereg.microstructure.volume import as_two_phase
 
-__all__ = ["FORMATS", "BundleItem", "Format", "Provenance", "bundle", "export", "stored_items"]
+__all__ = [
+    "FORMATS",
+    "BundleItem",
+    "Format",
+    "Provenance",
+    "bundle",
+    "describe_surface",
+    "export",
+    "stored_items",
+]
 
 _DATASET = "/microstructure"
 _TOLERANCE = 1e-6
+_PASCAL = 1e9
+"""Pascal in a GPa."""
+_DAMASK_STRAIN = 1e-5
+"""Strain of DAMASK's load cases [-]: its strains are finite, and the error of the stiffness is of this
+order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +98,7 @@ def export(
         volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
         materials: The two phases.
         format: One of `FORMATS`.
-        path: File to create or replace. FANS takes two: the input file lies beside it, as `.json`.
+        path: File to create or replace. Input files of FANS and DAMASK lie beside it.
         provenance: What is known of the volume.
         voxel_size: Edge of a voxel, in any unit of length.
 
@@ -94,11 +110,11 @@ def export(
             voxel size is not positive.
     """
     if format not in FORMATS:
-        raise ValueError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+        raise InputError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
     if not (np.isfinite(voxel_size) and voxel_size > 0.0):
-        raise ValueError(f"expected a positive voxel size, got {voxel_size}")
+        raise InputError(f"expected a positive voxel size, got {voxel_size}")
     if format == "fans" and path.suffix == ".json":
-        raise ValueError(f"expected a file .h5, beside which the input file .json is written, got {path}")
+        raise InputError(f"expected a file .h5, beside which the input file .json is written, got {path}")
     job = _Job(
         volume=as_two_phase(volume),
         materials=materials,
@@ -107,11 +123,21 @@ def export(
         name=path.name,
     )
     replace_file(path, lambda temporary: FORMATS[format].write(temporary, job))
-    if format != "fans":
-        return [path]
-    settings = path.with_suffix(".json")
-    replace_file(settings, lambda temporary: _write_json(temporary, _fans_input(job)))
-    return [path, settings]
+    written = [path]
+    for ending, text in _INPUTS.get(format, lambda _: {})(job).items():
+        beside = path.with_name(path.stem + ending)
+        replace_file(beside, partial(_write_text, text=text))
+        written.append(beside)
+    return written
+
+
+def describe_surface(volume: NDArray[np.uint8]) -> str:
+    """How the volume inside the surface of an STL file differs from that of the stiff voxels, in words."""
+    inside, voxels = enclosed_volume(closed_surface(volume)), int(np.asarray(volume).sum())
+    return (
+        f"the surface encloses {inside:.1f} voxels, the stiff phase has {voxels}: "
+        f"{100.0 * (inside / voxels - 1.0):+.1f} % (corners are cut)"
+    )
 
 
 def stored_items(
@@ -167,7 +193,7 @@ def bundle(
         ValueError: As in `export`, or there is no item.
     """
     if not items:
-        raise ValueError("expected at least one volume to export, got none")
+        raise InputError("expected at least one volume to export, got none")
     chosen = list(FORMATS) if formats is None else list(dict.fromkeys(formats))
     records: list[dict[str, Any]] = []
 
@@ -194,7 +220,10 @@ def bundle(
                         archive.write(file, f"{stem}/{file.name}")
                         files.append(f"{stem}/{file.name}")
                         file.unlink()
-                records.append(describe_volume(item.volume, item.provenance) | {"files": files})
+                record = describe_volume(item.volume, item.provenance) | {"files": files}
+                if "stl" in chosen:
+                    record["surface"] = describe_surface(item.volume)
+                records.append(record)
             content = describe_setting(materials, voxel_size=voxel_size) | {"designs": records}
             archive.writestr("manifest.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
             table = Path(folder) / "properties.csv"
@@ -231,15 +260,25 @@ def _write_damask(path: Path, job: _Job) -> None:
 
 def _write_stl(path: Path, job: _Job) -> None:
     if not job.volume.any():
-        raise ValueError("expected stiff voxels for a surface, got soft ones only")
+        raise InputError("expected stiff voxels for a surface, got soft ones only")
     write_stl(path, job.volume, voxel_size=job.voxel_size)
 
 
 def _write_tif(path: Path, job: _Job) -> None:
+    """A stack as ImageJ has it: page z, row y, column x, with the edge of a voxel."""
     import tifffile
 
+    pages = np.ascontiguousarray(255 * job.volume.transpose(2, 1, 0))
     with path.open("wb") as file:
-        tifffile.imwrite(file, 255 * job.volume, photometric="minisblack", metadata=None, software="vaereg")
+        tifffile.imwrite(
+            file,
+            pages,
+            imagej=True,
+            photometric="minisblack",
+            software=f"vaereg {__version__}",
+            resolution=(1.0 / job.voxel_size, 1.0 / job.voxel_size),
+            metadata={"axes": "ZYX", "spacing": job.voxel_size, "Info": _comments(job)},
+        )
 
 
 def _write_h5(path: Path, job: _Job) -> None:
@@ -265,7 +304,7 @@ def _write_abaqus(path: Path, job: _Job) -> None:
 
 def _write_fans(path: Path, job: _Job) -> None:
     if job.volume.min() == job.volume.max():
-        raise ValueError("expected both phases for FANS, which takes the phases from the volume, got one")
+        raise InputError("expected both phases for FANS, which takes the phases from the volume, got one")
 
     def fill(file: h5py.File) -> None:
         write_array(file, _DATASET, job.volume)
@@ -274,12 +313,12 @@ def _write_fans(path: Path, job: _Job) -> None:
     path.write_bytes(hdf5_bytes(fill))
 
 
-def _fans_input(job: _Job) -> dict[str, Any]:
+def _fans_input(job: _Job) -> dict[str, str]:
     """Input of FANS (github.com/DataAnalyticsEngineering/FANS): the six unit strains, in Mandel notation."""
     pair = job.materials
     phases = ((pair.e_soft, pair.nu_soft), (pair.e_stiff, pair.nu_stiff))
     moduli = [lame_parameters(young, poisson) for young, poisson in phases]
-    return {
+    settings = {
         "microstructure": {
             "filepath": job.name,
             "datasetname": _DATASET,
@@ -299,6 +338,56 @@ def _fans_input(job: _Job) -> dict[str, Any]:
         "macroscale_loading": [[row] for row in np.eye(6).tolist()],
         "results": ["homogenized_tangent", "stress_average", "strain_average", "absolute_error"],
     }
+    return {".json": _json(settings)}
+
+
+def _damask_input(job: _Job) -> dict[str, str]:
+    """Material and load files of DAMASK 3 (doi:10.1016/j.commatsci.2018.04.030): moduli in Pa, a strain
+    each."""
+    lines = [
+        "homogenization:",
+        "  direct:",
+        "    N_constituents: 1",
+        "    mechanical: {type: pass}",
+        "phase:",
+    ]
+    names = ("soft", "stiff")
+    for name, phase in zip(names, (job.materials.soft, job.materials.stiff), strict=True):
+        first, shear = lame_parameters(phase.young_modulus, phase.poisson_ratio)
+        elastic = {"C_11": first + 2.0 * shear, "C_12": first, "C_44": shear}
+        listed = ", ".join(f"{key}: {_PASCAL * value:.9e}" for key, value in elastic.items())
+        lines += [
+            f"  {name}:",
+            "    lattice: cI",
+            "    mechanical:",
+            "      output: [F, P]",
+            f"      elastic: {{type: Hooke, {listed}}}",
+        ]
+    lines.append("material:")
+    for name in names:  # materials are counted from 0, as the numbers of the grid are
+        lines += [
+            "  - homogenization: direct",
+            f"    constituents: [{{phase: {name}, v: 1.0, O: [1.0, 0.0, 0.0, 0.0]}}]",
+        ]
+    files = {"-material.yaml": "\n".join([*lines, ""])}
+    for name in VOIGT_ORDER:
+        rate = np.zeros((3, 3))
+        i, j = ("xyz".index(letter) for letter in name)
+        rate[i, j] += 0.5 * _DAMASK_STRAIN
+        rate[j, i] += 0.5 * _DAMASK_STRAIN
+        rows = ", ".join(f"[{', '.join(f'{value:.1e}' for value in row)}]" for row in rate)
+        files[f"-load-{name}.yaml"] = "\n".join(
+            [
+                "solver: {mechanical: spectral_Galerkin}",
+                "loadstep:",
+                "  - boundary_conditions:",
+                f"      mechanical: {{dot_F: [{rows}]}}",
+                "    discretization: {t: 1.0, N: 1}",
+                "    f_out: 1",
+                "",
+            ]
+        )
+    return files
 
 
 def _write_csv(path: Path, job: _Job) -> None:
@@ -311,7 +400,15 @@ def _write_manifest(path: Path, job: _Job) -> None:
 
 
 def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _write_text(path, _json(content))
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _file_name(name: str) -> str:
@@ -330,14 +427,19 @@ FORMATS: dict[str, Format] = {
         title="STL", label="STL, closed surface of the stiff phase", suffix=".stl", write=_write_stl
     ),
     "tif": Format(
-        title="TIFF", label="TIFF stack, 0 and 255, a page for each x", suffix=".tif", write=_write_tif
+        title="TIFF",
+        label="TIFF stack (ImageJ), 0 and 255, a page for each z",
+        suffix=".tif",
+        write=_write_tif,
     ),
     "h5": Format(title="designs", label="HDF5 file of designs (vaereg)", suffix=".h5", write=_write_h5),
     "abaqus": Format(
         title="Abaqus", label="Abaqus input, periodic voxel mesh", suffix=".inp", write=_write_abaqus
     ),
     "fans": Format(title="FANS", label="FANS microstructure and input file", suffix=".h5", write=_write_fans),
-    "damask": Format(title="DAMASK", label="DAMASK grid", suffix=".vti", write=_write_damask),
+    "damask": Format(
+        title="DAMASK", label="DAMASK grid, material and load files", suffix=".vti", write=_write_damask
+    ),
     "csv": Format(title="table", label="table of properties", suffix=".csv", write=_write_csv),
     "json": Format(
         title="manifest",
@@ -347,3 +449,6 @@ FORMATS: dict[str, Format] = {
     ),
 }
 """Kinds of files that `export` writes, by name."""
+
+_INPUTS: dict[str, Callable[[_Job], dict[str, str]]] = {"fans": _fans_input, "damask": _damask_input}
+"""Texts that lie beside a file, by the end of their names."""

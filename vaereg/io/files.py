@@ -20,6 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
+
 try:
     import fcntl
 except ImportError:  # Windows: two runs on one file are then left to the user
@@ -61,19 +63,19 @@ def check_output(path: Path, *sources: Path) -> Path:
         ValueError: The path is a folder, a device or a source, or lies in no folder that can be written to.
     """
     if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
-        raise ValueError(f"expected another file to write than the one that is read, got {path}")
+        raise InputError(f"expected another file to write than the one that is read, got {path}")
     if path.is_dir():
-        raise ValueError(f"expected a file to write, got the folder {path}")
+        raise InputError(f"expected a file to write, got the folder {path}")
     if path.exists() and not path.is_file():
-        raise ValueError(f"expected a file to write, got the device {path}")
+        raise InputError(f"expected a file to write, got the device {path}")
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise ValueError(f"expected a file in an existing folder, got {path}")
+        raise InputError(f"expected a file in an existing folder, got {path}")
     _remove_leftovers(path.resolve())
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f"expected a folder that can be written to, got {folder}: {error.strerror}"
         ) from error
     return path
@@ -153,7 +155,7 @@ def lock_file(path: Path) -> IO[str]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.close()
-            raise ValueError(f"expected no other process at work in {path.parent}, got one") from error
+            raise InputError(f"expected no other process at work in {path.parent}, got one") from error
     return file
 
 
@@ -172,7 +174,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
             yield file
     except (OSError, RuntimeError, KeyError, TypeError) as error:
         lines = str(error).strip("'\"").splitlines() or [type(error).__name__]
-        raise ValueError(f"expected a readable HDF5 file, got {path}: {lines[0]}") from error
+        raise InputError(f"expected a readable HDF5 file, got {path}: {lines[0]}") from error
 
 
 def read_array(
@@ -192,13 +194,13 @@ def read_array(
     """
     dataset = _dataset(file, name)
     if dataset.dtype.kind not in kind:
-        raise ValueError(f"expected {name} of type {np.dtype(dtype)} in {file.filename}, got {dataset.dtype}")
+        raise InputError(f"expected {name} of type {np.dtype(dtype)} in {file.filename}, got {dataset.dtype}")
     fits = len(dataset.shape) == len(shape) and all(
         wanted is None or wanted == got for wanted, got in zip(shape, dataset.shape, strict=True)
     )
     if not fits:
         expected = ", ".join("any" if length is None else str(length) for length in shape)
-        raise ValueError(f"expected {name} of shape ({expected}) in {file.filename}, got {dataset.shape}")
+        raise InputError(f"expected {name} of shape ({expected}) in {file.filename}, got {dataset.shape}")
     return np.asarray(dataset[()]).astype(dtype, copy=False)
 
 
@@ -208,7 +210,7 @@ def read_strings(file: h5py.File, name: str, *, count: int) -> NDArray[np.str_]:
     try:
         return np.char.decode(raw, "utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f"expected text in {name} of {file.filename}, got bytes that are not UTF-8"
         ) from error
 
@@ -269,12 +271,12 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     item = _own_item(file, name)
     if not (isinstance(item, h5py.Dataset) and item.shape is not None) or item.is_virtual or item.external:
         names = ", ".join(list(file)[:8]) or "nothing"
-        raise ValueError(f"expected a dataset {name} in {file.filename}, got a file that holds {names}")
+        raise InputError(f"expected a dataset {name} in {file.filename}, got a file that holds {names}")
     declared = math.prod(item.shape) * item.dtype.itemsize
     present = Path(file.filename).stat().st_size
     if declared > present or item.chunks is not None:
         got = "it in chunks" if item.chunks else f"{declared} bytes declared in a file of {present} bytes"
-        raise ValueError(f"expected {name} stored whole and uncompressed in {file.filename}, got {got}")
+        raise InputError(f"expected {name} stored whole and uncompressed in {file.filename}, got {got}")
     return item
 
 

@@ -22,6 +22,8 @@ _START = ("npy", "vti", "stl", "json")
 _PRECISIONS: dict[float | None, str] = {RTOL: "float32", VERIFICATION_RTOL: "float64"}
 """Floating point type of the solves of this program, by their tolerance."""
 _BOTH_PHASES = ("stl", "fans")
+_SEVERAL = ("fans", "damask")
+"""Formats of several files."""
 """Formats that need both phases."""
 
 
@@ -73,7 +75,7 @@ def export_file(
     items: Sequence[ShortlistItem], formats: Sequence[str], materials: TwoPhase, voxel_size: float
 ) -> tuple[str, str, str, Callable[[], bytes]]:
     """Label of the button, name and type of the file, and what makes it: a zip, or the only file."""
-    if len(items) == 1 and len(formats) == 1 and formats[0] != "fans":
+    if len(items) == 1 and len(formats) == 1 and formats[0] not in _SEVERAL:
         suffix = FORMATS[formats[0]].suffix
         write = partial(_single, items[0], formats[0], materials, voxel_size)
         return f"Download as {suffix}", f"vaereg-design{suffix}", "application/octet-stream", write
