@@ -619,3 +619,27 @@ def test_bad_flags_of_evaluate(
     arguments = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--out", out, *flags]
     assert message in refused(capsys, "evaluate", *arguments)
     assert not out.exists()
+
+
+def test_materials_by_name_by_file_and_per_volume(
+    volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same pair by any way gives the same stiffness; a list holds one pair per volume."""
+    file, out = tmp_path / "pair.json", tmp_path / "r.json"
+    named = solve(volumes, "--materials", "epoxy/E-glass")
+    assert "epoxy is softer than E-glass" in capsys.readouterr().err
+    assert named["materials"]["stiff"]["name"] == "E-glass"
+    assert named["materials"]["soft"]["density"] == 1.2
+    pair = named["materials"]
+    file.write_text(json.dumps({"stiff": pair["stiff"], "soft": "epoxy"}), encoding="utf-8")
+    assert solve(volumes, "--materials", str(file))["results"] == named["results"]
+    count = len(named["results"])
+    file.write_text(json.dumps([{"stiff": "steel", "soft": "void"}] + [pair] * (count - 1)), encoding="utf-8")
+    listed = solve(volumes, "--materials", str(file))
+    assert listed["results"][1:] == named["results"][1:]
+    assert listed["results"][0] != named["results"][0]
+    file.write_text(json.dumps([pair] * (count + 1)), encoding="utf-8")
+    message = refused(capsys, "homogenize", volumes, "--out", out, "--materials", file)
+    assert f"one per volume ({count}), got {count + 1}" in message
+    message = refused(capsys, "homogenize", volumes, "--out", out, "--materials", file, "--nu", "0.2")
+    assert "got both" in message

@@ -1,12 +1,23 @@
 """Phases and pairs: what is refused, what a void is, and what files store."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vaereg.elasticity import hashin_shtrikman_bounds, isotropic_stiffness, reuss_bound, voigt_bound
-from vaereg.materials import VOID, Phase, TwoPhase
+from vaereg.errors import InputError
+from vaereg.materials import (
+    VOID,
+    Phase,
+    TwoPhase,
+    choose_materials,
+    library,
+    library_rows,
+    parse_materials,
+    phase_by_name,
+)
 
 GLASS = Phase("E-glass", 72.0, 0.22, conductivity=1.3, density=2.54, thermal_expansion=5.0)
 EPOXY = Phase("epoxy", 3.2, 0.35, conductivity=0.2, density=1.2, thermal_expansion=60.0)
@@ -113,3 +124,115 @@ def test_bounds_of_a_porous_solid() -> None:
     for value in (bounds.bulk_lower, bounds.bulk_upper):
         np.testing.assert_allclose(value[2], bulk)
     np.testing.assert_allclose(bounds.shear_lower[2], shear)
+
+
+# The library
+
+
+def test_the_library_is_plausible() -> None:
+    phases = library()
+    assert len(phases) >= 60
+    assert len(phases) == len(library_rows())
+    assert {"metal", "ceramic", "polymer", "fibre", "foam", "gas"} <= {row["kind"] for row in library_rows()}
+    for row in library_rows():
+        phase = phases[row["name"]]
+        assert row["source"], f"{phase.name} has no source"
+        assert phase_by_name(row["name"]) == phase
+        assert phase.conductivity is not None and 0.01 < phase.conductivity < 2500.0
+        assert phase.density is not None and 0.0 < phase.density < 23.0
+        if phase.is_void:
+            continue
+        assert 1e-4 < phase.young_modulus < 1300.0
+        assert 0.0 <= phase.poisson_ratio < 0.5
+        assert phase.thermal_expansion is not None and 0.0 < phase.thermal_expansion < 400.0
+        # speed of sound in a rod [km/s]: at most beryllium's and diamond's
+        assert 0.03 < np.sqrt(phase.young_modulus / phase.density) < 18.0
+
+
+def test_metals_conduct_heat_better_than_polymers() -> None:
+    kinds = {row["name"]: row["kind"] for row in library_rows()}
+    conductivity = {
+        kind: [phase.conductivity for name, phase in library().items() if kinds[name] == kind]
+        for kind in ("metal", "polymer")
+    }
+    assert min(map(float, conductivity["metal"])) > max(map(float, conductivity["polymer"]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["E-glass", "e glass", "EGLASS", " e-Glass "])
+def test_names_are_read_as_people_write_them(name: str) -> None:
+    assert phase_by_name(name).name == "E-glass"
+
+
+def test_an_unknown_name_is_told_what_comes_close() -> None:
+    with pytest.raises(InputError, match="expected epoxy, got material 'epoxi'"):
+        phase_by_name("epoxi")
+    assert phase_by_name("Void") == VOID
+
+
+# Files of pairs
+
+
+def test_a_file_holds_a_pair_or_one_per_volume(tmp_path: Path) -> None:
+    glass = {"name": "glass", "young_modulus": 72, "poisson_ratio": 0.22, "density": 2.5}
+    file = tmp_path / "pair.json"
+    file.write_text(json.dumps({"stiff": glass, "soft": "epoxy"}), encoding="utf-8")
+    (pair,) = choose_materials(str(file)).pairs
+    assert (pair.e_stiff, pair.stiff.density, pair.stiff.conductivity) == (72, 2.5, None)
+    assert pair.soft == library()["epoxy"]
+    file.write_text(json.dumps([{"stiff": glass, "soft": "void"}] * 3), encoding="utf-8")
+    choice = choose_materials(str(file))
+    assert choice.per_volume(3) == choice.pairs
+    assert choice.pairs[0].soft == VOID
+    with pytest.raises(InputError, match=r"one per volume \(2\), got 3"):
+        choice.per_volume(2)
+
+
+def test_two_names_of_the_library() -> None:
+    choice = choose_materials("E-glass/epoxy")
+    assert [phase.name for phase in (choice.pairs[0].stiff, choice.pairs[0].soft)] == ["E-glass", "epoxy"]
+    assert choice.notes == ()
+    assert len(choice.per_volume(5)) == 5
+
+
+def test_a_softer_stiff_phase_is_swapped_with_a_word() -> None:
+    choice = choose_materials("epoxy/E-glass")
+    assert choice.pairs[0].stiff.name == "E-glass"
+    assert choice.notes == ("epoxy is softer than E-glass: E-glass is taken as the stiff phase",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "at least one pair"),
+        (3, "expected a pair"),
+        ({"stiff": "steel"}, "expected a pair"),
+        ({"stiff": "steel", "soft": 3}, "soft phase, got 3"),
+        ({"stiff": "steel", "soft": {"young_modulus": 1.0}}, "expected poisson_ratio of the soft phase"),
+        ({"stiff": "steel", "soft": {"E": 1.0}}, "expected a name or an object of"),
+        (
+            {"stiff": "steel", "soft": {"young_modulus": -1, "poisson_ratio": 0}},
+            "or more, got -1",
+        ),
+        ([{"stiff": "steel", "soft": "epoxy"}, {"stiff": "x", "soft": "y"}], "pair 1: expected"),
+        ({"stiff": "void", "soft": "air"}, "two voids"),
+    ],
+)
+def test_bad_pairs_get_a_line(content: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        parse_materials(content)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100000, "\x00"])
+def test_what_is_no_json_gets_a_line(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="bad.json") as error:
+        choose_materials(str(file))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("choice", ["missing.json", "steel", "a/b/c", "some/where.json", ""])
+def test_what_is_neither_file_nor_names_is_refused(choice: str) -> None:
+    with pytest.raises(InputError, match="expected a file of materials"):
+        choose_materials(choice)

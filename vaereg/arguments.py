@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, TypeVar
 
+from vaereg.console import tell
 from vaereg.errors import InputError
 
 if TYPE_CHECKING:
     from vaereg.io.importing import ImportedVolume
-    from vaereg.materials import TwoPhase
+    from vaereg.materials import MaterialChoice, TwoPhase
     from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["device_of", "imported_volumes", "load_model", "materials_of", "numbers"]
+__all__ = ["device_of", "imported_volumes", "load_model", "materials_of", "numbers", "pairs_of"]
 
 _Number = TypeVar("_Number", int, float)
 
@@ -53,13 +54,37 @@ def imported_volumes(arguments: argparse.Namespace, *, both_phases: bool = False
 
 
 def materials_of(arguments: argparse.Namespace) -> TwoPhase:
-    """The two phases of the flags."""
-    from vaereg.materials import TwoPhase
+    """The one pair of phases of the flags."""
+    choice = _material_choice(arguments)
+    if len(choice.pairs) != 1:
+        raise InputError(f"expected one pair of materials, got {len(choice.pairs)} in {arguments.materials}")
+    return choice.pairs[0]
+
+
+def pairs_of(arguments: argparse.Namespace, volumes: int) -> tuple[TwoPhase, ...]:
+    """The phases of each volume by the flags."""
+    return _material_choice(arguments).per_volume(volumes)
+
+
+def _material_choice(arguments: argparse.Namespace) -> MaterialChoice:
+    from vaereg.materials import MaterialChoice, TwoPhase, choose_materials
 
     stiff, soft = (arguments.nu if nu is None else nu for nu in (arguments.nu_stiff, arguments.nu_soft))
-    return TwoPhase.from_moduli(
+    given = TwoPhase.from_moduli(
         e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=stiff, nu_soft=soft
     )
+    if arguments.materials is not None:
+        if given != TwoPhase():
+            raise InputError("expected --materials or the moduli and Poisson ratios of the phases, got both")
+        choice = choose_materials(arguments.materials)
+    elif given != given.ordered():
+        note = f"--e-stiff {given.e_stiff:g} is below --e-soft {given.e_soft:g}: the phases are swapped"
+        choice = MaterialChoice(pairs=(given.ordered(),), notes=(note,))
+    else:
+        choice = MaterialChoice(pairs=(given,))
+    for note in choice.notes:
+        tell(f"materials: {note}")
+    return choice
 
 
 def numbers(text: str, kind: type[_Number], flag: str) -> tuple[_Number, ...]:

@@ -290,6 +290,11 @@ def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_material_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--materials",
+        metavar="FILE",
+        help="the two phases: a file in JSON, or names of the library such as E-glass/epoxy",
+    )
+    parser.add_argument(
         "--e-stiff", type=float, default=120.0, metavar="E", help="Young's modulus of phase 1 [GPa]"
     )
     parser.add_argument(

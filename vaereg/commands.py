@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaereg.arguments import device_of, imported_volumes, load_model, materials_of
+from vaereg.arguments import device_of, imported_volumes, load_model, materials_of, pairs_of
 from vaereg.console import tell
 from vaereg.errors import InputError
 
@@ -44,17 +44,17 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     from vaereg.solver.homogenization import ConvergenceError, homogenize
 
     device = device_of(arguments)
-    materials = materials_of(arguments)
     check_output(arguments.out, arguments.volumes)
     imported = imported_volumes(arguments)
     volumes = imported.volumes
     size = None if imported.cubes else imported.voxel_size
     if size is not None and device != "cpu":
         raise InputError(f"expected --device cpu for voxels that are no cubes, got {device} and edges {size}")
+    pairs = pairs_of(arguments, len(volumes))
     _tell_reading("homogenize", arguments.volumes, imported)
     report = progress("homogenize", "volumes")
     results: list[dict[str, object]] = []
-    for volume in volumes:
+    for volume, materials in zip(volumes, pairs, strict=True):
         report(len(results), len(volumes))
         if device == "cpu":
             result = homogenize(
@@ -77,7 +77,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
         )
     report(len(results), len(volumes))
     content: dict[str, Any] = {
-        **describe_run(materials, tolerance=arguments.rtol, dtype="float64"),
+        **describe_run(pairs, tolerance=arguments.rtol, dtype="float64"),
         "units": "GPa",
         "order": list(VOIGT_ORDER),
         "read_as": imported.read_as.to_json(),

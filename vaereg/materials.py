@@ -1,4 +1,4 @@
-"""Materials: one isotropic phase, a pair of phases, the void.
+"""Materials: one isotropic phase, a pair of phases, the void, a library of materials, files of pairs.
 
 A phase is linear elastic and may conduct heat and expand. Moduli in GPa, conductivity in W/(m K), density in
 g/cm³, thermal expansion in 1e-6/K. A void is a phase whose Young's modulus is exactly zero.
@@ -6,15 +6,32 @@ g/cm³, thermal expansion in 1e-6/K. A void is a phase whose Young's modulus is 
 
 from __future__ import annotations
 
+import csv
+import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vaereg.errors import InputError
 
-__all__ = ["MODULI", "VOID", "Phase", "TwoPhase"]
+__all__ = [
+    "MODULI",
+    "VOID",
+    "MaterialChoice",
+    "Phase",
+    "TwoPhase",
+    "choose_materials",
+    "library",
+    "library_rows",
+    "parse_materials",
+    "phase_by_name",
+]
 
 MODULI = ("e_stiff", "e_soft", "nu_stiff", "nu_soft")
 """Names of the four elastic numbers of a pair, as files of version 0.1 store them."""
@@ -195,3 +212,158 @@ class TwoPhase:
     def ordered(self) -> TwoPhase:
         """The pair with the phase of the larger Young's modulus as the stiff one."""
         return self if self.e_stiff >= self.e_soft else TwoPhase(self.soft, self.stiff)
+
+
+_MAX_FILE_BYTES = 16 << 20
+"""Size of a file of materials above which it is refused [bytes]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaterialChoice:
+    """The pairs that a user asks for, with what has to be said about how they were taken."""
+
+    pairs: tuple[TwoPhase, ...]
+    """One pair for all volumes, or one pair per volume."""
+    notes: tuple[str, ...] = ()
+    """One line for each pair whose phases were swapped."""
+
+    def per_volume(self, volumes: int) -> tuple[TwoPhase, ...]:
+        """One pair per volume.
+
+        Raises:
+            InputError: There are neither one nor `volumes` pairs.
+        """
+        if len(self.pairs) == 1:
+            return self.pairs * volumes
+        if len(self.pairs) != volumes:
+            raise InputError(
+                f"expected one pair of materials or one per volume ({volumes}), got {len(self.pairs)}"
+            )
+        return self.pairs
+
+
+@cache
+def library_rows() -> tuple[dict[str, str], ...]:
+    """Rows of the library of materials: name, kind, numbers, source, and what it was checked against."""
+    text = files("vaereg").joinpath("materials.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+@cache
+def library() -> dict[str, Phase]:
+    """Materials of the library by name, at room temperature; isotropic values."""
+    numbers = [field.name for field in fields(Phase) if field.name != "name"]
+    phases = {}
+    for row in library_rows():
+        given = {key: float(row[key]) for key in numbers if row[key]}
+        phases[row["name"]] = Phase(row["name"], **given)
+    return phases
+
+
+def phase_by_name(name: str) -> Phase:
+    """Material of the library, or the void; upper and lower case, blanks and hyphens are alike.
+
+    Raises:
+        InputError: There is no such name.
+    """
+    known = {_plain(key): phase for key, phase in {**library(), VOID.name: VOID}.items()}
+    if (phase := known.get(_plain(name))) is None:
+        close = difflib.get_close_matches(_plain(name), known, 3)
+        names = ", ".join(known[key].name for key in close) or "a name of the library, or void"
+        raise InputError(f"expected {names}, got material {name[:80]!r}")
+    return phase
+
+
+def choose_materials(choice: str) -> MaterialChoice:
+    """Pairs by a file in JSON, or by two names of the library with a slash between them.
+
+    Args:
+        choice: Path of a file (see `parse_materials`), or names such as "E-glass/epoxy".
+
+    Raises:
+        InputError: There is no such file or name, or what it says is out of range.
+    """
+    path = Path(choice)
+    names = choice.split("/")
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a null character
+        is_file = False
+    if not is_file:
+        if len(names) != 2 or choice.lower().endswith(".json"):
+            raise InputError(f"expected a file of materials, or names such as E-glass/epoxy, got {choice!r}")
+        return parse_materials({"stiff": names[0], "soft": names[1]})
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise InputError(f"expected a file of materials of at most 16 MB, got {choice}")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"expected materials in JSON, cannot read {choice}: {error}") from error
+    try:
+        return parse_materials(content)
+    except InputError as error:
+        raise InputError(f"{choice}: {error}") from error
+
+
+def parse_materials(content: Any) -> MaterialChoice:  # noqa: ANN401
+    """Pairs from what JSON holds: a pair or a list of pairs.
+
+    A pair is {"stiff": PHASE, "soft": PHASE}; a phase is an object with the fields of `Phase` (those but the
+    two elastic numbers may be left out), a name of the library, or "void". A pair whose stiff phase has the
+    smaller Young's modulus is swapped, with a note.
+
+    Raises:
+        InputError: The content is something else, or a number is out of range.
+    """
+    if isinstance(content, list):
+        if not content:
+            raise InputError("expected at least one pair of materials, got an empty list")
+        pairs = [_parse_pair(pair, f"pair {index}: ") for index, pair in enumerate(content)]
+    else:
+        pairs = [_parse_pair(content, "")]
+    notes = []
+    for index, pair in enumerate(pairs):
+        if pair != pair.ordered():
+            where = f"pair {index}: " if len(pairs) > 1 else ""
+            soft, stiff = (phase.name or f"{phase.young_modulus:g} GPa" for phase in (pair.stiff, pair.soft))
+            notes.append(f"{where}{soft} is softer than {stiff}: {stiff} is taken as the stiff phase")
+    return MaterialChoice(pairs=tuple(pair.ordered() for pair in pairs), notes=tuple(notes))
+
+
+def _parse_pair(content: Any, where: str) -> TwoPhase:  # noqa: ANN401
+    if not isinstance(content, Mapping) or set(content) != {"stiff", "soft"}:
+        raise InputError(f'{where}expected a pair {{"stiff": ..., "soft": ...}}, got {_short(content)}')
+    try:
+        return TwoPhase(*(_parse_phase(content[key], key) for key in ("stiff", "soft")))
+    except InputError as error:
+        raise InputError(f"{where}{error}") from error
+
+
+def _parse_phase(content: Any, key: str) -> Phase:  # noqa: ANN401
+    if isinstance(content, str):
+        return phase_by_name(content)
+    names = [field.name for field in fields(Phase)]
+    if not isinstance(content, Mapping) or not set(content) <= set(names):
+        raise InputError(
+            f"expected a name or an object of {', '.join(names)} as the {key} phase, got {_short(content)}"
+        )
+    given = {name: value for name, value in content.items() if value is not None}
+    missing = {"young_modulus", "poisson_ratio"} - set(given)
+    if given.get("young_modulus") == 0:
+        missing -= {"poisson_ratio"}
+    if missing:
+        raise InputError(
+            f"expected {' and '.join(sorted(missing))} of the {key} phase, got {_short(content)}"
+        )
+    return Phase(**{"name": "", "poisson_ratio": 0.0, **given})
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _short(content: object) -> str:
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."

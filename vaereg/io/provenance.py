@@ -73,7 +73,7 @@ class Provenance:
 
 
 def describe_run(
-    materials: TwoPhase,
+    materials: TwoPhase | Sequence[TwoPhase],
     *,
     tolerance: float | None = None,
     dtype: str | None = None,
@@ -82,16 +82,18 @@ def describe_run(
     """What all results of a run share: format, program, phases, and what computed them.
 
     Args:
-        materials: The two phases.
+        materials: The two phases, or those of each volume; alike ones are written once.
         tolerance: Relative residual at which the solver stops [-]; None where nothing was solved.
         dtype: Floating point type of the solver.
         checkpoint: Hash of the model that predicted.
     """
+    pairs = [materials] if isinstance(materials, TwoPhase) else list(materials)
+    alike = all(pair == pairs[0] for pair in pairs)
     return {
         "format_version": RESULT_VERSION,
         "program": "vaereg",
         "version": __version__,
-        "materials": materials.to_dict(),
+        "materials": pairs[0].to_dict() if alike else [pair.to_dict() for pair in pairs],
         "phases": {"0": "soft", "1": "stiff"},
         "solver": None if tolerance is None else {"tolerance": tolerance, "dtype": dtype},
         "checkpoint": checkpoint,
