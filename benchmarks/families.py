@@ -315,8 +315,12 @@ def page(record: dict[str, Any]) -> str:
     figures, made = record["figures"], record["settings"]
     kinds = [[f"`{name}`", what, drawn, source] for name, what, drawn, source in KINDS]
     shares = [
-        [f"`{name}`", f"{100 * DEFAULT_MIX[name]:.1f} %"]
-        + [f"{100 * MIXES['gaussian'].get(name, 0.0):.1f} %", f"{figures['generation_ms'][name]:.1f}"]
+        [
+            f"`{name}`",
+            f"{100 * DEFAULT_MIX[name]:.1f} %",
+            f"{100 * MIXES['gaussian'].get(name, 0.0):.1f} %",
+            f"{figures['generation_ms'][name]:.1f}",
+        ]
         for name in FAMILIES
     ]
     columns = ["volume_fraction", "correlation_length", "C11", "C22", "C33", "C44", "between_bounds"]

@@ -75,7 +75,7 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
     operator = muGrid.IsotropicStiffnessOperator3D([1.0, 1.0, 1.0])
     engine = muGrid.FFTEngine(list(cell.shape), ghosts=1)
 
-    def field(name: str, *components: int) -> "muGrid.Field":  # noqa: F821
+    def field(name: str, *components: int) -> "muGrid.Field":
         return engine.real_space_field(name, components=components, dtype=np.dtype(dtype))
 
     first, shear, force, displacement = field("first"), field("shear"), field("force", 3), field("u", 3)
@@ -92,7 +92,7 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
             engine, nb_components=3, dtype=dtype, lambda_ref=means[0], mu_ref=means[1], **element
         )
 
-    def apply(u: "muGrid.Field", out: "muGrid.Field") -> None:  # noqa: F821
+    def apply(u: "muGrid.Field", out: "muGrid.Field") -> None:
         engine.communicate_ghosts(u)
         operator.apply(u, first, shear, out)
 

@@ -125,8 +125,14 @@ def test_termination_gives_everything_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ['{"C11": 1' + "0" * 400 + "}", '{"C11": NaN}', '{"C11": true}', '{"C11": [1, Infinity]}', '{"C11": -3}']
-    + ['{"C11": 1' + "0" * 5000 + "}"],
+    [
+        '{"C11": 1' + "0" * 400 + "}",
+        '{"C11": NaN}',
+        '{"C11": true}',
+        '{"C11": [1, Infinity]}',
+        '{"C11": -3}',
+        '{"C11": 1' + "0" * 5000 + "}",
+    ],
     ids=["400 digits", "NaN", "true", "infinite", "negative", "5000 digits"],
 )
 def test_a_target_that_is_no_number_is_named_with_its_file(

@@ -334,7 +334,8 @@ def _set_threads(threads: int | None) -> None:
 
 def _with_negative_values(argv: Sequence[str]) -> list[str]:
     """The same arguments with `--flag -1,0` as `--flag=-1,0`: argparse takes only single numbers for
-    values."""
+    values.
+    """
     joined: list[str] = []
     for word in argv:
         if joined and _NEGATIVE.fullmatch(word) and _FLAG.fullmatch(joined[-1]):

@@ -127,6 +127,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
 
 
 def run_design(arguments: argparse.Namespace) -> None:
+    """Make designs for a target."""
     from vaereg.inverse.direct import design, save_designs
     from vaereg.io.files import check_output
     from vaereg.targets import parse_target
@@ -151,6 +152,7 @@ def run_design(arguments: argparse.Namespace) -> None:
 
 
 def run_refine(arguments: argparse.Namespace) -> None:
+    """Bring designs onto their target."""
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
@@ -217,6 +219,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
 
 
 def run_generate(arguments: argparse.Namespace) -> None:
+    """Make a labelled data set."""
     from vaereg.errors import InputError
     from vaereg.training.labelling import generate_dataset
     from vaereg.training.morphology_labels import generate_morphologies
@@ -247,6 +250,7 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
+    """Train a model, or go on with a run."""
     from vaereg.training.folder import check_folder
 
     check_folder(arguments.out, resume=arguments.resume)
@@ -294,6 +298,7 @@ def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
+    """Measure a checkpoint on its test split."""
     from vaereg.evaluation.figures import evaluate
     from vaereg.evaluation.model_card import compact_json, model_card
     from vaereg.evaluation.records import read_record
@@ -331,6 +336,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 
 def run_export(arguments: argparse.Namespace) -> None:
+    """Write designs in the format of another program."""
     from vaereg.elasticity import TwoPhase
     from vaereg.io.designs import read_designs
     from vaereg.io.export import bundle, describe_surface, export, stored_items
@@ -377,6 +383,7 @@ def _names(arguments: Sequence[str] | None) -> list[str] | None:
 
 
 def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, as a whole or not at all."""
     try:
         text = json.dumps(content, indent=2, allow_nan=False)
     except ValueError as error:

@@ -24,7 +24,6 @@ __all__ = [
     "HashinShtrikmanBounds",
     "TwoPhase",
     "diagonal_properties",
-    "voigt_reuss_ratio",
     "directional_young",
     "engineering_constants",
     "hashin_shtrikman_bounds",
@@ -38,6 +37,7 @@ __all__ = [
     "universal_anisotropy",
     "unpack_symmetric",
     "voigt_bound",
+    "voigt_reuss_ratio",
     "voigt_to_mandel",
 ]
 
@@ -229,7 +229,8 @@ class EngineeringConstants:
 
 def loaded_directions(stiffness: ArrayLike) -> NDArray[np.bool_]:
     """Whether a cell carries the stress of each Voigt component, shape (..., 6): whether a unit stress lies
-    in the range of the stiffness, shape (..., 6, 6)."""
+    in the range of the stiffness, shape (..., 6, 6).
+    """
     _, _, residual = _compliance(stiffness)
     return residual < _NO_LOAD
 
@@ -350,7 +351,8 @@ def universal_anisotropy(stiffness: ArrayLike) -> NDArray[np.float64]:
 
 def voigt_to_mandel(stiffness: ArrayLike) -> NDArray[np.float64]:
     """Stiffness [GPa] in the Mandel basis, shape (..., 6, 6): shear rows and columns times the square root
-    of 2, so that norms and products of matrices are those of the tensors (Mandel 1965)."""
+    of 2, so that norms and products of matrices are those of the tensors (Mandel 1965).
+    """
     return np.asarray(stiffness, dtype=np.float64) * np.outer(_MANDEL, _MANDEL)
 
 

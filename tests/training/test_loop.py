@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import math
 from collections.abc import Callable
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -172,7 +172,7 @@ def test_the_learning_rate_rises_and_falls(small_dataset: Dataset, tmp_path: Pat
         rates.append(loop.optimiser.param_groups[0]["lr"])
     assert rates[0] < 0.15
     assert max(rates) > 0.9 and rates.index(max(rates)) == 9
-    assert all(after < before for before, after in zip(rates[9:], rates[10:], strict=False))
+    assert all(after < before for before, after in pairwise(rates[9:]))
     assert rates[100] == pytest.approx(0.01)
     loop.step, loop.seconds = 0, 60.0  # time is up
     loop._set_learning_rate()

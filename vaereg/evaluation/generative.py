@@ -196,7 +196,8 @@ def redraw(family: str, size: int, seed: int, *, noise: int) -> Sample:
 
 class _OtherNoise(Generator):
     """Takes numbers, which generators of microstructures draw for parameters, from one source, and noise and
-    positions from another."""
+    positions from another.
+    """
 
     def __init__(self, parameters: Generator, noise: Generator) -> None:
         super().__init__(parameters.bit_generator)

@@ -127,8 +127,11 @@ def _by_family(
     shares = shares or {}
     names = list(next(iter(columns.values())))
     rows = [
-        (name, *(f"{errors[name]:.2%}" for errors in columns.values()))
-        + tuple(f"{flagged[name]:.0%}" for flagged in shares.values())
+        (
+            name,
+            *(f"{errors[name]:.2%}" for errors in columns.values()),
+            *(f"{flagged[name]:.0%}" for flagged in shares.values()),
+        )
         for name in names
     ]
     if len(names) > 1:

@@ -199,9 +199,11 @@ class AutomaticChoices(Choices):
     """The first volume, the largest label or Otsu's threshold, without a question."""
 
     def choose_number(self, count: int) -> int | None:
+        """Take the first volume."""
         return 1
 
     def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
+        """Take the largest of a few labels as stiff, or cut grey values at Otsu's threshold."""
         if found is None:
             return Segmentation(threshold="otsu")
         if set(found.tolist()) <= {0, 1}:

@@ -126,6 +126,7 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def to_json(self) -> str:
+        """Text that `from_json` reads."""
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "axis_correlation",
     "autocorrelation",
+    "axis_correlation",
 ]
 
 AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)

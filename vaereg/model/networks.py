@@ -123,6 +123,7 @@ class Head(nn.Module):
         )
 
     def forward(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and raw spread, shapes (B, outputs), for statistics, shape (B, S)."""
         mean, spread = self.layers(statistics).chunk(2, -1)
         return mean, spread
 
@@ -144,6 +145,7 @@ class LatentRegressor(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
+        """Standardised log c, shape (B, T), for latent vectors, shape (B, D)."""
         return self.layers(z)
 
 

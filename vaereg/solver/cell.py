@@ -73,6 +73,7 @@ class Cell:
         self.phase_forces = [_node_divergence(field, axis).astype(dtype) for axis in range(3)]
 
     def empty(self) -> NDArray:
+        """A packed field without values."""
         x, y, z = self.shape
         return np.empty((3, x, y, 2 * z), dtype=self.dtype)
 

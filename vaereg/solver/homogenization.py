@@ -204,7 +204,8 @@ def homogenize(
 
 def tolerance_for(materials: TwoPhase | None = None) -> float:
     """Relative residual [-] in float32 that suffices for a stiffness within 1e-5 of the exact one, by the
-    contrast c: 1e-2 / sqrt(c), from 2e-3 at 25 to 1e-4 at 10,000 and for a void."""
+    contrast c: 1e-2 / sqrt(c), from 2e-3 at 25 to 1e-4 at 10,000 and for a void.
+    """
     pair = (materials or TwoPhase()).ordered()
     return 1e-4 if pair.has_void else float(np.clip(1e-2 / np.sqrt(pair.contrast), 1e-4, 2e-3))
 
@@ -237,7 +238,8 @@ def choose_element(element: str, materials: TwoPhase) -> str:
 
 def without_rounding(stiffness: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Stiffness (6, 6) of a cell with voids, whose solid has a Young's modulus of 1, without what rounding
-    leaves where it carries no load; and the names of the stresses that it does not carry."""
+    leaves where it carries no load; and the names of the stresses that it does not carry.
+    """
     values, vectors_ = np.linalg.eigh(voigt_to_mandel(stiffness))
     if values.min() >= _UNLOADED:
         return stiffness, ()

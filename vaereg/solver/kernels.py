@@ -336,7 +336,8 @@ def element_energies(u0, u1, u2, first, shear, constants, out):  # noqa: ANN001,
 
 def element_constants(edges: tuple[float, float, float], bbar: bool, dtype: np.dtype) -> NDArray:
     """Weights of the monomials, g_x, g_y, g_z, and (p, q) of the first Lamé parameter p first + q shear that
-    the monomials other than 1 have."""
+    the monomials other than 1 have.
+    """
     gradients = [1.0 / edge**2 for edge in edges]
     volumetric = (0.0, -2.0 / 3.0) if bbar else (1.0, 0.0)
     return np.array([1.0 / 3.0, 1.0 / 9.0, *gradients, *volumetric], dtype=dtype)

@@ -131,7 +131,8 @@ def _check(phase: Tensor, rtol: float, max_iter: int, initial: Tensor | None) ->
 
 def _element_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Element matrices of the first Lamé parameter and of the shear modulus, both (24, 24), per unit modulus,
-    and the corner displacements of the six unit strains, (6, 24)."""
+    and the corner displacements of the six unit strains, (6, 24).
+    """
     pairs = [tuple("xyz".index(letter) for letter in name) for name in VOIGT_ORDER]
     corners = np.array(_CORNERS, dtype=np.float64)
     laws = isotropic_stiffness(1.0, 0.0)  # E = 1, nu = 0: first Lamé parameter 0, shear modulus 1/2

@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -321,7 +322,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Reads pickles of plain containers and NumPy arrays, and nothing that could run code."""
 
     _reconstruct = np.empty(0).__reduce__()[0]
-    _allowed = {
+    _allowed: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy", "ndarray"): np.ndarray,

@@ -241,7 +241,8 @@ def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor,
 
 def _heavy_tailed(squared: Tensor, far: float) -> Tensor:
     """Squared deviations with the weights of a heavy-tailed likelihood: a few rare volumes are far off, and
-    would lead all others."""
+    would lead all others.
+    """
     return squared / (1.0 + squared.detach().abs() / far**2)
 
 

@@ -70,7 +70,12 @@ def _scene(name: str, _volume: NDArray[np.uint8], theme: str) -> str:
     command = [sys.executable, "-m", "pages.parts.common.scene_file", *_COLORS[theme]]
     try:
         done = subprocess.run(
-            command, input=widgets.volume_file(_volume), capture_output=True, cwd=_ROOT, timeout=_PATIENCE
+            command,
+            check=False,
+            input=widgets.volume_file(_volume),
+            capture_output=True,
+            cwd=_ROOT,
+            timeout=_PATIENCE,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SceneError(str(error)) from error

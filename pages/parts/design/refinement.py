@@ -6,7 +6,7 @@ what it saw of its tasks, so that nothing is lost when the solver's queue forget
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,7 @@ class Entry:
     index: int
     """Place among the designs, from 0."""
     task: RefineTask
-    progress: Progress = Progress(status="waiting")
+    progress: Progress = field(default_factory=lambda: Progress(status="waiting"))
     """As it was seen last."""
     cancelled: bool = False
     """Whether the user ended it before it was through."""

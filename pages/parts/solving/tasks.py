@@ -109,6 +109,7 @@ class Work:
 
     @property
     def history(self) -> tuple[Step, ...]:
+        """Solves of the refinement so far; none for other tasks."""
         return self.argument.history if isinstance(self.argument, Search) else ()
 
 

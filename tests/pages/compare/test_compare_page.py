@@ -137,7 +137,7 @@ def test_designs_stand_side_by_side(app: AppTest) -> None:
     assert matrices.count("<table>") == 2 and "No solver values yet" in matrices
     constants = table(show(app, "Engineering constants"), "E_x [GPa]")
     assert list(constants["Design"]) == ["A · design 0", "C · design 2"]
-    assert "not known of B" in [one.value for one in app.info][0]
+    assert "not known of B" in next(one.value for one in app.info)
     np.testing.assert_allclose(constants["E_y [GPa]"], constants["E_z [GPa]"])
     assert (constants["Universal anisotropy [-]"] > 0).all() and "ν_xy [-]" in constants.columns
     statistics = table(show(app, "Statistics"), "Specific surface [1/voxel]")
@@ -158,7 +158,7 @@ def test_every_view_of_every_kind_of_item(app: AppTest, kind: str) -> None:
 def test_the_solver_is_asked_for_what_is_missing(app: AppTest, gate: threading.Event) -> None:
     gate.clear()
     opened(app, item(0, solved=True), item(1), item(2))
-    progress = [one for one in app.metric if one.label == "Solver check"][0]
+    progress = next(one for one in app.metric if one.label == "Solver check")
     assert progress.value == "1/3"
     button(app, "Solve all").click().run()
     assert not app.exception

@@ -77,7 +77,7 @@ def test_design_shows_designs_of_every_component(
     shown = gallery(app)
     assert len(shown["panels"]) == 12
     assert len(shown["rows"]) == tiny_checkpoint.components
-    assert sorted(sum((row["panels"] for row in shown["rows"]), [])) == list(range(12))
+    assert sorted(panel for row in shown["rows"] for panel in row["panels"]) == list(range(12))
     assert shown["notice"] == ""
 
 

@@ -54,7 +54,8 @@ def read_hdf5(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> ND
 
 def list_matlab_hdf5(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
     """Arrays of a MATLAB file of version 7.3, whose axes HDF5 has in reverse; fields of structs are
-    groups."""
+    groups.
+    """
     with _open(stream, budget) as file:
         return [
             StoredArray(

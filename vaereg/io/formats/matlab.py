@@ -249,7 +249,8 @@ def _elements(
 
 def _read_head(head: bytes, begin: int, order: str, name: str) -> _Head | None:
     """Class, shape, type and name of an array, and where its numbers begin; None where it has no such
-    head."""
+    head.
+    """
     elements = _elements(head, begin, len(head), order, name)
     try:
         found = list(islice(elements, 3))

@@ -98,7 +98,8 @@ def _open(source: _Source, budget: ReadBudget) -> Iterator[tuple[list[str], _Rea
 
 def _ordered(names: list[str], budget: ReadBudget) -> list[str]:
     """Names of images by the numbers in them; files of the system and other kinds of files are passed
-    over."""
+    over.
+    """
     slices = [
         name
         for name in names
