@@ -343,7 +343,8 @@ def _fans_input(job: _Job) -> dict[str, str]:
 
 def _damask_input(job: _Job) -> dict[str, str]:
     """Material and load files of DAMASK 3 (doi:10.1016/j.commatsci.2018.04.030): moduli in Pa, a strain
-    each."""
+    each.
+    """
     lines = [
         "homogenization:",
         "  direct:",
