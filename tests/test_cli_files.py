@@ -35,7 +35,7 @@ def designs(tmp_path: Path) -> Path:
         predicted=np.ones((2, 6)),
         target={"C11": 30.0},
         seed=4,
-        checkpoint="0123456789abcdef",
+        made_by="0123456789abcdef",
         stiffness=[homogenize(volume).stiffness for volume in volumes],
     )
     return path

@@ -146,7 +146,7 @@ def test_a_target_that_is_no_number_is_named_with_its_file(
         latent=np.zeros((1, 2)),
         target={"C11": 40.0},
         seed=0,
-        checkpoint="",
+        made_by="",
     )
     with h5py.File(path, "r+") as file:
         file.attrs["target"] = target

@@ -27,7 +27,7 @@ def designs(tmp_path: Path) -> Path:
         predicted=np.full((2, 6), wanted) * np.array([[0.5], [1.0]]),
         target={"C11": wanted},
         seed=3,
-        checkpoint="another",
+        made_by="another",
     )
     return tmp_path / "designs.h5"
 
@@ -44,7 +44,7 @@ def test_what_is_stored_is_what_the_solver_finds(
     said = capsys.readouterr().err
     assert "2/2 designs" in said and "one component differ by" in said and "another" in said
     before, after = read_designs(designs), read_designs(tmp_path / "refined.h5")
-    assert (after.target, after.seed, after.checkpoint) == (before.target, 3, "another")
+    assert (after.target, after.seed, after.made_by) == (before.target, 3, "another")
     assert after.solves is not None and after.stiffness is not None
     assert after.solves.min() >= 2 and after.solves.max() <= 20
     np.save(tmp_path / "volumes.npy", after.microstructures)
@@ -86,7 +86,7 @@ def test_cells_that_are_too_small_are_refused_before_the_search(
         predicted=stored.predicted,
         target=stored.target,
         seed=stored.seed,
-        checkpoint=stored.checkpoint,
+        made_by=stored.made_by,
     )
     assert run(designs, tiny_checkpoint_path) == 2
     told = capsys.readouterr().err

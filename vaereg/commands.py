@@ -139,8 +139,9 @@ def run_design(arguments: argparse.Namespace) -> None:
             raise InputError(f"expected one target for {name}, got two")
         targets[name] = value
     check_output(arguments.out)
+    checkpoint = load_model(arguments)
     designs = design(
-        load_model(arguments),
+        checkpoint,
         targets,
         arguments.count,
         arguments.size,
@@ -148,7 +149,7 @@ def run_design(arguments: argparse.Namespace) -> None:
         component=arguments.component,
         on_progress=progress("design", "candidates"),
     )
-    save_designs(arguments.out, designs)
+    save_designs(arguments.out, designs, materials=checkpoint.model.materials)
 
 
 def run_refine(arguments: argparse.Namespace) -> None:
@@ -156,7 +157,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
-    from vaereg.inverse.refinement import refine_all
+    from vaereg.inverse.refinement import VERIFICATION_RTOL, refine_all
     from vaereg.io.designs import read_designs, write_designs
     from vaereg.io.files import check_output
     from vaereg.microstructure.statistics import within_component
@@ -193,8 +194,12 @@ def run_refine(arguments: argparse.Namespace) -> None:
         predicted=predict(checkpoint, volumes).mean,
         target=stored.target,
         seed=stored.seed,
-        checkpoint=stored.checkpoint,
+        made_by=stored.made_by,
+        judged_by=checkpoint.hash,
+        materials=checkpoint.model.materials,
         stiffness=np.stack([result.stiffness for result in results]),
+        solver_tolerance=np.full(len(results), VERIFICATION_RTOL),
+        solver_dtype=["float64"] * len(results),
         solves=np.array([result.solves for result in results]),
     )
     spread = within_component(stored.microstructures, stored.component)
@@ -204,9 +209,9 @@ def run_refine(arguments: argparse.Namespace) -> None:
         f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
         f"moved by {np.median(moved):.4f}{usual}"
     )
-    if checkpoint.hash != stored.checkpoint:
+    if checkpoint.hash != stored.made_by:
         tell(
-            f"refine: the designs are of the checkpoint {stored.checkpoint}, the predictions and materials "
+            f"refine: the designs are of the checkpoint {stored.made_by}, the predictions and materials "
             f"of {checkpoint.hash}"
         )
     if missed := [result for result in results if not result.converged]:

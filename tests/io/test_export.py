@@ -42,7 +42,7 @@ def provenance(volume: np.ndarray) -> Provenance:
         seed=7,
         component=2,
         latent=np.arange(4, dtype=np.float32),
-        checkpoint="0123456789abcdef",
+        made_by="0123456789abcdef",
         mean=np.arange(1.0, 7.0),
         std=0.1 * np.arange(1.0, 7.0),
         stiffness=homogenize(volume, PAIR).stiffness,
@@ -172,7 +172,7 @@ def test_designs_file(volume: np.ndarray, provenance: Provenance, tmp_path: Path
     stored = read_designs(tmp_path / "a.h5")
     np.testing.assert_array_equal(stored.microstructures, volume[None])
     assert stored.target == {"C11": 30.0, "volume_fraction": (0.3, 0.5)}
-    assert (stored.seed, stored.component[0], stored.checkpoint) == (7, 2, "0123456789abcdef")
+    assert (stored.seed, stored.component[0], stored.made_by) == (7, 2, "0123456789abcdef")
     assert stored.stiffness is not None and stored.solves is not None and stored.predicted is not None
     np.testing.assert_array_equal(stored.stiffness[0], provenance.stiffness)
     np.testing.assert_array_equal(stored.predicted[0], provenance.mean)
@@ -315,7 +315,7 @@ def test_manifest_says_what_is_known(volume: np.ndarray, provenance: Provenance,
     export(volume, PAIR, "json", tmp_path / "a.json", provenance=provenance)
     content = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert content["target"] == {"C11": 30.0, "volume_fraction": [0.3, 0.5]}
-    assert (content["seed"], content["component"], content["checkpoint"]) == (7, 2, "0123456789abcdef")
+    assert (content["seed"], content["component"], content["made_by"]) == (7, 2, "0123456789abcdef")
     assert content["units"]["moduli"] == "GPa"
     assert content["materials"] == {"e_stiff": 70.0, "e_soft": 3.5, "nu_stiff": 0.2, "nu_soft": 0.35}
     assert content["solver"]["tolerance"] == 1e-6

@@ -89,14 +89,24 @@ def test_designs(tmp_path: Path, volume: np.ndarray) -> None:
         latent=np.zeros((1, 2)),
         target={"C11": 50.0},
         seed=0,
-        checkpoint="",
+        made_by="",
         predicted=np.ones((1, 6)),
         stiffness=np.eye(6)[None],
         solves=[1],
+        materials=TwoPhase(),
+        solver_tolerance=[1e-6],
+        solver_dtype=["float64"],
     )
     attributes, datasets = hdf5_names(path)
     assert attributes | datasets <= text_of("Designs (HDF5")
-    assert names_of("Designs (HDF5") - attributes - datasets <= {"volume_fraction"}
+    assert names_of("Designs (HDF5") - attributes - datasets <= {
+        "volume_fraction",
+        "stiff",
+        "soft",
+        "name",
+        "young_modulus",
+        "poisson_ratio",
+    }
 
 
 def test_checkpoints(tiny_checkpoint_path: Path) -> None:

@@ -80,7 +80,7 @@ def designs(tmp_path: Path, volumes: np.ndarray, rng: np.random.Generator) -> Pa
         predicted=rng.random((COUNT, 6)),
         target={"C11": 60.0, "C22": (30.0, 40.0)},
         seed=5,
-        checkpoint="abc",
+        made_by="abc",
     )
     return path
 
@@ -153,7 +153,7 @@ def test_designs_are_read_back(designs: Path, volumes: np.ndarray) -> None:
     assert found.latent.dtype == np.float32
     assert found.predicted is not None and found.predicted.shape == (COUNT, 6)
     assert found.target == {"C11": 60.0, "C22": (30.0, 40.0)}
-    assert (found.seed, found.checkpoint) == (5, "abc")
+    assert (found.seed, found.made_by) == (5, "abc")
     assert found.stiffness is None
     assert found.solves is None
 
@@ -180,7 +180,7 @@ def test_designs_keep_what_the_solver_found(designs: Path, tmp_path: Path) -> No
         **fields,
         target=first.target,
         seed=first.seed,
-        checkpoint=first.checkpoint,
+        made_by=first.made_by,
         stiffness=stiffness,
         solves=solves,
     )
@@ -202,7 +202,7 @@ def test_designs_that_contradict_themselves_are_not_written(tmp_path: Path, volu
             predicted=np.zeros((COUNT, 6)),
             target={},
             seed=0,
-            checkpoint="",
+            made_by="",
         )
     assert not path.exists()
 

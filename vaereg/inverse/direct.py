@@ -26,6 +26,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
 from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
 from vaereg.io.designs import write_designs
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.networks import cut
 from vaereg.model.prediction import encode_batch, predict
@@ -229,7 +230,10 @@ def save_designs(
     path: Path,
     designs: Designs,
     *,
+    materials: TwoPhase | None = None,
     stiffness: NDArray[np.float64] | None = None,
+    solver_tolerance: float | None = None,
+    solver_dtype: str = "",
     solves: NDArray[np.int64] | None = None,
 ) -> None:
     """Write designs as `designs.h5`.
@@ -237,7 +241,10 @@ def save_designs(
     Args:
         path: File to create or replace.
         designs: What `design` returned.
+        materials: The two phases of all figures.
         stiffness: The solver's, shape (N, 6, 6) [GPa].
+        solver_tolerance: Relative residual at which the solver stopped [-].
+        solver_dtype: Floating point type of the solver.
         solves: Solves that each design took, shape (N,).
     """
     write_designs(
@@ -248,8 +255,12 @@ def save_designs(
         predicted=designs.mean,
         target=designs.targets,
         seed=designs.seed,
-        checkpoint=designs.checkpoint,
+        made_by=designs.checkpoint,
+        judged_by=designs.checkpoint,
+        materials=materials,
         stiffness=stiffness,
+        solver_tolerance=None if solver_tolerance is None else np.full(len(designs.mean), solver_tolerance),
+        solver_dtype=[solver_dtype] * len(designs.mean) if solver_dtype else None,
         solves=solves,
     )
 

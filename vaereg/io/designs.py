@@ -7,7 +7,7 @@ Dimension letters: N designs, D latent size, X Y Z voxels.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,13 @@ from vaereg.io.files import (
     read_array,
     read_int,
     read_json,
+    read_strings,
     read_text,
     replace_file,
     write_array,
+    write_strings,
 )
+from vaereg.materials import TwoPhase
 from vaereg.targets import Target, check_targets
 
 __all__ = [
@@ -37,6 +40,10 @@ __all__ = [
     "read_designs",
     "write_designs",
 ]
+
+
+_UNITS = {"predicted": "GPa", "stiffness": "GPa", "solver_tolerance": "-"}
+_DTYPE_LENGTH = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +60,21 @@ class DesignFile:
     """What was asked for by property: a value or a range [GPa]."""
     seed: int
     """Seed of the designs; -1 where it is unknown."""
-    checkpoint: str
+    made_by: str
     """Hash of the checkpoint that made them; empty where none did."""
+    judged_by: str = ""
+    """Hash of the checkpoint that predicted `predicted`; empty where it is unknown, as in files of version
+    0.1."""
+    materials: TwoPhase | None = None
+    """The two phases of all figures; None where they are unknown, as in files of version 0.1."""
     predicted: NDArray[np.float64] | None = None
     """Predicted C11, C22, C33, C44, C55, C66 [GPa] where they were predicted, shape (N, 6)."""
     stiffness: NDArray[np.float64] | None = None
     """The solver's stiffness [GPa] where it was computed, shape (N, 6, 6)."""
+    solver_tolerance: NDArray[np.float64] | None = None
+    """Relative residual at which the solver stopped for each stiffness, where it is known, shape (N,) [-]."""
+    solver_dtype: NDArray[np.str_] | None = None
+    """Floating point type of the solver for each stiffness, where it is known, shape (N,)."""
     solves: NDArray[np.int64] | None = None
     """Solves that each design took where they were counted, shape (N,)."""
 
@@ -74,9 +90,13 @@ def write_designs(
     latent: ArrayLike,
     target: Mapping[str, Target],
     seed: int,
-    checkpoint: str,
+    made_by: str,
+    judged_by: str = "",
+    materials: TwoPhase | None = None,
     predicted: ArrayLike | None = None,
     stiffness: ArrayLike | None = None,
+    solver_tolerance: ArrayLike | None = None,
+    solver_dtype: Sequence[str] | NDArray[np.str_] | None = None,
     solves: ArrayLike | None = None,
 ) -> None:
     """Write designs; the arguments are the fields of `DesignFile`.
@@ -94,8 +114,11 @@ def write_designs(
         "latent": (latent, (count, None), np.float32),
         "predicted": (predicted, (count, len(PROPERTIES)), np.float64),
         "stiffness": (stiffness, (count, 6, 6), np.float64),
+        "solver_tolerance": (solver_tolerance, (count,), np.float64),
         "solves": (solves, (count,), np.int64),
     }
+    if solver_dtype is not None and len(solver_dtype) != count:
+        raise InputError(f"expected solver_dtype of {count} designs, got {len(solver_dtype)}")
     arrays = {name: _fitting(name, *rest) for name, rest in given.items() if rest[0] is not None}
     if "predicted" in arrays:
         columns = arrays.pop("predicted").T
@@ -108,10 +131,16 @@ def write_designs(
         file.attrs["order"] = ORDER
         file.attrs["target"] = json.dumps(wanted)
         file.attrs["seed"] = np.int64(seed)
-        file.attrs["checkpoint"] = checkpoint
+        file.attrs["checkpoint"] = made_by  # its name in version 0.1
+        file.attrs["made_by"] = made_by
+        file.attrs["judged_by"] = judged_by
+        if materials is not None:
+            file.attrs["materials"] = json.dumps(materials.to_dict())
         write_array(file, "microstructures", volumes)
         for name, array in arrays.items():
-            write_array(file, name, array, units="GPa" if array.dtype == np.float64 else None)
+            write_array(file, name, array, units=_UNITS.get(name.split("/")[0]))
+        if solver_dtype is not None:
+            write_strings(file, "solver_dtype", solver_dtype, length=_DTYPE_LENGTH)
 
     content = hdf5_bytes(fill)
     replace_file(path, lambda temporary: temporary.write_bytes(content))
@@ -124,7 +153,7 @@ def read_designs(path: Path) -> DesignFile:
         FileNotFoundError: There is no such file.
         ValueError: The file holds no designs of this format version, or contradicts itself.
     """
-    predicted = stiffness = solves = None
+    predicted = stiffness = solves = solver_tolerance = solver_dtype = None
     with open_hdf5(path) as file:
         check_version(file)
         if file.attrs.get("units", "GPa") != "GPa":
@@ -142,6 +171,14 @@ def read_designs(path: Path) -> DesignFile:
             predicted = np.stack(columns, axis=1)
         if "stiffness" in file:
             stiffness = read_array(file, "stiffness", shape=(count, 6, 6), kind="f", dtype=np.float64)
+        if "solver_tolerance" in file:
+            solver_tolerance = read_array(
+                file, "solver_tolerance", shape=(count,), kind="f", dtype=np.float64
+            )
+        if "solver_dtype" in file:
+            solver_dtype = read_strings(file, "solver_dtype", count=count)
+        if file.attrs.get("phases", PHASES) != PHASES:
+            raise InputError(f"expected phases {PHASES!r} in {path}, got {str(file.attrs['phases'])[:60]!r}")
         if "solves" in file:
             solves = read_array(file, "solves", shape=(count,), kind="iu", dtype=np.int64)
         return DesignFile(
@@ -151,10 +188,23 @@ def read_designs(path: Path) -> DesignFile:
             predicted=predicted,
             target=_read_target(file),
             seed=read_int(file, "seed"),
-            checkpoint=read_text(file, "checkpoint"),
+            made_by=read_text(file, "made_by" if "made_by" in file.attrs else "checkpoint"),
+            judged_by=read_text(file, "judged_by") if "judged_by" in file.attrs else "",
+            materials=_read_materials(file),
             stiffness=stiffness,
+            solver_tolerance=solver_tolerance,
+            solver_dtype=solver_dtype,
             solves=solves,
         )
+
+
+def _read_materials(file: h5py.File) -> TwoPhase | None:
+    if "materials" not in file.attrs:
+        return None
+    try:
+        return TwoPhase.from_dict(read_json(file, "materials"))
+    except InputError as error:
+        raise InputError(f"{file.filename}: {error}") from error
 
 
 def _read_target(file: h5py.File) -> dict[str, Target]:

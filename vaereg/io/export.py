@@ -162,14 +162,22 @@ def stored_items(
                 seed=designs.seed if designs.seed >= 0 else None,
                 component=int(designs.component[i]) if designs.component[i] >= 0 else None,
                 latent=designs.latent[i] if designs.latent.size else None,
-                checkpoint=designs.checkpoint,
+                made_by=designs.made_by,
+                judged_by=designs.judged_by if figures else "",
                 mean=predicted[i] if figures and predicted is not None else None,
                 stiffness=stiffness[i] if figures and stiffness is not None else None,
+                solver_tolerance=_at(designs.solver_tolerance, i) if figures else None,
+                solver_dtype=str(_at(designs.solver_dtype, i) or "") if figures else "",
                 solves=int(solves[i]) if figures and solves is not None else None,
             ),
         )
         for i in chosen
     ]
+
+
+def _at(values: NDArray[Any] | None, place: int) -> Any:  # noqa: ANN401
+    """An entry of an array in plain values; None where there is no array."""
+    return None if values is None else values[place].item()
 
 
 def bundle(
@@ -238,7 +246,7 @@ def _comments(job: _Job) -> str:
     known, pair = job.provenance, job.materials
     lines = [f"vaereg {__version__}: periodic two-phase cell {' x '.join(map(str, job.volume.shape))}"]
     lines.append(f"Young's moduli {pair.e_stiff:g} (stiff, 1) and {pair.e_soft:g} (soft, 0) GPa")
-    for title, value in (("name", known.name), ("checkpoint", known.checkpoint), ("seed", known.seed)):
+    for title, value in (("name", known.name), ("made by checkpoint", known.made_by), ("seed", known.seed)):
         if value not in ("", None):
             lines.append(f"{title} {_one_line(str(value))}")
     return "\n".join(lines)
@@ -292,8 +300,12 @@ def _write_h5(path: Path, job: _Job) -> None:
         predicted=None if known.mean is None else np.asarray(known.mean)[None],
         target=known.target,
         seed=-1 if known.seed is None else known.seed,
-        checkpoint=known.checkpoint,
+        made_by=known.made_by,
+        judged_by=known.judged_by,
+        materials=job.materials,
         stiffness=None if known.stiffness is None else np.asarray(known.stiffness)[None],
+        solver_tolerance=None if known.solver_tolerance is None else [known.solver_tolerance],
+        solver_dtype=[known.solver_dtype] if known.solver_dtype else None,
         solves=None if known.solves is None else [known.solves],
     )
 

@@ -56,8 +56,10 @@ class Provenance:
     """Mixture component, from 0."""
     latent: NDArray[np.float32] | None = None
     """Latent vector that it was decoded from, shape (D,)."""
-    checkpoint: str = ""
-    """Hash of the checkpoint that made or judged it."""
+    made_by: str = ""
+    """Hash of the checkpoint that made it."""
+    judged_by: str = ""
+    """Hash of the checkpoint that predicted its properties."""
     mean: NDArray[np.float64] | None = None
     """Predicted C11 to C66 [GPa], shape (6,)."""
     std: NDArray[np.float64] | None = None
@@ -156,7 +158,8 @@ def describe_volume(volume: NDArray[np.uint8], known: Provenance) -> dict[str, A
         "seed": known.seed,
         "component": known.component,
         "latent": None if known.latent is None else np.asarray(known.latent, dtype=np.float64).tolist(),
-        "checkpoint": known.checkpoint or None,
+        "made_by": known.made_by or None,
+        "judged_by": known.judged_by or None,
         "predicted": predicted,
         "solver": solver,
     }

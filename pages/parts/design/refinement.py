@@ -16,7 +16,7 @@ from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs, save_designs, with_volumes
-from vaereg.inverse.refinement import Refinement
+from vaereg.inverse.refinement import VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, interval
@@ -267,7 +267,10 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
         save_designs(
             path,
             designs,
+            materials=checkpoint.model.materials,
             stiffness=np.stack([result.stiffness for result in results]),
+            solver_tolerance=VERIFICATION_RTOL,
+            solver_dtype="float64",
             solves=np.array([result.solves for result in results], dtype=np.int64),
         )
         return path.read_bytes()

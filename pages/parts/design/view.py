@@ -15,6 +15,7 @@ from pages.parts.common.gallery import Caption, Line, Row
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing
 from pages.parts.solving.queue import Outcome, SolverQueue
+from pages.parts.solving.tasks import RTOL
 from vaereg.elasticity import PROPERTIES, TwoPhase
 from vaereg.inverse.direct import Designs, save_designs
 from vaereg.microstructure.morphology import describe
@@ -151,7 +152,7 @@ def design_item(designs: Designs, index: int, outcome: Outcome) -> ShortlistItem
     )
 
 
-def designs_file(designs: Designs, outcomes: Sequence[Outcome]) -> bytes:
+def designs_file(designs: Designs, outcomes: Sequence[Outcome], materials: TwoPhase | None = None) -> bytes:
     """The designs as `designs.h5`, with the solver's stiffness where every design was verified."""
     results = [one for one in outcomes if isinstance(one, HomogenizationResult)]
     complete = len(results) == len(designs.component)
@@ -160,7 +161,10 @@ def designs_file(designs: Designs, outcomes: Sequence[Outcome]) -> bytes:
         save_designs(
             path,
             designs,
+            materials=materials,
             stiffness=np.stack([one.stiffness for one in results]) if complete else None,
+            solver_tolerance=RTOL if complete else None,
+            solver_dtype="float32" if complete else "",
             solves=np.ones(len(results), dtype=np.int64) if complete else None,
         )
         return path.read_bytes()
@@ -168,4 +172,4 @@ def designs_file(designs: Designs, outcomes: Sequence[Outcome]) -> bytes:
 
 def latest_designs_file(designs: Designs, solver: SolverQueue, materials: TwoPhase) -> bytes:
     """The designs with what the solver knows of them now."""
-    return designs_file(designs, solver.outcomes(list(designs.microstructures), materials))
+    return designs_file(designs, solver.outcomes(list(designs.microstructures), materials), materials)
