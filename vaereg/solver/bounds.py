@@ -69,6 +69,7 @@ def bound_stiffness(
     residual: float = 0.05,
     max_iter: int = 12,
     steps: Sequence[int] = (),
+    only_after_steps: bool = False,
     dtype: type[np.float32] | type[np.float64] = np.float32,
     voxel_size: Sequence[float] | None = None,
     element: str = "auto",
@@ -82,6 +83,7 @@ def bound_stiffness(
             `max_iter` iterations.
         max_iter: Upper limit of iterations.
         steps: Iterations after which upper bounds are kept besides the last; those not reached are left out.
+        only_after_steps: Stop for the residual only after one of `steps`.
         dtype: Precision of the fields. In float32 the bounds hold to 1e-6 of the stiffness.
         voxel_size: Edges of a voxel along x, y, z; cubes if left out.
         element: As in `homogenize`.
@@ -102,7 +104,8 @@ def bound_stiffness(
     while True:
         if iteration.count in wanted:
             kept.append((iteration.count, iteration.upper(), iteration.residual_energy()))
-        if iteration.count == max_iter or residuals[-1] <= residual or not iteration.advance():
+        small = residuals[-1] <= residual and (iteration.count in wanted or not only_after_steps)
+        if iteration.count == max_iter or small or not iteration.advance():
             break
         residuals.append(iteration.relative_residual())
     lower = np.zeros((6, 6)) if pair.has_void else iteration.lower()

@@ -1,0 +1,279 @@
+"""The full stiffness for any pair of phases: a few iterations of the solver, corrected by learning.
+
+The solver iterates until its residual is small, at most `MAX_STEP` iterations, more for a high contrast. Then
+the stiffness lies between two matrices, guaranteed (`vaereg.solver.bounds`), and the regressor says where.
+
+Letters: N volumes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg.elasticity import mandel_to_voigt, voigt_to_mandel
+from vaereg.errors import InputError
+from vaereg.materials import TwoPhase
+from vaereg.microstructure.volume import as_two_phase
+from vaereg.model.checkpoint import CheckpointError, save_state
+from vaereg.model.pair_features import STEPS, PairFeatures, pair_features
+from vaereg.model.pair_network import PairRegressor, stiffness_between
+from vaereg.solver.bounds import StiffnessBounds, bound_stiffness
+from vaereg.workers import limit_thread_to_one_thread, pool_threads
+
+__all__ = [
+    "DECADES",
+    "FAST_RESIDUAL",
+    "RESIDUAL",
+    "PairAnswer",
+    "PairModel",
+    "StiffnessPrediction",
+    "answer",
+    "decade_of",
+    "largest_step",
+    "load_pair_model",
+    "novelty_inputs",
+    "predict_stiffness",
+    "save_pair_model",
+]
+
+RESIDUAL, FAST_RESIDUAL = 0.05, 0.1
+"""Relative residual at which the iteration stops [-]."""
+MAX_STEP, MAX_STEP_HARD = 12, 20
+"""Most iterations, and most for a contrast above `HARD_CONTRAST` and for voids."""
+HARD_CONTRAST = 1000.0
+"""Ratio of Young's moduli from which percolation through necks decides: more iterations, caution if novel."""
+DECADES = ("1 to 10", "10 to 100", "100 to 1000", "above 1000", "void")
+"""Ranges of the ratio of Young's moduli, with spreads of their own."""
+FORMAT_VERSION = 1
+
+_KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
+"""Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
+_LEAST_WIDTH = 1e-4
+"""Relative width that is added to what the regressor corrects by, so that no spread is zero [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairModel:
+    """Trained regressor with its calibration. Shared between users: never changed in place."""
+
+    network: PairRegressor
+    """Networks in evaluation mode."""
+    spread_factor: NDArray[np.float64]
+    """Standard deviation over the correction, by decade and kind of entry, shape (5, 3) [-]."""
+    novelty_mean: NDArray[np.float64]
+    """Mean of `novelty_inputs` over the training set, shape (F,)."""
+    novelty_whitening: NDArray[np.float64]
+    """Map of centred inputs to unit covariance, in units of the distance that is novel, shape (F, F)."""
+    card: dict[str, Any]
+    """Plain facts on data, training and figures."""
+    hash: str = ""
+    """First 16 hexadecimal digits of the SHA-256 of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairAnswer:
+    """Stiffness of volumes in units of Young's modulus of the stiff phase."""
+
+    mean: NDArray[np.float64]
+    """Voigt order, shape (N, 6, 6)."""
+    std: NDArray[np.float64]
+    """Calibrated standard deviation of each entry, shape (N, 6, 6)."""
+    novelty: NDArray[np.float64]
+    """Distance from the training set, shape (N,) [-]; above 1 is novel."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StiffnessPrediction:
+    """Predicted stiffness of N volumes, Voigt order with engineering shear."""
+
+    mean: NDArray[np.float64]
+    """Stiffness, shape (N, 6, 6) [GPa]."""
+    std: NDArray[np.float64]
+    """Calibrated standard deviation of each entry, shape (N, 6, 6) [GPa]."""
+    lower: NDArray[np.float64]
+    """Guaranteed lower bound in the Loewner order, shape (N, 6, 6) [GPa]; zero if a phase is a void."""
+    upper: NDArray[np.float64]
+    """Guaranteed upper bound in the Loewner order, shape (N, 6, 6) [GPa]."""
+    iterations: NDArray[np.int64]
+    """Iterations of the solver, shape (N,)."""
+    residual: NDArray[np.float64]
+    """Largest relative residual after them, shape (N,) [-]."""
+    novelty: NDArray[np.float64]
+    """Distance from the training set, shape (N,) [-]."""
+    in_distribution: NDArray[np.bool_]
+    """True where the novelty is at most 1, shape (N,)."""
+
+
+def decade_of(pairs: Sequence[TwoPhase]) -> NDArray[np.int64]:
+    """Index into `DECADES` of each pair, shape (N,)."""
+    contrasts = np.array([max(pair.contrast, 1.0) for pair in pairs])
+    decades = np.minimum(np.log10(np.minimum(contrasts, 1e9)).astype(np.int64), 3)
+    return np.where(np.isinf(contrasts), 4, decades)
+
+
+def largest_step(pair: TwoPhase) -> int:
+    """Most iterations for a pair of phases."""
+    return MAX_STEP_HARD if pair.contrast > HARD_CONTRAST else MAX_STEP
+
+
+def novelty_inputs(features: PairFeatures) -> NDArray[np.float64]:
+    """Numbers that know no axis, by which volumes are compared with the training set, shape (N, F)."""
+    normals, shears = features.matrices[..., [0, 6, 11]], features.matrices[..., [15, 18, 20]]
+    return np.concatenate([normals.mean(-1), shears.mean(-1), features.scalars], axis=1)
+
+
+def answer(
+    model: PairModel, features: PairFeatures, uppers: NDArray[np.float64], pairs: Sequence[TwoPhase]
+) -> PairAnswer:
+    """Stiffness and its spread from the inputs of the regressor.
+
+    Above `HARD_CONTRAST` a novel volume is drawn towards its upper bound, which holds for any volume.
+
+    Args:
+        model: Trained regressor.
+        features: Its inputs.
+        uppers: Upper bounds, Voigt order, shape (N, 6, 6) [E of the stiff phase].
+        pairs: Phases of each volume.
+    """
+    upper, stiffness = voigt_to_mandel(uppers), stiffness_between(model.network, features)
+    whitened = (novelty_inputs(features) - model.novelty_mean) @ model.novelty_whitening
+    novelty = np.sqrt(np.square(whitened).mean(1))
+    hard = np.array([pair.contrast > HARD_CONTRAST for pair in pairs])
+    share = np.where(hard, 1.0 - 1.0 / np.maximum(novelty, 1.0), 0.0)[:, None, None]
+    stiffness = (1.0 - share) * stiffness + share * upper
+    trace = np.trace(stiffness, axis1=1, axis2=2)
+    correction = np.trace(upper, axis1=1, axis2=2) / trace - 1.0 + _LEAST_WIDTH
+    diagonal = np.sqrt(np.diagonal(stiffness, axis1=1, axis2=2))
+    factor = model.spread_factor[decade_of(pairs)][:, _KINDS]
+    std = factor * correction[:, None, None] * diagonal[:, :, None] * diagonal[:, None, :]
+    return PairAnswer(mean=mandel_to_voigt(stiffness), std=mandel_to_voigt(std), novelty=novelty)
+
+
+def predict_stiffness(
+    model: PairModel,
+    volumes: Sequence[ArrayLike],
+    pairs: Sequence[TwoPhase],
+    *,
+    fast: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> StiffnessPrediction:
+    """Full stiffness of two-phase volumes, each with a pair of phases.
+
+    Args:
+        model: Trained regressor.
+        volumes: Phases 0 and 1, each of shape (X, Y, Z).
+        pairs: Phases of each volume, or one pair for all.
+        fast: Stop at a residual of `FAST_RESIDUAL` in place of `RESIDUAL`.
+        on_progress: Called with the volumes that are done and their number.
+
+    Raises:
+        InputError: A volume is not two-phase, or there are as many pairs neither as volumes nor one.
+    """
+    fields = [as_two_phase(volume) for volume in volumes]
+    if not fields:
+        raise InputError("expected at least one volume, got none")
+    phases = list(pairs) * len(fields) if len(pairs) == 1 else list(pairs)
+    if len(phases) != len(fields):
+        raise InputError(f"expected one pair of phases or {len(fields)}, got {len(phases)}")
+    for place, pair in enumerate(phases):
+        if pair.e_stiff < pair.e_soft:  # the regressor takes the stiff phase as voxel value 1
+            fields[place], phases[place] = (1 - fields[place]).astype(np.uint8), pair.ordered()
+    solve = partial(_bounds, residual=FAST_RESIDUAL if fast else RESIDUAL)
+    bounds: list[StiffnessBounds] = []
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        for found in threads.map(solve, fields, phases):
+            bounds.append(found)
+            if on_progress:
+                on_progress(len(bounds), len(fields))
+    upper, lower = (np.array([getattr(bound, name) for bound in bounds]) for name in ("upper", "lower"))
+    mean, std, novelty = upper.copy(), np.zeros_like(upper), np.zeros(len(fields))
+    fraction = np.array([float(field.mean()) for field in fields])
+    last = np.array([bound.iterations for bound in bounds])
+    # after other numbers of iterations the solver had nothing left to do: the bound is the stiffness
+    for step in STEPS[1:]:
+        rows = np.flatnonzero((last == step) & (fraction > 0.0) & (fraction < 1.0))
+        if len(rows) == 0:
+            continue
+        chosen = [phases[row] for row in rows]
+        unit = np.array([pair.e_stiff for pair in chosen])[:, None, None]
+        features = pair_features(
+            fraction[rows],
+            chosen,
+            np.array([bounds[row].uppers[-2:] for row in rows]),
+            np.array([bounds[row].residual_energies[-2:] for row in rows]),
+            step,
+            np.array([bounds[row].residual for row in rows]),
+        )
+        answers = answer(model, features, upper[rows] / unit, chosen)
+        mean[rows], std[rows], novelty[rows] = answers.mean * unit, answers.std * unit, answers.novelty
+    return StiffnessPrediction(
+        mean=mean,
+        std=std,
+        lower=lower,
+        upper=upper,
+        iterations=last,
+        residual=np.array([bound.residual for bound in bounds]),
+        novelty=novelty,
+        in_distribution=novelty <= 1.0,
+    )
+
+
+def _bounds(field: NDArray[np.uint8], pair: TwoPhase, residual: float) -> StiffnessBounds:
+    return bound_stiffness(
+        field, pair, residual=residual, max_iter=largest_step(pair), steps=STEPS, only_after_steps=True
+    )
+
+
+def save_pair_model(path: Path, model: PairModel) -> None:
+    """Write a trained regressor."""
+    state = {
+        "format_version": FORMAT_VERSION,
+        "config": json.dumps({"hidden": model.network.layers[0].out_features, "steps": STEPS}),
+        "card": json.dumps(model.card),
+        "weights": model.network.state_dict(),
+        "spread_factor": torch.from_numpy(model.spread_factor),
+        "novelty_mean": torch.from_numpy(model.novelty_mean),
+        "novelty_whitening": torch.from_numpy(model.novelty_whitening),
+    }
+    save_state(path, state)
+
+
+def load_pair_model(path: Path) -> PairModel:
+    """Read a trained regressor (`weights_only`: no code in the file is ever run).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: The file is no such regressor, or one of another format version.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        config = json.loads(state["config"])
+        if state["format_version"] != FORMAT_VERSION or tuple(config["steps"]) != STEPS:
+            raise CheckpointError(f"{path} is of another version of the regressor")
+        network = PairRegressor(config["hidden"])
+        network.load_state_dict(state["weights"])
+        return PairModel(
+            network=network.eval().requires_grad_(False),
+            spread_factor=state["spread_factor"].numpy(),
+            novelty_mean=state["novelty_mean"].numpy(),
+            novelty_whitening=state["novelty_whitening"].numpy(),
+            card=json.loads(state["card"]),
+            hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        )
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise CheckpointError(f"{path} is no regressor for any pair of phases") from error
