@@ -25,7 +25,7 @@ from vaereg.workers import THREAD_VARIABLES
 
 __all__ = ["main"]
 
-_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
+_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # pyright: ignore[reportPrivateUsage]
 _VOLUMES_HELP = (
     "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z): .npy, .npz, .h5, .hdf5, .dream3d, "
     ".tif, .tiff, .vti, .vtk, .mat, .nrrd, .mha, .mhd, .raw, or a folder or .zip of slices, at "

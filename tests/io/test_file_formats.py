@@ -16,7 +16,9 @@ from pages.parts.common.shortlist import Session, ShortlistItem, write_session
 from vaereg.cli import main
 from vaereg.io.designs import write_designs
 from vaereg.io.export import FORMATS, Provenance, export
+from vaereg.io.labelled_sets import LabelledVolumes, MorphologyPlan, write_labelled_set
 from vaereg.materials import TwoPhase
+from vaereg.microstructure.volume import pack_bits
 
 PAGE = Path(__file__).parents[2] / "docs" / "file-formats.md"
 
@@ -78,6 +80,37 @@ def test_data_sets(tiny_dataset_path: Path) -> None:
     listed = names_of("Labelled data set")
     assert attributes | datasets <= listed
     assert listed - attributes - datasets <= {"0 soft, 1 stiff", "GPa", "float32", *TwoPhase().moduli()}
+
+
+def test_data_sets_of_morphologies(tmp_path: Path, volume: np.ndarray) -> None:
+    plan = MorphologyPlan(
+        count=1,
+        seed=0,
+        sizes={"8": 1.0},
+        morphologies={"laminate": 1.0},
+        pairs=1,
+        physics="elastic",
+        tolerance_rule="",
+        solver_dtype="float32",
+        generator_version=1,
+    )
+    samples = LabelledVolumes(
+        seed=np.array([1]),
+        morphology=np.array(["laminate"]),
+        size=np.array([8]),
+        relative=np.array([False]),
+        recipe=np.array(["{}"]),
+        volume_fraction=np.array([volume.mean()]),
+        microstructures=pack_bits(volume[None]).reshape(-1),
+        phases=np.ones((1, 1, 6)),
+        stiffness=np.ones((1, 1, 6, 6), np.float32),
+        conductivity=np.ones((1, 1, 3, 3), np.float32),
+    )
+    write_labelled_set(tmp_path / "data.h5", plan, samples)
+    attributes, datasets = hdf5_names(tmp_path / "data.h5")
+    listed = names_of("Data set of morphologies")
+    assert attributes | datasets <= listed
+    assert listed - attributes - datasets <= {"elastic", "thermal"}
 
 
 def test_designs(tmp_path: Path, volume: np.ndarray) -> None:

@@ -8,7 +8,7 @@ Dimension letters: N volumes, X Y Z voxels.
 import math
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -244,7 +244,7 @@ def open_array(
     name: str,
     kind: str | None = None,
     raw: RawLayout | None = None,
-) -> Iterator[ArrayFile]:
+) -> Generator[ArrayFile, None, None]:
     """Open a file and list its arrays, their data unread.
 
     Args:

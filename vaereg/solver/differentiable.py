@@ -94,7 +94,7 @@ class _EffectiveStiffness(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401 # pyright: ignore[reportIncompatibleMethodOverride]
         (sensitivity,) = ctx.saved_tensors
         rows, columns = torch.triu_indices(6, 6, device=grad.device)
         # an entry off the diagonal stands at two places of the matrix

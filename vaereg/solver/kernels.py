@@ -17,6 +17,9 @@ the volume change from the monomial 1 alone: for all others the first Lamé para
 modulus.
 """
 
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray

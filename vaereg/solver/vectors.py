@@ -3,6 +3,9 @@
 Even entries belong to the first load case, odd ones to the second (see `vaereg.solver.kernels`).
 """
 
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
 import numpy as np
 from numba import njit
 

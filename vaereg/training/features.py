@@ -213,7 +213,9 @@ class _Gram(torch.autograd.Function):
         return columns @ columns.transpose(1, 2) / (columns.shape[1] * columns.shape[2])
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor) -> Tensor:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor
+    ) -> Tensor:
         (columns,) = ctx.saved_tensors
         return (gradient + gradient.transpose(1, 2)) / (columns.shape[1] * columns.shape[2]) @ columns
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -76,7 +76,7 @@ def read_matlab_hdf5(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget
 
 
 @contextmanager
-def _open(stream: BinaryIO, budget: ReadBudget) -> Iterator[h5py.File]:
+def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[h5py.File, None, None]:
     try:
         with h5py.File(stream, "r") as file:
             yield file

@@ -6,7 +6,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -75,7 +75,7 @@ def read_npz(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDA
 
 
 @contextmanager
-def open_zip(stream: BinaryIO, budget: ReadBudget, title: str) -> Iterator[zipfile.ZipFile]:
+def open_zip(stream: BinaryIO, budget: ReadBudget, title: str) -> Generator[zipfile.ZipFile, None, None]:
     """Open a zip archive of few members, stored or deflated, each named once.
 
     Args:

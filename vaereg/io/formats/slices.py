@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -70,7 +70,7 @@ def read_slices(source: _Source, array: StoredArray, *, budget: ReadBudget) -> N
 
 
 @contextmanager
-def _open(source: _Source, budget: ReadBudget) -> Iterator[tuple[list[str], _Read]]:
+def _open(source: _Source, budget: ReadBudget) -> Generator[tuple[list[str], _Read], None, None]:
     """Names of the slices in their order, and what reads one of them."""
     if isinstance(source, Path):
         folder = source

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -82,7 +82,7 @@ def read_tiff(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> ND
 
 
 @contextmanager
-def _open(stream: BinaryIO, budget: ReadBudget) -> Iterator[_Stack]:
+def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[_Stack, None, None]:
     name = budget.name
     errors = _Errors()
     logger = logging.getLogger("tifffile")
