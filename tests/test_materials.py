@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg.elasticity import hashin_shtrikman_bounds, isotropic_stiffness, reuss_bound, voigt_bound
+from vaereg.elasticity import (
+    hashin_shtrikman_bounds,
+    isotropic_stiffness,
+    mixed_density,
+    reuss_bound,
+    thermal_expansion,
+    voigt_bound,
+)
 from vaereg.errors import InputError
 from vaereg.materials import (
     VOID,
@@ -124,6 +131,44 @@ def test_bounds_of_a_porous_solid() -> None:
     for value in (bounds.bulk_lower, bounds.bulk_upper):
         np.testing.assert_allclose(value[2], bulk)
     np.testing.assert_allclose(bounds.shear_lower[2], shear)
+
+
+ISOTROPIC = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+
+
+def test_density_is_mixed() -> None:
+    assert mixed_density(0.6, TwoPhase(GLASS, EPOXY)) == pytest.approx(0.6 * 2.54 + 0.4 * 1.2)
+    assert mixed_density(0.25, TwoPhase(GLASS, VOID)) == pytest.approx(0.635)
+    with pytest.raises(InputError, match="density of the stiff phase"):
+        mixed_density(0.5, TwoPhase())
+
+
+@pytest.mark.parametrize("f", [0.0, 1.0])
+def test_expansion_of_one_phase_is_its_own(f: float) -> None:
+    pair = TwoPhase(GLASS, EPOXY)
+    phase = GLASS if f else EPOXY
+    stiffness = isotropic_stiffness(phase.young_modulus, phase.poisson_ratio)
+    np.testing.assert_allclose(thermal_expansion(stiffness, f, pair), phase.thermal_expansion * ISOTROPIC)  # type: ignore[operator]
+
+
+def test_a_porous_solid_expands_as_the_solid() -> None:
+    pair = TwoPhase(GLASS, VOID)
+    stiffness = 0.1 * isotropic_stiffness(70.0, 0.3)
+    np.testing.assert_allclose(thermal_expansion(stiffness, 0.3, pair), 5.0 * ISOTROPIC)
+    stiffness[0] = stiffness[:, 0] = stiffness[4] = stiffness[5] = 0.0
+    stiffness[:, 4] = stiffness[:, 5] = 0.0  # a slit normal to x
+    np.testing.assert_array_equal(
+        thermal_expansion(stiffness, 0.3, pair), [np.nan, 5.0, 5.0, 0.0, np.nan, np.nan]
+    )
+
+
+def test_alike_bulk_moduli_mix_the_expansions() -> None:
+    soft = Phase("x", GLASS.young_modulus, GLASS.poisson_ratio, thermal_expansion=20.0)
+    pair = TwoPhase(GLASS, soft)
+    stiffness = isotropic_stiffness(GLASS.young_modulus, GLASS.poisson_ratio)
+    np.testing.assert_allclose(thermal_expansion(stiffness, 0.25, pair), 16.25 * ISOTROPIC)
+    with pytest.raises(InputError, match="thermal expansion of the stiff phase"):
+        thermal_expansion(stiffness, 0.5, TwoPhase())
 
 
 # The library

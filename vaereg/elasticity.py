@@ -13,6 +13,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "hashin_shtrikman_bounds",
     "isotropic_stiffness",
     "lame_parameters",
+    "mixed_density",
+    "thermal_expansion",
     "loaded_directions",
     "mandel_to_voigt",
     "properties_from_ratio",
@@ -306,6 +309,65 @@ def _orientation_averages(
         bulk_reuss = 1.0 / (normal + 2.0 * coupling)
         shear_reuss = 15.0 / (4.0 * (normal - coupling) + 3.0 * shear)
     return bulk_voigt, shear_voigt, bulk_reuss, shear_reuss
+
+
+_ALIKE_BULK = 1e-4
+"""Relative difference of the bulk moduli [-], below which thermal expansion is the mean of the phases': the
+exact relation divides by the difference."""
+
+
+def thermal_expansion(
+    stiffness: ArrayLike, volume_fraction: float, materials: TwoPhase
+) -> NDArray[np.float64]:
+    """Thermal expansion of a two-phase cell, exact for any geometry (Levin 1967; Rosen & Hashin 1970,
+    doi:10.1016/0020-7225(70)90066-2): alpha = alpha0 + (S - S0) : (S1 - S0)^-1 : (alpha1 - alpha0).
+
+    A porous solid expands as the solid does.
+
+    Args:
+        stiffness: Effective stiffness, Voigt order, shape (6, 6) [GPa].
+        volume_fraction: Volume fraction of the stiff phase [-].
+        materials: The two phases, with their thermal expansions (that of a void is not needed).
+
+    Returns:
+        Free strain per kelvin, Voigt order with engineering shear, shape (6,) [1e-6/K]; NaN along directions
+        that carry no load, whose expansion is not determined.
+
+    Raises:
+        InputError: A phase that carries load has no thermal expansion.
+    """
+    for key, phase in (("stiff", materials.stiff), ("soft", materials.soft)):
+        if phase.thermal_expansion is None and not phase.is_void:
+            raise InputError(
+                f"expected the thermal expansion of the {key} phase {phase.name!r}, which is not given"
+            )
+    isotropic = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    _, compliance, residual = _compliance(stiffness)
+    first, second = materials.stiff.thermal_expansion, materials.soft.thermal_expansion
+    if materials.has_void:
+        solid = second if materials.stiff.is_void else first
+        return np.where(residual < _NO_LOAD, float(solid or 0.0) * isotropic, np.nan)
+    first, second = float(first or 0.0), float(second or 0.0)
+    (bulk_stiff, _), (bulk_soft, _) = _bulk_and_shear(materials)
+    if abs(bulk_stiff - bulk_soft) <= _ALIKE_BULK * bulk_stiff:
+        return (second + volume_fraction * (first - second)) * isotropic
+    excess = compliance @ isotropic - isotropic / (3.0 * bulk_soft)
+    slope = 1.0 / (3.0 * bulk_stiff) - 1.0 / (3.0 * bulk_soft)
+    return second * isotropic + (first - second) / slope * excess
+
+
+def mixed_density(volume_fraction: float, materials: TwoPhase) -> float:
+    """Mass density of a cell [g/cm³].
+
+    Raises:
+        InputError: A phase has no density.
+    """
+    densities = []
+    for key, phase in (("stiff", materials.stiff), ("soft", materials.soft)):
+        if phase.density is None:
+            raise InputError(f"expected the density of the {key} phase {phase.name!r}, which is not given")
+        densities.append(phase.density)
+    return float(volume_fraction * densities[0] + (1.0 - volume_fraction) * densities[1])
 
 
 def directional_young(stiffness: ArrayLike, directions: ArrayLike) -> NDArray[np.float64]:

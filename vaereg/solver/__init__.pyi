@@ -1,4 +1,5 @@
 from .bounds import StiffnessBounds as StiffnessBounds, bound_stiffness as bound_stiffness
+from .conduction import ConductionResult as ConductionResult, conduct as conduct
 from .differentiable import SolverState as SolverState, effective_stiffness as effective_stiffness
 from .grid_check import MeshCheck as MeshCheck, mesh_check as mesh_check
 from .homogenization import (

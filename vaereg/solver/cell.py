@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vaereg.elasticity import TwoPhase, lame_parameters
 from vaereg.solver import kernels
 
-__all__ = ["LOAD_PAIRS", "Cell", "green_operator"]
+__all__ = ["LOAD_PAIRS", "Cell", "green_operator", "node_divergence"]
 
 LOAD_PAIRS = ((0, 1), (2, 3), (4, 5))
 """Voigt indices of the macroscopic strains that share one complex field."""
@@ -70,7 +70,7 @@ class Cell:
         green = green_operator(self.shape, *self.reference, edges=self.edges, bbar=bbar)
         self.green = green.astype(np.float32).reshape(6, -1)
         # the law is linear in the phase, hence so are the forces of a uniform strain
-        self.phase_forces = [_node_divergence(field, axis).astype(dtype) for axis in range(3)]
+        self.phase_forces = [node_divergence(field, axis).astype(dtype) for axis in range(3)]
 
     def empty(self) -> NDArray:
         """A packed field without values."""
@@ -208,7 +208,7 @@ def green_operator(
     return cofactors / determinant
 
 
-def _node_divergence(stress: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def node_divergence(stress: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Nodal forces of elements under `stress` [GPa], by the shape functions' derivative along `axis`."""
     force = stress
     for direction in range(3):
