@@ -1,8 +1,8 @@
 """Pictures and figures of the morphologies: docs/morphologies.png and docs/morphologies.md.
 
-Run `python benchmarks/morphologies.py --data LABELS.h5` with a data set that `python -m vaereg generate
---morphologies all` made. Without `--data` the page and the picture are made again, from
-`results/morphologies.json`.
+Run `python benchmarks/morphologies.py --measure` to sample and solve volumes of every class anew, and with
+`--data LABELS.h5` to describe a data set that `python -m vaereg generate --morphologies all` made. Without
+them the page and the picture are made again, from `results/morphologies.json`.
 """
 
 import argparse
@@ -25,12 +25,15 @@ from vaereg.generators.families import SPINODAL_STEPS, STD_RANGE
 from vaereg.generators.morphologies import DEFAULT_SHARES, MORPHOLOGIES, REFERENCE_EDGE, sample
 from vaereg.generators.shapes import SURFACES
 from vaereg.io.labelled_sets import LabelledSet, read_labelled_set
+from vaereg.solver.homogenization import homogenize
 from vaereg.training import morphology_labels as labels
 
 SEEDS, LARGE_SEEDS, REPEATS = (1, 2, 3, 4), (5,), 10
 SIZES = (32, 64)
 PIXELS = 300
 """Height of the picture of one cell, about three times as fine as it is shown."""
+SAMPLED, TOLERANCE = 10, 2e-3
+"""Volumes of each class that are solved, and the relative residual of the solver."""
 QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -159,6 +162,14 @@ texture the root of its diagonal over the largest. In a recipe three numbers are
 three by three are a tensor, so that it can be permuted with the axes
 (`vaereg.generators.recipe.permute_recipe`).
 
+## Coverage
+
+Of {sampled} volumes of {small}³ voxels of every class, solved at the reference pair to a relative residual
+of {tolerance}: the 5 % quantile, the median and the 95 % quantile. The anisotropy is the largest over the
+smallest of C11, C22 and C33.
+
+{coverage}
+
 ## Labels
 
 `python -m vaereg generate --morphologies all` labels every volume for two or three pairs of phases: the
@@ -167,21 +178,13 @@ have a ratio of Young's moduli of {contrast}, log-uniform, or a void as soft pha
 ratios of {poisson}, and a ratio of conductivities of {conductivity}. Labels are solved to a relative
 residual of {rule}. `physics` in the file says which were solved.
 
-{coverage}
+{labelled}
 
 {provenance}
 """
 
-COVERAGE = """## Coverage
-
-`{command}`, of which the first {count:,} volumes are measured here: {splits}; {pairs:,} pairs, {void:,} of
-them with void; sizes {sizes}. SHA-256 of the file: `{sha256}`.
-
-Each cell has the 5 % quantile, the median and the 95 % quantile, at the reference pair; the anisotropy is
-the largest over the smallest of C11, C22 and C33.
-
-{rows}
-"""
+LABELLED = """`{command}`: the first {count:,} volumes, of {splits}; {pairs:,} pairs, {void:,} with void;
+sizes {sizes}; labels {physics}. SHA-256 of the file: `{sha256}`."""
 
 
 def draw_morphologies(path: Path) -> None:
@@ -207,27 +210,35 @@ def quantiles(values: NDArray[np.float64]) -> list[float]:
     return np.quantile(values, QUANTILES).round(4).tolist()
 
 
-def measure(data: LabelledSet) -> dict[str, Any]:
-    """Coverage of each class at the reference pair, and the cost of a volume without its labels."""
-    samples = data.samples
-    reference = (samples.phases[:, 0] == np.array(labels.REFERENCE_PAIR)).all(axis=1)
-    reference &= np.isfinite(samples.stiffness[:, 0]).all(axis=(1, 2))
+def measure() -> dict[str, Any]:
+    """Fraction and stiffness of sampled volumes of each class, and the cost of a volume without labels."""
     coverage = {}
     for name in MORPHOLOGIES:
-        chosen = samples.morphology == name
-        rows = np.flatnonzero(chosen & reference)
-        if len(rows):
-            moduli = np.diagonal(samples.stiffness[rows, 0], axis1=1, axis2=2)[:, :3].astype(np.float64)
-            coverage[name] = {
-                "volumes": int(chosen.sum()),
-                "volume_fraction": quantiles(samples.volume_fraction[chosen]),
-                "C11": quantiles(moduli[:, 0]),
-                "anisotropy": quantiles(moduli.max(axis=1) / moduli.min(axis=1)),
-            }
+        fractions, moduli = [], []
+        for seed in range(SAMPLED):
+            volume = sample(name, SIZES[0], generator=np.random.default_rng(seed)).volume
+            result = homogenize(volume, rtol=TOLERANCE, dtype=np.float32)
+            fractions.append(float(volume.mean()))
+            moduli.append(np.diag(result.stiffness)[:3])
+        axial = np.array(moduli)
+        coverage[name] = {
+            "volume_fraction": quantiles(np.array(fractions)),
+            "C11": quantiles(axial[:, 0]),
+            "anisotropy": quantiles(axial.max(axis=1) / axial.min(axis=1)),
+        }
+    return {"coverage": coverage, "generation_ms": {name: generation_ms(name) for name in MORPHOLOGIES}}
+
+
+def describe(data: LabelledSet, path: Path, count: int | None) -> dict[str, Any]:
+    """What a data set holds."""
+    plan, samples = data.plan, data.samples
     present = np.isfinite(samples.stiffness).all(axis=(2, 3))
+    command = f"python -m vaereg generate --morphologies all --count {count or plan.count} --seed {plan.seed}"
     return {
-        "coverage": coverage,
-        "generation_ms": {name: generation_ms(name) for name in MORPHOLOGIES},
+        "command": f"{command} --out {path.name}",
+        "count": plan.count,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "physics": plan.physics,
         "pairs": int(present.sum()),
         "void": int((samples.phases[present][:, 1] == 0.0).sum()),
         "splits": counts(data.split),
@@ -246,18 +257,6 @@ def generation_ms(name: str) -> float:
     for seed in range(REPEATS):
         sample(name, SIZES[0], generator=np.random.default_rng(seed))
     return round(1e3 * (time.process_time() - begin) / REPEATS, 1)
-
-
-def settings(data: LabelledSet, path: Path, count: int | None) -> dict[str, object]:
-    plan = data.plan
-    command = f"python -m vaereg generate --morphologies all --count {count or plan.count} --seed {plan.seed}"
-    return {
-        "command": f"{command} --out {path.name}",
-        "count": plan.count,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "generator_version": plan.generator_version,
-        "physics": plan.physics,
-    }
 
 
 def cell(values: Sequence[float]) -> str:
@@ -283,23 +282,16 @@ def page(record: dict[str, Any]) -> str:
         "cost [ms]",
     ]
     rows = [
-        [
-            f"`{name}`",
-            str(row["volumes"]),
-            *(cell(row[key]) for key in ("volume_fraction", "C11", "anisotropy")),
-        ]
+        [f"`{name}`", *(cell(row[key]) for key in ("volume_fraction", "C11", "anisotropy"))]
         for name, row in figures["coverage"].items()
     ]
-    coverage = COVERAGE.format(
-        command=made["command"],
-        count=made["count"],
-        splits=", ".join(f"{count:,} {name}" for name, count in figures["splits"].items()),
-        sizes=", ".join(f"{size}³ ({count:,})" for size, count in figures["sizes"].items()),
-        pairs=figures["pairs"],
-        void=figures["void"],
-        sha256=made["sha256"],
-        rows=table(["class", "volumes", "stiff fraction", "C11 [GPa]", "anisotropy [-]"], rows),
-    )
+    labelled = figures.get("labelled")
+    if labelled:
+        labelled = {
+            **labelled,
+            "splits": ", ".join(f"{count:,} {name}" for name, count in labelled["splits"].items()),
+            "sizes": ", ".join(f"{size}³ ({count:,})" for size, count in labelled["sizes"].items()),
+        }
     return PAGE.format(
         small=SIZES[0],
         large=SIZES[1],
@@ -311,26 +303,31 @@ def page(record: dict[str, Any]) -> str:
         poisson=spread(labels.POISSON),
         conductivity=spread(labels.CONDUCTIVITY_RATIO),
         rule=labels.TOLERANCE_RULE,
-        coverage=coverage,
+        sampled=made["sampled"],
+        tolerance=f"{made['tolerance']:g}",
+        coverage=table(["class", "stiff fraction", "C11 [GPa]", "anisotropy [-]"], rows),
+        labelled=LABELLED.format(**labelled) if labelled else "",
         provenance=provenance(record),
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="labelled data set to measure")
-    parser.add_argument(
-        "--count", type=int, help="volumes asked for, where DATA holds the first of them only"
-    )
+    parser.add_argument("--measure", action="store_true", help="sample and solve volumes of every class")
+    parser.add_argument("--data", type=Path, help="labelled data set to describe")
+    parser.add_argument("--count", type=int, help="volumes asked for, where DATA holds the first of them")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of the page and its picture")
     arguments = parser.parse_args()
     arguments.out.mkdir(exist_ok=True)
+    source = RESULTS / "morphologies.json"
+    if arguments.measure:
+        write_record("morphologies", {"sampled": SAMPLED, "tolerance": TOLERANCE}, measure())
+    record = json.loads(source.read_text(encoding="utf-8"))
     if arguments.data is not None:
         data = read_labelled_set(arguments.data)
-        made = settings(data, arguments.data, arguments.count)
-        write_record("morphologies", made, measure(data))
+        record["figures"]["labelled"] = describe(data, arguments.data, arguments.count)
+        source.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     draw_morphologies(arguments.out / "morphologies.png")
-    record = json.loads((RESULTS / "morphologies.json").read_text(encoding="utf-8"))
     target = arguments.out / "morphologies.md"
     target.write_text(page(record), encoding="utf-8")
     print(target)
