@@ -267,8 +267,10 @@ def page(record: dict[str, Any]) -> str:
     """docs/morphologies.md."""
     figures, made = record["figures"], record["settings"]
     drawn = [
-        [f"`{name}`", MORPHOLOGIES[name].description, what, spread(fractions), recipe, source]
-        + [f"{DEFAULT_SHARES[name]:.0%}", f"{figures['generation_ms'][name]:.0f}"]
+        [
+            *(f"`{name}`", MORPHOLOGIES[name].description, what, spread(fractions), recipe, source),
+            *(f"{DEFAULT_SHARES[name]:.0%}", f"{figures['generation_ms'][name]:.0f}"),
+        ]
         for name, (what, fractions, recipe, source) in DRAWN.items()
     ]
     titles = [
