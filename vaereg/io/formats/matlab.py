@@ -37,7 +37,7 @@ _COMPLEX, _LOGICAL = 0x0800, 0x0200
 _HEAD = 2**16
 """More than what stands in front of the numbers of an array [byte]."""
 _MAX_AXES = 32
-_MAX_STRUCT = 2**28
+_MAX_STRUCT = 2**27
 """Largest struct whose fields are listed [byte]; fields stand behind each other's numbers."""
 _MAX_DEPTH = 8
 _MAX_NAME = 64

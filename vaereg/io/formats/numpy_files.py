@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from vaereg.errors import InputError
+from vaereg.io.formats.deflate import first_line
 from vaereg.io.formats.stored import ReadBudget, StoredArray, printable
 
 __all__ = ["list_npy", "list_npz", "open_zip", "read_member", "read_npy", "read_npz"]
@@ -102,7 +103,7 @@ def open_zip(stream: BinaryIO, budget: ReadBudget, title: str) -> Generator[zipf
                     raise InputError(f"{name}: expected members stored or deflated, got another compression")
             yield archive
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{name}: expected {title}, got a damaged one: {error}") from error
+        raise InputError(f"{name}: expected {title}, got a damaged one: {first_line(error)[:80]}") from error
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int, budget: ReadBudget) -> bytes:

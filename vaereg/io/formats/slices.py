@@ -28,7 +28,7 @@ _PNG_HEADER = 33
 _PNG_TYPES = {(8, 0): np.dtype(np.uint8), (16, 0): np.dtype(np.uint16)}
 """Types by depth and kind of colour (ISO/IEC 15948, section 11.2.2); kind 0 is grey."""
 _MAX_SLICES = 4096
-_MAX_SLICE = 2**28
+_MAX_SLICE = 2**26
 """Largest file of a slice [byte]."""
 
 _Source = Path | BinaryIO

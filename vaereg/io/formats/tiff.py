@@ -67,12 +67,6 @@ def read_tiff(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> ND
             order = ">" if first.parent.byteorder == ">" else "<"
             data = np.frombuffer(stream.read(count), dtype=array.dtype.newbyteorder(order))
             return data.reshape(array.shape).astype(array.dtype)
-        stored = sum(sum(page.databytecounts) for page in stack.pages)
-        if stored > _OVERLAP * present + _SLACK:
-            raise InputError(
-                f"{name}: expected pages with data of their own, got {stored} bytes of data in a file of "
-                f"{present} bytes"
-            )
         images = []
         for number, page in enumerate(stack.pages):
             _check_page(page, present, voxels, f"{name}: page {number + 1}")
@@ -91,6 +85,7 @@ def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[_Stack, None, None]
     try:
         with TiffFile(stream, mode="r", is_ome=False, _multifile=False) as file:
             pages: list[TiffPage] = []
+            present, stored = file.filehandle.size, 0
             for page in file.pages:
                 if not isinstance(page, TiffPage):
                     raise InputError(f"{name}: expected a page of its own for each image, got a frame")
@@ -98,6 +93,13 @@ def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[_Stack, None, None]
                     raise InputError(f"{name}: expected at most {_MAX_PAGES} pages, got more")
                 _check_kind(page, pages[0] if pages else page, f"{name}: page {len(pages) + 1}")
                 budget.check_time()
+                stored += sum(page.databytecounts)
+                if stored > _OVERLAP * present + _SLACK:
+                    raise InputError(
+                        f"{name}: expected pages with data of their own, got {stored} bytes of "
+                        f"data in a file of "
+                        f"{present} bytes"
+                    )
                 pages.append(page)
             if errors.messages:  # tifffile goes on with the pages that are left
                 raise InputError(f"{name}: expected a TIFF file, got a damaged one: {errors.messages[0]}")
