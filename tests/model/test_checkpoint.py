@@ -24,6 +24,7 @@ from vaereg.model.checkpoint import (
     save_state,
 )
 from vaereg.model.config import PRESETS
+from vaereg.model.embedding import Embedding
 from vaereg.model.prediction import predict
 from vaereg.model.reachability import TrainingProperties
 from vaereg.model.vae import VaeReg
@@ -235,3 +236,13 @@ def test_a_failed_save_leaves_the_former_file(
     with pytest.raises(OSError, match="disk full"):
         save_state(path, {})
     assert path.read_bytes() == before
+
+
+def test_nearest_volumes_of_a_split(tiny_embedding: Embedding) -> None:
+    """The nearest of all is the volume itself; of another split it is another volume."""
+    latent = tiny_embedding.latent[:10]
+    assert (tiny_embedding.nearest(latent, 1)[:, 0] == np.arange(10)).all()
+    training = tiny_embedding.nearest(latent, 3, split="train")
+    assert training.shape == (10, 3) and (tiny_embedding.split[training] == "train").all()
+    distances = np.linalg.norm(tiny_embedding.latent[training] - latent[:, None], axis=2)
+    assert (np.diff(distances, axis=1) >= -1e-6).all()

@@ -21,7 +21,7 @@ from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, 
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.targets import FRACTION, Target, check_targets
+from vaereg.targets import FRACTION, Target, check_targets, interval
 from vaereg.workers import map_in_processes
 
 __all__ = [
@@ -300,8 +300,7 @@ def _quantities(search: Search, solved: HomogenizationResult) -> NDArray[np.floa
 
 def _limits(targets: Mapping[str, Target]) -> tuple[NDArray[np.float64], ...]:
     """Lower and upper ends of the targets, and their middles, which errors are relative to, shape (P,)."""
-    ends = [value if isinstance(value, tuple) else (value, value) for value in targets.values()]
-    low, high = np.array(ends).T
+    low, high = np.array([interval(value) for value in targets.values()]).T
     return low, high, 0.5 * (low + high)
 
 

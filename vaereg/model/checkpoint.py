@@ -34,17 +34,18 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "save_state",
+    "shipped_file",
 ]
 
 
-def _shipped_checkpoint() -> Path:
-    """Path of the shipped checkpoint: package data of an installation, `checkpoints/` of a source tree."""
+def shipped_file(name: str) -> Path:
+    """Path of a shipped file: package data of an installation, `checkpoints/` of a source tree."""
     package = Path(str(files("vaereg")))
-    installed = package / "checkpoints" / "default.pt"
-    return installed if installed.is_file() else package.resolve().parent / "checkpoints" / "default.pt"
+    installed = package / "checkpoints" / name
+    return installed if installed.is_file() else package.resolve().parent / "checkpoints" / name
 
 
-DEFAULT_CHECKPOINT = _shipped_checkpoint()
+DEFAULT_CHECKPOINT = shipped_file("default.pt")
 """The shipped checkpoint."""
 
 FORMAT_VERSION = 2

@@ -71,12 +71,21 @@ class Embedding:
         weights = 1.0 / (np.linalg.norm(offsets, axis=2) + 1e-6)
         return np.einsum("nk,nkd->nd", weights / weights.sum(1, keepdims=True), self.umap[nearest])
 
-    def nearest(self, latent: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-        """Volumes whose latent vectors are nearest to given ones (N, D), nearest first, shape (N, count)."""
-        asked, own = latent.astype(np.float64), self.latent.astype(np.float64)
+    def nearest(
+        self, latent: NDArray[np.float32], count: int, *, split: str | None = None
+    ) -> NDArray[np.intp]:
+        """Volumes whose latent vectors are nearest to given ones, nearest first, shape (N, count).
+
+        Args:
+            latent: Latent vectors, shape (N, D).
+            count: Number of volumes; fewer are returned where there are fewer.
+            split: Split that the volumes are taken from, such as "train"; all of them if left out.
+        """
+        rows = np.arange(len(self)) if split is None else np.flatnonzero(self.split == split)
+        points, samples = latent.astype(np.float64), self.latent[rows].astype(np.float64)
         # the offsets themselves would take N M D numbers
-        squared = np.square(asked).sum(1)[:, None] - 2.0 * asked @ own.T + np.square(own).sum(1)
-        return np.argsort(squared, axis=1, kind="stable")[:, :count]
+        squared = np.square(points).sum(1)[:, None] - 2.0 * points @ samples.T + np.square(samples).sum(1)
+        return rows[np.argsort(squared, axis=1, kind="stable")[:, :count]]
 
     def volume(self, index: int) -> NDArray[np.uint8]:
         """One volume of the map, made again: phase per voxel, shape (X, Y, Z)."""

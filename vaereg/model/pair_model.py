@@ -21,18 +21,20 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import mandel_to_voigt, voigt_to_mandel
+from vaereg.elasticity import engineering_constants, mandel_to_voigt, voigt_to_mandel
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
-from vaereg.model.checkpoint import CheckpointError, save_state
+from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pair_features import STEPS, PairFeatures, pair_features
 from vaereg.model.pair_network import PairRegressor, stiffness_between
 from vaereg.solver.bounds import StiffnessBounds, bound_stiffness
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = [
+    "CONDUCTION_RESIDUAL",
     "DECADES",
+    "DEFAULT_PAIR_MODEL",
     "FAST_RESIDUAL",
     "RESIDUAL",
     "PairAnswer",
@@ -40,6 +42,7 @@ __all__ = [
     "StiffnessPrediction",
     "answer",
     "decade_of",
+    "engineering_spread",
     "largest_step",
     "load_pair_model",
     "novelty_inputs",
@@ -49,13 +52,19 @@ __all__ = [
 
 RESIDUAL, FAST_RESIDUAL = 0.05, 0.1
 """Relative residual at which the iteration stops [-]."""
+CONDUCTION_RESIDUAL = 1e-3
+"""Relative residual at which the conductivity, which is always solved, counts as solved [-]."""
 MAX_STEP, MAX_STEP_HARD = 12, 20
 """Most iterations, and most for a contrast above `HARD_CONTRAST` and for voids."""
 HARD_CONTRAST = 1000.0
 """Ratio of Young's moduli from which percolation through necks decides: more iterations, caution if novel."""
 DECADES = ("1 to 10", "10 to 100", "100 to 1000", "above 1000", "void")
 """Ranges of the ratio of Young's moduli, with spreads of their own."""
+DEFAULT_PAIR_MODEL = shipped_file("pairs.pt")
+"""The shipped regressor."""
 FORMAT_VERSION = 1
+_STEP = 1e-4
+"""Relative step of the stiffness by which engineering constants are differentiated [-]."""
 
 _KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
 """Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
@@ -229,6 +238,35 @@ def predict_stiffness(
     )
 
 
+def engineering_spread(
+    mean: NDArray[np.float64], std: NDArray[np.float64]
+) -> dict[str, tuple[float | None, float | None]]:
+    """Engineering constants of one stiffness by name, each with its standard deviation to first order.
+
+    Entries of the stiffness count as independent; both are None where a direction carries no load.
+
+    Args:
+        mean: Stiffness, Voigt order, shape (6, 6) [GPa].
+        std: Standard deviation of its entries, shape (6, 6) [GPa].
+    """
+    rows, columns = np.triu_indices(6)
+    steps = _STEP * np.sqrt(np.maximum(mean[rows, rows] * mean[columns, columns], 0.0))
+    moved = np.zeros((len(rows), 6, 6))
+    moved[range(len(rows)), rows, columns] = moved[range(len(rows)), columns, rows] = steps
+    constants = engineering_constants(mean).by_name()
+    ends = [[engineering_constants(mean + sign * move).by_name() for move in moved] for sign in (1.0, -1.0)]
+    spreads: dict[str, tuple[float | None, float | None]] = {}
+    for name, value in constants.items():
+        slopes = [
+            (high - low) / (2.0 * step)
+            for above, below, step in zip(*ends, steps, strict=True)
+            if (high := above[name]) is not None and (low := below[name]) is not None and step > 0.0
+        ]
+        whole = value is not None and len(slopes) == len(rows)
+        spreads[name] = (value, float(np.linalg.norm(slopes * std[rows, columns])) if whole else None)
+    return spreads
+
+
 def _bounds(field: NDArray[np.uint8], pair: TwoPhase, residual: float) -> StiffnessBounds:
     return bound_stiffness(
         field, pair, residual=residual, max_iter=largest_step(pair), steps=STEPS, only_after_steps=True
@@ -249,13 +287,17 @@ def save_pair_model(path: Path, model: PairModel) -> None:
     save_state(path, state)
 
 
-def load_pair_model(path: Path) -> PairModel:
+def load_pair_model(path: Path | None = None) -> PairModel:
     """Read a trained regressor (`weights_only`: no code in the file is ever run).
+
+    Args:
+        path: File; the shipped regressor if left out.
 
     Raises:
         FileNotFoundError: There is no such file.
         CheckpointError: The file is no such regressor, or one of another format version.
     """
+    path = DEFAULT_PAIR_MODEL if path is None else path
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
