@@ -407,7 +407,9 @@ def universal_anisotropy(stiffness: ArrayLike) -> NDArray[np.float64]:
         Shape (...).
     """
     c = _as_stiffness(stiffness)
-    bulk_voigt, shear_voigt, bulk_reuss, shear_reuss = _orientation_averages(c, np.linalg.inv(c))
+    bulk_voigt, shear_voigt, bulk_reuss, shear_reuss = _orientation_averages(
+        c, np.asarray(np.linalg.inv(c), dtype=np.float64)
+    )
     return 5.0 * shear_voigt / shear_reuss + bulk_voigt / bulk_reuss - 6.0
 
 

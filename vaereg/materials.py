@@ -152,7 +152,7 @@ class TwoPhase:
             if not isinstance(phase, Mapping) or not set(phase) <= names:
                 raise InputError(f"expected a phase of {', '.join(sorted(names))}, got {phase!r}")
             try:
-                phases.append(Phase(**{"name": "", **phase}))
+                phases.append(_phase({"name": "", **phase}))
             except TypeError as error:
                 raise InputError(
                     f"expected young_modulus and poisson_ratio of the {key} phase, got {phase!r}"
@@ -357,7 +357,12 @@ def _parse_phase(content: Any, key: str) -> Phase:  # noqa: ANN401
         raise InputError(
             f"expected {' and '.join(sorted(missing))} of the {key} phase, got {_short(content)}"
         )
-    return Phase(**{"name": "", "poisson_ratio": 0.0, **given})
+    return _phase({"name": "", "poisson_ratio": 0.0, **given})
+
+
+def _phase(content: dict[str, Any]) -> Phase:
+    """A phase by its fields, whose values it checks itself."""
+    return Phase(**content)
 
 
 def _plain(name: str) -> str:

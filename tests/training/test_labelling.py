@@ -124,20 +124,21 @@ def kill_in_a_batch(file, **arrays):
         kill()
     savez(file, **arrays)
 
-def kill_in_the_file(file, name, *arguments, **keywords):
-    write_array(file, name, *arguments, **keywords)
-    file.flush()
-    if name == "volume_fraction":
+def kill_in_the_file(path, write, **settings):
+    def write_half(temporary):
+        write(temporary)
+        os.truncate(temporary, temporary.stat().st_size // 2)
         kill()
+    replace_file(path, write_half, **settings)
 
-savez, write_array = np.savez, vaereg.io.datasets.write_array
+savez, replace_file = np.savez, vaereg.io.datasets.replace_file
 moment, progress = sys.argv[2], None
 if moment == "in a batch":
     np.savez = kill_in_a_batch
 elif moment == "between batches":
     progress = lambda done, total: done >= 8 and kill()
 else:
-    vaereg.io.datasets.write_array = kill_in_the_file
+    vaereg.io.datasets.replace_file = kill_in_the_file
 arguments = [int(argument) for argument in sys.argv[3:6]]
 vaereg.training.labelling.generate_dataset(
     Path(sys.argv[1]), *arguments, workers=2, on_progress=progress, batch_size=int(sys.argv[6])

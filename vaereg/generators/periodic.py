@@ -169,11 +169,11 @@ def make_lattice(parameters: LatticeParameters, size: int, generator: Generator)
     directions, origins = LATTICES[parameters.variant]
     squares = directions**2 / (directions**2).sum(axis=1, keepdims=True)
     thickness = squares @ np.asarray(parameters.weights)
-    places = [
+    x, y, z = [
         ((np.arange(size) * count % size) / size + shift) % 1.0
         for count, shift in zip(counts.tolist(), generator.random(3).tolist(), strict=True)
     ]
-    distance = _bar_distance(*places, directions, origins, thickness, size / counts)
+    distance = _bar_distance(x, y, z, directions, origins, thickness, size / counts)
     volume = cut_at_quantile(-distance, parameters.volume_fraction)
     recipe = {
         "volume_fraction": parameters.volume_fraction,

@@ -64,7 +64,7 @@ def nearest_distances(points: Field, box: Field, size: int, count: int) -> tuple
         Distances, ascending, and indices of the points, each of shape (count, n, n, n).
     """
     tree = KDTree(points % box, boxsize=box)
-    distances, indices = tree.query(voxel_centres(size, box), k=np.arange(1, count + 1))
+    distances, indices = tree.query(voxel_centres(size, box), k=np.arange(1, count + 1))  # pyright: ignore[reportArgumentType]
     shape = (count, size, size, size)
     return np.asarray(distances).T.reshape(shape), np.asarray(indices).T.reshape(shape)
 

@@ -109,7 +109,7 @@ def write_designs(
         raise InputError(f"expected microstructures of shape (N, X, Y, Z), got {volumes.shape}")
     count = len(volumes)
     wanted = {name: np.asarray(value, dtype=np.float64).tolist() for name, value in target.items()}
-    given = {
+    given: dict[str, tuple[Any, tuple[int | None, ...], type[np.generic]]] = {
         "component": (component, (count,), np.int64),
         "latent": (latent, (count, None), np.float32),
         "predicted": (predicted, (count, len(PROPERTIES)), np.float64),

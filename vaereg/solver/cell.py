@@ -102,9 +102,11 @@ class Cell:
         dual_bulk = bulk**2 / (self.first_field + 2.0 * self.shear_field / 3.0)
         dual_shear = shear**2 / self.shear_field
         dual_first = dual_bulk - 2.0 * dual_shear / 3.0
-        rows = [np.repeat((law / 16.0).astype(self.dtype), 2, axis=2) for law in (dual_first, dual_shear)]
+        first_rows, shear_rows = (
+            np.repeat((law / 16.0).astype(self.dtype), 2, axis=2) for law in (dual_first, dual_shear)
+        )
         for displacement, image in zip(displacements, out, strict=True):
-            kernels.apply_stiffness(displacement, *rows, self.constants, self.general, image)
+            kernels.apply_stiffness(displacement, first_rows, shear_rows, self.constants, self.general, image)
 
     def precondition(self, residual: NDArray) -> NDArray:
         """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Generic, Protocol, TypeVar
+from typing import IO, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ __all__ = ["BatchStore", "DatasetFile", "Plan", "label_in_processes", "make_in_b
 class Plan(Protocol):
     """Plan of a data set: a dataclass of plain values."""
 
-    __dataclass_fields__: Any
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def count(self) -> int:
@@ -97,7 +97,7 @@ class BatchStore(Generic[PlanT, BatchT]):
 
     def write(self, indices: range, batch: BatchT) -> None:
         """Keep one batch."""
-        arrays = batch.columns()
+        arrays: dict[str, Any] = batch.columns()
 
         def save(temporary: Path) -> None:
             with temporary.open("wb") as file:

@@ -143,9 +143,12 @@ class _Loop:
     @property
     def average(self) -> VaeReg:
         """Networks with the running mean of the weights."""
-        return self.running_mean.module
+        module = self.running_mean.module
+        if not isinstance(module, VaeReg):
+            raise TypeError(f"expected a running mean of VaeReg, got {type(module).__name__}")
+        return module
 
-    def _average(self, mean: Tensor, value: Tensor, averaged: Tensor) -> Tensor:
+    def _average(self, mean: Tensor, value: Tensor, averaged: Tensor | int) -> Tensor:
         """Exponential running mean of a parameter; the decay grows to that of the settings."""
         count = float(averaged)
         decay = min(self.settings.average, count / (9.0 + count))
