@@ -1,3 +1,8 @@
+from .descriptors import (
+    DESCRIPTOR_NAMES as DESCRIPTOR_NAMES,
+    describe_morphologies as describe_morphologies,
+    describe_morphology as describe_morphology,
+)
 from .morphology import (
     Morphology as Morphology,
     Statistics as Statistics,

@@ -12,6 +12,7 @@ counted up to the 48 symmetries of a cube.
 """
 
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from functools import cache
 from itertools import permutations, product
 
@@ -91,16 +92,19 @@ DESCRIPTOR_NAMES: tuple[str, ...] = (
 """Names of the descriptors, in their order."""
 
 
-def describe_morphologies(volumes: Iterable[ArrayLike]) -> NDArray[np.float64]:
+def describe_morphologies(
+    volumes: Iterable[ArrayLike], *, executor: Executor | None = None
+) -> NDArray[np.float64]:
     """Descriptors of several volumes, which may differ in shape.
 
     Args:
         volumes: Phase per voxel, 0 or 1, both present in each volume, each of shape (X, Y, Z).
+        executor: Executor that describes the volumes in parallel; this process if left out.
 
     Returns:
         Descriptors in the order of `DESCRIPTOR_NAMES`, shape (N, 116).
     """
-    rows = [describe_morphology(volume) for volume in volumes]
+    rows = list((map if executor is None else executor.map)(describe_morphology, volumes))
     return np.array(rows).reshape(len(rows), len(DESCRIPTOR_NAMES))
 
 

@@ -12,4 +12,5 @@ from .config import (
 )
 from .prediction import Prediction as Prediction, predict as predict
 from .prior import ConditionalMixture as ConditionalMixture, MixturePrior as MixturePrior
+from .recognition import MorphologyClassifier as MorphologyClassifier, load_classifier as load_classifier
 from .vae import Encoding as Encoding, VaeReg as VaeReg
