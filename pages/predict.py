@@ -53,7 +53,8 @@ def show_results(
         widgets.volume_summary(prediction, outcome, asked=asked, applies=scale is not None)
         if isinstance(outcome, Exception):
             st.error(f"The solver gave up on this volume. {sentence(str(outcome))}")
-        panels.periodicity_notice(shown.volume)
+        novel = scale is not None and not prediction.in_distribution[0]
+        panels.scan_notice(shown.volume, novel=novel)
     panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")

@@ -205,6 +205,23 @@ def test_a_result_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
     assert not (tmp_path / "r.json").exists()
 
 
+def test_faults_of_the_program_show_their_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a library raises is not the user's fault; what this package says of an input is."""
+    command = ["homogenize", str(tmp_path / "none.npy"), "--out", str(tmp_path / "r.json"), "--shape", "a"]
+    assert main(command) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setenv("VAEREG_DEBUG", "1")
+    assert main(command) == 2
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.delenv("VAEREG_DEBUG")
+    monkeypatch.setattr("vaereg.commands.imported_volumes", lambda _: np.zeros(3).reshape(2, 2))
+    assert main(command) == 1
+    captured = capsys.readouterr().err
+    assert "Traceback" in captured and captured.splitlines()[-1].startswith("vaereg: error: cannot reshape")
+
+
 def test_the_program_says_what_is_wrong_without_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "bad.npy"
     np.save(path, np.full((3, 3, 3), 5))
@@ -335,7 +352,8 @@ def test_predict_writes_the_agreed_file(
     out = tmp_path / "r.json"
     assert main(["predict", str(cells), "--out", str(out), "--checkpoint", str(tiny_checkpoint_path)]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-2].startswith("predict: 3/3 volumes") and f"{cells} read as NumPy array" in lines[-1]
+    place = next(i for i, line in enumerate(lines) if line.startswith("predict: 3/3 volumes"))
+    assert f"{cells} read as NumPy array" in lines[place + 1]
     content = json.loads(out.read_text(encoding="utf-8"))
     assert set(content) == {*RUN, "units", "read_as", "results"}
     assert content["checkpoint"] == tiny_checkpoint.hash and content["solver"] is None

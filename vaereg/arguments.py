@@ -47,6 +47,7 @@ def imported_volumes(arguments: argparse.Namespace, *, both_phases: bool = False
             dataset=arguments.dataset,
             axes=arguments.axes,
             voxel_size=size,
+            mirror=arguments.mirror,
             segmentation=Segmentation(threshold=threshold, stiff=stiff, swap=swap),
         ),
         both_phases=both_phases,

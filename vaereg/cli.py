@@ -284,6 +284,11 @@ def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--voxel-size", metavar="HX,HY,HZ", help="edges of a voxel, or one number (default: the file's)"
     )
+    parser.add_argument(
+        "--mirror",
+        action="store_true",
+        help="join every volume with its mirror images: for scans, not periodic",
+    )
     parser.add_argument("--shape", metavar="X,Y,Z", help="voxels of a .raw file, the last axis fastest")
     parser.add_argument("--dtype", default="uint8", metavar="TYPE", help="type of a .raw file, such as >u2")
 
@@ -356,9 +361,11 @@ def _stated(error: BaseException) -> bool:
 
 
 def _fail(error: BaseException, code: int, *, ours: bool) -> int:
-    """Say in a line what is wrong; where the fault is the program's own, with its traceback."""
+    """Say in a line what is wrong; where the fault is the program's own, with its traceback and exit code
+    1.
+    """
     if ours or os.environ.get("VAEREG_DEBUG") == "1":
         tell("".join(traceback.format_exception(error)).rstrip())
     message = " ".join(str(error).split()) or type(error).__name__
     tell(f"vaereg: error: {message}")
-    return code
+    return 1 if ours else code

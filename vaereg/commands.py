@@ -19,7 +19,12 @@ from vaereg.console import tell
 from vaereg.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vaereg.io.importing import ImportedVolume
+    from vaereg.materials import TwoPhase
+    from vaereg.solver.homogenization import HomogenizationResult
 
 __all__ = [
     "progress",
@@ -37,6 +42,8 @@ __all__ = [
 
 def run_homogenize(arguments: argparse.Namespace) -> None:
     """Solve every volume of a file."""
+    import numpy as np
+
     from vaereg.elasticity import VOIGT_ORDER
     from vaereg.io.files import check_output
     from vaereg.io.provenance import describe_run
@@ -52,20 +59,33 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
         raise InputError(f"expected --device cpu for voxels that are no cubes, got {device} and edges {size}")
     pairs = pairs_of(arguments, len(volumes))
     _tell_reading("homogenize", arguments.volumes, imported)
+    _tell_seams("homogenize", imported)
+
+    def solve(volume: NDArray[np.uint8], materials: TwoPhase) -> HomogenizationResult:
+        if device == "cpu":
+            return homogenize(volume, materials, rtol=arguments.rtol, raise_on_failure=False, voxel_size=size)
+        from vaereg.solver.torch_solver import homogenize_on
+
+        return homogenize_on(device, volume, materials, rtol=arguments.rtol)
+
     report = progress("homogenize", "volumes")
     results: list[dict[str, object]] = []
     for volume, materials in zip(volumes, pairs, strict=True):
         report(len(results), len(volumes))
-        if device == "cpu":
-            result = homogenize(
-                volume, materials, rtol=arguments.rtol, raise_on_failure=False, voxel_size=size
+        result = solve(volume, materials)
+        compared: dict[str, object] = {}
+        if arguments.mirror:  # what repeating the cell as it is would give: how much the jump matters
+            x, y, z = (length // 2 for length in volume.shape)
+            periodic = solve(volume[:x, :y, :z], materials)
+            change = float(np.abs(periodic.stiffness - result.stiffness).max() / result.stiffness.max())
+            compared = {"periodic": {"stiffness": periodic.stiffness.tolist(), "largest_change": change}}
+            tell(
+                f"homogenize: repeated instead of mirrored, volume {len(results)} differs by up to "
+                f"{100 * change:.1f} % of its largest stiffness"
             )
-        else:
-            from vaereg.solver.torch_solver import homogenize_on
-
-            result = homogenize_on(device, volume, materials, rtol=arguments.rtol)
         results.append(
             {
+                **compared,
                 "stiffness": result.stiffness.tolist(),
                 "volume_fraction": volume_fraction(volume),
                 "iterations": result.iterations,
@@ -104,6 +124,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
     checkpoint = load_model(arguments)
     prediction = predict(checkpoint, volumes, on_progress=progress("predict", "volumes"))
     _tell_reading("predict", arguments.volumes, imported)
+    _tell_seams("predict", imported)
     results = []
     for i in range(len(volumes)):
         results.append(
@@ -375,6 +396,20 @@ def run_export(arguments: argparse.Namespace) -> None:
         if arguments.format == "stl":
             tell(f"export: {describe_surface(items[0].volume)}")
     tell(f"export: wrote {', '.join(map(str, written))}")
+
+
+def _tell_seams(command: str, imported: ImportedVolume) -> None:
+    """Tell on stderr of volumes whose opposite faces do not fit together: a solver sees a jump there."""
+    from vaereg.microstructure.segmentation import face_mismatch
+
+    for number, volume in enumerate(imported.volumes):
+        mismatch = face_mismatch(volume)
+        if not mismatch.periodic:
+            tell(
+                f"{command}: volume {number} is not periodic: {mismatch.words()}; --mirror "
+                f"solves it without a jump "
+                "and says how much that matters"
+            )
 
 
 def _tell_reading(command: str, path: Path, imported: ImportedVolume) -> None:

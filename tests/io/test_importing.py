@@ -493,3 +493,29 @@ def test_bytes_and_streams_are_files_too() -> None:
     whole = taken(CASES / "imagej_fibre_along_z.tif").volume
     for source in (content, io.BytesIO(content)):
         np.testing.assert_array_equal(import_volume(source, name="a.tif").volume, whole)
+
+
+def test_a_mirrored_cell_is_periodic_and_orthotropic(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vaereg.generators.families import gaussian_field
+
+    whole = gaussian_field(24, (2.5, 2.5, 2.5), 0.5, generator=np.random.default_rng(2))
+    np.save(tmp_path / "scan.npy", whole[:10, 3:13, :10])
+    command = ["homogenize", str(tmp_path / "scan.npy"), "--out", str(tmp_path / "r.json"), "--nu", "0.2"]
+    assert main(command) == 0
+    assert "is not periodic: " in capsys.readouterr().err
+    (alone,) = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["results"]
+    assert main([*command, "--mirror"]) == 0
+    captured = capsys.readouterr().err
+    assert "is not periodic" not in captured and "repeated instead of mirrored" in captured
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    (mirrored,) = content["results"]
+    assert "mirror images" in content["read_as"]["notes"][0]
+    stiffness = np.array(mirrored["stiffness"])
+    np.testing.assert_allclose(stiffness[:3, 3:], 0.0, atol=1e-5 * stiffness.max())
+    assert mirrored["periodic"]["stiffness"] == alone["stiffness"]
+    expected = np.abs(np.subtract(alone["stiffness"], stiffness)).max() / stiffness.max()
+    assert mirrored["periodic"]["largest_change"] == pytest.approx(expected)
+    with pytest.raises(InputError, match="at most 250 voxels to mirror, got 1728"):
+        taken(CASES / "sparse.h5", mirror=True, max_voxels=2000)

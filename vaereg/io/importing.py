@@ -26,9 +26,10 @@ from vaereg.io.readers import (
     as_volumes,
     open_array,
 )
-from vaereg.microstructure.segmentation import Segmentation, crop, labels, otsu_threshold
+from vaereg.microstructure.segmentation import Segmentation, crop, labels, mirror, otsu_threshold
 
 __all__ = [
+    "MIRRORED",
     "AutomaticChoices",
     "Choices",
     "ImportedVolume",
@@ -44,6 +45,9 @@ _CUBE = 1e-4
 [-]."""
 _MAX_REPEAT = 8
 """Most cubes that an edge of a voxel is parted into."""
+
+MIRRORED = "joined with its mirror images along x, y, z (orthotropic)"
+"""What is said of a volume that was mirrored."""
 
 _Made = TypeVar("_Made")
 
@@ -158,8 +162,10 @@ class Choices:
     """How values become phases."""
     part: Part | None = None
     """Part of the volume; None for all of it."""
+    mirror: bool = False
+    """Whether the volumes are joined with their mirror images."""
     max_voxels: int = MAX_VOXELS
-    """Most voxels that the array may have."""
+    """Most voxels that the array, or the mirrored volumes, may have."""
 
     def choose_raw(self) -> RawLayout | None:
         """Shape and type of a file without a header."""
@@ -189,6 +195,10 @@ class Choices:
     def choose_part(self, volume: NDArray[np.uint8]) -> Part | None:
         """Part of a volume of shape (X, Y, Z); None for all of it."""
         return self.part
+
+    def choose_mirror(self, volume: NDArray[np.uint8]) -> bool:
+        """Whether a volume of shape (X, Y, Z) is joined with its mirror images."""
+        return self.mirror
 
     def remember(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
         """What a step makes; who imports the same file often may keep it under its key."""
@@ -266,6 +276,12 @@ def import_volume(
     if part is not None:
         volumes = np.stack([crop(volume, part.start, part.shape) for volume in volumes])
     notes = read.stored.notes
+    if choices.choose_mirror(volumes[0]):
+        if 8 * volumes.size > choices.max_voxels:
+            raise InputError(
+                f"{name}: expected at most {choices.max_voxels // 8} voxels to mirror, got {volumes.size}"
+            )
+        volumes, notes = mirror(volumes), (*notes, MIRRORED)
     if number is not None and count > 1:
         notes = (*notes, f"volume {number} of {count}")
     return ImportedVolume(

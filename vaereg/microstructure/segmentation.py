@@ -21,6 +21,7 @@ __all__ = [
     "face_mismatch",
     "histogram",
     "labels",
+    "mirror",
     "otsu_threshold",
     "split_blocks",
 ]
@@ -174,6 +175,16 @@ def split_blocks(volume: NDArray[Any], edge: int) -> tuple[NDArray[Any], NDArray
     return np.stack([crop(volume, start.tolist(), [edge] * 3) for start in starts]), starts.astype(np.int64)
 
 
+def mirror(volumes: NDArray[Any]) -> NDArray[Any]:
+    """Volumes (N, X, Y, Z) with their mirror images along x, y, z, shape (N, 2 X, 2 Y, 2 Z).
+
+    Such a cell is periodic without a jump, and orthotropic. Its stiffness is that of the volume between
+    rigid, frictionless walls: it lies between those of a uniform stress and a uniform displacement on its
+    faces.
+    """
+    return np.pad(volumes, [(0, 0), *((0, length) for length in volumes.shape[1:])], mode="symmetric")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaceMismatch:
     """How well the opposite faces of a cell fit together, for each axis."""
@@ -182,6 +193,14 @@ class FaceMismatch:
     """Share of voxels of the first layer that differ from their neighbours in the last, shape (3,) [-]."""
     inside: NDArray[np.float64]
     """Largest such share between two neighbouring layers within the cell, shape (3,) [-]."""
+
+    def words(self) -> str:
+        """The same in words."""
+        axis = int(self.faces.argmax())
+        return (
+            f"{100 * self.faces[axis]:.0f} % of the voxels differ between the faces across {'xyz'[axis]}, "
+            f"{100 * self.inside[axis]:.0f} % at most between layers inside"
+        )
 
     @property
     def periodic(self) -> bool:

@@ -90,8 +90,6 @@ def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool, app
     )
     text = "done" if known else "failed" if outcome else "at work" if asked else "not asked"
     fourth.metric("Solver check", text, delta="finite elements", help=SOLVER_HELP, **PLAIN)
-    if novel and applies:
-        st.warning("This volume is unlike the training data: rely on the solver, not on the prediction.")
 
 
 def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem], one: str = "") -> None:

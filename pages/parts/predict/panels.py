@@ -49,19 +49,19 @@ def scale_of(own: TwoPhase, model: TwoPhase) -> float | None:
     return own.e_stiff / model.e_stiff if alike else None
 
 
-def periodicity_notice(volume: NDArray[np.uint8]) -> None:
-    """Says so where opposite faces do not fit together."""
-    found = face_mismatch(volume)
-    if found.periodic:
-        return
-    listed = ", ".join(
-        f"{100 * share:.0f} % across {axis}" for axis, share in zip("xyz", found.faces, strict=True)
-    )
-    inside = 100 * found.inside.max()
-    st.info(
-        f"This cell is not periodic: {listed} of the voxels differ between opposite faces, against at most "
-        f"{inside:.0f} % between layers inside. Model and solver repeat the cell, and see a jump there."
-    )
+def scan_notice(volume: NDArray[np.uint8], *, novel: bool) -> None:
+    """A line that says whether opposite faces fit together, and whether the model knows such volumes.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        novel: Whether the prediction is not to be relied on.
+    """
+    mismatch = face_mismatch(volume)
+    parts = ["Unlike the training data: rely on the solver, not on the prediction."] if novel else []
+    if not mismatch.periodic:
+        parts.append(f"This cell is not periodic ({mismatch.words()}): mirror it in the sidebar.")
+    if parts:
+        (st.warning if novel else st.info)(" ".join(parts))
 
 
 def constants_panel(stiffness: NDArray[np.float64] | None) -> None:

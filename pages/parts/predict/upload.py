@@ -18,6 +18,7 @@ from vaereg.io.readers import SUFFIXES, RawLayout, StoredArray, as_volumes
 from vaereg.microstructure.segmentation import (
     MAX_LABELS,
     Segmentation,
+    face_mismatch,
     histogram,
     otsu_threshold,
     split_blocks,
@@ -169,6 +170,16 @@ class _WidgetChoices(Choices):
     def choose_part(self, volume: NDArray[np.uint8]) -> Part | None:
         part, self.note, self.blocks = _part_inputs(volume, self._key, self._name)
         return part
+
+    def choose_mirror(self, volume: NDArray[np.uint8]) -> bool:
+        if 8 * volume.size > state.MAX_EDGE**3 or face_mismatch(volume).periodic:
+            return False
+        return st.toggle(
+            "Mirror the cell",
+            key=f"mirror-{self._key}",
+            **KEPT,
+            help="A scan is not periodic: with its mirror images it is, and it takes eight times as long.",
+        )
 
     def remember(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
         return _remember(key, make)
