@@ -123,6 +123,9 @@ Made by `python benchmarks/families.py`. Every microstructure is a periodic cube
 family, its size and a seed. `vaereg/generators/families.py` draws the parameters, `fields.py` and `shapes.py`
 beside it make the volumes.
 
+These are the families of version 0.1, on which the shipped model was trained; `generate --families` makes
+them. The thirteen classes that `generate --morphologies` makes are on [a page of their own](morphologies.md).
+
 ## Families
 
 ![Three seeds of every family](families.png)

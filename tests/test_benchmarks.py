@@ -41,6 +41,17 @@ def test_data_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:
     assert (tmp_path / "families.png").stat().st_size > 10_000
 
 
+def test_page_of_the_morphologies_is_made_from_the_measured_figures(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "morphologies.py"), "--out", str(tmp_path)]
+    environment = {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": str(tmp_path)}
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=environment)
+    expected = (tmp_path / "morphologies.md").read_text(encoding="utf-8")
+    stored = (ROOT / "docs" / "morphologies.md").read_text(encoding="utf-8")
+    assert stored == expected, "run benchmarks/morphologies.py"
+    assert (ROOT / "docs" / "morphologies.png").stat().st_size < 500_000
+    assert (tmp_path / "morphologies.png").stat().st_size > 10_000
+
+
 def test_refinement_page_is_made_from_a_record(tmp_path: Path) -> None:
     runs = [
         {"kind": "three", "start": "design", "errors": [0.06, 0.02, 0.009]},

@@ -10,6 +10,7 @@ import pytest
 from vaereg.elasticity import reuss_bound, voigt_bound
 from vaereg.generators.morphologies import MORPHOLOGIES, morphology_weights, sample
 from vaereg.io.labelled_sets import LabelledVolumes, MorphologyPlan, read_labelled_set
+from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.training import morphology_labels
 from vaereg.training.morphology_labels import (
@@ -98,6 +99,9 @@ def test_labels_are_the_solver_s_and_lie_between_the_bounds(whole: Path) -> None
         scale = np.abs(label).max()
         exact = homogenize(samples.volume(index), pair, rtol=1e-6).stiffness
         assert np.abs(label - exact).max() < 5e-5 * scale
+        conductivity = samples.conductivity[index, place].astype(float)
+        expected = conduct(samples.volume(index), pair, rtol=1e-6).conductivity
+        assert np.abs(conductivity - expected).max() < 5e-5 * np.abs(expected).max()
         assert np.linalg.eigvalsh(voigt_bound(fraction, pair) - label).min() > -1e-5 * scale
         if pair.e_soft > 0.0:
             assert np.linalg.eigvalsh(label - reuss_bound(fraction, pair)).min() > -1e-5 * scale
@@ -114,6 +118,7 @@ def test_a_pair_without_a_solution_has_no_label(
     monkeypatch.setattr(morphology_labels, "homogenize", fail)
     batch = label_morphologies(plan(), range(1))
     assert np.isnan(batch.stiffness).all()
+    assert np.isfinite(batch.conductivity[0, : PAIRS - 1]).all(), "the other label is kept"
     assert "volume 0" in caplog.text
 
 

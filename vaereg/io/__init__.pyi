@@ -19,6 +19,13 @@ from .importing import (
     import_volume as import_volume,
     read_volumes as read_volumes,
 )
+from .labelled_sets import (
+    LabelledSet as LabelledSet,
+    LabelledVolumes as LabelledVolumes,
+    MorphologyPlan as MorphologyPlan,
+    read_labelled_set as read_labelled_set,
+    write_labelled_set as write_labelled_set,
+)
 from .provenance import Provenance as Provenance
 from .readers import (
     RawLayout as RawLayout,

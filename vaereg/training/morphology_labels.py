@@ -29,6 +29,7 @@ from vaereg.io.labelled_sets import (
 )
 from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.volume import pack_bits, volume_fraction
+from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
 from vaereg.training.batch_store import BatchStore, label_in_processes, make_in_batches
 
@@ -65,7 +66,7 @@ REFERENCE_PAIR = (120.0, 2.4, 0.3, 0.3, 1.0, 0.02)
 TIGHTEST, LOOSEST, AT_CONTRAST_ONE = 1e-4, 2e-3, 1e-2
 """Tolerance of labels: the last over the root of the contrast, between the first two [-]. The error of the
 stiffness is of the order of its square: at most 4e-6, measured against float64 at a tolerance of 1e-6."""
-PHYSICS = "elastic"
+PHYSICS = "elastic, thermal"
 """Labels that are solved, separated by commas: elastic, thermal."""
 TOLERANCE_RULE = f"clip({AT_CONTRAST_ONE:g} / sqrt(contrast), {TIGHTEST:g}, {LOOSEST:g}); void {TIGHTEST:g}"
 """Rule of the tolerance, as files state it."""
@@ -196,7 +197,7 @@ def label_tolerance(contrast: float) -> float:
 def label_morphologies(plan: MorphologyPlan, indices: range) -> LabelledVolumes:
     """Make and label the volumes `indices` of a data set.
 
-    A pair whose solution did not reach its tolerance has no label, and a warning in the log.
+    Where a solution did not reach its tolerance, this label is NaN, and the log has a warning.
     """
     rows: list[dict[str, Any]] = []
     packed = []
@@ -215,11 +216,23 @@ def label_morphologies(plan: MorphologyPlan, indices: range) -> LabelledVolumes:
             elastic = homogenize(
                 made.volume, pair, rtol=rtol, dtype=np.float32, max_iter=MAX_ITER, raise_on_failure=False
             )
+            ratio = numbers[5] / numbers[4]
+            thermal = conduct(
+                made.volume,
+                pair,
+                rtol=label_tolerance(max(ratio, 1.0 / ratio)),
+                dtype=np.float32,
+                max_iter=MAX_ITER,
+                raise_on_failure=False,
+            )
             if elastic.converged:
                 stiffness[place] = elastic.stiffness
-            else:
+            if thermal.converged:
+                conductivity[place] = thermal.conductivity
+            if not (elastic.converged and thermal.converged):
                 _logger.warning(
-                    "volume %d (%s): residual %g of pair %s", index, source.morphology, elastic.residual, pair
+                    "volume %d (%s), pair %s: residuals %g, thermal %g",
+                    *(index, source.morphology, numbers.tolist(), elastic.residual, thermal.residual),
                 )
         packed.append(pack_bits(made.volume[None])[0])
         rows.append(
