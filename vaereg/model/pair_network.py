@@ -60,15 +60,12 @@ class PairRegressor(nn.Module):
         self.register_buffer("location", torch.zeros(inputs))
         self.register_buffer("scale", torch.ones(inputs))
         self.register_buffer("symmetries", torch.from_numpy(SYMMETRIES).float(), persistent=False)
+        last = nn.Linear(hidden, _ENTRIES)
         self.layers = nn.Sequential(
-            nn.Linear(inputs, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, _ENTRIES),
+            nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
         )
         with torch.no_grad():
-            self.layers[-1].weight.mul_(_OUTPUT_SCALE)
+            last.weight.mul_(_OUTPUT_SCALE)
 
     def set_scaling(self, matrices: Tensor, scalars: Tensor) -> None:
         """Standardise over inputs (N, 5, 21) and (N, 9); entries that symmetries exchange, alike."""
