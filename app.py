@@ -27,9 +27,9 @@ def main() -> None:
         position="top",
     )
     with st.spinner("Starting …"):  # the first import of the model's libraries takes seconds
-        from pages.parts.solving import queue
+        from pages.parts.solving import worker_pool
 
-        queue.prepare_kernels()
+        worker_pool.prepare_kernels()
         from pages.parts.common import state
     state.enter_app()
     page.run()

@@ -61,8 +61,8 @@ def show_results(
     with view:
         rows = [Row(panels=[0], color=COMPONENT_COLORS[0])]
         volume_gallery(state.VOLUME_VIEW, shown.volume[None], rows, [Caption(title="")])
-    known = truth if np.isfinite(truth).all() else None
-    figure = prediction_figure(mean, least, most, lower, upper, known)
+    solved = truth if np.isfinite(truth).all() else None
+    figure = prediction_figure(mean, least, most, lower, upper, solved)
     plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
     table = {
         "Predicted [GPa]": mean,

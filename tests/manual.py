@@ -15,6 +15,8 @@ class ManualExecutor(Executor):
         self.jobs: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, object]]] = []
         self.order: list[float] = []
         self.broken = False
+        self.after: Callable[[], None] = lambda: None
+        """Called after every job, such as to wait for whoever takes over its result."""
 
     def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
         if self.broken:
@@ -33,6 +35,7 @@ class ManualExecutor(Executor):
             future.set_exception(error)
         else:
             future.set_result(result)
+        self.after()
 
     def finish(self) -> None:
         """Do all jobs, and those that they lead to."""

@@ -93,13 +93,13 @@ def add_item(items: Sequence[ShortlistItem], item: ShortlistItem) -> list[Shortl
     Raises:
         ValueError: The shortlist is full.
     """
-    if item.hash in {one.hash for one in items}:
+    if item.hash in {other.hash for other in items}:
         return list(items)
     if len(items) >= MAX_ITEMS:
         raise ValueError(f"the shortlist is full: it holds {MAX_ITEMS} designs")
-    if sum(one.volume.size for one in items) + item.volume.size > MAX_VOXELS:
+    if sum(other.volume.size for other in items) + item.volume.size > MAX_VOXELS:
         raise ValueError(f"the shortlist is full: it holds {MAX_VOXELS / 1e6:.1f} million voxels")
-    name = free_name(item.name, {one.name for one in items})
+    name = free_name(item.name, {other.name for other in items})
     return [*items, replace(item, name=name, volume=np.array(item.volume, dtype=np.uint8))]
 
 

@@ -52,7 +52,10 @@ def value_text(value: Target | None) -> str:
 def solved(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
     """The solver's C11 to C66 [GPa], shape (N, 6); NaN where there are none yet."""
     missing = np.full(len(PROPERTIES), np.nan)
-    rows = [np.diag(one.stiffness) if isinstance(one, HomogenizationResult) else missing for one in outcomes]
+    rows = [
+        np.diag(outcome.stiffness) if isinstance(outcome, HomogenizationResult) else missing
+        for outcome in outcomes
+    ]
     return np.array(rows).reshape(-1, len(PROPERTIES))
 
 
@@ -66,9 +69,9 @@ def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool, app
         applies: Whether the prediction is for the materials that are set.
     """
     truth = solved([outcome])[0]
-    known = isinstance(outcome, HomogenizationResult)
+    is_solved = isinstance(outcome, HomogenizationResult)
     novel = not prediction.in_distribution[0]
-    error = np.median(np.abs(prediction.mean[0] / truth - 1)) if known else np.nan
+    error = np.median(np.abs(prediction.mean[0] / truth - 1)) if is_solved else np.nan
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
     first.metric(
@@ -84,15 +87,15 @@ def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool, app
     )
     third.metric(
         "Prediction against solver",
-        f"{100 * error:.1f} %" if known and applies else "…" if asked and applies else "–",
+        f"{100 * error:.1f} %" if is_solved and applies else "…" if asked and applies else "–",
         delta="median difference, C11 to C66",
         **PLAIN,
     )
-    text = "done" if known else "failed" if outcome else "at work" if asked else "not asked"
+    text = "done" if is_solved else "failed" if outcome else "at work" if asked else "not asked"
     fourth.metric("Solver check", text, delta="finite elements", help=SOLVER_HELP, **PLAIN)
 
 
-def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem], one: str = "") -> None:
+def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem], which: str = "") -> None:
     """Puts a volume aside, or takes it out; runs the page again.
 
     Args:
@@ -102,7 +105,7 @@ def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem
     """
     pinned = put_aside.is_in_shortlist(volume)
     st.button(
-        f"Take {one}out of the shortlist" if pinned else f"Add {one}to the shortlist",
+        f"Take {which}out of the shortlist" if pinned else f"Add {which}to the shortlist",
         help="What is put aside stays through the session, can be compared and exported; the page Explore "
         "shows it on the map.",
         on_click=_put_aside,

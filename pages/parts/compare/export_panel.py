@@ -29,7 +29,7 @@ _SEVERAL = ("fans", "damask")
 
 def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
     """What to export, in which formats, and the button that makes the file."""
-    by_letter = {one.letter: one for one in compared}
+    by_letter = {entry.letter: entry for entry in compared}
     first, second = st.columns([3, 1], gap="medium")
     chosen = first.selectbox(
         "What",
@@ -37,7 +37,7 @@ def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
         format_func=lambda letter: f"All {len(compared)}" if letter is None else by_letter[letter].label,
         key="export-what",
     )
-    items = [one.item for one in compared] if chosen is None else [by_letter[chosen].item]
+    items = [entry.item for entry in compared] if chosen is None else [by_letter[chosen].item]
     single = [item.name for item in items if item.volume.min() == item.volume.max()]
     offered = [name for name in FORMATS if not single or name not in _BOTH_PHASES]
     size = second.number_input(

@@ -37,10 +37,12 @@ def statistics_figure(statistics: Mapping[str, Statistics]) -> go.Figure:
     figure = make_subplots(
         3, 3, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03, vertical_spacing=0.13
     )
-    for index, (letter, one) in enumerate(statistics.items()):
-        for row, curves in enumerate((one.two_point, one.lineal_path[1], one.lineal_path[0]), start=1):
+    for index, (letter, curves_of) in enumerate(statistics.items()):
+        for row, curves in enumerate(
+            (curves_of.two_point, curves_of.lineal_path[1], curves_of.lineal_path[0]), start=1
+        ):
             for column, curve in enumerate(curves, start=1):
-                curve = curve[: len(one.two_point[column - 1])]
+                curve = curve[: len(curves_of.two_point[column - 1])]
                 figure.add_scatter(
                     x=np.arange(len(curve)),
                     y=curve,
@@ -111,8 +113,8 @@ def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[s
 def surfaces_figure(stiffness: Mapping[str, ArrayLike]) -> go.Figure:
     """Young's modulus E(n) along every direction n, a surface for each stiffness (6, 6) [GPa]."""
     surfaces = {name: young_surface(matrix) for name, matrix in stiffness.items()}
-    most = max(float(one["surfacecolor"].max()) for one in surfaces.values())
-    least = min(float(one["surfacecolor"].min()) for one in surfaces.values())
+    most = max(float(surface["surfacecolor"].max()) for surface in surfaces.values())
+    least = min(float(surface["surfacecolor"].min()) for surface in surfaces.values())
     across = min(len(surfaces), _ACROSS)
     down = -(-len(surfaces) // across)
     figure = make_subplots(

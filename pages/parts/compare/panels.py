@@ -55,7 +55,7 @@ def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
 
 def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: bool) -> None:
     """How many, how alike, how far the solver is; to be run again while it is at work."""
-    items = [one.item for one in compared]
+    items = [entry.item for entry in compared]
     missing = [item for item in items if item.stiffness is None]
     outcomes = background.outcomes_of(checkpoint, [item.volume for item in missing])
     news = any(outcome is not None and not isinstance(outcome, Exception) for outcome in outcomes)
@@ -63,7 +63,7 @@ def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: 
         st.rerun()  # once more as a whole: with the new values, with or without the clock
     done = len(items) - len(missing)
     both = [item for item in items if item.stiffness is not None and item.mean is not None]
-    fractions = [one.statistics.volume_fraction for one in compared]
+    fractions = [entry.statistics.volume_fraction for entry in compared]
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
     first.metric("Designs", len(items), delta="in the shortlist", **widgets.PLAIN)
@@ -113,15 +113,15 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
 
 def show_gallery(compared: Sequence[Compared]) -> None:
     """All volumes with linked cameras, and what can be done with the chosen one."""
-    if [one.item.hash for one in compared] != [item.hash for item in put_aside.shortlist()]:
+    if [entry.item.hash for entry in compared] != [item.hash for item in put_aside.shortlist()]:
         st.rerun()  # one was taken out by its star
-    volumes = [one.item.volume for one in compared]
+    volumes = [entry.item.volume for entry in compared]
     chosen = selected_volume(state.COMPARE_VIEW, volumes) or 0
     volume_gallery(
         state.COMPARE_VIEW,
         volumes,
         [Row(panels=list(range(len(volumes))), color=COMPONENT_COLORS[0])],
-        [_caption(one) for one in compared],
+        [_caption(entry) for entry in compared],
         selected=chosen,
         pinned=range(len(volumes)),
         on_pin=lambda: _take_out(volumes),
@@ -135,15 +135,15 @@ def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
         put_aside.remove_from_shortlist(volume_hash(volumes[index]))
 
 
-def _caption(one: Compared) -> Caption:
-    item = one.item
+def _caption(entry: Compared) -> Caption:
+    item = entry.item
 
     def texts(values: NDArray[np.float64] | None, missing: str) -> list[str]:
         return [missing if values is None else f"{values[i]:.1f}" for i in range(IN_CAPTIONS)]
 
     solver = None if item.stiffness is None else np.diag(item.stiffness)
     return Caption(
-        title=one.label,
+        title=entry.label,
         columns=PROPERTIES[:IN_CAPTIONS],
         lines=[
             Line(label="predicted", values=texts(item.mean, "–"), kind="predicted"),
@@ -153,16 +153,16 @@ def _caption(one: Compared) -> Caption:
     )
 
 
-def _show_chosen(one: Compared) -> None:
+def _show_chosen(entry: Compared) -> None:
     """Name, origin and actions of the chosen volume."""
-    item = one.item
+    item = entry.item
     key = f"name-{item.hash}"
-    st.subheader(f"Design {one.letter}")
+    st.subheader(f"Design {entry.letter}")
     st.session_state[key] = item.name
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Name", max_chars=80, key=key, on_change=_rename, args=(item.hash, key), width=360)
         if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
-            open_scene(one.label, item.volume)
+            open_scene(entry.label, item.volume)
         if st.button("Open in Predict"):
             show_volume(item.name, item.volume)
             st.switch_page("pages/predict.py")
@@ -218,8 +218,8 @@ def _show_constants(compared: Sequence[Compared]) -> None:
 def _show_directions(compared: Sequence[Compared]) -> None:
     if not _has_solved(compared):
         return
-    letters = [one.letter for one in compared]
-    solved = {i: one.item.stiffness for i, one in enumerate(compared) if one.item.stiffness is not None}
+    letters = [entry.letter for entry in compared]
+    solved = {i: entry.item.stiffness for i, entry in enumerate(compared) if entry.item.stiffness is not None}
     chosen = st.pills(
         f"Designs, at most {MAX_SURFACES}",
         list(solved),
@@ -240,7 +240,7 @@ def _show_directions(compared: Sequence[Compared]) -> None:
 
 def _show_statistics(compared: Sequence[Compared]) -> None:
     _table(tables.statistics_table(compared), "statistics-table", 2)
-    figure = statistics_figure({one.letter: one.statistics for one in compared})
+    figure = statistics_figure({entry.letter: entry.statistics for entry in compared})
     st.plotly_chart(figure, key="statistics", config=PLAIN)
     st.caption(
         "Two-point: probability that two voxels at this lag are both stiff. Path: probability that a whole "
@@ -249,12 +249,14 @@ def _show_statistics(compared: Sequence[Compared]) -> None:
 
 
 def _show_parallel(compared: Sequence[Compared]) -> None:
-    known = [one for one in compared if one.source != "unknown"]
-    if not known:
+    with_stiffness = [entry for entry in compared if entry.source != "unknown"]
+    if not with_stiffness:
         st.info("Nothing is known of the stiffness of these designs yet: have the solver look at them.")
         return
-    verified = [one.source == "solver" for one in known]
-    figure = parallel_figure([one.letter for one in known], verified, tables.property_axes(known))
+    verified = [entry.source == "solver" for entry in with_stiffness]
+    figure = parallel_figure(
+        [entry.letter for entry in with_stiffness], verified, tables.property_axes(with_stiffness)
+    )
     st.plotly_chart(figure, key="parallel", config=PLAIN)
     st.caption(
         "Draw along an axis to pick lines, click there to let them go, draw an axis sideways by its name to "
@@ -264,7 +266,7 @@ def _show_parallel(compared: Sequence[Compared]) -> None:
 
 
 def _has_solved(compared: Sequence[Compared]) -> bool:
-    missing = [one.letter for one in compared if one.item.stiffness is None]
+    missing = [entry.letter for entry in compared if entry.item.stiffness is None]
     if missing:
         st.info(
             f"This needs the solver's whole stiffness, which is not known of {', '.join(missing)}: "

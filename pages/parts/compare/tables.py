@@ -68,9 +68,9 @@ def compare(
 
 def solver_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """The solver's stiffness, a line for each volume; without figures where it has not seen it."""
-    found = [np.full(6, np.nan) if (c := one.item.stiffness) is None else np.diag(c) for one in compared]
+    rows = [np.full(6, np.nan) if (c := entry.item.stiffness) is None else np.diag(c) for entry in compared]
     return _table(
-        compared, {f"{name} solver [GPa]": [row[i] for row in found] for i, name in enumerate(PROPERTIES)}
+        compared, {f"{name} solver [GPa]": [row[i] for row in rows] for i, name in enumerate(PROPERTIES)}
     )
 
 
@@ -79,43 +79,44 @@ def predicted_table(compared: Sequence[Compared]) -> pd.DataFrame:
     columns: dict[str, list[float]] = {}
     for i, name in enumerate(PROPERTIES):
         for title, values in ((" predicted", "mean"), (" ± std", "std")):
-            found = [getattr(one.item, values) for one in compared]
-            columns[f"{name}{title} [GPa]"] = [np.nan if each is None else each[i] for each in found]
+            rows = [getattr(entry.item, values) for entry in compared]
+            columns[f"{name}{title} [GPa]"] = [np.nan if row is None else row[i] for row in rows]
     return _table(compared, columns)
 
 
 def constants_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """Engineering constants of the solver's stiffness, a line for each volume that it has seen."""
-    solved = [one for one in compared if one.item.stiffness is not None]
+    solved = [entry for entry in compared if entry.item.stiffness is not None]
     if not solved:
         return pd.DataFrame({"Design": []})
-    stiffness = np.stack([np.asarray(one.item.stiffness) for one in solved])
-    found = engineering_constants(stiffness)
-    columns = {f"E_{axis} [GPa]": found.young[:, i] for i, axis in enumerate(AXES)}
-    columns |= {f"G_{plane} [GPa]": found.shear[:, i] for i, plane in enumerate(PLANES)}
+    stiffness = np.stack([np.asarray(entry.item.stiffness) for entry in solved])
+    constants = engineering_constants(stiffness)
+    columns = {f"E_{axis} [GPa]": constants.young[:, i] for i, axis in enumerate(AXES)}
+    columns |= {f"G_{plane} [GPa]": constants.shear[:, i] for i, plane in enumerate(PLANES)}
     columns |= {
-        f"ν_{a}{b} [-]": found.poisson[:, i, j]
+        f"ν_{a}{b} [-]": constants.poisson[:, i, j]
         for i, a in enumerate(AXES)
         for j, b in enumerate(AXES)
         if i < j
     }
     columns["Universal anisotropy [-]"] = universal_anisotropy(stiffness)
-    columns["Volume fraction [-]"] = np.array([one.statistics.volume_fraction for one in solved])
+    columns["Volume fraction [-]"] = np.array([entry.statistics.volume_fraction for entry in solved])
     return _table(solved, columns)
 
 
 def statistics_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """Statistics that are one figure or word, a line for each volume."""
     columns: dict[str, list[object]] = {
-        "Volume fraction [-]": [one.statistics.volume_fraction for one in compared],
-        "Specific surface [1/voxel]": [one.statistics.specific_surface for one in compared],
+        "Volume fraction [-]": [entry.statistics.volume_fraction for entry in compared],
+        "Specific surface [1/voxel]": [entry.statistics.specific_surface for entry in compared],
     }
     for phase, name in ((1, "stiff"), (0, "soft")):
-        found = [one.statistics.connectivity[phase] for one in compared]
-        columns[f"Largest {name} cluster [% of it]"] = [100.0 * each.largest for each in found]
+        clusters = [entry.statistics.connectivity[phase] for entry in compared]
+        columns[f"Largest {name} cluster [% of it]"] = [100.0 * cluster.largest for cluster in clusters]
         columns[f"{name.capitalize()} percolates along"] = [
-            ", ".join(axis for axis, through in zip(AXES, each.percolates, strict=True) if through) or "none"
-            for each in found
+            ", ".join(axis for axis, through in zip(AXES, cluster.percolates, strict=True) if through)
+            or "none"
+            for cluster in clusters
         ]
     return _table(compared, columns)
 
@@ -123,13 +124,13 @@ def statistics_table(compared: Sequence[Compared]) -> pd.DataFrame:
 def property_axes(compared: Sequence[Compared]) -> dict[str, NDArray[np.float64]]:
     """Figures of the volumes of which something is known, by the name and unit of the axis, shape (N,)."""
     axes = {
-        f"{name} [GPa]": np.array([one.properties[i] for one in compared])
+        f"{name} [GPa]": np.array([entry.properties[i] for entry in compared])
         for i, name in enumerate(PROPERTIES)
     }
-    axes["fraction [-]"] = np.array([one.statistics.volume_fraction for one in compared])
-    axes["surface [1/voxel]"] = np.array([one.statistics.specific_surface for one in compared])
+    axes["fraction [-]"] = np.array([entry.statistics.volume_fraction for entry in compared])
+    axes["surface [1/voxel]"] = np.array([entry.statistics.specific_surface for entry in compared])
     for phase, name in ((1, "stiff"), (0, "soft")):
-        largest = [100.0 * one.statistics.connectivity[phase].largest for one in compared]
+        largest = [100.0 * entry.statistics.connectivity[phase].largest for entry in compared]
         axes[f"{name} cluster [%]"] = np.array(largest)
     return axes
 
@@ -138,8 +139,8 @@ def matrices_html(compared: Sequence[Compared]) -> str:
     """The solver's whole matrices, a small table for each volume, as HTML."""
     head = "<tr><th></th>" + "".join(f"<th>{name}</th>" for name in VOIGT_ORDER) + "</tr>"
     parts = []
-    for one in compared:
-        stiffness = one.item.stiffness
+    for entry in compared:
+        stiffness = entry.item.stiffness
         if stiffness is None:
             body = "<p>No solver values yet.</p>"
         else:
@@ -149,7 +150,7 @@ def matrices_html(compared: Sequence[Compared]) -> str:
                 for name, row in zip(VOIGT_ORDER, stiffness, strict=True)
             )
             body = f"<table>{head}{rows}</table>"
-        parts.append(f"<figure><figcaption>{escape(one.label)}</figcaption>{body}</figure>")
+        parts.append(f"<figure><figcaption>{escape(entry.label)}</figcaption>{body}</figure>")
     return f'<div class="matrices">{"".join(parts)}</div>'
 
 
@@ -159,4 +160,4 @@ def _entry(value: float, small: float) -> str:
 
 
 def _table(compared: Sequence[Compared], columns: dict) -> pd.DataFrame:
-    return pd.DataFrame({"Design": [one.label for one in compared], **columns})
+    return pd.DataFrame({"Design": [entry.label for entry in compared], **columns})

@@ -28,8 +28,8 @@ def default_axes(targets: Mapping[str, Target], names: list[str]) -> tuple[str, 
     fixed = [name for name in names if name in targets]
     if len(fixed) > 1:
         return fixed[0], fixed[-1]
-    one = fixed[0] if fixed else names[0]
-    return (FRACTION if FRACTION in names and one != FRACTION else next(n for n in names if n != one)), one
+    axis = fixed[0] if fixed else names[0]
+    return (FRACTION if FRACTION in names and axis != FRACTION else next(n for n in names if n != axis)), axis
 
 
 def closure_figure(

@@ -1,13 +1,13 @@
 """Designs of the moment: made, called off, remembered; and new realisations of one of them."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import streamlit as st
 
 from pages.parts.common import state
+from pages.parts.solving.store import BoundedStore
 from vaereg.inverse.direct import Designs, design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
@@ -29,8 +29,8 @@ __all__ = [
     "show_relatives",
 ]
 
-KEEP_DESIGNS = 64
-"""Targets whose designs are remembered."""
+KEEP_DESIGNS, KEEP_DESIGN_BYTES = 64, 128 * 2**20
+"""Largest number of targets whose designs are kept, and the largest size of these designs [byte]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,8 +90,8 @@ def show_relatives(
 ) -> None:
     """Show what was asked for, until there are other designs or `hide_relatives` is called."""
     base, index, count = asked.base, asked.index, len(asked.base.component)
-    found = more_like(checkpoint, base, index, count, seed=asked.seed, on_progress=on_progress)
-    st.session_state[state.RELATIVES] = Relatives(base=base, index=index, designs=found)
+    realisations = more_like(checkpoint, base, index, count, seed=asked.seed, on_progress=on_progress)
+    st.session_state[state.RELATIVES] = Relatives(base=base, index=index, designs=realisations)
     cancel_relatives()
 
 
@@ -103,21 +103,26 @@ def hide_relatives() -> None:
 
 def relatives(designs: Designs) -> Relatives | None:
     """The realisations that are shown in place of these designs, or that these are."""
-    found: Relatives | None = st.session_state.get(state.RELATIVES)
-    return found if found and (designs is found.designs or _are_alike(found.base, designs)) else None
+    shown_relatives: Relatives | None = st.session_state.get(state.RELATIVES)
+    return (
+        shown_relatives
+        if shown_relatives
+        and (designs is shown_relatives.designs or _are_alike(shown_relatives.base, designs))
+        else None
+    )
 
 
-def _are_alike(one: Designs, other: Designs) -> bool:
-    alike = (one.targets, one.seed) == (other.targets, other.seed)
-    return alike and np.array_equal(one.latent, other.latent)
+def _are_alike(first: Designs, second: Designs) -> bool:
+    alike = (first.targets, first.seed) == (second.targets, second.seed)
+    return alike and np.array_equal(first.latent, second.latent)
 
 
 def origin(designs: Designs) -> str:
     """Where designs come from, in words."""
-    found = relatives(designs)
-    if found is None or designs is not found.designs:
+    shown_relatives = relatives(designs)
+    if shown_relatives is None or designs is not shown_relatives.designs:
         return f"seed {designs.seed}"
-    return f"draw {designs.seed} of design #{found.index + 1} of seed {found.base.seed}"
+    return f"draw {designs.seed} of design #{shown_relatives.index + 1} of seed {shown_relatives.base.seed}"
 
 
 def show_designs(
@@ -134,13 +139,13 @@ def show_designs(
         sampling: How many, which, and how large.
         on_progress: Called with the candidates that are decoded and their number.
     """
-    known, key = _all_designs(), _design_key(checkpoint, targets, sampling)
-    found = known.get(key)
-    if found is None:
+    store, key = _all_designs(), _design_key(checkpoint, targets, sampling)
+    designs = store.get(key)
+    if designs is None:
         if st.session_state.get(state.CANCELLED) == key:
             return ShownDesigns(designs=st.session_state.get(state.DESIGNS), cancelled=True)
         try:
-            found = known[key] = design(
+            designs = design(
                 checkpoint,
                 targets,
                 sampling.count,
@@ -151,13 +156,12 @@ def show_designs(
             )
         except UnreachableTargetError as error:
             return ShownDesigns(designs=st.session_state.get(state.DESIGNS), problem=error)
-        while len(known) > KEEP_DESIGNS:
-            known.popitem(last=False)
-    st.session_state[state.DESIGNS] = found
+        store.put(key, designs)
+    st.session_state[state.DESIGNS] = designs
     st.session_state.pop(state.CANCELLED, None)
-    if relatives(found) is None and asked_relatives(found) is None:
+    if relatives(designs) is None and asked_relatives(designs) is None:
         hide_relatives()
-    return ShownDesigns(designs=found)
+    return ShownDesigns(designs=designs)
 
 
 def has_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> bool:
@@ -182,6 +186,12 @@ def _design_key(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling:
 
 # Not a cached function: those may not report progress to the page.
 @st.cache_resource(show_spinner=False)
-def _all_designs() -> OrderedDict[Hashable, Designs]:
-    """Designs of all sessions, never changed: a link that two people open is computed once."""
-    return OrderedDict()
+def _all_designs() -> BoundedStore[Hashable, Designs]:
+    """Return the designs of all sessions: a link that a second person opens is not computed again."""
+    return BoundedStore(max_count=KEEP_DESIGNS, max_bytes=KEEP_DESIGN_BYTES, size=_designs_bytes)
+
+
+def _designs_bytes(designs: Designs) -> int:
+    """Size of the arrays of designs [byte]."""
+    arrays = (getattr(designs, field.name) for field in fields(designs))
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

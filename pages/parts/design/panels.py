@@ -99,7 +99,7 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
 def is_pending(checkpoint: Checkpoint, designs: Designs) -> bool:
     """Whether the solver is still at work on what it was asked for."""
     _, asked, outcomes = look(checkpoint, designs)
-    return any(one and outcome is None for one, outcome in zip(asked, outcomes, strict=True))
+    return any(wanted and outcome is None for wanted, outcome in zip(asked, outcomes, strict=True))
 
 
 def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling: bool) -> None:
@@ -134,12 +134,13 @@ def design_summary(
     """The line above the gallery: how many, how good, how far the solver is."""
     truth = widgets.solved(outcomes)
     done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
-    known = np.isfinite(truth).all(axis=1)
+    is_solved = np.isfinite(truth).all(axis=1)
     best, judge = view.best_design(designs, outcomes)
     nearest = target_distance(truth, designs.targets) if judge == "solver" else designs.mean_distance
     used = len(np.unique(designs.component))
-    error = np.median(np.abs(designs.mean[known] / truth[known] - 1)) if known.any() else np.nan
-    failed = done - int(known.sum())
+    difference = np.abs(designs.mean[is_solved] / truth[is_solved] - 1)
+    error = np.median(difference) if is_solved.any() else np.nan
+    failed = done - int(is_solved.sum())
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
     first.metric("Designs", len(outcomes), delta=f"{used} of {components} components", **widgets.PLAIN)
@@ -152,7 +153,7 @@ def design_summary(
     )
     third.metric(
         "Prediction against solver",
-        f"{100 * error:.1f} %" if known.any() else "…",
+        f"{100 * error:.1f} %" if is_solved.any() else "…",
         delta="median difference, C11 to C66",
         help="Of the designs that the solver has seen so far.",
         **widgets.PLAIN,
@@ -193,8 +194,8 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
             st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
         _actions(checkpoint, designs, chosen, outcomes[chosen])
     with right:
-        known = truth if np.isfinite(truth).all() else None
-        figure = design_figure(mean, std, known, designs.targets, checkpoint.property_ranges)
+        solved = truth if np.isfinite(truth).all() else None
+        figure = design_figure(mean, std, solved, designs.targets, checkpoint.property_ranges)
         st.plotly_chart(figure, key="selected-figure", config={"displayModeBar": False})
 
 
@@ -255,8 +256,8 @@ def _axis_name(name: str) -> str:
 
 def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs: Designs | None) -> None:
     """Where the target lies among what is reachable, in the plane of two properties."""
-    known = reachable(checkpoint, checkpoint.hash)
-    names = list(known)
+    values = reachable(checkpoint, checkpoint.hash)
+    names = list(values)
     across, up = default_axes(targets, names)
     predicted, truth = {}, {}
     if designs is not None:
@@ -283,6 +284,6 @@ def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs:
         )
         chosen.append(name or own)
     figure = closure_figure(
-        (chosen[0], chosen[1]), known, targets, predicted, truth, checkpoint.model.materials
+        (chosen[0], chosen[1]), values, targets, predicted, truth, checkpoint.model.materials
     )
     st.plotly_chart(figure, key="closure", config={"displayModeBar": False})

@@ -32,29 +32,34 @@ _CHARACTERS = (
 
 def reachable_properties(checkpoint: Checkpoint) -> dict[str, NDArray[np.float64]]:
     """Properties [GPa] and volume fraction [-] of the volumes of the training set, by name."""
-    known = checkpoint.fitted.training_properties.values
-    return {name: known[:, place].astype(np.float64) for place, name in enumerate(TARGETS)}
+    values = checkpoint.fitted.training_properties.values
+    return {name: values[:, place].astype(np.float64) for place, name in enumerate(TARGETS)}
 
 
 def presets(checkpoint: Checkpoint) -> dict[str, dict[str, Target]]:
     """Targets [GPa] by name, each from the volumes that show its character: see `_CHARACTERS`."""
-    known = checkpoint.fitted.training_properties.values[:, : len(PROPERTIES)].astype(np.float64)
-    logs: dict[str, NDArray[np.float64]] = dict(zip(PROPERTIES, np.log(known).T, strict=True))
-    found = {"Isotropic": _isotropic(logs)}
+    properties = checkpoint.fitted.training_properties.values[:, : len(PROPERTIES)].astype(np.float64)
+    logs: dict[str, NDArray[np.float64]] = dict(zip(PROPERTIES, np.log(properties).T, strict=True))
+    targets = {"Isotropic": _isotropic(logs)}
     for name, large, small in _CHARACTERS:
-        score = np.mean([logs[one] for one in large], 0) - np.mean([logs[one] for one in small], 0)
+        score = _mean_log(logs, large) - _mean_log(logs, small)
         low, high = np.quantile(score, _SHARE)
         rows = (score >= low) & (score <= high)
-        found[name] = {one: _middle(logs, group, rows) for group in (large, small) for one in group}
+        targets[name] = {key: _middle(logs, group, rows) for group in (large, small) for key in group}
     middle = {name: float(np.exp(np.median(values))) for name, values in logs.items()}
-    return {name: _within_reach(checkpoint, target, middle) for name, target in found.items()}
+    return {name: _within_reach(checkpoint, target, middle) for name, target in targets.items()}
+
+
+def _mean_log(logs: Mapping[str, NDArray[np.float64]], group: tuple[str, ...]) -> NDArray[np.float64]:
+    """Mean logarithm of the properties of a group, shape (N,)."""
+    return np.mean([logs[name] for name in group], axis=0)
 
 
 def _isotropic(logs: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
     """The middle of those volumes whose properties differ least along x, y and z."""
-    spread = np.sum([np.ptp([logs[one] for one in group], axis=0) for group in (_TENSION, _SHEAR)], axis=0)
+    spread = np.sum([np.ptp([logs[name] for name in group], axis=0) for group in (_TENSION, _SHEAR)], axis=0)
     rows = spread <= np.quantile(spread, 0.02)
-    return {one: _middle(logs, group, rows) for group in (_TENSION, _SHEAR) for one in group}
+    return {name: _middle(logs, group, rows) for group in (_TENSION, _SHEAR) for name in group}
 
 
 def _middle(

@@ -239,14 +239,14 @@ def _cancel(run: Run) -> None:
     runs = session_runs()
     others = {
         entry.task.name
-        for one in runs
-        if one.number != run.number
-        for entry in one.entries
+        for other in runs
+        if other.number != run.number
+        for entry in other.entries
         if entry.unfinished
     }
     tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in others]
     background.solver().cancel(background.session_name(), tasks)
-    set_session_runs([cancelled(one) if one.number == run.number else one for one in runs])
+    set_session_runs([cancelled(other) if other.number == run.number else other for other in runs])
 
 
 def _summary(run: Run) -> None:
@@ -286,19 +286,21 @@ def _summary(run: Run) -> None:
     )
 
 
-def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> None:
+def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> None:
     """One refined design: both volumes, all figures, and what can be done with it."""
     st.selectbox(
         "Before and after",
-        [one.index for one in run.done],
-        format_func={one.index: f"Design #{one.index + 1}, {one.status}" for one in run.done}.__getitem__,
+        [other.index for other in run.done],
+        format_func={
+            other.index: f"Design #{other.index + 1}, {other.status}" for other in run.done
+        }.__getitem__,
         key=state.REFINE_DESIGN,
         persist_state="session",
     )
     with st.container(key="refined-panes"):
         view, figures = st.columns([7, 6], gap="medium")
     with view:
-        _gallery(run, entry, found)
+        _gallery(run, entry, result)
     with figures:
         table = comparison_table(run, entry)
         digits = {"Before, solver": "%.3f", "After, verified": "%.3f", "Error [%]": "%.2f"}
@@ -307,21 +309,21 @@ def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinemen
         usual = "–" if run.usual is None else f"{run.usual:.4f}"
         with st.container(key="summary-changes"):
             first, second = st.columns(2)
-        first.metric("Voxels changed", f"{100 * found.changed:.2f} %", delta="highlighted", **widgets.PLAIN)
+        first.metric("Voxels changed", f"{100 * result.changed:.2f} %", delta="highlighted", **widgets.PLAIN)
         second.metric(
             "Two-point statistics moved",
-            f"{found.moved:.4f}",
+            f"{result.moved:.4f}",
             delta=f"within a component: {usual}",
             help="Root mean square change of the two-point correlation over all lags [-]; below, the mean "
             "of it between two shown designs of one component.",
             **widgets.PLAIN,
         )
-        _actions(checkpoint, run, entry, found)
+        _actions(checkpoint, run, entry, result)
     with st.expander("Mesh check of the refined design: the cell refined by two"):
-        mesh_panel.mesh_panel(found.volume, checkpoint.model.materials)
+        mesh_panel.mesh_panel(result.volume, checkpoint.model.materials)
 
 
-def _gallery(run: Run, entry: Entry, found: Refinement) -> None:
+def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
     names = [name for name in PROPERTIES if name in run.designs.targets]
     names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
     columns = [PROPERTIES.index(name) for name in names]
@@ -329,7 +331,7 @@ def _gallery(run: Run, entry: Entry, found: Refinement) -> None:
     rows = {
         "predicted": run.designs.mean[entry.index],
         "solver": entry.progress.history[0].properties,
-        "verified": np.diag(found.stiffness),
+        "verified": np.diag(result.stiffness),
     }
     lines = {
         label: Line(
@@ -341,43 +343,43 @@ def _gallery(run: Run, entry: Entry, found: Refinement) -> None:
     }
     volume_gallery(
         state.REFINED_VIEW,
-        [before, found.volume],
+        [before, result.volume],
         [Row(panels=[0, 1], color=COMPONENT_COLORS[0])],
         [
             Caption(title="before", columns=names, lines=[lines["predicted"], lines["solver"]]),
             Caption(title="after", badge=entry.status, columns=names, lines=[lines["verified"]]),
         ],
-        marked=[before ^ found.volume] * 2,
+        marked=[before ^ result.volume] * 2,
     )
 
 
-def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> None:
+def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> None:
     """What can be done with a refined design."""
     name = f"design #{entry.index + 1}"
     with st.container(horizontal=True):
         widgets.shortlist_button(
-            found.volume, lambda: _item(checkpoint, run, entry, found), "the refined one "
+            result.volume, lambda: _item(checkpoint, run, entry, result), "the refined one "
         )
         if st.button("Open the refined one in Predict"):
-            show_volume(f"{name} refined, {run.origin}", found.volume)
+            show_volume(f"{name} refined, {run.origin}", result.volume)
             st.switch_page("pages/predict.py")
 
 
-def _item(checkpoint: Checkpoint, run: Run, entry: Entry, found: Refinement) -> ShortlistItem:
+def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    predicted = predict_volume(checkpoint, found.volume)
+    predicted = predict_volume(checkpoint, result.volume)
     component = int(run.designs.component[entry.index])
     return ShortlistItem(
         name=f"#{entry.index + 1} refined, {_target(run)}",
-        volume=found.volume,
+        volume=result.volume,
         origin=f"refined from design #{entry.index + 1}, component {component + 1}, {run.origin}: "
-        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {found.solves} solves, verified",
+        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {result.solves} solves, verified",
         targets=run.designs.targets,
         mean=predicted.mean[0],
         std=predicted.std[0],
-        stiffness=found.stiffness,
+        stiffness=result.stiffness,
         tolerance=VERIFICATION_RTOL,
-        solves=found.solves,
+        solves=result.solves,
         latent=run.designs.latent[entry.index].astype(np.float64),
         component=component,
         seed=run.designs.seed,

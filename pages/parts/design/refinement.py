@@ -169,9 +169,9 @@ def begin_run(
 
 def add_run(runs: Sequence[Run], run: Run) -> list[Run]:
     """Runs with a new one at the end, in place of one that asked for the same; few finished ones are kept."""
-    kept = [one for one in runs if one.name != run.name]
-    surplus = [one for one in kept if not one.unfinished][: max(0, len(kept) + 1 - MAX_RUNS)]
-    return [*(one for one in kept if one not in surplus), run]
+    kept = [former for former in runs if former.name != run.name]
+    surplus = [former for former in kept if not former.unfinished][: max(0, len(kept) + 1 - MAX_RUNS)]
+    return [*(former for former in kept if former not in surplus), run]
 
 
 def refreshed(run: Run, look: Callable[[Task], Progress | None]) -> Run:
@@ -208,7 +208,7 @@ def run_table(run: Run) -> pd.DataFrame:
     """A line per design: status, solves, errors, what changed."""
     rows = []
     for entry in run.entries:
-        history, found = entry.progress.history, entry.result
+        history, result = entry.progress.history, entry.result
         rows.append(
             {
                 "Design": f"#{entry.index + 1}",
@@ -216,9 +216,9 @@ def run_table(run: Run) -> pd.DataFrame:
                 "Status": entry.status,
                 "Solves": entry.solves,
                 "Largest error before, solver [%]": 100 * history[0].largest_distance if history else np.nan,
-                "Largest error after, verified [%]": 100 * found.largest_distance if found else np.nan,
-                "Voxels changed [%]": 100 * found.changed if found else np.nan,
-                "Two-point statistics moved [-]": found.moved if found else np.nan,
+                "Largest error after, verified [%]": 100 * result.largest_distance if result else np.nan,
+                "Voxels changed [%]": 100 * result.changed if result else np.nan,
+                "Two-point statistics moved [-]": result.moved if result else np.nan,
                 "Why it failed": "" if entry.progress.error is None else str(entry.progress.error),
             }
         )
@@ -229,11 +229,11 @@ def run_table(run: Run) -> pd.DataFrame:
 
 def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
     """Every quantity of a design that is through, before and after, with its error; each with its unit."""
-    found = entry.result
-    if found is None:
+    result = entry.result
+    if result is None:
         raise ValueError("expected a design that is through, got one that is not")
     before = [*entry.progress.history[0].properties, entry.task.volume.mean()]
-    after = [*np.diag(found.stiffness), found.volume.mean()]
+    after = [*np.diag(result.stiffness), result.volume.mean()]
     rows = []
     for name, old, new in zip(TARGETS, before, after, strict=True):
         ends = interval(run.designs.targets[name]) if name in run.designs.targets else None

@@ -68,8 +68,8 @@ def _character(_volumes: NDArray[np.uint8], names: str) -> str:
 def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
     """The design nearest to the target, and who says so: the solver once it knows all, before the model."""
     verified = target_distance(widgets.solved(outcomes), designs.targets)
-    known = np.isfinite(verified)
-    if all(outcome is not None for outcome in outcomes) and known.any():
+    is_solved = np.isfinite(verified)
+    if all(outcome is not None for outcome in outcomes) and is_solved.any():
         return int(np.nanargmin(verified)), "solver"
     return int(np.argmin(designs.mean_distance)), "prediction"
 
@@ -154,7 +154,7 @@ def design_item(designs: Designs, index: int, outcome: Outcome) -> ShortlistItem
 
 def designs_file(designs: Designs, outcomes: Sequence[Outcome], materials: TwoPhase | None = None) -> bytes:
     """The designs as `designs.h5`, with the solver's stiffness where every design was verified."""
-    results = [one for one in outcomes if isinstance(one, HomogenizationResult)]
+    results = [outcome for outcome in outcomes if isinstance(outcome, HomogenizationResult)]
     complete = len(results) == len(designs.component)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "designs.h5"
@@ -162,7 +162,7 @@ def designs_file(designs: Designs, outcomes: Sequence[Outcome], materials: TwoPh
             path,
             designs,
             materials=materials,
-            stiffness=np.stack([one.stiffness for one in results]) if complete else None,
+            stiffness=np.stack([outcome.stiffness for outcome in results]) if complete else None,
             solver_tolerance=RTOL if complete else None,
             solver_dtype="float32" if complete else "",
             solves=np.ones(len(results), dtype=np.int64) if complete else None,

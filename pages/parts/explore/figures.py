@@ -98,20 +98,20 @@ def map_figure(
             hovertemplate="%{text}<extra></extra>",
             showlegend=shade.is_class,
         )
-    for one in overlays:
+    for overlay in overlays:
         figure.add_scattergl(  # as the points below, which would lie over anything else
-            x=one.places[:, 0],
-            y=one.places[:, 1],
+            x=overlay.places[:, 0],
+            y=overlay.places[:, 1],
             mode="markers",
-            name=one.name,
+            name=overlay.name,
             marker={
                 "size": 13,
-                "symbol": one.symbol,
-                "color": list(one.colors),
+                "symbol": overlay.symbol,
+                "color": list(overlay.colors),
                 "line": {"width": 1.5, "color": "white"},
             },
-            customdata=list(one.keys),
-            text=list(one.labels),
+            customdata=list(overlay.keys),
+            text=list(overlay.labels),
             selected={"marker": {"opacity": 1.0}},
             unselected={"marker": {"opacity": 0.9}},
             hovertemplate="%{text}<extra></extra>",

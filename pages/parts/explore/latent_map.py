@@ -108,7 +108,7 @@ def show_map(checkpoint: Checkpoint, embedding: Embedding, view: View, places: M
         places: Designs and shortlist by key.
     """
     overlays = _overlays(embedding, view, places)
-    drawn = (view, *(key for one in overlays for key in one.keys))
+    drawn = (view, *(key for overlay in overlays for key in overlay.keys))
     figure = map_figure(
         embedding.pca if view.plane == "PCA" else embedding.umap,
         _labels(embedding, checkpoint.hash),
@@ -211,8 +211,8 @@ def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> N
     if place.component is not None:
         facts.append(f"component {place.component + 1}")
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
-    known = np.sort(embedding.properties, axis=0)
-    rank = [np.searchsorted(known[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
+    ordered = np.sort(embedding.properties, axis=0)
+    rank = [np.searchsorted(ordered[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
     table = {
         f"{place.source.capitalize()} [GPa]": place.properties,
         "Percentile [%]": 100.0 * np.array(rank) / len(embedding),
@@ -249,14 +249,14 @@ def _latent(
 
 def _put_aside(checkpoint: Checkpoint, place: Place) -> None:
     volume = place.make_volume()
-    found = predict(checkpoint, volume)
+    prediction = predict(checkpoint, volume)
     put_aside.add_to_shortlist(
         ShortlistItem(
             name=place.name,
             volume=volume,
             origin=f"Explore, {place.note}",
-            mean=found.mean[0],
-            std=found.std[0],
+            mean=prediction.mean[0],
+            std=prediction.std[0],
             latent=np.asarray(place.latent, dtype=np.float64),
             component=place.component,
             checkpoint=checkpoint.hash,
@@ -336,18 +336,18 @@ def _overlays(embedding: Embedding, view: View, places: Mapping[str, Place]) -> 
         ("designs", "design ", view.designs, "diamond"),
         ("shortlist", "shortlist ", view.shortlist, "star"),
     ):
-        found = [place for key, place in places.items() if key.startswith(begin)] if wanted else []
-        if not found:
+        overlaid = [place for key, place in places.items() if key.startswith(begin)] if wanted else []
+        if not overlaid:
             continue
-        latent = np.stack([place.latent for place in found])
+        latent = np.stack([place.latent for place in overlaid])
         project = embedding.project_pca if view.plane == "PCA" else embedding.project_umap
         overlays.append(
             Overlay(
                 name=name,
-                keys=[place.key for place in found],
-                labels=[f"{_plain_text(place.name)}<br>{_plain_text(place.note)}" for place in found],
+                keys=[place.key for place in overlaid],
+                labels=[f"{_plain_text(place.name)}<br>{_plain_text(place.note)}" for place in overlaid],
                 places=project(latent),
-                colors=[SHORTLIST_COLOR if name == "shortlist" else _color(place) for place in found],
+                colors=[SHORTLIST_COLOR if name == "shortlist" else _color(place) for place in overlaid],
                 symbol=symbol,
             )
         )

@@ -54,7 +54,7 @@ def former_choice() -> tuple[str, ...]:
 
 def note_selection() -> None:
     """Take over what the user has just chosen in the figure."""
-    one = _explored()
+    explored = _explored()
     selection: dict[str, Any] = st.session_state[state.LATENT_MAP]["selection"]
     named = [point["customdata"] for point in selection["points"] if point.get("customdata") is not None]
     keys = tuple(dict.fromkeys(map(_key, named)))
@@ -62,22 +62,22 @@ def note_selection() -> None:
         keys = tuple(key for key in keys if sample_number(key) is not None)
     if not keys and (selection.get("box") or selection.get("lasso")):
         st.toast("There is nothing in this selection. A double click on the map shows all again.")
-    one.chosen, one.former = keys, ()
+    explored.chosen, explored.former = keys, ()
     st.session_state[state.MAP_PART] = 1
 
 
 def choose(key: str) -> None:
     """Choose one place, from outside the figure."""
-    one = _explored()
-    if len(one.chosen) > 1:
-        one.former = one.chosen
-    one.chosen, one.redraw = (key,), True
+    explored = _explored()
+    if len(explored.chosen) > 1:
+        explored.former = explored.chosen
+    explored.chosen, explored.redraw = (key,), True
 
 
 def restore() -> None:
     """Go back to the selection that the chosen place was picked from."""
-    one = _explored()
-    one.chosen, one.former, one.redraw = one.former, (), True
+    explored = _explored()
+    explored.chosen, explored.former, explored.redraw = explored.former, (), True
 
 
 def drawn_choice(drawn: object) -> tuple[str, ...]:
@@ -89,10 +89,10 @@ def drawn_choice(drawn: object) -> tuple[str, ...]:
     Args:
         drawn: What else the figure shows.
     """
-    one = _explored()
-    if one.redraw or one.drawn != drawn:
-        one.drawn, one.drawn_choice, one.redraw = drawn, one.chosen, False
-    return one.drawn_choice
+    explored = _explored()
+    if explored.redraw or explored.drawn != drawn:
+        explored.drawn, explored.drawn_choice, explored.redraw = drawn, explored.chosen, False
+    return explored.drawn_choice
 
 
 def redraw() -> None:
@@ -102,9 +102,9 @@ def redraw() -> None:
 
 def keep_end(key: str, end: int) -> None:
     """Make a place the start (0) or the end (1) of the path."""
-    one = _explored()
+    explored = _explored()
     if sample_number(key) is not None:
-        one.kept = tuple(dict.fromkeys((key, *one.kept)))[:MOST_KEPT]
+        explored.kept = tuple(dict.fromkeys((key, *explored.kept)))[:MOST_KEPT]
     st.session_state[state.WALK_ENDS[end]] = key
 
 
@@ -113,15 +113,15 @@ def kept_keys() -> tuple[str, ...]:
     return _explored().kept
 
 
-def forget(known: Container[str]) -> None:
+def forget(existing: Container[str]) -> None:
     """Drop choices that stand for nothing any more: designs of a former target, items put back.
 
     Args:
         known: Keys of the designs and of the shortlist that are there now.
     """
-    one = _explored()
-    if not all(sample_number(key) is not None or key in known for key in one.chosen):
-        one.chosen, one.redraw = (), True
+    explored = _explored()
+    if not all(sample_number(key) is not None or key in existing for key in explored.chosen):
+        explored.chosen, explored.redraw = (), True
 
 
 def _explored() -> Explored:

@@ -82,12 +82,12 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
 
 def typical_samples(embedding: Embedding) -> dict[str, int]:
     """Of each family the volume that is nearest to the mean of its latent vectors."""
-    found = {}
+    samples = {}
     for family in sorted(set(embedding.family.tolist())):
         rows = np.flatnonzero(embedding.family == family)
         latent = embedding.latent[rows]
-        found[family] = int(rows[np.linalg.norm(latent - latent.mean(0), axis=1).argmin()])
-    return found
+        samples[family] = int(rows[np.linalg.norm(latent - latent.mean(0), axis=1).argmin()])
+    return samples
 
 
 def design_places(designs: Designs) -> list[Place]:
@@ -122,7 +122,7 @@ def item_places(
     places = []
     for item in items:
         own = item.latent is not None and item.checkpoint == checkpoint and len(item.latent) == size
-        known = item.stiffness is not None
+        solved = item.stiffness is not None
         properties = np.diag(item.stiffness) if item.stiffness is not None else item.mean
         places.append(
             Place(
@@ -133,7 +133,7 @@ def item_places(
                 component=item.component if own else None,
                 volume_fraction=float(item.volume.mean()),
                 properties=np.full(6, np.nan) if properties is None else properties,
-                source="solver" if known else "predicted",
+                source="solver" if solved else "predicted",
                 make_volume=lambda item=item: item.volume,
             )
         )

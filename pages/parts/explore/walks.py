@@ -93,7 +93,7 @@ def _place_input(label: str, places: Mapping[str, Place], key: str, default: int
         label,
         keys,
         index=min(default, len(keys) - 1),
-        format_func=lambda one: places[one].name if one in places else one,
+        format_func=lambda place: places[place].name if place in places else place,
         key=key,
         persist_state="session",
         width=240,

@@ -97,13 +97,13 @@ def refinement_figure(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
 def weight_figure(components: Mapping[str, Any]) -> go.Figure:
     """Weight of each component of the mixture against the property that is asked for."""
     figure = go.Figure()
-    for k, each in components["by_component"].items():
+    for k, component in components["by_component"].items():
         number = int(k)
         figure.add_scatter(
             x=components["values"],
-            y=[100.0 * weight for weight in each["weight"]],
+            y=[100.0 * weight for weight in component["weight"]],
             mode="lines+markers",
-            name=f"component {number + 1}: {each['name']}",
+            name=f"component {number + 1}: {component['name']}",
             line={"color": COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "width": 2},
             hovertemplate=f"component {number + 1}, %{{x:.1f}} GPa: %{{y:.0f}} %<extra></extra>",
         )
@@ -124,11 +124,11 @@ def fidelity_figure(decoder: Mapping[str, Any]) -> go.Figure:
             ("specific_surface", "surface"),
         )
     ):
-        known = {name: each["ratio"].get(key) for name, each in decoder.items() if "ratio" in each}
-        known = {name: ratio for name, ratio in known.items() if ratio is not None}
+        ratios = {name: figures["ratio"].get(key) for name, figures in decoder.items() if "ratio" in figures}
+        ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
         figure.add_scatter(
-            x=list(known.values()),
-            y=list(known),
+            x=list(ratios.values()),
+            y=list(ratios),
             mode="markers",
             name=title,
             marker={

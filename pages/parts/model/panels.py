@@ -70,10 +70,10 @@ def _headlines(metrics: Mapping[str, Any]) -> None:
         ("All designs", trial.get("median_error"), "median error by the solver"),
         (best, trial.get("median_error_of_best_by_prediction"), "median error by the solver"),
     ]
-    known = [(label, value, note) for label, value, note in cells if value is not None]
-    if known:
+    shown = [(label, value, note) for label, value, note in cells if value is not None]
+    if shown:
         with st.container(key="summary"):
-            for column, (label, value, note) in zip(st.columns(len(known)), known, strict=True):
+            for column, (label, value, note) in zip(st.columns(len(shown)), shown, strict=True):
                 column.metric(label, f"{100 * value:.1f} %", delta=note, **widgets.PLAIN)
 
 
@@ -92,7 +92,7 @@ def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None
     left, right = st.columns(2, gap="medium")
     strange = {tier: held_out.get(tier, {}).get("mape_axial_by_family", {}) for tier in tiers}
     errors = {tier: forward[tier].get("mape_axial_by_family", {}) | strange[tier] for tier in tiers}
-    families = sorted({name for each in strange.values() for name in each})
+    families = sorted({name for errors_of in strange.values() for name in errors_of})
     with left:
         st.subheader("By family")
         st.plotly_chart(family_figure(errors, families), key="family-figure", config=PLAIN)
@@ -137,24 +137,24 @@ def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
         widgets.show_table(tables.runs_table(runs), key="runs-table", missing="–", digits=2)
 
 
-def components(found: Mapping[str, Any]) -> None:
+def components(figures: Mapping[str, Any]) -> None:
     """What each component of the mixture stands for."""
     st.subheader(
         "Components of the mixture",
         help="Share: of unseen volumes that a component explains best. Names follow from correlation "
         "lengths and percolation of what is decoded.",
     )
-    total = len(found["by_component"])
+    total = len(figures["by_component"])
     st.write(
-        f"{found.get('used', total)} of {total} components are used; the entropy of their shares is that of "
-        f"{found.get('effective', total):.1f} equal ones."
+        f"{figures.get('used', total)} of {total} components are used; the entropy of their shares is that "
+        f"of {figures.get('effective', total):.1f} equal ones."
     )
-    widgets.show_table(tables.component_table(found), key="component-table", missing="–")
-    if "values" in found:
-        st.plotly_chart(weight_figure(found), key="weight-figure", config=PLAIN)
+    widgets.show_table(tables.component_table(figures), key="component-table", missing="–")
+    if "values" in figures:
+        st.plotly_chart(weight_figure(figures), key="weight-figure", config=PLAIN)
 
 
-def decoder(found: Mapping[str, Any]) -> None:
+def decoder(figures: Mapping[str, Any]) -> None:
     """How like the data decoded volumes are."""
     st.subheader("Decoded volumes beside the data")
     st.write(
@@ -163,8 +163,8 @@ def decoder(found: Mapping[str, Any]) -> None:
         "two-point correlation and of the lineal path of both phases, relative ones of the specific surface. "
         "A family whose parameters leave nothing open, as of layers, has no such ratio."
     )
-    st.plotly_chart(fidelity_figure(found), key="fidelity-figure", config=PLAIN)
-    widgets.show_table(tables.decoder_table(found), key="decoder-table", missing="–", digits=3)
+    st.plotly_chart(fidelity_figure(figures), key="fidelity-figure", config=PLAIN)
+    widgets.show_table(tables.decoder_table(figures), key="decoder-table", missing="–", digits=3)
 
 
 def refinement(record: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None:

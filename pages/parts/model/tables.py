@@ -52,18 +52,18 @@ def method_figures(
 ) -> dict[str, dict[str, Mapping[str, Any]]]:
     """Figures of each way to predict, the model's first: by name, then of `test` and `held_out` volumes."""
     forward, strange = metrics.get("forward", {}), metrics.get("held_out", {})
-    found = {
+    methods = {
         name: {"test": forward[tier]} | ({"held_out": strange[tier]} if tier in strange else {})
         for tier, name in TIERS.items()
         if tier in forward
     }
-    found |= {
-        name: {part: each[part] for part in ("test", "held_out") if part in each}
-        for name, each in baselines.items()
+    methods |= {
+        name: {part: figures[part] for part in ("test", "held_out") if part in figures}
+        for name, figures in baselines.items()
     }
-    if "volume fraction" not in found and "volume_fraction_only" in forward:
-        found["volume fraction"] = {"test": forward["volume_fraction_only"]}
-    return {name: parts for name, parts in found.items() if parts}
+    if "volume fraction" not in methods and "volume_fraction_only" in forward:
+        methods["volume fraction"] = {"test": forward["volume_fraction_only"]}
+    return {name: parts for name, parts in methods.items() if parts}
 
 
 def forward_table(methods: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
@@ -155,18 +155,18 @@ def component_table(components: Mapping[str, Any]) -> pd.DataFrame:
     """What each component of the mixture makes, and how often it is used."""
     name = components.get("property", "C11")
     rows = []
-    for k, each in components["by_component"].items():
-        lengths = each.get("correlation_lengths", [])
+    for k, component in components["by_component"].items():
+        lengths = component.get("correlation_lengths", [])
         row = {
             "Component": int(k) + 1,
-            "Makes": each.get("name"),
-            "Share [%]": _percent(each.get("share")),
-            "Volume fraction [-]": each.get("volume_fraction"),
+            "Makes": component.get("name"),
+            "Share [%]": _percent(component.get("share")),
+            "Volume fraction [-]": component.get("volume_fraction"),
             "Lengths x, y, z [voxel]": " / ".join(f"{length:.1f}" for length in lengths),
-            "Anisotropy [-]": each.get("mean_anisotropy"),
+            "Anisotropy [-]": component.get("mean_anisotropy"),
         }
-        for value, found in zip(components.get("named_at", ()), each.get("names", ()), strict=False):
-            row[f"at {name} = {value:.0f} GPa"] = found
+        for value, character in zip(components.get("named_at", ()), component.get("names", ()), strict=False):
+            row[f"at {name} = {value:.0f} GPa"] = character
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -174,32 +174,32 @@ def component_table(components: Mapping[str, Any]) -> pd.DataFrame:
 def decoder_table(decoder: Mapping[str, Any]) -> pd.DataFrame:
     """Distance of decoded volumes from real ones, over that of real ones from each other, by family."""
     rows = []
-    for family, each in decoder.items():
+    for family, figures in decoder.items():
         row: dict[str, Any] = {"Family": family}
         for key, title in _STATISTICS.items():
-            row[f"{title}, decoded [-]"] = each.get("decoded", {}).get(key)
-            row[f"{title}, real [-]"] = each.get("real", {}).get(key)
-        row["Volume fraction, decoded [-]"] = each.get("decoded", {}).get("volume_fraction")
+            row[f"{title}, decoded [-]"] = figures.get("decoded", {}).get(key)
+            row[f"{title}, real [-]"] = figures.get("real", {}).get(key)
+        row["Volume fraction, decoded [-]"] = figures.get("decoded", {}).get("volume_fraction")
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def timing_table(timings: Mapping[str, float], edge: int) -> pd.DataFrame:
     """Wall times of the model and the solver."""
-    known = {key: label for key, label in _TIMES.items() if key in timings}
-    names = [label.format(edge=edge, large=4 * edge) for label in known.values()]
-    return pd.DataFrame({"Task": names, "Time [s]": [f"{timings[key]:.3f}" for key in known]})
+    labels = {key: label for key, label in _TIMES.items() if key in timings}
+    names = [label.format(edge=edge, large=4 * edge) for label in labels.values()]
+    return pd.DataFrame({"Task": names, "Time [s]": [f"{timings[key]:.3f}" for key in labels]})
 
 
 def solves_frame(summaries: Sequence[SolvesSummary]) -> pd.DataFrame:
     """Median solves to each level, by what is asked for and start."""
     rows = []
-    for each in summaries:
-        row = {"Asked for": KINDS[each.kind], "Start": STARTS[each.start], "Targets": each.targets}
-        for level, solves in each.median_solves.items():
+    for summary in summaries:
+        row = {"Asked for": KINDS[summary.kind], "Start": STARTS[summary.start], "Targets": summary.targets}
+        for level, solves in summary.median_solves.items():
             row[f"Solves to {level:.0%}"] = f"{solves:g}" if np.isfinite(solves) else "not reached"
-        row[f"Within {LEVELS[-1]:.0%} in {FEW} solves [%]"] = 100.0 * each.within_few
-        row["Error at the end [%]"] = 100.0 * each.final_distance
+        row[f"Within {LEVELS[-1]:.0%} in {FEW} solves [%]"] = 100.0 * summary.within_few
+        row["Error at the end [%]"] = 100.0 * summary.final_distance
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -169,22 +169,22 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     )
     if not wanted:
         return
-    bar, found = st.progress(0.0), []
+    bar, predictions = st.progress(0.0), []
     for number, volume in enumerate(blocks.volumes):
         bar.progress(number / count, f"Block {number + 1} of {count}")
-        found.append(predict_volume(checkpoint, volume))
+        predictions.append(predict_volume(checkpoint, volume))
     bar.empty()
-    mean = scale * np.concatenate([each.mean for each in found])
-    std = scale * np.concatenate([each.std for each in found])
+    mean = scale * np.concatenate([prediction.mean for prediction in predictions])
+    std = scale * np.concatenate([prediction.std for prediction in predictions])
     spread = {"Mean of blocks [GPa]": mean.mean(0), "Standard deviation of blocks [GPa]": mean.std(0)}
     widgets.show_table(widgets.property_table(spread), key="spread-table", missing="–")
     columns: dict[str, object] = {
         "First voxel": [str(tuple(start)) for start in blocks.starts.tolist()],
-        "Volume fraction [-]": [float(each.volume_fraction[0]) for each in found],
+        "Volume fraction [-]": [float(prediction.volume_fraction[0]) for prediction in predictions],
     }
     for i, name in enumerate(PROPERTIES):
         columns |= {f"{name} [GPa]": mean[:, i], f"{name} ± std [GPa]": std[:, i]}
-    columns["Novelty [-]"] = [float(each.novelty[0]) for each in found]
+    columns["Novelty [-]"] = [float(prediction.novelty[0]) for prediction in predictions]
     _show_and_offer(pd.DataFrame(columns), "blocks")
 
 
@@ -209,28 +209,28 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
         persist_state="session",
     ):
         return
-    known = st.session_state.setdefault(state.FILES, {})
+    results = st.session_state.setdefault(state.FILES, {})
     rows: list[dict[str, object]] = []
     bar = st.progress(0.0)
     for number, file in enumerate(files[:MAX_FILES]):
-        if file.file_id not in known:
+        if file.file_id not in results:
             bar.progress(number / len(files[:MAX_FILES]), f"File {number + 1} of {len(files[:MAX_FILES])}")
             try:
                 volume, note = automatic_volume(file)
-                known[file.file_id] = (note, predict_volume(checkpoint, volume))
+                results[file.file_id] = (note, predict_volume(checkpoint, volume))
             except (ValueError, MemoryError) as error:
-                known[file.file_id] = (str(error), None)
-        note, found = known[file.file_id]
+                results[file.file_id] = (str(error), None)
+        note, prediction = results[file.file_id]
         row: dict[str, object] = {"File": file.name, "Note": note}
-        if found is not None:
+        if prediction is not None:
             row |= {
-                "Volume fraction [-]": float(found.volume_fraction[0]),
-                "Novelty [-]": float(found.novelty[0]),
+                "Volume fraction [-]": float(prediction.volume_fraction[0]),
+                "Novelty [-]": float(prediction.novelty[0]),
             }
             for i, name in enumerate(PROPERTIES):
                 row |= {
-                    f"{name} [GPa]": scale * found.mean[0, i],
-                    f"{name} ± std [GPa]": scale * found.std[0, i],
+                    f"{name} [GPa]": scale * prediction.mean[0, i],
+                    f"{name} ± std [GPa]": scale * prediction.std[0, i],
                 }
         rows.append(row)
     bar.empty()

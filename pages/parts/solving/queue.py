@@ -12,24 +12,22 @@ time, so that it never keeps another session waiting for longer than that.
 
 from __future__ import annotations
 
-import os
-import sys
+import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import cache, partial
-from multiprocessing import get_context, parent_process
+from queue import Queue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.parts.solving.store import BoundedStore
 from pages.parts.solving.tasks import (
-    RTOL,
     TASK_NAMES,
     MeshTask,
     Progress,
@@ -37,14 +35,15 @@ from pages.parts.solving.tasks import (
     Task,
     Work,
     begin_work,
+    progress_bytes,
     solver_settings,
     volume_name,
 )
+from pages.parts.solving.worker_pool import start_workers, stop_workers
 from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import Search
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.workers import leave_with, limit_process_to_one_thread
 
 __all__ = [
     "MeshTask",
@@ -53,27 +52,27 @@ __all__ = [
     "QueueFullError",
     "RefineTask",
     "SolverQueue",
-    "prepare_kernels",
-    "start_workers",
 ]
 
 WORKERS = 2
-NICENESS = 10
-"""By how much the workers give way to the pages."""
 FORGET_SESSION = 20.0
-"""A session that has not asked for so long is taken as gone [s]."""
+"""Time after its last call at which a session counts as gone [s]."""
 ABANDON_SESSION = 900.0
-"""Tasks of a session that has not asked for so long are given up where others need the room [s]."""
+"""Time after its last call at which a session's tasks are given up where others need the room [s]."""
 KEEP_RESULTS = 4096
-KEEP_TASKS = 512
-"""Finished tasks that are remembered."""
+"""Largest number of solved volumes whose stiffness is kept."""
+KEEP_TASKS, KEEP_TASK_BYTES = 512, 256 * 2**20
+"""Largest number and size [byte] of finished tasks whose results are kept."""
+KEEP_NAMES = 4096
+"""Largest number of finished tasks that are remembered by name once their results are forgotten."""
 SESSION_TASKS, ALL_TASKS = 48, 144
-"""Unfinished tasks that one session, and all of them, may have."""
+"""Largest number of unfinished tasks of one session, and of all sessions."""
 
 Outcome = HomogenizationResult | Exception | None
-"""What is known of a volume: the solver's result, why there is none, or nothing yet."""
+"""The solver's result for a volume, the error that prevented it, or None while it is outstanding."""
 
 _Job = tuple[NDArray[np.uint8], TwoPhase | None]
+_log = logging.getLogger(__name__)
 
 
 class QueueFullError(RuntimeError):
@@ -107,10 +106,17 @@ class SolverQueue:
         self._executor: Executor | None = None
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._work: dict[str, Work] = {}
-        self._finished: OrderedDict[str, Progress] = OrderedDict()
+        self._finished: BoundedStore[str, Progress] = BoundedStore(
+            max_count=KEEP_TASKS, max_bytes=KEEP_TASK_BYTES, size=progress_bytes
+        )
+        self._forgotten: OrderedDict[str, None] = OrderedDict()
         self._running: dict[str, Future[Any]] = {}
         self._results: OrderedDict[str, HomogenizationResult | Exception] = OrderedDict()
         self._broken: set[str] = set()
+        # An executor runs the callbacks of its futures under locks of its own. So callbacks only note here
+        # what has ended, without a lock of ours, and one thread takes it over.
+        self._ended: Queue[tuple[str, Executor, Future[Any]] | None] = Queue()
+        self._drain: threading.Thread | None = None
 
     def watch(
         self, session: str, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None
@@ -125,8 +131,8 @@ class SolverQueue:
         jobs = _jobs(volumes, materials)
         with self._lock:
             now = self._clock()
-            one = self._sessions.setdefault(session, _Session(now))  # one that is there keeps its turn
-            one.jobs, one.seen = jobs, now
+            own = self._sessions.setdefault(session, _Session(now))  # a known session keeps its turn
+            own.jobs, own.seen = jobs, now
             self._dispatch()
             self._forget_idle()
         return self.outcomes(volumes, materials)
@@ -134,7 +140,7 @@ class SolverQueue:
     def outcomes(
         self, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None
     ) -> list[Outcome]:
-        """What is known of volumes, whether or not they are shown."""
+        """Return the outcome per volume, whether or not the volume is shown."""
         names = [volume_name(volume, materials) for volume in volumes]
         with self._lock:
             for name in names:
@@ -152,48 +158,55 @@ class SolverQueue:
         work = {task.name: begin_work(task, session) for task in tasks}
         with self._lock:
             fresh = [name for name in work if not self._is_done(name)]
-            one = self._sessions.setdefault(session, _Session(self._clock()))
-            one.seen = self._clock()
+            own = self._sessions.setdefault(session, _Session(self._clock()))
+            own.seen = self._clock()
             if len(self._work.keys() | set(fresh)) > ALL_TASKS:
                 self._give_up_abandoned()
-            own, every = set(one.tasks) | set(fresh), self._work.keys() | set(fresh)
-            if len(own) > SESSION_TASKS or len(every) > ALL_TASKS:
+            of_session, of_all = set(own.tasks) | set(fresh), self._work.keys() | set(fresh)
+            if len(of_session) > SESSION_TASKS or len(of_all) > ALL_TASKS:
                 raise QueueFullError(
                     f"expected at most {SESSION_TASKS} unfinished tasks in a session and {ALL_TASKS} in all, "
-                    f"got {len(own)} and {len(every)}"
+                    f"got {len(of_session)} and {len(of_all)}"
                 )
             for name in fresh:
-                self._finished.pop(name, None)  # failed before: once more
+                self._finished.remove(name)  # failed before, or its result was forgotten: once more
+                self._forgotten.pop(name, None)
                 self._work.setdefault(name, work[name]).sessions.add(session)
-                if name not in one.tasks:
-                    one.tasks.append(name)
+                if name not in own.tasks:
+                    own.tasks.append(name)
             self._dispatch()
 
     def progress(self, task: Task) -> Progress | None:
-        """How far a task is; None where it was never started, or cancelled."""
+        """Return the state of a task; None where it was never started, or cancelled.
+
+        A finished task whose result had to make room for others has the status `forgotten`.
+        """
         with self._lock:
             name = task.name
-            if name in self._finished:
-                self._finished.move_to_end(name)
-                return self._finished[name]
+            if (finished := self._finished.get(name)) is not None:
+                return finished
             work = self._work.get(name)
-            if work is None:
-                return None
-            return Progress(status="running" if work.begun else "waiting", history=work.history)
+            if work is not None:
+                return Progress(status="running" if work.begun else "waiting", history=work.history)
+            return Progress(status="forgotten") if name in self._forgotten else None
 
     def cancel(self, session: str, tasks: Iterable[Task]) -> None:
         """End unfinished tasks of a session, after the solve of the moment; those of others go on."""
         with self._lock:
-            one = self._sessions.get(session)
-            self._drop(session, [task.name for task in tasks if one is not None and task.name in one.tasks])
+            own = self._sessions.get(session)
+            self._drop(session, [task.name for task in tasks if own is not None and task.name in own.tasks])
             self._forget_idle()
             self._dispatch()
 
     def waiting(self) -> int:
         """Number of volumes that are shown and not yet begun."""
         with self._lock:
-            names = {name for one in self._sessions.values() for name in one.jobs}
+            names = {name for session in self._sessions.values() for name in session.jobs}
             return len(names - self._running.keys() - self._results.keys())
+
+    def settle(self) -> None:
+        """Wait until every job that has ended is taken over, and the jobs after it are begun."""
+        self._ended.join()
 
     def close(self) -> None:
         """Stop the workers and forget what is queued."""
@@ -201,21 +214,20 @@ class SolverQueue:
             self._sessions.clear()
             self._work.clear()
             executor, self._executor = self._executor, None
+            if self._drain is not None:
+                self._ended.put(None)
+                self._drain = None
         if executor is not None:
-            processes = dict(
-                getattr(executor, "_processes", None) or {}
-            )  # `kill_workers` from Python 3.14 on
-            executor.shutdown(wait=False, cancel_futures=True)
-            for process in processes.values():
-                process.terminate()
+            stop_workers(executor)
 
     def close_with_program(self) -> None:
-        """Let the program end without waiting for the solves of the moment, which may take a minute."""
-        # `atexit` is too late: concurrent.futures has waited by then.
+        """Let the program end without waiting for running solves, which may take a minute."""
+        # `atexit` comes too late: concurrent.futures has waited by then.
         threading._register_atexit(self.close)  # type: ignore[attr-defined]
 
     def _is_done(self, name: str) -> bool:
-        return name in self._finished and self._finished[name].status == "done"
+        finished = self._finished.get(name)
+        return finished is not None and finished.status == "done"
 
     def _drop(self, session: str, names: Iterable[str]) -> None:
         """End unfinished tasks of a session; those of others go on."""
@@ -226,14 +238,15 @@ class SolverQueue:
                 del self._work[name]
 
     def _give_up_abandoned(self) -> None:
-        """Make room: tasks of sessions that have shown nothing for long are ended."""
+        """End the tasks of sessions that have not called for long, to make room."""
         now = self._clock()
-        for session, one in self._sessions.items():
-            if now - one.seen > ABANDON_SESSION:
-                self._drop(session, one.tasks)
+        for name, session in self._sessions.items():
+            if now - session.seen > ABANDON_SESSION:
+                self._drop(name, session.tasks)
 
     def _forget_idle(self) -> None:
-        for name in [name for name, one in self._sessions.items() if not one.jobs and not one.tasks]:
+        idle = [name for name, session in self._sessions.items() if not session.jobs and not session.tasks]
+        for name in idle:
             del self._sessions[name]
 
     def _dispatch(self) -> None:
@@ -251,19 +264,39 @@ class SolverQueue:
             except RuntimeError:  # the program is about to end
                 return
             self._running[name] = future
-            future.add_done_callback(partial(self._finish, name, self._executor))
+            self._note_end(name, self._executor, future)
+
+    def _note_end(self, name: str, executor: Executor, future: Future[Any]) -> None:
+        """Have the thread of this queue take over a job when it ends."""
+        if self._drain is None:
+            self._drain = threading.Thread(target=self._take_over, name="solver queue", daemon=True)
+            self._drain.start()
+        future.add_done_callback(lambda ended: self._ended.put((name, executor, ended)))
+
+    def _take_over(self) -> None:
+        """Take over jobs as they end, until the queue is closed."""
+        while True:
+            ended = self._ended.get()
+            try:
+                if ended is None:
+                    return
+                self._finish(*ended)
+            except Exception:  # the next job must still be taken over
+                _log.exception("a solve could not be taken over")
+            finally:
+                self._ended.task_done()
 
     def _next(self) -> str | None:
-        """What the session that has waited longest for its turn wants most: volumes first, then tasks."""
+        """Name of the next job of the session that has waited longest: volumes come first, then tasks."""
         now = self._clock()
-        for session in list(self._sessions):
-            one = self._sessions[session]
-            if now - one.seen > FORGET_SESSION:
-                one.jobs = {}
-            shown = (name for name in one.jobs if name not in self._results)
-            for name in (*shown, *one.tasks):
+        for session_name in list(self._sessions):
+            session = self._sessions[session_name]
+            if now - session.seen > FORGET_SESSION:
+                session.jobs = {}
+            shown = (name for name in session.jobs if name not in self._results)
+            for name in (*shown, *session.tasks):
                 if name not in self._running:
-                    self._sessions.move_to_end(session)
+                    self._sessions.move_to_end(session_name)
                     return name
         return None
 
@@ -273,7 +306,9 @@ class SolverQueue:
             future = executor.submit(work.call, work.argument)
             work.begun = True
             return future
-        volume, materials = next(one.jobs[name] for one in self._sessions.values() if name in one.jobs)
+        volume, materials = next(
+            session.jobs[name] for session in self._sessions.values() if name in session.jobs
+        )
         return executor.submit(homogenize, volume, materials, **solver_settings(materials))
 
     def _finish(self, name: str, executor: Executor, future: Future[Any]) -> None:
@@ -316,58 +351,22 @@ class SolverQueue:
             if result.result is None:
                 return
         history, error = work.history, result if isinstance(result, Exception) else None
-        found = result.result if isinstance(result, Search) else result
+        outcome = result.result if isinstance(result, Search) else result
         for session in work.sessions & self._sessions.keys():
             self._sessions[session].tasks.remove(name)
         del self._work[name]
-        self._finished[name] = Progress(
+        progress = Progress(
             status="failed" if error else "done",
             history=history,
-            result=None if isinstance(found, Exception) else found,
+            result=None if isinstance(outcome, Exception) else outcome,
             error=error,
         )
-        while len(self._finished) > KEEP_TASKS:
-            self._finished.popitem(last=False)
+        for forgotten in self._finished.put(name, progress):
+            self._forgotten[forgotten] = None
+        while len(self._forgotten) > KEEP_NAMES:
+            self._forgotten.popitem(last=False)
         self._forget_idle()
 
 
 def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None) -> dict[str, _Job]:
     return {volume_name(volume, materials): (volume, materials) for volume in volumes}
-
-
-def start_workers(count: int) -> Executor:
-    """Worker processes of one thread each, which end with this process however it ends."""
-    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_prepare_worker)
-
-    def launch() -> None:
-        if sys.platform == "linux":  # where this thread alone gives way, and what it starts
-            os.nice(NICENESS)
-        for _ in range(count):  # the first jobs start the processes
-            executor.submit(_solve_something)
-
-    thread = threading.Thread(target=launch)
-    thread.start()
-    thread.join()
-    return executor
-
-
-@cache
-def prepare_kernels() -> threading.Thread:
-    """Compile the solver's kernels, or load them, while a server starts: once, in a thread of its own."""
-    thread = threading.Thread(target=_solve_something, daemon=True)
-    thread.start()
-    return thread
-
-
-def _solve_something() -> None:
-    homogenize(np.eye(4)[:, :, None] * np.ones(4), rtol=RTOL, dtype=np.float32)
-
-
-def _prepare_worker() -> None:
-    """Leave the processor to the pages, the keyboard's interrupt to the parent, and go when it is gone."""
-    limit_process_to_one_thread()
-    if hasattr(os, "nice") and sys.platform != "linux":
-        os.nice(NICENESS)
-    parent = parent_process()
-    if parent is not None:
-        leave_with(parent.sentinel)

@@ -23,6 +23,7 @@ __all__ = [
     "Task",
     "Work",
     "begin_work",
+    "progress_bytes",
     "solver_settings",
     "volume_name",
 ]
@@ -33,12 +34,15 @@ about its square."""
 MOST_CONTRAST = 1000.0
 """Ratio of Young's moduli up to which that is enough: soft cells are far below the bound."""
 MAX_ITERATIONS = 300
-"""Of one solve: at a contrast that needs more, a large volume would keep others waiting for minutes."""
+"""Largest number of iterations of one solve: a large volume that needs more would block others."""
 
 TASK_NAMES = ("mesh ", "refine ")
 """How names of tasks begin; those of volumes begin with a hash."""
 
-Status = Literal["waiting", "running", "done", "failed"]
+_SMALL_RESULT_BYTES = 20_000
+"""Stiffness and history of a task, which are small beside its volume: estimate [byte]."""
+
+Status = Literal["waiting", "running", "done", "failed", "forgotten"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,13 +90,14 @@ class Progress:
     """How far a task is."""
 
     status: Status
-    """A refinement between two solves is running."""
+    """State of the task; a refinement between two solves is running, and a finished task whose result had to
+    make room for others is forgotten."""
     history: tuple[Step, ...] = ()
     """Solves of a refinement so far."""
     result: Refinement | MeshCheck | None = None
-    """What was found, once it is done."""
+    """Result of the task, once it is done."""
     error: Exception | None = None
-    """Why it failed."""
+    """Error that ended the task."""
 
 
 @dataclass(slots=True)
@@ -100,7 +105,7 @@ class Work:
     """A task under way."""
 
     call: Callable[[Any], Any]
-    """What a worker does next: `advance` a search, or check a mesh."""
+    """Function of the next job: `advance` a search, or check a mesh."""
     argument: Any
     """The search as far as it is, or the task."""
     sessions: set[str]
@@ -114,13 +119,20 @@ class Work:
 
 
 def begin_work(task: Task, session: str) -> Work:
-    """What is to be done for a task; raises ValueError where it cannot be done."""
+    """Return the work of a task; raises ValueError where it cannot be done."""
     if isinstance(task, MeshTask):
         return Work(call=_check_mesh, argument=task, sessions={session})
     search = begin(
         task.volume, task.targets, task.materials, tolerance=task.tolerance, max_solves=task.max_solves
     )
     return Work(call=advance, argument=search, sessions={session})
+
+
+def progress_bytes(progress: Progress) -> int:
+    """Size of what a finished task keeps in memory [byte], nearly."""
+    if not isinstance(progress.result, Refinement):
+        return _SMALL_RESULT_BYTES
+    return progress.result.volume.nbytes + _SMALL_RESULT_BYTES
 
 
 def volume_name(volume: NDArray[np.uint8], materials: TwoPhase | None) -> str:

@@ -5,18 +5,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from manual import ManualExecutor
 
 from pages.parts.solving import queue as queue_module, tasks as tasks_module
-from pages.parts.solving.queue import MeshTask, QueueFullError, RefineTask, SolverQueue, start_workers
+from pages.parts.solving.queue import MeshTask, QueueFullError, RefineTask, SolverQueue
+from pages.parts.solving.worker_pool import start_workers
 from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import Refinement, refine
 from vaereg.microstructure.volume import volume_hash
@@ -31,8 +33,25 @@ def executor() -> ManualExecutor:
 
 
 @pytest.fixture
-def queue(executor: ManualExecutor) -> SolverQueue:
-    return SolverQueue(2, start=lambda workers: executor)
+def make_queue() -> Iterator[Callable[..., SolverQueue]]:
+    """Makes queues whose results are taken over before a test goes on."""
+    queues: list[SolverQueue] = []
+
+    def make(*executors: ManualExecutor, **settings: Any) -> SolverQueue:  # noqa: ANN401
+        started = iter(executors)
+        queues.append(SolverQueue(2, start=lambda workers: next(started), **settings))
+        for executor in executors:
+            executor.after = queues[-1].settle
+        return queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.close()
+
+
+@pytest.fixture
+def queue(executor: ManualExecutor, make_queue: Callable[..., SolverQueue]) -> SolverQueue:
+    return make_queue(executor)
 
 
 def volumes(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -96,9 +115,11 @@ def test_other_materials_are_another_job(queue: SolverQueue, executor: ManualExe
     assert softer.stiffness[0, 0] < 0.5 * reference.stiffness[0, 0]
 
 
-def test_a_session_that_is_gone_is_forgotten(executor: ManualExecutor) -> None:
+def test_a_session_that_is_gone_is_forgotten(
+    executor: ManualExecutor, make_queue: Callable[..., SolverQueue]
+) -> None:
     now = [0.0]
-    queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
+    queue = make_queue(executor, clock=lambda: now[0])
     queue.watch("gone", volumes(6))
     now[0] = queue_module.FORGET_SESSION + 1.0
     queue.watch("here", volumes(1, seed=7))
@@ -106,9 +127,11 @@ def test_a_session_that_is_gone_is_forgotten(executor: ManualExecutor) -> None:
     assert len(executor.order) == 3
 
 
-def test_what_a_session_showed_that_is_gone_is_not_begun(executor: ManualExecutor) -> None:
+def test_what_a_session_showed_that_is_gone_is_not_begun(
+    executor: ManualExecutor, make_queue: Callable[..., SolverQueue]
+) -> None:
     now = [0.0]
-    queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
+    queue = make_queue(executor, clock=lambda: now[0])
     queue.watch("a", volumes(6))
     now[0] = queue_module.FORGET_SESSION + 1.0
     executor.finish()  # and nobody looks any more
@@ -116,11 +139,11 @@ def test_what_a_session_showed_that_is_gone_is_not_begun(executor: ManualExecuto
 
 
 def test_tasks_of_abandoned_sessions_make_room(
-    executor: ManualExecutor, monkeypatch: pytest.MonkeyPatch
+    executor: ManualExecutor, make_queue: Callable[..., SolverQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue_module, "ALL_TASKS", 2)
     now = [0.0]
-    queue = SolverQueue(2, start=lambda workers: executor, clock=lambda: now[0])
+    queue = make_queue(executor, clock=lambda: now[0])
     old, new = ([MeshTask(volume=volume) for volume in volumes(2, seed)] for seed in (0, 7))
     queue.start("a", old)
     now[0] = queue_module.ABANDON_SESSION - 1.0
@@ -150,25 +173,25 @@ def test_a_failed_solve_is_told(
     assert isinstance(queue.outcomes(volumes(1))[0], ConvergenceError)
 
 
-def test_a_dead_worker_is_replaced() -> None:
+def test_a_dead_worker_is_replaced(make_queue: Callable[..., SolverQueue]) -> None:
     executors = [ManualExecutor(), ManualExecutor()]
-    started = iter(executors)
-    queue = SolverQueue(2, start=lambda workers: next(started))
+    queue = make_queue(*executors)
     queue.watch("a", volumes(1))
     executors[0].jobs.pop(0)[0].set_exception(BrokenProcessPool("a worker died"))
+    queue.settle()
     executors[1].finish()
     assert isinstance(queue.outcomes(volumes(1))[0], HomogenizationResult)
 
 
-def test_two_jobs_of_a_dead_pool_start_one_new_pool() -> None:
+def test_two_jobs_of_a_dead_pool_start_one_new_pool(make_queue: Callable[..., SolverQueue]) -> None:
     executors = [ManualExecutor(), ManualExecutor()]
-    started = iter(executors)
-    queue = SolverQueue(2, start=lambda workers: next(started))
+    queue = make_queue(*executors)
     queue.watch("a", volumes(2))
     for job in [executors[0].jobs.pop(0), executors[0].jobs.pop(0)]:
         job[0].set_exception(BrokenProcessPool("a worker died"))
+    queue.settle()
     executors[1].finish()
-    assert all(isinstance(each, HomogenizationResult) for each in queue.outcomes(volumes(2)))
+    assert all(isinstance(outcome, HomogenizationResult) for outcome in queue.outcomes(volumes(2)))
     assert not queue._broken
 
 
@@ -180,10 +203,10 @@ def test_solves_are_exact_at_any_contrast(
     volume[3:13, 3:13, 3:13] = 1
     queue.watch("a", [volume], materials)
     executor.finish()
-    (found,) = queue.outcomes([volume], materials)
-    assert isinstance(found, HomogenizationResult)
+    (outcome,) = queue.outcomes([volume], materials)
+    assert isinstance(outcome, HomogenizationResult)
     expected = homogenize(volume, materials, rtol=1e-8).stiffness
-    np.testing.assert_allclose(np.diag(found.stiffness), np.diag(expected), rtol=1e-4)
+    np.testing.assert_allclose(np.diag(outcome.stiffness), np.diag(expected), rtol=1e-4)
 
 
 def test_a_volume_that_kills_workers_is_given_up() -> None:
@@ -240,36 +263,36 @@ def test_a_refinement_goes_one_solve_at_a_time(queue: SolverQueue, executor: Man
     task = RefineTask(volume=volume, targets=targets_of(volume), max_solves=6)
     assert queue.progress(task) is None
     queue.start("a", [task])
-    known = queue.progress(task)
-    assert known is not None and (known.status, len(known.history)) == ("running", 0)
+    progress = queue.progress(task)
+    assert progress is not None and (progress.status, len(progress.history)) == ("running", 0)
     executor.step()
-    known = queue.progress(task)
-    assert known is not None and len(known.history) == 1
+    progress = queue.progress(task)
+    assert progress is not None and len(progress.history) == 1
     queue.watch("a", [])  # the page is left
     executor.finish()
-    known = queue.progress(task)
-    assert known is not None and known.status == "done"
-    assert isinstance(known.result, Refinement)
-    assert known.result.solves == len(known.history)
-    np.testing.assert_array_equal(known.result.volume, refine(volume, task.targets, max_solves=6).volume)
+    progress = queue.progress(task)
+    assert progress is not None and progress.status == "done"
+    assert isinstance(progress.result, Refinement)
+    assert progress.result.solves == len(progress.history)
+    np.testing.assert_array_equal(progress.result.volume, refine(volume, task.targets, max_solves=6).volume)
     queue.start("b", [task])  # done for all
     assert not executor.jobs
 
 
 def test_shown_volumes_pass_a_refinement(queue: SolverQueue, executor: ManualExecutor) -> None:
     """A session that comes later waits for solves, not for refinements."""
-    many = [RefineTask(volume=one, targets=targets_of(one), max_solves=8) for one in volumes(4)]
+    many = [RefineTask(volume=volume, targets=targets_of(volume), max_solves=8) for volume in volumes(4)]
     queue.start("a", many)
     queue.watch("b", volumes(1, seed=7))
     for _ in range(4):
         executor.step()
     assert isinstance(queue.outcomes(volumes(1, seed=7))[0], HomogenizationResult)
     waiting = [queue.progress(task) for task in many]
-    assert [one.status for one in waiting if one is not None].count("waiting") >= 1
+    assert [progress.status for progress in waiting if progress is not None].count("waiting") >= 1
 
 
 def test_tasks_can_be_cancelled(queue: SolverQueue, executor: ManualExecutor) -> None:
-    tasks = [RefineTask(volume=one, targets=targets_of(one)) for one in volumes(4)]
+    tasks = [RefineTask(volume=volume, targets=targets_of(volume)) for volume in volumes(4)]
     queue.start("a", tasks)
     queue.start("b", tasks[:1])
     queue.cancel("a", tasks)
@@ -284,7 +307,7 @@ def test_tasks_can_be_cancelled(queue: SolverQueue, executor: ManualExecutor) ->
 def test_the_queue_is_bounded(queue: SolverQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_module, "SESSION_TASKS", 2)
     monkeypatch.setattr(queue_module, "ALL_TASKS", 3)
-    tasks = [MeshTask(volume=one) for one in volumes(4)]
+    tasks = [MeshTask(volume=volume) for volume in volumes(4)]
     with pytest.raises(QueueFullError):
         queue.start("a", tasks[:3])
     queue.start("a", tasks[:2])
@@ -297,9 +320,9 @@ def test_a_mesh_check_is_told(queue: SolverQueue, executor: ManualExecutor) -> N
     task = MeshTask(volume=volumes(3)[2])
     queue.start("a", [task])
     executor.finish()
-    known = queue.progress(task)
-    assert known is not None and isinstance(known.result, MeshCheck)
-    assert (known.result.change < 0.0).all()
+    progress = queue.progress(task)
+    assert progress is not None and isinstance(progress.result, MeshCheck)
+    assert (progress.result.change < 0.0).all()
 
 
 def test_a_failed_task_is_told_and_can_be_tried_again(
@@ -312,13 +335,13 @@ def test_a_failed_task_is_told_and_can_be_tried_again(
     task = MeshTask(volume=volumes(1)[0])
     queue.start("a", [task])
     executor.finish()
-    known = queue.progress(task)
-    assert known is not None and isinstance(known.error, ConvergenceError)
+    progress = queue.progress(task)
+    assert progress is not None and isinstance(progress.error, ConvergenceError)
     monkeypatch.undo()
     queue.start("a", [task])
     executor.finish()
-    known = queue.progress(task)
-    assert known is not None and known.status == "done"
+    progress = queue.progress(task)
+    assert progress is not None and progress.status == "done"
     with pytest.raises(ValueError, match="C12"):
         queue.start("a", [RefineTask(volume=volumes(1)[0], targets={"C12": 3.0})])
 
