@@ -12,12 +12,12 @@ from pages.parts.predict import panels
 from pages.parts.predict.upload import chosen_blocks, upload_inputs
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.prediction import Prediction
+from vaereg.model.prediction import Prediction, log_interval
 from vaereg.solver.homogenization import HomogenizationResult
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 SMALL = 40**3  # voxels up to which the solver runs unasked: it takes about half a second
-NORMAL_90 = 1.645  # half width of the central 90 % of a normal distribution, in standard deviations
+INTERVAL = 0.9  # probability of the interval that is shown
 
 
 def show_results(
@@ -37,10 +37,11 @@ def show_results(
         st.rerun()  # once more as a whole, without the clock
     factor = 1.0 if scale is None else scale
     truth = factor * widgets.solved([outcome])[0]
-    mean, half = factor * prediction.mean[0], factor * NORMAL_90 * prediction.std[0]
+    mean = factor * prediction.mean[0]
+    least, most = log_interval(mean, factor * prediction.std[0], INTERVAL)
     fraction = float(prediction.volume_fraction[0])
     lower, upper = np.diag(reuss_bound(fraction, own)), np.diag(voigt_bound(fraction, own))
-    least, most = np.maximum(mean - half, lower), np.minimum(mean + half, upper)
+    least, most = np.maximum(least, lower), np.minimum(most, upper)
     # What comes and goes has one place: what follows stays the same to the browser, and is not built anew.
     head = st.container()
     if scale is None:

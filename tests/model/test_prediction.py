@@ -10,7 +10,7 @@ from vaereg.generators.families import gaussian_field
 from vaereg.io.datasets import Dataset
 from vaereg.model import prediction
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.prediction import Prediction, predict, tier_disagreement
+from vaereg.model.prediction import Prediction, log_interval, predict, tier_disagreement
 
 FIELDS = [item.name for item in dataclasses.fields(Prediction)]
 
@@ -204,3 +204,12 @@ def test_strange_volumes_are_novel(tiny_checkpoint: Checkpoint, volumes: np.ndar
 def test_what_is_no_volume(volumes: np.ndarray, message: str, tiny_checkpoint: Checkpoint) -> None:
     with pytest.raises(ValueError, match=message):
         predict(tiny_checkpoint, volumes)
+
+
+def test_an_interval_covers_its_share_of_log_normal_truths(rng: np.random.Generator) -> None:
+    truth = 40.0 * np.exp(0.3 * rng.standard_normal(100_000))
+    low, high = log_interval(40.0, 0.3 * 40.0, 0.9)
+    assert np.mean(truth < low) == pytest.approx(0.05, abs=0.005)
+    assert np.mean(truth > high) == pytest.approx(0.05, abs=0.005)
+    with pytest.raises(ValueError, match="probability"):
+        log_interval(40.0, 1.0, 1.0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.guided import guide, upper_bounds
 
-__all__ = ["MIN_EDGE", "Prediction", "predict", "tier_disagreement"]
+__all__ = ["MIN_EDGE", "Prediction", "log_interval", "predict", "tier_disagreement"]
 
 MIN_EDGE = 8
 """Edge of the smallest volume that the model takes [voxel]."""
@@ -107,6 +108,31 @@ def predict(
         novelty=novelty,
         in_distribution=novelty <= 1.0,
     )
+
+
+def log_interval(
+    mean: ArrayLike, std: ArrayLike, probability: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Central interval of a property whose logarithm is normal, mean exp(±z std / mean).
+
+    The spread of a prediction is calibrated on errors of log C: an interval is symmetric in log C, not in C.
+
+    Args:
+        mean: Predicted properties [GPa], any shape.
+        std: Their standard deviation [GPa], same shape.
+        probability: Share of the truths that the interval covers, above 0 and below 1 [-].
+
+    Returns:
+        Lower and upper ends [GPa], same shape.
+
+    Raises:
+        ValueError: `probability` is not between 0 and 1.
+    """
+    if not 0.0 < probability < 1.0:
+        raise ValueError(f"expected a probability between 0 and 1, got {probability:g}")
+    middle = np.asarray(mean, dtype=np.float64)
+    spread = NormalDist().inv_cdf(0.5 + 0.5 * probability) * np.asarray(std, dtype=np.float64) / middle
+    return middle * np.exp(-spread), middle * np.exp(spread)
 
 
 def tier_disagreement(

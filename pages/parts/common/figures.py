@@ -9,11 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES, directional_young
 from vaereg.generators.families import FAMILIES
+from vaereg.model.prediction import log_interval
 from vaereg.targets import Target
 
 __all__ = [
     "CLASS_COLORS",
     "COMPONENT_COLORS",
+    "ONE_SIGMA",
     "class_style",
     "design_figure",
     "isosurface_figure",
@@ -29,7 +31,9 @@ CLASS_SYMBOLS = ("circle", "triangle-up", "cross")
 COMPONENT = "component "
 """What the name of a component begins with; its number, from 1, follows."""
 MAX_POINTS = 5000
-"""Most points of a plot in which points can be chosen."""
+"""Largest number of points of a plot in which points can be chosen."""
+ONE_SIGMA = 0.682689
+"""Probability of a normal variable to lie within one standard deviation of its mean [-]."""
 
 COMPONENT_COLORS = ("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c")
 """One per mixture component, readable on light and dark grounds."""
@@ -98,7 +102,9 @@ def design_figure(
     ]
     names, values = [name for name, _ in ends], [float(value) for _, value in ends]
     _add_points(figure, "target", names, values, TARGET, "line-ns-open", size=24, line=3)
-    _add_points(figure, "predicted ± std", PROPERTIES, mean, PREDICTED, "circle", error=(std, std))
+    least, most = log_interval(mean, std, ONE_SIGMA)
+    error = (mean - least, most - mean)
+    _add_points(figure, "predicted, 68 % interval", PROPERTIES, mean, PREDICTED, "circle", error=error)
     if solver is not None:
         _add_points(figure, "solver", PROPERTIES, np.asarray(solver), SOLVER, "diamond")
     return figure

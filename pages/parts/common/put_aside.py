@@ -79,9 +79,12 @@ def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
     items = shortlist()
     outcomes = outcomes_of(checkpoint, [item.volume for item in items])
     for i, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
-        if not isinstance(outcome, HomogenizationResult) or item.tolerance is not None:
+        if not isinstance(outcome, HomogenizationResult):
             continue
-        if item.stiffness is None or np.array_equal(item.stiffness, outcome.stiffness):
-            items[i] = replace(item, stiffness=outcome.stiffness, tolerance=RTOL)
+        unstated = item.tolerance is None and np.array_equal(item.stiffness, outcome.stiffness)
+        if not item.verified or unstated:
+            items[i] = replace(
+                item, stiffness=outcome.stiffness, tolerance=RTOL, solves=None, from_file=False
+            )
     set_shortlist(items)
     return items

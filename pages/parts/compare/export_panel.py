@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.compare.tables import Compared
+from pages.parts.compare.tables import FROM_FILE, Compared
 from pages.parts.solving.tasks import RTOL
 from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import VERIFICATION_RTOL
@@ -85,11 +85,11 @@ def export_file(
 
 
 def item_provenance(item: ShortlistItem) -> Provenance:
-    """What is known of an item, as exported files say it."""
-    verified = item.stiffness is not None
+    """Return the provenance of an item for exported files; a stiffness from a file is told as such."""
+    verified = item.verified
     return Provenance(
         name=item.name,
-        origin=item.origin,
+        origin=item.origin + (f"; stiffness {FROM_FILE}, not verified" if item.from_file else ""),
         target=item.targets,
         seed=item.seed,
         component=item.component,

@@ -20,6 +20,7 @@ __all__ = [
     "surfaces_figure",
 ]
 
+_SOURCES = ("predicted", "file", "solver")
 _DASHES = ("solid", "dash", "dot")
 _ACROSS = 3
 """Surfaces beside each other."""
@@ -65,20 +66,22 @@ def statistics_figure(statistics: Mapping[str, Statistics]) -> go.Figure:
     return figure
 
 
-def parallel_figure(letters: Sequence[str], verified: ArrayLike, axes: Mapping[str, ArrayLike]) -> go.Figure:
+def parallel_figure(
+    letters: Sequence[str], sources: Sequence[str], axes: Mapping[str, ArrayLike]
+) -> go.Figure:
     """Parallel coordinates, a line for each volume; ranges that are drawn along the axes pick lines.
 
     Args:
         letters: Names of the N volumes.
-        verified: Whether the properties are the solver's, shape (N,).
+        sources: Source of the properties per volume: predicted, file or solver.
         axes: Figures by the name of the axis, each of shape (N,).
     """
     places = np.arange(len(letters))
     dimensions = [
         {"label": "design", "values": places, "tickvals": places, "ticktext": list(letters)}
         | {"range": [-0.5, len(letters) - 0.5]},
-        {"label": "source", "values": np.asarray(verified, dtype=float), "tickvals": [0, 1]}
-        | {"ticktext": ["model", "solver"], "range": [-0.2, 1.2]},
+        {"label": "source", "values": [_SOURCES.index(source) for source in sources]}
+        | {"tickvals": [0, 1, 2], "ticktext": ["model", "file", "solver"], "range": [-0.3, 2.3]},
     ]
     for label, values in axes.items():
         given = np.asarray(values, dtype=np.float64)

@@ -44,7 +44,7 @@ def _measure(name: str, _volume: NDArray[np.uint8]) -> Statistics:
 
 def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
     """Whether the solver is at work on the shortlist; has it work on what was asked for."""
-    missing = [item.volume for item in items if item.stiffness is None]
+    missing = [item.volume for item in items if not item.verified]
     asked = st.session_state.get(state.SOLVE_SHORTLIST, False)
     background.watch(checkpoint, missing if asked else [])
     outcomes = background.outcomes_of(checkpoint, missing)
@@ -56,13 +56,13 @@ def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
 def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: bool) -> None:
     """How many, how alike, how far the solver is; to be run again while it is at work."""
     items = [entry.item for entry in compared]
-    missing = [item for item in items if item.stiffness is None]
+    missing = [item for item in items if not item.verified]
     outcomes = background.outcomes_of(checkpoint, [item.volume for item in missing])
     news = any(outcome is not None and not isinstance(outcome, Exception) for outcome in outcomes)
     if news or polling != is_solving(checkpoint, items):
         st.rerun()  # once more as a whole: with the new values, with or without the clock
     done = len(items) - len(missing)
-    both = [item for item in items if item.stiffness is not None and item.mean is not None]
+    both = [item for item in items if item.verified and item.mean is not None]
     fractions = [entry.statistics.volume_fraction for entry in compared]
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
@@ -102,7 +102,7 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
         if polling:
             st.write(f"The solver is at work on {open_} design{'s' * (open_ > 1)} …")
         else:
-            st.write(f"{open_} design{'s have' if open_ > 1 else ' has'} no solver values yet.")
+            st.write(f"{open_} design{'s have' if open_ > 1 else ' has'} no values of this solver yet.")
         st.button(
             "Cancel" if polling else "Solve all",
             type="secondary" if polling else "primary",
@@ -148,7 +148,11 @@ def _caption(entry: Compared) -> Caption:
         lines=[
             Line(label="predicted", values=texts(item.mean, "–"), kind="predicted"),
             Line(label="± std", values=texts(item.std, "–"), kind="spread"),
-            Line(label="solver", values=texts(solver, "–"), kind="spread" if solver is None else "solver"),
+            Line(
+                label=tables.FROM_FILE if entry.source == "file" else "solver",
+                values=texts(solver, "–"),
+                kind="solver" if item.verified else "spread",
+            ),
         ],
     )
 
@@ -197,7 +201,7 @@ def show_figures(compared: Sequence[Compared]) -> None:
 
 
 def _show_stiffness(compared: Sequence[Compared]) -> None:
-    st.markdown("**By the solver** (verified)")
+    st.markdown("**By the solver** (verified, unless marked as from a file)")
     _table(tables.solver_table(compared), "solver-table")
     st.markdown("**By the model** (predicted, with its standard deviation)")
     _table(tables.predicted_table(compared), "predicted-table")
@@ -253,9 +257,9 @@ def _show_parallel(compared: Sequence[Compared]) -> None:
     if not with_stiffness:
         st.info("Nothing is known of the stiffness of these designs yet: have the solver look at them.")
         return
-    verified = [entry.source == "solver" for entry in with_stiffness]
+    sources = [entry.source for entry in with_stiffness]
     figure = parallel_figure(
-        [entry.letter for entry in with_stiffness], verified, tables.property_axes(with_stiffness)
+        [entry.letter for entry in with_stiffness], sources, tables.property_axes(with_stiffness)
     )
     st.plotly_chart(figure, key="parallel", config=PLAIN)
     st.caption(

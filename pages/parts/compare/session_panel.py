@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.parts.common import put_aside, state
 from pages.parts.common.design_inputs import current_inputs, restore_inputs
-from pages.parts.common.shortlist import MAX_SESSION_BYTES, Session, read_session, write_session
+from pages.parts.common.session_file import MAX_SESSION_BYTES, Session, read_session, write_session
 from pages.parts.common.text import sentence
 from vaereg.model.checkpoint import Checkpoint
 

@@ -14,6 +14,7 @@ from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, engineering_constants, un
 from vaereg.microstructure.morphology import Statistics
 
 __all__ = [
+    "FROM_FILE",
     "Compared",
     "compare",
     "constants_table",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 AXES, PLANES = ("x", "y", "z"), ("yz", "xz", "xy")
+FROM_FILE = "from file"
+"""Mark of a stiffness that was read from a session file and not computed here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,16 +45,16 @@ class Compared:
 
     @property
     def properties(self) -> NDArray[np.float64]:
-        """C11 to C66 [GPa], shape (6,): the solver's, or else predicted, or else not numbers."""
+        """C11 to C66 [GPa], shape (6,): computed or read from a file, else predicted, else not numbers."""
         if self.item.stiffness is not None:
             return np.diag(self.item.stiffness)
         return np.full(len(PROPERTIES), np.nan) if self.item.mean is None else self.item.mean
 
     @property
     def source(self) -> str:
-        """Whose these properties are."""
+        """Source of these properties: solver, file, predicted or unknown."""
         if self.item.stiffness is not None:
-            return "solver"
+            return "solver" if self.item.verified else "file"
         return "unknown" if self.item.mean is None else "predicted"
 
 
@@ -67,11 +70,15 @@ def compare(
 
 
 def solver_table(compared: Sequence[Compared]) -> pd.DataFrame:
-    """The solver's stiffness, a line for each volume; without figures where it has not seen it."""
-    rows = [np.full(6, np.nan) if (c := entry.item.stiffness) is None else np.diag(c) for entry in compared]
-    return _table(
+    """Table of C11 to C66 by the solver, or from a session file, with a row per volume."""
+    missing = np.full(len(PROPERTIES), np.nan)
+    rows = [missing if (c := entry.item.stiffness) is None else np.diag(c) for entry in compared]
+    table = _table(
         compared, {f"{name} solver [GPa]": [row[i] for row in rows] for i, name in enumerate(PROPERTIES)}
     )
+    if any(entry.source == "file" for entry in compared):
+        table["Source"] = [FROM_FILE if entry.source == "file" else "" for entry in compared]
+    return table
 
 
 def predicted_table(compared: Sequence[Compared]) -> pd.DataFrame:
@@ -150,7 +157,8 @@ def matrices_html(compared: Sequence[Compared]) -> str:
                 for name, row in zip(VOIGT_ORDER, stiffness, strict=True)
             )
             body = f"<table>{head}{rows}</table>"
-        parts.append(f"<figure><figcaption>{escape(entry.label)}</figcaption>{body}</figure>")
+        mark = f", {FROM_FILE}" if entry.source == "file" else ""
+        parts.append(f"<figure><figcaption>{escape(entry.label)}{mark}</figcaption>{body}</figure>")
     return f'<div class="matrices">{"".join(parts)}</div>'
 
 

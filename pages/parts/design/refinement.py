@@ -68,9 +68,11 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """In words."""
+        """Status in words."""
         if self.cancelled:
             return "cancelled"
+        if self.progress.status == "forgotten":
+            return "done, its result is no longer kept"
         if self.result is None:
             return self.progress.status
         return "reached" if self.result.converged else f"not reached after {self.solves} solves"

@@ -13,6 +13,7 @@ from pages.parts.common.figures import (
     CLASS_COLORS,
     GREY,
     LAYOUT,
+    ONE_SIGMA,
     PREDICTED,
     class_style,
     drawn_points,
@@ -20,6 +21,7 @@ from pages.parts.common.figures import (
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import FAMILIES
 from vaereg.inverse.walks import Walk
+from vaereg.model.prediction import log_interval
 
 __all__ = [
     "Overlay",
@@ -181,10 +183,11 @@ def walk_figure(
     for name in names:
         row = [*PROPERTIES].index(name)
         color = CLASS_COLORS[row]
-        mean, std = path.mean[:, row], path.std[:, row]
+        mean = path.mean[:, row]
+        least, most = log_interval(mean, path.std[:, row], ONE_SIGMA)
         figure.add_scatter(
             x=np.concatenate([at, at[::-1]]),
-            y=np.concatenate([mean + std, (mean - std)[::-1]]),
+            y=np.concatenate([most, least[::-1]]),
             fill="toself",
             fillcolor=_faded(color),
             mode="none",

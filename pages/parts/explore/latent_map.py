@@ -44,6 +44,8 @@ _PLANE_HELP = (
     "PCA: the two directions in which the latent vectors differ most, true to scale. "
     "UMAP: volumes that are near each other stay so; distances between groups mean little."
 )
+_LINE_KINDS = {"solver": "solver", "predicted": "predicted"}
+"""Style of the figures under a volume by their source."""
 _WALK_HELP = "As an end of the path below."
 
 
@@ -292,7 +294,7 @@ def _caption(embedding: Embedding, place: Place) -> Caption:
         title=title,
         badge="" if number is None else f"{number}",
         columns=SHOWN,
-        lines=[Line(label=place.source, values=values, kind=place.source)],
+        lines=[Line(label=place.source, values=values, kind=_LINE_KINDS.get(place.source, "spread"))],
     )
 
 

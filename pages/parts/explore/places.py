@@ -43,7 +43,7 @@ class Place:
     properties: NDArray[np.floating]
     """Shape (T,) [GPa]; not a number where nothing is known."""
     source: str
-    """Whose properties they are: the solver's, or predicted."""
+    """Source of the properties: solver, from file, or predicted."""
     make_volume: Callable[[], NDArray[np.uint8]]
     """Its voxels, shape (X, Y, Z)."""
 
@@ -122,8 +122,8 @@ def item_places(
     places = []
     for item in items:
         own = item.latent is not None and item.checkpoint == checkpoint and len(item.latent) == size
-        solved = item.stiffness is not None
         properties = np.diag(item.stiffness) if item.stiffness is not None else item.mean
+        source = "solver" if item.verified else "from file" if item.from_file else "predicted"
         places.append(
             Place(
                 key=f"shortlist {item.hash}",
@@ -133,7 +133,7 @@ def item_places(
                 component=item.component if own else None,
                 volume_fraction=float(item.volume.mean()),
                 properties=np.full(6, np.nan) if properties is None else properties,
-                source="solver" if solved else "predicted",
+                source=source,
                 make_volume=lambda item=item: item.volume,
             )
         )

@@ -79,8 +79,8 @@ def show_walk(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str,
     with right:
         st.caption(
             "Every step is decoded from the same noise: the ends are realisations of their latent vectors, "
-            "not the chosen volumes themselves. Lines and bands: predicted for each volume, ± one standard "
-            "deviation; dotted: mean over all realisations."
+            "not the chosen volumes themselves. Lines and bands: predicted for each volume, with its 68 % "
+            "interval; dotted: mean over all realisations."
         )
         widgets.shortlist_button(
             path.microstructures[step], lambda: _item(checkpoint, path, step, what, int(seed)), "this step "

@@ -57,13 +57,13 @@ def young_figure(stiffness: ArrayLike) -> go.Figure:
 
 
 def place_figure(
-    samples: NDArray[np.floating], place: NDArray[np.floating], nearest: NDArray[np.intp]
+    samples: NDArray[np.floating], place: NDArray[np.floating], nearest: NDArray[np.floating]
 ) -> go.Figure:
-    """A volume (2,) among the samples of the latent map (M, 2), and which of these are nearest."""
+    """Place of a volume (2,) among those of the training samples (M, 2), of which some are nearest (N, 2)."""
     figure = go.Figure()
     marks = (
         ("training data", samples, {"color": GREY, "size": 4}),
-        ("nearest", samples[nearest], {"color": TARGET, "size": 9}),
+        ("nearest", nearest, {"color": TARGET, "size": 9}),
         ("this volume", place[None], {"color": PREDICTED, "size": 14, "symbol": "diamond"}),
     )
     for name, points, marker in marks:

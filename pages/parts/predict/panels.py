@@ -21,10 +21,14 @@ from pages.parts.solving.queue import Outcome
 from vaereg.elasticity import PROPERTIES, TwoPhase, engineering_constants, universal_anisotropy
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.embedding import Embedding
 from vaereg.model.prediction import Prediction
 from vaereg.solver.homogenization import HomogenizationResult
 
 NEAREST = 3
+"""Number of nearest training samples."""
+TRAINING = "train"
+"""Split of the volumes that the model was trained on."""
 QUICK = 64 * 32**3
 """Voxels up to which blocks are predicted unasked: it takes a few seconds."""
 
@@ -89,6 +93,18 @@ def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
     right.plotly_chart(young_figure(stiffness), key="young", config={"displayModeBar": False})
 
 
+def nearest_training_samples(embedding: Embedding, prediction: Prediction, count: int) -> NDArray[np.intp]:
+    """Training samples whose latent vectors are nearest to that of the only volume of a prediction.
+
+    Samples of the other splits are left out: the model was not trained on them.
+
+    Returns:
+        Their numbers in the latent map, nearest first, shape (count,); fewer where there are not so many.
+    """
+    order = embedding.nearest(prediction.latent, len(embedding))[0]
+    return order[embedding.split[order] == TRAINING][:count]
+
+
 def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | None) -> None:
     """Place in the latent map, and the training samples nearest to it, at the moduli that the user stated.
 
@@ -101,9 +117,12 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
     if embedding is None:
         st.info("This checkpoint has no map of its training data.")
         return
-    nearest = embedding.nearest(prediction.latent, NEAREST)[0]
+    nearest = nearest_training_samples(embedding, prediction, NEAREST)
     left, right = st.columns([5, 6], gap="medium")
-    figure = place_figure(embedding.pca, embedding.project_pca(prediction.latent)[0], nearest)
+    places = embedding.pca
+    figure = place_figure(
+        places[embedding.split == TRAINING], embedding.project_pca(prediction.latent)[0], places[nearest]
+    )
     left.plotly_chart(figure, key="place", config={"displayModeBar": False})
     columns = PROPERTIES[:3]
     properties = (1.0 if scale is None else scale) * embedding.properties
@@ -117,7 +136,13 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
         volume_gallery(
             "nearest-view",
             [embedding.volume(int(index)) for index in nearest],
-            [Row(panels=list(range(NEAREST)), color=COMPONENT_COLORS[2], title="Nearest training samples")],
+            [
+                Row(
+                    panels=list(range(len(nearest))),
+                    color=COMPONENT_COLORS[2],
+                    title="Nearest training samples",
+                )
+            ],
             [
                 Caption(
                     title=f"{embedding.family[index]}",

@@ -23,16 +23,10 @@ from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import scene, state
-from pages.parts.common.shortlist import (
-    MAX_ITEMS,
-    Session,
-    ShortlistItem,
-    add_item,
-    read_session,
-    write_session,
-)
+from pages.parts.common.session_file import Session, read_session, write_session
+from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem, add_item
 from pages.parts.compare import tables
-from pages.parts.compare.export_panel import export_file
+from pages.parts.compare.export_panel import export_file, item_provenance
 from pages.parts.compare.figures import (
     item_line,
     parallel_figure,
@@ -265,6 +259,29 @@ def test_what_is_no_session_keeps_the_former_one(app: AppTest, content: bytes) -
     assert gallery(app)["panels"][0]["title"] == "A · design 0"
 
 
+def test_a_stiffness_from_a_file_is_marked_until_it_is_solved(app: AppTest) -> None:
+    """A session file may say anything: its stiffness counts as verified only once the solver has found it."""
+    claimed = replace(item(0, solved=True), stiffness=2.0 * STIFFNESS, tolerance=1e-6, solves=3)
+    app.run().switch_page("pages/compare.py").run()
+    content = write_session(Session(items=[claimed], inputs={}))
+    app.file_uploader[0].set_value(("session.zip", content, "application/zip")).run()
+    assert not app.exception
+    assert [metric.value for metric in app.metric if metric.label == "Solver check"] == ["0/1"]
+    assert gallery(app)["panels"][0]["lines"][2]["label"] == "from file"
+    assert list(table(app, "C11 solver [GPa]")["Source"]) == ["from file"]
+    provenance = item_provenance(shortlist(app)[0])
+    assert provenance.solver_tolerance is None and "from file, not verified" in provenance.origin
+    button(app, "Solve all").click().run()
+    for _ in range(100):
+        if shortlist(app)[0].verified:
+            break
+        app.run()
+    np.testing.assert_allclose(shortlist(app)[0].stiffness, STIFFNESS)
+    assert [metric.value for metric in app.metric if metric.label == "Solver check"] == ["1/1"]
+    assert gallery(app)["panels"][0]["lines"][2]["label"] == "solver"
+    assert "Source" not in table(app, "C11 solver [GPa]")
+
+
 def test_exports_offer_what_the_volumes_allow(app: AppTest) -> None:
     opened(app, item(0), replace(item(1), volume=np.ones((4, 4, 4), np.uint8)))
     (formats,) = [one for one in app.pills if one.label == "Formats"]
@@ -347,7 +364,7 @@ def test_parallel_coordinates_hold_every_figure() -> None:
     every = compared(3)
     axes = tables.property_axes(every)
     assert list(axes)[:6] == [f"{name} [GPa]" for name in PROPERTIES]
-    figure = parallel_figure([one.letter for one in every], [True, False, True], axes)
+    figure = parallel_figure([one.letter for one in every], ["solver", "file", "predicted"], axes)
     dimensions = traces(figure)[0]["dimensions"]
     assert [one["label"] for one in dimensions] == ["design", "source", *axes]
     for dimension in dimensions:

@@ -1,6 +1,7 @@
 """The Predict page with a tiny checkpoint, empty and filled: uploads, choices, messages; no traceback."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, text
 from pages.parts.predict.figures import grey_figure, place_figure, young_figure
+from pages.parts.predict.panels import nearest_training_samples
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
 from vaereg.microstructure.segmentation import histogram
+from vaereg.model.embedding import Embedding
+from vaereg.model.prediction import Prediction
 
 
 @pytest.fixture
@@ -361,10 +365,45 @@ def test_a_hostile_name_is_shown_as_text(page: AppTest) -> None:
     assert "![" not in page.error[0].value
 
 
+def test_only_training_volumes_are_nearest_training_samples(tiny_embedding: Embedding) -> None:
+    """The volume that is nearest of all is of the test split here: the model was not trained on it."""
+    split = np.full(len(tiny_embedding), "train")
+    split[[7, 8]] = "test"
+    embedding = replace(tiny_embedding, split=split)
+    latent = tiny_embedding.latent[7:8]
+    assert embedding.nearest(latent, 1)[0].tolist() == [7]
+    nothing = np.zeros((1, 6))
+    prediction = Prediction(
+        mean=nothing,
+        std=nothing,
+        volume_fraction=nothing[:, 0],
+        latent=latent,
+        novelty=nothing[:, 0],
+        in_distribution=np.array([True]),
+    )
+    nearest = nearest_training_samples(embedding, prediction, 3)
+    order = embedding.nearest(latent, len(embedding))[0]
+    assert nearest.tolist() == [index for index in order if index not in (7, 8)][:3]
+    few = replace(embedding, split=np.where(np.arange(len(split)) < 2, "train", "held-out"))
+    assert sorted(nearest_training_samples(few, prediction, 3)) == [0, 1]
+
+
+def test_intervals_are_symmetric_in_the_logarithm(page: AppTest) -> None:
+    """The spread is calibrated on errors of log C: as many percent above the mean as below, not GPa."""
+    shown = table(page)
+    mean, low, high = (
+        shown[name].to_numpy() for name in ("Predicted [GPa]", "90 % from [GPa]", "90 % to [GPa]")
+    )
+    free = (low > 1.001 * shown["Reuss bound [GPa]"]) & (high < 0.999 * shown["Voigt bound [GPa]"])
+    assert free.any()
+    np.testing.assert_allclose((high / mean)[free], (mean / low)[free], rtol=1e-6)
+    assert ((high - mean) > (mean - low))[free].all()
+
+
 def test_figures() -> None:
     counts, edges = histogram(np.arange(100.0))
     assert "grey value" in str(grey_figure(counts, edges, 50.0).to_plotly_json()["layout"]["xaxis"])
     isotropic = young_figure(isotropic_stiffness(10.0, 0.3)).data[0]
     np.testing.assert_allclose(np.asarray(isotropic["surfacecolor"]), 10.0)
-    place = place_figure(np.zeros((5, 2)), np.ones(2), np.array([1, 2]))
+    place = place_figure(np.zeros((5, 2)), np.ones(2), np.ones((3, 2)))
     assert [trace["name"] for trace in place.to_plotly_json()["data"]][-1] == "this volume"

@@ -346,6 +346,58 @@ def test_a_failed_task_is_told_and_can_be_tried_again(
         queue.start("a", [RefineTask(volume=volumes(1)[0], targets={"C12": 3.0})])
 
 
+def test_a_callback_takes_no_lock_of_the_queue(queue: SolverQueue, executor: ManualExecutor) -> None:
+    """An executor runs callbacks under its own lock, and `submit` asks for that lock under the queue's."""
+    queue.watch("a", volumes(1))
+    future, *_ = executor.jobs.pop(0)
+    executor_lock = threading.Lock()
+    held, ended = threading.Event(), threading.Event()
+
+    def end_the_job() -> None:
+        with executor_lock:
+            held.set()
+            future.set_exception(ConvergenceError("residual too large"))
+        ended.set()
+
+    with queue._lock:  # as while a job is submitted
+        threading.Thread(target=end_the_job, daemon=True).start()
+        assert held.wait(10.0)
+        assert ended.wait(10.0), "the callback waits for the queue's lock, with the executor's in its hands"
+    queue.settle()
+    assert isinstance(queue.outcomes(volumes(1))[0], ConvergenceError)
+
+
+def test_a_result_that_made_room_is_forgotten_not_cancelled(
+    executor: ManualExecutor, make_queue: Callable[..., SolverQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "KEEP_TASKS", 1)
+    queue = make_queue(executor)
+    first, second = (MeshTask(volume=volume) for volume in volumes(2))
+    queue.start("a", [first])
+    executor.finish()
+    queue.start("a", [second])
+    executor.finish()
+    seen = [queue.progress(task) for task in (first, second)]
+    assert [progress.status for progress in seen if progress is not None] == ["forgotten", "done"]
+    queue.start("a", [first])  # asked for again
+    executor.finish()
+    progress = queue.progress(first)
+    assert progress is not None and progress.status == "done"
+
+
+def test_finished_tasks_are_bounded_by_bytes(
+    executor: ManualExecutor, make_queue: Callable[..., SolverQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [np.tile(volume, (2, 2, 2)) for volume in volumes(3)]
+    monkeypatch.setattr(queue_module, "KEEP_TASK_BYTES", 2 * (shown[0].nbytes + 20_000))
+    queue = make_queue(executor)
+    tasks = [RefineTask(volume=volume, targets=targets_of(volume), max_solves=2) for volume in shown]
+    queue.start("a", tasks)
+    executor.finish()
+    statuses = [progress.status for task in tasks if (progress := queue.progress(task)) is not None]
+    assert sorted(statuses) == ["done", "done", "forgotten"]
+
+
 def test_the_program_ends_without_waiting_for_a_solve(tmp_path: Path) -> None:
     script = tmp_path / "program.py"
     script.write_text(
