@@ -30,8 +30,8 @@ def main() -> None:
         from pages.parts.solving import worker_pool
 
         worker_pool.prepare_kernels()
-        from pages.parts.common import state
-    state.enter_app()
+        from pages.parts.common import start
+    start.enter_app()
     page.run()
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts.common import put_aside, state
+from pages.parts.common import put_aside, start
 from pages.parts.compare import panels
 from pages.parts.compare.export_panel import export_inputs
 from pages.parts.compare.session_panel import session_inputs
@@ -10,7 +10,7 @@ from pages.parts.compare.tables import compare
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 
-checkpoint = state.start_page("pages/compare.py")
+checkpoint = start.start_page("pages/compare.py")
 items = put_aside.complete_shortlist(checkpoint)
 with st.sidebar:
     session_inputs(checkpoint)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts.common import state, widgets
+from pages.parts.common import start, widgets
 from pages.parts.common.text import sentence
 from pages.parts.design import designing, panels, refine_panels
 from pages.parts.design.inputs import lasting_inputs, sampling_inputs, set_nearest, target_inputs
@@ -18,7 +18,7 @@ def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
     st.fragment(refine_panels.show_runs, run_every=POLL if refining else None)(checkpoint, designs, refining)
 
 
-checkpoint = state.start_page("pages/design.py")
+checkpoint = start.start_page("pages/design.py")
 with st.sidebar, lasting_inputs(checkpoint):
     targets = target_inputs(checkpoint)
     plane = st.container()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.parts.common import state
+from pages.parts.common import start
 from pages.parts.explore import latent_map, map_state, walks
 from pages.parts.explore.places import Place, sample_place, typical_samples
 from vaereg.model.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ def show_space(
     latent_map.show_gallery(embedding, places)
 
 
-checkpoint = state.start_page("pages/explore.py")
+checkpoint = start.start_page("pages/explore.py")
 embedding = checkpoint.embedding
 st.title("Explore")
 if embedding is None:
@@ -36,7 +36,7 @@ with st.sidebar:
 
 places = latent_map.known_places(checkpoint)
 map_state.forget(places)
-if state.has_arrived():
+if start.has_arrived():
     map_state.redraw()
 st.fragment(show_space)(checkpoint, embedding, view, places)
 

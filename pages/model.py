@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import state, widgets
+from pages.parts.common import start, state, widgets
 from pages.parts.model import panels
 from pages.parts.model.figures import coverage_figure, log_figure
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, read_record
@@ -65,7 +65,7 @@ def training(path: Path) -> None:
     st.plotly_chart(figure, key="log-figure", config=panels.PLAIN)
 
 
-checkpoint = state.start_page("pages/model.py")
+checkpoint = start.start_page("pages/model.py")
 st.title("Model")
 st.caption(f"Checkpoint {checkpoint.hash}, {checkpoint.components} mixture components")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import background, mesh_panel, state, widgets
+from pages.parts.common import background, mesh_panel, start, state, widgets
 from pages.parts.common.figures import COMPONENT_COLORS, prediction_figure
 from pages.parts.common.gallery import Caption, Row, volume_gallery
 from pages.parts.common.shown import ShownVolume, predict_volume, show_example, shown_volume
@@ -88,7 +88,7 @@ def show_results(
         mesh_panel.mesh_panel(shown.volume, own)
 
 
-checkpoint = state.start_page("pages/predict.py")
+checkpoint = start.start_page("pages/predict.py")
 with st.sidebar:
     st.subheader("Volume")
     st.button("Show an example", on_click=show_example, help="A generated volume, another one each time.")

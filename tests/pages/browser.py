@@ -3,6 +3,7 @@
 The 3D gallery is judged by its pixels, and nothing but the local server may be asked for anything.
 """
 
+import os
 import re
 import shutil
 import socket
@@ -47,8 +48,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
     address = f"http://localhost:{port}"
+    environment = os.environ | {"VAEREG_SESSIONS": str(log.with_name("sessions"))}
     with log.open("w") as output:
-        process = subprocess.Popen(command + options, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command + options, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             deadline = time.monotonic() + PATIENCE / 1000
             while not answers(f"{address}/_stcore/health"):

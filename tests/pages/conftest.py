@@ -2,12 +2,21 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, page, server
 from dashboard import app, gate
 
 __all__ = ["app", "gate", "page", "server"]
+
+
+@pytest.fixture(autouse=True)
+def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the saved sessions of a test."""
+    folder = tmp_path / "sessions"
+    monkeypatch.setenv("VAEREG_SESSIONS", str(folder))
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,9 +1,11 @@
 """What the tests of pages share: the app with a tiny checkpoint, and a solver that answers at once."""
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +48,12 @@ def app(
     yield AppTest.from_file(str(APP), default_timeout=120)
     executor.shutdown()
     st.cache_resource.clear()
+
+
+def galleries(app: AppTest) -> list[dict[str, Any]]:
+    """Data of the 3D views of the page."""
+    data = [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore
+    return [content for content in data if "panels" in content]
 
 
 def gallery_places(app: AppTest) -> list[tuple[int, ...]]:

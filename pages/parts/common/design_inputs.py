@@ -1,5 +1,6 @@
 """Values of the inputs of the Design page: their limits, how they are read, saved and restored."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -12,15 +13,24 @@ from vaereg.targets import TARGETS, Target
 
 __all__ = [
     "ALL_COMPONENTS",
+    "DEFAULT_COUNT",
+    "DEFAULT_SEED",
+    "DEFAULT_SIZE",
+    "DEFAULT_TARGET",
     "MAX_SEED",
     "MODES",
     "SIZES",
     "Quantity",
+    "LINK_NAMES",
+    "clean_link",
     "component_names",
     "current_inputs",
+    "default_mode",
+    "link_of_inputs",
     "quantities",
     "restore_inputs",
     "set_target",
+    "take_link",
 ]
 
 MODES = ("free", "value", "range")
@@ -28,6 +38,16 @@ SIZES = {32: 48, 64: 16, 96: 6}
 """Voxels per edge, and the largest number of designs of that size: about ten seconds of work."""
 ALL_COMPONENTS = "all"
 MAX_SEED = 2**31 - 1
+DEFAULT_TARGET = {"C11": 60.0, "C22": 40.0, "C33": 40.0}
+"""Target of a new session [GPa]."""
+DEFAULT_COUNT, DEFAULT_SEED, DEFAULT_SIZE = 12, 0, 32
+_WHOLE_NUMBERS = (state.COUNT, state.SEED, state.SIZE)
+LINK_NAMES = [
+    *_WHOLE_NUMBERS,
+    state.COMPONENT,
+    *(key(name) for name in TARGETS for key in (state.mode_key, state.value_key, state.range_key)),
+]
+"""Names of the inputs in the address of a page."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,9 +104,66 @@ def set_target(checkpoint: Checkpoint, target: Mapping[str, Target]) -> None:
 
 def current_inputs() -> dict[str, Any]:
     """Return all inputs of the Design page as plain values."""
-    keys = [state.COUNT, state.SEED, state.SIZE, state.COMPONENT]
-    keys += [key(name) for name in TARGETS for key in (state.mode_key, state.value_key, state.range_key)]
-    return {key: st.session_state[key] for key in keys if key in st.session_state}
+    return {key: st.session_state[key] for key in LINK_NAMES if key in st.session_state}
+
+
+def default_mode(name: str) -> str:
+    """Return how a property is asked for in a new session: free, or by a value."""
+    return "value" if name in DEFAULT_TARGET else "free"
+
+
+def link_of_inputs() -> list[tuple[str, str]]:
+    """Return names and values of the inputs that are not those of a new session, as the address has them."""
+    inputs = current_inputs()
+    link: list[tuple[str, str]] = []
+    for name in TARGETS:
+        mode = inputs.get(state.mode_key(name), default_mode(name))
+        if mode != default_mode(name):
+            link.append((state.mode_key(name), mode))
+        value, ends = inputs.get(state.value_key(name)), inputs.get(state.range_key(name))
+        if mode == "value" and value is not None and value != DEFAULT_TARGET.get(name):
+            link.append((state.value_key(name), f"{value:g}"))
+        if mode == "range" and ends is not None:
+            link += [(state.range_key(name), f"{end:g}") for end in ends]
+    defaults = {
+        state.COUNT: DEFAULT_COUNT,
+        state.SEED: DEFAULT_SEED,
+        state.SIZE: DEFAULT_SIZE,
+        state.COMPONENT: ALL_COMPONENTS,
+    }
+    return link + [
+        (key, str(inputs[key])) for key, value in defaults.items() if inputs.get(key, value) != value
+    ]
+
+
+def clean_link() -> bool:
+    """Remove from the address what is no number where the inputs need one; return whether there was such.
+
+    Streamlit converts the numbers of an address without a check: an infinite seed would end the page.
+    """
+    wrong = []
+    for key in LINK_NAMES:
+        if key == state.COMPONENT or key in map(state.mode_key, TARGETS):
+            continue
+        if not all(_is_finite(text) for text in st.query_params.get_all(key)):
+            wrong.append(key)
+    for key in wrong:
+        del st.query_params[key]
+    return bool(wrong)
+
+
+def take_link(checkpoint: Checkpoint) -> None:
+    """Set the inputs to those in the address of a page that does not show them."""
+    inputs: dict[str, Any] = {}
+    for key in LINK_NAMES:
+        texts = st.query_params.get_all(key)
+        if key == state.COMPONENT or key in map(state.mode_key, TARGETS):
+            inputs |= {key: texts[0]} if texts else {}
+        elif texts and all(map(_is_finite, texts)):
+            numbers = [int(float(text)) if key in _WHOLE_NUMBERS else float(text) for text in texts]
+            inputs[key] = numbers[0] if len(numbers) == 1 else numbers
+    if inputs:
+        restore_inputs(checkpoint, inputs)
 
 
 def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
@@ -107,6 +184,13 @@ def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
     for key, low, high in ((state.COUNT, 1, max(SIZES.values())), (state.SEED, 0, MAX_SEED)):
         if _is_number(number := inputs.get(key)):
             st.session_state[key] = int(min(max(number, low), high))
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -1,6 +1,7 @@
 """The shortlist of this session: the volumes that its user has put aside."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common.background import outcomes_of
+from pages.parts.common.keeper import former_token, load_part, save_part
 from pages.parts.common.shortlist import ShortlistItem, add_item, free_name
-from pages.parts.common.state import SHORTLIST
+from pages.parts.common.state import RESTORED_SHORTLIST, SHORTLIST
 from pages.parts.common.text import sentence
 from pages.parts.solving.tasks import RTOL
 from vaereg.microstructure.volume import volume_hash
@@ -28,15 +30,26 @@ __all__ = [
 ]
 
 
+_PART = "shortlist"
+"""Name of the shortlist among what is saved of a session."""
+
+
 def shortlist() -> list[ShortlistItem]:
-    """Return the volumes that this session has put aside, in the order in which it did."""
+    """Return the volumes that this session, or the former one of this tab, has put aside, in order."""
+    if former_token() is not None and RESTORED_SHORTLIST not in st.session_state:
+        st.session_state[RESTORED_SHORTLIST] = True
+        items = load_part(_PART, [ShortlistItem]) or []
+        for item in st.session_state.get(SHORTLIST, []):
+            with suppress(ValueError):  # no room: what was there before comes first
+                items = add_item(items, item)
+        set_shortlist(items)
     return list(st.session_state.get(SHORTLIST, []))
 
 
 def add_to_shortlist(item: ShortlistItem) -> bool:
     """Put a volume aside and return whether it is in the shortlist now; a toast tells of a full one."""
     try:
-        st.session_state[SHORTLIST] = add_item(shortlist(), item)
+        set_shortlist(add_item(shortlist(), item))
     except ValueError as error:
         st.toast(sentence(str(error)))
         return False
@@ -70,8 +83,11 @@ def rename_in_shortlist(volume: str, name: str) -> None:
 
 
 def set_shortlist(items: Sequence[ShortlistItem]) -> None:
-    """Put these volumes in place of the shortlist."""
+    """Put these volumes in place of the shortlist, and save them."""
+    former = st.session_state.get(SHORTLIST, [])
     st.session_state[SHORTLIST] = list(items)
+    if [id(item) for item in items] != [id(item) for item in former]:  # items never change
+        save_part(_PART, list(items))
 
 
 def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:

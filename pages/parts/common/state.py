@@ -1,13 +1,7 @@
-"""Every key of the session state, the start of a page, and the cached model."""
+"""Every key of the session state, and limits that several pages share."""
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import streamlit as st
-import torch
-
-from pages.parts.common.text import sentence
-from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
 SEED = "seed"
@@ -51,15 +45,17 @@ SESSION_FILE = "session-file"
 SESSION_MESSAGE = "session-message"
 RENAMED = "renamed"
 PUT_ASIDE = "put-aside"
-_ENTERED = "entered"
-_WANTED_PAGE = "wanted-page"
-_PAGE = "page"
-_ARRIVED = "arrived"
+ENTERED, WANTED_PAGE, WANTED_LINK = "entered", "wanted-page", "wanted-link"
+PAGE, ARRIVED = "page", "arrived"
 SESSION_NAME = "session-name"
 SHOWN_VOLUME = "volume"
 EXAMPLE = "example"
 SHORTLIST = "shortlist"
 REFINEMENTS = "refinements"
+KEEPER, TOKEN, FORMER_TOKEN = "session-keeper-view", "session-token", "former-session-token"
+LINK_TAKEN = "link-taken"
+RESTORED_SHORTLIST, RESTORED_REFINEMENTS = "restored-shortlist", "restored-refinements"
+SAVED_REFINEMENTS = "saved-refinements"
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks" / "results"
 """Records of the benchmarks."""
@@ -92,47 +88,3 @@ class Sampling:
     """Voxels per edge."""
     component: int | None
     """The only mixture component, from 0, or None for all."""
-
-
-@st.cache_resource(show_spinner="Loading the model …")
-def _load_checkpoint() -> Checkpoint:
-    # Sessions and the solver share the processors: threads that wait for each other cost all of them more.
-    torch.set_num_threads(1)
-    return load_checkpoint()
-
-
-def enter_app() -> None:
-    """Note that the app runs its pages, and open the one that was asked for before it did."""
-    st.session_state[_ENTERED] = True
-    wanted = st.session_state.pop(_WANTED_PAGE, None)
-    if wanted is not None:
-        st.switch_page(wanted)
-
-
-def start_page(path: str) -> Checkpoint:
-    """The shipped checkpoint, shared and never changed; without it the page says so and ends.
-
-    Until the app has run once in a server, Streamlit runs the file of a page that is opened by its own
-    address instead of the app: then the app is run first.
-
-    Args:
-        path: File of the page, from the root of the app.
-    """
-    if not st.session_state.get(_ENTERED):
-        st.session_state[_WANTED_PAGE] = path
-        st.switch_page("app.py")
-    st.session_state[_ARRIVED] = st.session_state.get(_PAGE) != path
-    st.session_state[_PAGE] = path
-    try:
-        return _load_checkpoint()
-    except (CheckpointError, OSError) as error:
-        st.error(f"The model could not be loaded. {sentence(str(error))}")
-        st.info(
-            "`python -m vaereg generate` and `python -m vaereg train` make one; then load this page again."
-        )
-        st.stop()
-
-
-def has_arrived() -> bool:
-    """Whether the session was on another page before this run."""
-    return st.session_state[_ARRIVED]

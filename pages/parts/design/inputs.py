@@ -7,15 +7,21 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common import state
+from pages.parts.common import start, state
 from pages.parts.common.design_inputs import (
     ALL_COMPONENTS,
+    DEFAULT_COUNT,
+    DEFAULT_SEED,
+    DEFAULT_SIZE,
+    DEFAULT_TARGET,
     MAX_SEED,
     MODES,
     SIZES,
     Quantity,
+    clean_link,
     component_names,
     current_inputs,
+    default_mode,
     quantities,
     restore_inputs,
     set_target,
@@ -26,8 +32,6 @@ from vaereg.targets import Target, interval
 
 __all__ = ["lasting_inputs", "reachable", "sampling_inputs", "set_nearest", "target_inputs"]
 
-DEFAULTS = {"C11": 60.0, "C22": 40.0, "C33": 40.0}
-"""What is asked for at first [GPa]."""
 _HELP = {
     "C11": "Stress along x per strain along x, all other strains held at zero.",
     "C22": "Stress along y per strain along y, all other strains held at zero.",
@@ -49,7 +53,7 @@ def lasting_inputs(checkpoint: Checkpoint) -> Iterator[None]:
     left: dict[str, Any] | None = st.session_state.pop(state.INPUTS_LEFT, None)
     if left is not None:
         restore_inputs(checkpoint, left)
-    kept = st.session_state.get(state.KEPT_INPUTS) if state.has_arrived() and not st.query_params else None
+    kept = st.session_state.get(state.KEPT_INPUTS) if start.has_arrived() and not st.query_params else None
     yield
     if kept is not None and kept != current_inputs():
         st.session_state[state.INPUTS_LEFT] = kept
@@ -83,7 +87,7 @@ def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
                 mode = st.segmented_control(
                     f"{quantity.label} is",
                     MODES,
-                    default="value" if name in DEFAULTS else "free",
+                    default=default_mode(name),
                     required=True,
                     key=state.mode_key(name),
                     label_visibility="collapsed",
@@ -107,13 +111,13 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
     size = st.segmented_control(
         "Cell size [voxel per edge]",
         list(SIZES),
-        default=32,
+        default=DEFAULT_SIZE,
         required=True,
         key=state.SIZE,
         help="Larger cells represent the material better and take longer: 96³ is 27 times 32³.",
         **options,
     )
-    count = st.slider("Number of designs", 1, max(SIZES.values()), 12, key=state.COUNT, **options)
+    count = st.slider("Number of designs", 1, max(SIZES.values()), DEFAULT_COUNT, key=state.COUNT, **options)
     if count > SIZES[size]:
         st.caption(f"At most {SIZES[size]} designs of {size}³ voxels are made.")
     with st.container(horizontal=True, gap="small"):
@@ -121,7 +125,7 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
             "Seed",
             0,
             MAX_SEED,
-            0,
+            DEFAULT_SEED,
             key=state.SEED,
             help="The same target and seed give the same designs; another seed gives others.",
             **options,
@@ -152,7 +156,7 @@ def set_nearest(checkpoint: Checkpoint, target: Mapping[str, Target], nearest: M
 def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN401 (one number or two)
     unit = quantity.unit or "-"
     start: float | tuple[float, float] = quantity.clamped(
-        DEFAULTS.get(name, 0.5 * (quantity.low + quantity.high))
+        DEFAULT_TARGET.get(name, 0.5 * (quantity.low + quantity.high))
     )
     if not single:
         start = _around(start, quantity)
@@ -172,7 +176,7 @@ def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN
 
 def _take_link(checkpoint: Checkpoint) -> None:
     """Numbers of a link that cannot be set become the nearest ones that can; the sliders would drop them."""
-    notices = []
+    notices = ["A part of the link is no number and was left out."] * clean_link()
     for name, quantity in quantities(checkpoint).items():
         for key, count in ((state.value_key(name), 1), (state.range_key(name), 2)):
             given = st.query_params.get_all(key)

@@ -19,7 +19,7 @@ import pyvista as pv
 import streamlit as st
 import tifffile
 import trimesh
-from dashboard import STIFFNESS
+from dashboard import STIFFNESS, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import scene, state
@@ -81,8 +81,8 @@ def shortlist(app: AppTest) -> list[ShortlistItem]:
 
 
 def gallery(app: AppTest) -> dict[str, Any]:
-    (element,) = app.get("bidi_component")
-    return json.loads(element.proto.json)  # type: ignore[attr-defined]
+    (shown,) = galleries(app)
+    return shown
 
 
 def button(app: AppTest, label: str) -> Any:  # noqa: ANN401
@@ -109,7 +109,7 @@ def test_an_empty_shortlist_says_what_to_do(app: AppTest) -> None:
     links = [one.proto.label for one in app.get("page_link")]  # type: ignore[attr-defined]
     assert links == ["Find designs for a target", "Predict a volume of your own"]
     assert [one.label for one in app.file_uploader] == ["Load a session"]
-    assert not app.dataframe and not app.get("bidi_component")
+    assert not app.dataframe and not galleries(app)
 
 
 def test_designs_stand_side_by_side(app: AppTest) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dashboard import STIFFNESS
+from dashboard import STIFFNESS, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, widgets
@@ -43,9 +43,9 @@ def impossible(checkpoint: Checkpoint) -> dict[str, float]:
 
 
 def gallery(app: AppTest) -> dict[str, Any]:
-    """What the page gave to the 3D gallery."""
-    (element,) = app.get("bidi_component")
-    return json.loads(element.proto.json)  # type: ignore[attr-defined]
+    """Data of the 3D gallery."""
+    (shown,) = galleries(app)
+    return shown
 
 
 def settled(app: AppTest) -> AppTest:
@@ -145,7 +145,7 @@ def test_nothing_fixed_says_what_to_do(app: AppTest) -> None:
     fix_only(app.run(), {})
     assert not app.exception
     assert "at least one property" in app.info[0].value
-    assert not app.get("bidi_component")
+    assert not galleries(app)
 
 
 def test_an_unreachable_target_keeps_the_former_designs_and_says_so(

@@ -1,6 +1,5 @@
 """Refinement in the Design page with a tiny checkpoint: empty, at work, done, cancelled, other pages."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
-from dashboard import gallery_places
+from dashboard import galleries, gallery_places
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
+from pages.parts.common import background, state
 from pages.parts.solving import queue, tasks
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
@@ -29,6 +28,7 @@ SOLVED = HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, c
 def executor(monkeypatch: pytest.MonkeyPatch) -> ManualExecutor:
     """Works when it is told to; what is shown is solved at once and badly, refinements are true."""
     executor = ManualExecutor()
+    executor.after = lambda: background.solver().settle()
     monkeypatch.setattr(queue, "homogenize", lambda *args, **kwargs: SOLVED)
     monkeypatch.setattr(queue, "start_workers", lambda workers: executor)
     return executor
@@ -69,10 +69,6 @@ def metric(app: AppTest, label: str) -> Any:  # noqa: ANN401
 def statuses(app: AppTest) -> list[str]:
     (table,) = [table.value for table in app.dataframe if "Status" in table.value.columns]
     return table["Status"].tolist()
-
-
-def galleries(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore
 
 
 def has_button(app: AppTest, label: str) -> bool:

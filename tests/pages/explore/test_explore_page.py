@@ -1,6 +1,5 @@
 """The Explore page: map, selection, neighbours and walks; without a map it says what to do."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+from dashboard import galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
@@ -40,11 +40,6 @@ def page(
     one = tiny_checkpoint
     save_checkpoint(tmp_path / "mapped.pt", one.model, one.config, one.fitted, one.card, tiny_embedding)
     yield from open_page(tmp_path / "mapped.pt", monkeypatch)
-
-
-def galleries(app: AppTest) -> list[dict[str, Any]]:
-    """What the page gave to its 3D galleries."""
-    return [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore[attr-defined]
 
 
 def choose(app: AppTest, *keys: str) -> AppTest:

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from dashboard import STIFFNESS, gallery_places
+from dashboard import STIFFNESS, galleries, gallery_places
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, text
@@ -29,7 +29,7 @@ def page(app: AppTest) -> AppTest:
 
 def gallery(page: AppTest) -> dict[str, Any]:
     """What the page gave to its first 3D view."""
-    return json.loads(page.get("bidi_component")[0].proto.json)  # type: ignore[attr-defined]
+    return galleries(page)[0]
 
 
 def title(page: AppTest) -> str:

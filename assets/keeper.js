@@ -1,0 +1,34 @@
+// Keeps what outlives a session in its tab: the name of the session, which leads the server to what it has
+// saved, and the inputs of the Design page in the address of every page.
+
+const KEY = "vaereg-session";
+
+export default function ({ data, setTriggerValue }) {
+  keepName(data, setTriggerValue);
+  if (data.link !== null) {
+    keepLink(data.names.split(" "), new URLSearchParams(data.link));
+  }
+}
+
+function keepName(data, setTriggerValue) {
+  try {
+    const stored = sessionStorage.getItem(KEY);
+    if (stored && stored !== data.token && data.fresh) {
+      setTriggerValue("stored", stored); // after a reload, or a restart of the server
+    } else {
+      sessionStorage.setItem(KEY, data.token);
+    }
+  } catch {
+    // A browser that stores nothing loses the session when the page is loaded again.
+  }
+}
+
+// In place, so that Back leads to the page before.
+function keepLink(names, link) {
+  const url = new URL(window.location.href);
+  names.forEach((name) => url.searchParams.delete(name));
+  link.forEach((value, name) => url.searchParams.append(name, value));
+  if (url.search !== window.location.search) {
+    window.history.replaceState(window.history.state, "", url);
+  }
+}

@@ -1,0 +1,100 @@
+"""What outlives a session of the server: its name in the browser tab, its saved work, the inputs in the link.
+
+A tab keeps the token of its session. A session that begins in a tab which has a token already, after a reload
+or a restart of the server, takes over what was saved under that token, and goes on under a token of its own:
+so two tabs, of which one is a copy of the other, do not write over each other's work.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from pages.parts.common import state
+from pages.parts.common.design_inputs import LINK_NAMES, link_of_inputs, take_link
+from pages.parts.common.packing import pack, unpack
+from pages.parts.common.session_store import SessionStore, default_folder, new_token
+from vaereg.model.checkpoint import Checkpoint
+
+__all__ = ["former_token", "keep_session", "load_part", "save_part"]
+
+_ASSETS = Path(__file__).parents[3] / "assets"
+_log = logging.getLogger(__name__)
+
+_component = component("vaereg_keeper", js=(_ASSETS / "keeper.js").read_text(encoding="utf-8"))
+
+
+def keep_session(checkpoint: Checkpoint, *, on_design_page: bool) -> None:
+    """Exchange tokens with the tab, and keep the inputs in its address; draws nothing.
+
+    Args:
+        checkpoint: The model, whose training data bound the inputs.
+        on_design_page: Whether the page shows the inputs, so that Streamlit keeps them in the address.
+    """
+    data = {  # texts, since Streamlit takes lists for tables
+        "token": _token(),
+        "fresh": state.FORMER_TOKEN not in st.session_state,
+        "names": " ".join(LINK_NAMES),
+        "link": None if on_design_page else _link(checkpoint),
+    }
+    st.session_state[state.LINK_TAKEN] = True
+    with st.container(key="session-keeper"):
+        _component(key=state.KEEPER, data=data, on_stored_change=_adopt)
+
+
+def former_token() -> str | None:
+    """Return the token under which this tab has saved work before this session; None where it has not."""
+    return st.session_state.get(state.FORMER_TOKEN)
+
+
+def save_part(part: str, value: object) -> None:
+    """Save a part of the work of this session."""
+    try:
+        _store().save(_token(), part, pack(value))
+    except TypeError as error:
+        _log.warning("the %s cannot be saved: %s", part, error)
+
+
+def load_part(part: str, types: Sequence[type]) -> Any:  # noqa: ANN401 (whatever was saved)
+    """Return a part of the work that this tab saved in its former session; None where there is none.
+
+    Args:
+        part: Name of the part.
+        types: Dataclasses that it may hold.
+    """
+    token = former_token()
+    content = None if token is None else _store().load(token, part)
+    if content is None:
+        return None
+    try:
+        return unpack(content, types)
+    except ValueError as error:  # such as of another version of the program
+        _log.warning("the saved %s cannot be taken over: %s", part, error)
+        return None
+
+
+def _link(checkpoint: Checkpoint) -> str:
+    """Return the inputs as the address has them; a session that begins takes them from the address."""
+    if state.LINK_TAKEN not in st.session_state:
+        take_link(checkpoint)
+    return urlencode(link_of_inputs())
+
+
+def _token() -> str:
+    return st.session_state.setdefault(state.TOKEN, new_token())
+
+
+def _adopt() -> None:
+    """Note the token of the former session in this tab."""
+    stored = (st.session_state.get(state.KEEPER) or {}).get("stored")
+    if isinstance(stored, str) and state.FORMER_TOKEN not in st.session_state:
+        st.session_state[state.FORMER_TOKEN] = stored
+
+
+@st.cache_resource(show_spinner=False)
+def _store() -> SessionStore:
+    return SessionStore(default_folder())

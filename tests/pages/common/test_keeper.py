@@ -1,0 +1,131 @@
+"""Work that outlives a session: shortlist and refinements under the token of the tab, inputs in the link."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dashboard import APP, STIFFNESS
+from streamlit.testing.v1 import AppTest
+
+from pages.parts.common import state
+from pages.parts.common.design_inputs import LINK_NAMES
+from pages.parts.common.session_store import SessionStore
+from pages.parts.common.shortlist import ShortlistItem
+
+
+def item(seed: int) -> ShortlistItem:
+    volume = np.random.default_rng(seed).integers(0, 2, (8, 8, 8), dtype=np.uint8)
+    return ShortlistItem(name=f"design {seed}", volume=volume, origin="test", stiffness=STIFFNESS)
+
+
+def keeper(app: AppTest) -> dict[str, Any]:
+    """Data that the page gave to the keeper in the browser."""
+    data = [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore
+    (found,) = [content for content in data if "token" in content]
+    return found
+
+
+def returned(token: str, page: str = "pages/compare.py") -> AppTest:
+    """A new session in a tab that has the token of a former one, on a page."""
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
+    app.session_state[state.FORMER_TOKEN] = token  # as the keeper in the browser says it
+    app.switch_page(page).run()
+    assert not app.exception
+    return app
+
+
+def click(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label.startswith(label)).click().run()
+    assert not app.exception
+
+
+def test_the_shortlist_comes_back_after_a_restart(app: AppTest, sessions: Path) -> None:
+    app.run()
+    click(app, "Add to the shortlist")
+    (before,) = app.session_state["shortlist"]
+    token = keeper(app)["token"]
+    assert keeper(app)["fresh"] and not any(token in path.name for path in sessions.iterdir())
+
+    again = returned(token)
+    (after,) = again.session_state["shortlist"]
+    np.testing.assert_array_equal(after.volume, before.volume)
+    assert (after.name, after.origin, after.targets) == (before.name, before.origin, before.targets)
+    assert not keeper(again)["fresh"] and keeper(again)["token"] != token
+
+    # A copy of the tab has the same token: each session goes on under its own.
+    click(again, "Take out of the shortlist")
+    assert not again.session_state["shortlist"]
+    assert len(returned(token).session_state["shortlist"]) == 1
+    assert not returned(keeper(again)["token"]).session_state["shortlist"]
+
+
+def test_a_stranger_gets_nothing(app: AppTest) -> None:
+    app.run()
+    click(app, "Add to the shortlist")
+    assert "shortlist is empty" in returned("A" * 43).info[0].value
+    assert "shortlist is empty" in returned("../../x").info[0].value
+
+
+def test_damaged_files_leave_an_empty_shortlist(app: AppTest, sessions: Path) -> None:
+    app.run()
+    click(app, "Add to the shortlist")
+    for path in sessions.iterdir():
+        path.write_bytes(b"damaged")
+    assert "shortlist is empty" in returned(keeper(app)["token"]).info[0].value
+
+
+def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
+    app.run()
+    click(app, "Refine 12 designs")
+    (run,) = app.session_state["refinements"]
+    again = returned(keeper(app)["token"], "pages/design.py")
+    (found,) = again.session_state["refinements"]
+    assert (found.number, found.origin, found.tolerance) == (1, run.origin, run.tolerance)
+    assert [entry.task.name for entry in found.entries] == [entry.task.name for entry in run.entries]
+    assert not any(entry.cancelled for entry in found.entries)
+    np.testing.assert_array_equal(found.designs.latent, run.designs.latent)
+    assert found.designs.targets == run.designs.targets
+
+
+def test_the_link_of_every_page_has_the_inputs(app: AppTest) -> None:
+    app.run()
+    assert keeper(app)["link"] is None  # on the page itself Streamlit keeps them
+    app.session_state["C11"] = 55.0
+    app.session_state["C22_is"] = "range"
+    app.session_state["C22_range"] = (30.0, 41.5)
+    app.session_state["seed"] = 7
+    app.run()
+    app.switch_page("pages/predict.py").run()
+    assert keeper(app)["link"] == "C11=55&C22_is=range&C22_range=30&C22_range=41.5&seed=7"
+    assert keeper(app)["names"].split() == LINK_NAMES
+
+
+def test_a_session_that_begins_on_another_page_takes_its_link(app: AppTest) -> None:
+    """As after a restart of the server, when a tab shows Predict."""
+    app.query_params |= {"C11": "55", "C22_is": "range", "C22_range": ["41.5", "30"], "seed": "7"}
+    app.query_params["count"] = "1e400"
+    app.query_params["C33"] = "nan"
+    app.switch_page("pages/predict.py").run()
+    assert not app.exception
+    assert (app.session_state["C11"], app.session_state["C22_range"]) == (55.0, (30.0, 41.5))
+    assert app.session_state["seed"] == 7 and "count" not in app.session_state
+
+
+@pytest.mark.parametrize("key", ["seed", "count", "size", "C11", "C22_range"])
+@pytest.mark.parametrize("value", ["1e400", "-inf", "nan", "9" * 400, "abc", ""])
+def test_a_link_without_numbers_opens_the_page(app: AppTest, key: str, value: str) -> None:
+    app.query_params[key] = [value, value] if key.endswith("range") else value
+    if key.endswith("range"):
+        app.query_params["C22_is"] = "range"
+    app.run()
+    assert not app.exception
+    assert app.title[0].value.startswith("Designs for C11 = 60")
+
+
+def test_a_part_that_cannot_be_saved_is_left_out(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SessionStore, "save", lambda *arguments: False)
+    app.run()
+    click(app, "Add to the shortlist")
+    assert len(app.session_state["shortlist"]) == 1
