@@ -87,8 +87,8 @@ def descendants(process: int) -> list[int]:
 
 
 @contextmanager
-def serving(cache: Path) -> Iterator[Server]:
-    """The dashboard as a user starts it, with a folder for compiled kernels."""
+def serving(cache: Path, log: Path | None = None) -> Iterator[Server]:
+    """The dashboard as a user starts it, with a folder for compiled kernels and a file for its output."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -100,9 +100,8 @@ def serving(cache: Path) -> Iterator[Server]:
         "VAEREG_SESSIONS": str(cache / "sessions"),
     }
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with (log or Path(os.devnull)).open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
         address = f"http://localhost:{port}"
         while not answers(f"{address}/_stcore/health"):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from urllib.error import URLError
@@ -41,15 +42,29 @@ PATIENCE = 120_000
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the dashboard as a user starts it, on a free port."""
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder, free_port()) as (address, _):
+        yield address
+    log = (folder / "log").read_text()
+    assert "Traceback" not in log, log
+
+
+def free_port() -> int:
+    """A port that no server listens to."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address and process of a dashboard that keeps its log and its sessions in a folder."""
+    log = folder / "log"
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
     address = f"http://localhost:{port}"
-    environment = os.environ | {"VAEREG_SESSIONS": str(log.with_name("sessions"))}
-    with log.open("w") as output:
+    environment = os.environ | {"VAEREG_SESSIONS": str(folder / "sessions")}
+    with log.open("a") as output:
         process = subprocess.Popen(
             command + options, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
@@ -59,11 +74,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.2)
-            yield address
+            yield address, process
         finally:
             process.terminate()
             process.wait(PATIENCE / 1000)
-    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 def answers(url: str) -> bool:
@@ -80,23 +94,30 @@ def page(server: str) -> Iterator[Page]:
     """A browser window that notes every request and every error, and lets none pass."""
     requests: list[str] = []
     errors: list[str] = []
+    with browsing() as window:
+        window.on("request", lambda request: requests.append(request.url))
+        window.on("websocket", lambda socket: requests.append(socket.url))
+        window.on("console", lambda message: errors.append(complaint(message)) if is_error(message) else None)
+        window.on("pageerror", lambda error: errors.append(str(error)))
+        yield window
+    local = urlsplit(server).netloc
+    foreign = [url for url in requests if urlsplit(url).scheme not in ("data", "blob")]
+    foreign = [url for url in foreign if urlsplit(url).netloc != local]
+    assert requests and not foreign, foreign
+    assert not errors, errors
+
+
+@contextmanager
+def browsing() -> Iterator[Page]:
+    """A window of a browser of its own."""
     expect.set_options(timeout=PATIENCE)
     program = next(path for path in map(shutil.which, CHROMIUM) if path)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), timeout=PATIENCE)
         window = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
         window.set_default_timeout(PATIENCE)
-        window.on("request", lambda request: requests.append(request.url))
-        window.on("websocket", lambda socket: requests.append(socket.url))
-        window.on("console", lambda message: errors.append(complaint(message)) if is_error(message) else None)
-        window.on("pageerror", lambda error: errors.append(str(error)))
         yield window
         browser.close()
-    local = urlsplit(server).netloc
-    foreign = [url for url in requests if urlsplit(url).scheme not in ("data", "blob")]
-    foreign = [url for url in foreign if urlsplit(url).netloc != local]
-    assert requests and not foreign, foreign
-    assert not errors, errors
 
 
 def complaint(message: ConsoleMessage) -> str:

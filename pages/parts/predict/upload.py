@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.parts.common import state
 from pages.parts.common.shown import show_volume
+from pages.parts.common.uploads import bounded_uploads, refusal
 from pages.parts.predict.figures import grey_figure
 from vaereg.errors import InputError
 from vaereg.io.importing import AutomaticChoices, Choices, Part, import_volume, to_cubes
@@ -64,17 +65,18 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
     Returns:
         The files, and why the chosen one was refused, or None.
     """
-    files = st.file_uploader(
+    chosen_files = st.file_uploader(
         "Files of volumes: two phases, grey values or labels",
         accept_multiple_files=True,
         key=state.UPLOAD,
         max_upload_size=MAX_MEGABYTES,
         help=f"{', '.join(SUFFIXES)}, up to {MAX_MEGABYTES} MB and {MAX_VOXELS / 1e6:.0f} million voxels.",
     )
+    files = bounded_uploads(chosen_files)
     if not files:
         st.session_state.pop(state.UPLOAD_BLOCKS, None)
         st.session_state.pop(state.UPLOAD_READ, None)
-        return [], None
+        return [], refusal()
     chosen = 0
     if len(files) > 1:
         names = [file.name for file in files]
@@ -87,7 +89,7 @@ def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
     except (InputError, MemoryError) as error:
         st.session_state.pop(state.UPLOAD_BLOCKS, None)
         return files, str(error) or "the file is too large"
-    return files, None
+    return files, refusal()
 
 
 def chosen_blocks() -> Blocks | None:
