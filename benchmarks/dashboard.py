@@ -205,7 +205,7 @@ def several_moves(page: Page, count: int) -> list[dict[str, float]]:
 
 
 def start(cache: Path) -> dict[str, float]:
-    """From the command to the first page, with a browser that waits."""
+    """Times from the command to the first page, with a browser that waits [s]."""
     with browsing() as (page,), serving(cache) as server:
         found = {"server_answers_s": time.perf_counter() - server.begun}
         page.goto(server.address)

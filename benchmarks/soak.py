@@ -45,7 +45,7 @@ FLAT = 0.05
 """Largest relative change of the memory that counts as flat [-]."""
 KILL_EVERY, SAMPLE_EVERY = 60.0, 5.0
 """Time between two killed workers, and between two looks at the memory [s]."""
-LATEST = 300.0
+LATEST = 600.0
 """Time after which what was asked for counts as lost [s]."""
 PAUSE = 0.5
 """Time between two actions of a session [s]."""

@@ -29,7 +29,7 @@ CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"
 CLASS_SYMBOLS = ("circle", "triangle-up", "cross")
 """One for every turn through the colours; diamonds and stars are for what lies over a map."""
 COMPONENT = "component "
-"""What the name of a component begins with; its number, from 1, follows."""
+"""Beginning of the name of a component; its number, from 1, follows."""
 MAX_POINTS = 5000
 """Largest number of points of a plot in which points can be chosen."""
 ONE_SIGMA = 0.682689

@@ -33,12 +33,12 @@ class Line:
     values: Sequence[str]
     """One text per column of the caption."""
     kind: str = ""
-    """What the style sheet calls it: predicted, spread, solver or pending."""
+    """Name of its style: predicted, spread, solver or pending."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caption:
-    """What is written on and under a volume."""
+    """Text on and under a volume."""
 
     title: str
     badge: str = ""
@@ -54,14 +54,14 @@ class Row:
     panels: Sequence[int]
     """Indices into the volumes."""
     color: str
-    """Of the cut faces, as #rrggbb."""
+    """Colour of the cut faces, as #rrggbb."""
     title: str = ""
     """Heading; without one the row has none."""
     weight: float | None = None
     """Weight of the component, 0 to 1, drawn as a bar."""
     note: str = ""
     character: str = ""
-    """What the volumes look like, in words."""
+    """Description of the look of the volumes."""
 
 
 def volume_gallery(

@@ -21,9 +21,9 @@ _ROOT = Path(__file__).parents[3]
 _PATIENCE = 60.0
 """Longest wait for a scene [s]."""
 _HEIGHT = 540
-"""Of the scene [px]."""
+"""Height of the scene [px]."""
 _COLORS = {"light": ("#ffffff", "#4a5563"), "dark": ("#10151c", "#aab4c0")}
-"""Of the background, and of lines and letters, by theme."""
+"""Colours of the background and of lines and letters, by theme."""
 
 
 class SceneError(RuntimeError):

@@ -14,11 +14,11 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; worker-src blob:; connect-src data: blob:"
 )
-"""What the scene may load: nothing but itself."""
+"""Content security policy of the scene: it may load nothing but itself."""
 LEVEL = 0.499
-"""Of the surface, between soft (0) and stiff (1): layers of one voxel keep their thickness."""
+"""Level of the surface between soft (0) and stiff (1): layers of one voxel keep their thickness."""
 _ICONS = "https://kitware.github.io/vtk-js/icon/"
-"""Where its viewer would look for its icons."""
+"""Address at which the viewer would look for its icons."""
 
 
 def scene_html(volume: NDArray[np.uint8], background: str, ink: str) -> str:
@@ -66,7 +66,7 @@ def _corners(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def main() -> None:
-    """From standard input to standard output; what libraries say goes to the errors."""
+    """Write the scene of the volume in standard input to standard output; libraries print to stderr."""
     output, sys.stdout = sys.stdout.buffer, sys.stderr
     volume = np.load(BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
     output.write(scene_html(volume, *sys.argv[1:3]).encode("utf-8"))

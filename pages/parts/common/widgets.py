@@ -121,7 +121,7 @@ def _put_aside(make: Callable[[], ShortlistItem]) -> None:
 
 
 def material_note(checkpoint: Checkpoint, size: int) -> None:
-    """What the model's figures are for."""
+    """Show the cells and materials that the model's figures hold for."""
     pair = checkpoint.model.materials
     st.caption(
         f"Periodic cells of {size} × {size} × {size} voxels. Young's modulus {pair.e_stiff:g} GPa (stiff) "

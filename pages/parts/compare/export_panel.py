@@ -18,7 +18,7 @@ from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
 __all__ = ["export_file", "export_inputs", "item_provenance"]
 
 _START = ("npy", "vti", "stl", "json")
-"""What is chosen at first."""
+"""Formats that are chosen at first."""
 _PRECISIONS: dict[float | None, str] = {RTOL: "float32", VERIFICATION_RTOL: "float64"}
 """Floating point type of the solves of this program, by their tolerance."""
 _BOTH_PHASES = ("stl", "fans")
@@ -28,7 +28,7 @@ _SEVERAL = ("fans", "damask")
 
 
 def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
-    """What to export, in which formats, and the button that makes the file."""
+    """Show the choice of volumes and formats, and the button that makes the file."""
     by_letter = {entry.letter: entry for entry in compared}
     first, second = st.columns([3, 1], gap="medium")
     chosen = first.selectbox(

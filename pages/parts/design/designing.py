@@ -1,4 +1,4 @@
-"""Designs of the moment: made, called off, remembered; and new realisations of one of them."""
+"""Designs of the current target: made, cancelled, kept; and new realisations of one design."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
@@ -35,14 +35,14 @@ KEEP_DESIGNS, KEEP_DESIGN_BYTES = 64, 128 * 2**20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownDesigns:
-    """What the Design page shows."""
+    """Designs that the Design page shows."""
 
     designs: Designs | None
     """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
     problem: UnreachableTargetError | None = None
-    """Why there are none for the target that is set."""
+    """Reason why the target that is set has no designs."""
     cancelled: bool = False
-    """Whether there are none because the user did not want to wait for them."""
+    """Whether the user cancelled the designs of the target that is set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -50,11 +50,11 @@ class Relatives:
     """New realisations of one design."""
 
     base: Designs
-    """The designs among which it was."""
+    """Designs that the design belongs to."""
     index: int
-    """Its place there, from 0."""
+    """Index of the design among them, from 0."""
     designs: Designs
-    """The realisations; their seed is that of the noise."""
+    """Realisations, whose seed is that of the noise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,11 +62,11 @@ class AskedRelatives:
     """New realisations that have yet to be made."""
 
     base: Designs
-    """The designs among which the one is whose realisations they will be."""
+    """Designs that the design belongs to."""
     index: int
-    """Its place there, from 0."""
+    """Index of the design among them, from 0."""
     seed: int
-    """Of the noise."""
+    """Seed of the noise."""
 
 
 def ask_relatives(base: Designs, index: int, seed: int = 1) -> None:
@@ -75,20 +75,20 @@ def ask_relatives(base: Designs, index: int, seed: int = 1) -> None:
 
 
 def asked_relatives(designs: Designs) -> AskedRelatives | None:
-    """What was asked for of these designs, and is not made yet."""
+    """Return the realisations of these designs that were asked for and are not made yet."""
     asked: AskedRelatives | None = st.session_state.get(state.ASKED_RELATIVES)
     return asked if asked and _are_alike(asked.base, designs) else None
 
 
 def cancel_relatives() -> None:
-    """Go on with what is shown, in place of what was asked for."""
+    """Keep the shown designs, and forget the realisations that were asked for."""
     st.session_state.pop(state.ASKED_RELATIVES, None)
 
 
 def show_relatives(
     checkpoint: Checkpoint, asked: AskedRelatives, on_progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Show what was asked for, until there are other designs or `hide_relatives` is called."""
+    """Make and show the realisations, until there are other designs or `hide_relatives` is called."""
     base, index, count = asked.base, asked.index, len(asked.base.component)
     realisations = more_like(checkpoint, base, index, count, seed=asked.seed, on_progress=on_progress)
     st.session_state[state.RELATIVES] = Relatives(base=base, index=index, designs=realisations)
@@ -102,7 +102,7 @@ def hide_relatives() -> None:
 
 
 def relatives(designs: Designs) -> Relatives | None:
-    """The realisations that are shown in place of these designs, or that these are."""
+    """Return the realisations that are shown in place of these designs; None where there are none."""
     shown_relatives: Relatives | None = st.session_state.get(state.RELATIVES)
     return (
         shown_relatives
@@ -118,7 +118,7 @@ def _are_alike(first: Designs, second: Designs) -> bool:
 
 
 def origin(designs: Designs) -> str:
-    """Where designs come from, in words."""
+    """Return the origin of designs in words."""
     shown_relatives = relatives(designs)
     if shown_relatives is None or designs is not shown_relatives.designs:
         return f"seed {designs.seed}"
@@ -131,12 +131,12 @@ def show_designs(
     sampling: state.Sampling,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ShownDesigns:
-    """Designs for a target [GPa]; the former ones, and why, where it is out of reach or was cancelled.
+    """Return designs for a target, or the former designs where the target is out of reach or was cancelled.
 
     Args:
         checkpoint: The model.
-        targets: Wanted values or ranges by name.
-        sampling: How many, which, and how large.
+        targets: Target values or ranges by name [GPa].
+        sampling: Number, seed, size and component of the designs.
         on_progress: Called with the candidates that are decoded and their number.
     """
     store, key = _all_designs(), _design_key(checkpoint, targets, sampling)
@@ -171,12 +171,12 @@ def has_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling:
 
 
 def cancel_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> None:
-    """Keep the former designs in place of these, until others or `resume_designs` are asked for."""
+    """Keep the former designs in place of these, until other designs or `resume_designs` are asked for."""
     st.session_state[state.CANCELLED] = _design_key(checkpoint, targets, sampling)
 
 
 def resume_designs() -> None:
-    """Make the designs after all that were cancelled."""
+    """Make the designs that were cancelled after all."""
     st.session_state.pop(state.CANCELLED, None)
 
 

@@ -216,7 +216,7 @@ def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
 
 
 def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Outcome) -> None:
-    """What can be done with the chosen design."""
+    """Show the buttons of the chosen design."""
     volume = designs.microstructures[chosen]
     with st.container(horizontal=True):
         widgets.shortlist_button(volume, lambda: view.design_item(designs, chosen, outcome))

@@ -354,7 +354,7 @@ def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
 
 
 def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> None:
-    """What can be done with a refined design."""
+    """Show the buttons of a refined design."""
     name = f"design #{entry.index + 1}"
     with st.container(horizontal=True):
         widgets.shortlist_button(

@@ -1,7 +1,7 @@
-"""Refinements that a session asked for, as plain data: what was asked, how far it is, tables and files of it.
+"""Refinements that a session asked for as plain data: their tasks and progress, tables and files.
 
-Free of any user interface. A run brings designs of one target onto it, the most promising first; it keeps
-what it saw of its tasks, so that nothing is lost when the solver's queue forgets them.
+The module is free of any user interface. A run brings designs of one target onto it, the most promising
+first. It keeps the progress of its tasks, so that nothing is lost when the solver's queue forgets them.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MAX_RUNS = 8
-"""Runs that a session keeps."""
+"""Largest number of runs that a session keeps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -44,21 +44,21 @@ class Entry:
     """One design of a run."""
 
     index: int
-    """Place among the designs, from 0."""
+    """Index among the designs, from 0."""
     task: RefineTask
     progress: Progress = field(default_factory=lambda: Progress(status="waiting"))
-    """As it was seen last."""
+    """State of the task when the queue was last asked."""
     cancelled: bool = False
-    """Whether the user ended it before it was through."""
+    """Whether the user ended it before it was done."""
 
     @property
     def result(self) -> Refinement | None:
-        """What was found, once it is done."""
+        """Result of the refinement, once it is done."""
         return self.progress.result if isinstance(self.progress.result, Refinement) else None
 
     @property
     def unfinished(self) -> bool:
-        """Whether the solver has, or will have, work with it."""
+        """Whether the solver has work to do for it."""
         return not self.cancelled and self.progress.status in ("waiting", "running")
 
     @property
@@ -87,7 +87,7 @@ class Run:
     designs: Designs
     """All designs that were shown when it was asked for."""
     origin: str
-    """What the designs are, in words, such as "seed 3"."""
+    """Origin of the designs in words, such as "seed 3"."""
     tolerance: float
     """Relative distance that counts as reached [-]."""
     max_solves: int
@@ -99,22 +99,22 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Equal for runs that ask for the same."""
+        """Name that is equal for runs of equal tasks."""
         return " ".join(sorted(entry.task.name for entry in self.entries))
 
     @property
     def unfinished(self) -> bool:
-        """Whether the solver is, or will be, at work on it."""
+        """Whether the solver has work to do for it."""
         return any(entry.unfinished for entry in self.entries)
 
     @property
     def done(self) -> list[Entry]:
-        """The designs that are through, reached or not."""
+        """Designs whose refinement is done, on target or not."""
         return [entry for entry in self.entries if entry.result is not None]
 
     @property
     def reached(self) -> list[Entry]:
-        """The designs that are on target."""
+        """Designs that are on target."""
         return [entry for entry in self.entries if entry.result is not None and entry.result.converged]
 
     @property
@@ -133,7 +133,7 @@ def begin_run(
     tolerance: float,
     max_solves: int,
 ) -> Run:
-    """What is to be done to bring designs onto their target.
+    """Return the run that brings designs onto their target.
 
     Args:
         checkpoint: Whose materials count.
@@ -170,14 +170,14 @@ def begin_run(
 
 
 def add_run(runs: Sequence[Run], run: Run) -> list[Run]:
-    """Runs with a new one at the end, in place of one that asked for the same; few finished ones are kept."""
+    """Return runs with a new one at the end, in place of a run of equal tasks; few finished runs are kept."""
     kept = [former for former in runs if former.name != run.name]
     surplus = [former for former in kept if not former.unfinished][: max(0, len(kept) + 1 - MAX_RUNS)]
     return [*(former for former in kept if former not in surplus), run]
 
 
 def refreshed(run: Run, look: Callable[[Task], Progress | None]) -> Run:
-    """A run with what the queue knows of it now; what the queue does not know any more is ended."""
+    """Return a run with the progress of its tasks; a task that the queue does not have is cancelled."""
     entries = []
     for entry in run.entries:
         if entry.unfinished:
@@ -188,12 +188,12 @@ def refreshed(run: Run, look: Callable[[Task], Progress | None]) -> Run:
 
 
 def cancelled(run: Run) -> Run:
-    """A run whose unfinished designs are given up; solves that were seen stay."""
+    """Return a run whose unfinished designs are given up; their solves so far stay."""
     return replace(run, entries=tuple(replace(e, cancelled=e.cancelled or e.unfinished) for e in run.entries))
 
 
 def curves(run: Run) -> list[Curve]:
-    """Largest error against solves of every design, for the figure."""
+    """Return the curve of largest distance against solves of every design."""
     return [
         Curve(
             title=f"#{entry.index + 1}",
@@ -207,7 +207,7 @@ def curves(run: Run) -> list[Curve]:
 
 
 def run_table(run: Run) -> pd.DataFrame:
-    """A line per design: status, solves, errors, what changed."""
+    """Return a table with a row per design: status, solves, distances, changes."""
     rows = []
     for entry in run.entries:
         history, result = entry.progress.history, entry.result
@@ -230,7 +230,7 @@ def run_table(run: Run) -> pd.DataFrame:
 
 
 def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
-    """Every quantity of a design that is through, before and after, with its error; each with its unit."""
+    """Return a table of every quantity of a refined design before and after, with its unit and distance."""
     result = entry.result
     if result is None:
         raise ValueError("expected a design that is through, got one that is not")
@@ -255,7 +255,7 @@ def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
 
 
 def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
-    """The designs that are through as `designs.h5`, with verified stiffness and solves."""
+    """Return the refined designs as `designs.h5`, with verified stiffness and number of solves."""
     done = run.done
     results = [entry.result for entry in done if entry.result is not None]
     designs = with_volumes(

@@ -58,7 +58,7 @@ def design_rows(designs: Designs) -> list[Row]:
 
 @st.cache_data(max_entries=512, show_spinner=False)
 def _character(_volumes: NDArray[np.uint8], names: str) -> str:
-    """What volumes look like, in words; nothing where one of them is of one phase only."""
+    """Return the look of volumes in words; nothing where a volume has one phase only."""
     try:
         return describe(_volumes).name
     except ValueError:
@@ -75,7 +75,7 @@ def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str
 
 
 def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]) -> list[Caption]:
-    """What is written on the panels of the gallery.
+    """Return the captions of the panels of the gallery.
 
     Args:
         designs: What is shown.

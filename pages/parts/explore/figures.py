@@ -38,10 +38,10 @@ SEQUENTIAL = "Viridis"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shade:
-    """What the points of a map are coloured by."""
+    """Values that colour the points of a map."""
 
     name: str
-    """With its unit in brackets, if it has one."""
+    """Name of the values, with the unit in brackets."""
     values: NDArray
     """Numbers, or names of classes, shape (M,)."""
 
@@ -57,7 +57,7 @@ class Overlay:
 
     name: str
     keys: Sequence[str]
-    """What a point is called where it is chosen."""
+    """Identities of the points."""
     labels: Sequence[str]
     """Text under the pointer."""
     places: NDArray[np.floating]

@@ -56,7 +56,7 @@ class View:
     plane: str
     """One of `PLANES`."""
     shade: str
-    """What colours the points."""
+    """Name of the values that colour the points."""
     designs: bool
     """Whether the designs of the current target are on it."""
     shortlist: bool

@@ -1,4 +1,4 @@
-"""What is chosen in the latent map of the Explore page, and what was: kept in the session."""
+"""Selection in the latent map of the Explore page and the selection before it, kept in the session."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Explored:
     kept: tuple[str, ...] = ()
     """Samples that were made ends of walks, the latest first."""
     drawn: object = None
-    """What the figure shows, but for the choice."""
+    """Content of the figure without the selection."""
     drawn_choice: tuple[str, ...] = ()
     """The choice that is part of the figure."""
     redraw: bool = False

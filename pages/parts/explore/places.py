@@ -29,17 +29,17 @@ class Place:
     """A volume and its latent vector."""
 
     key: str
-    """Tells it from all others of the session."""
+    """Identity that is unique in the session."""
     name: str
-    """What it is called in the page."""
+    """Name of the volume in the page."""
     note: str
-    """What else is known of it, in words."""
+    """Further facts in words."""
     latent: NDArray[np.floating]
     """Shape (D,)."""
     component: int | None
     """Mixture component, from 0."""
     volume_fraction: float
-    """Of the stiff phase [-]."""
+    """Volume fraction of the stiff phase [-]."""
     properties: NDArray[np.floating]
     """Shape (T,) [GPa]; not a number where nothing is known."""
     source: str
@@ -81,7 +81,7 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
 
 
 def typical_samples(embedding: Embedding) -> dict[str, int]:
-    """Of each family the volume that is nearest to the mean of its latent vectors."""
+    """Return the volume of each family that is nearest to the mean of its latent vectors."""
     samples = {}
     for family in sorted(set(embedding.family.tolist())):
         rows = np.flatnonzero(embedding.family == family)

@@ -24,7 +24,7 @@ STEPS = 13
 REACH = 3.0
 """Ends of a walk along an axis, from the centre of the map [its standard deviations]."""
 SIZE = 32
-"""Of the volumes [voxel per edge]."""
+"""Edge of the volumes [voxel]."""
 SHOWN = PROPERTIES[:3]
 """Properties in the captions of the gallery."""
 PATH, AXIS = "Between two places", "Along a principal axis"

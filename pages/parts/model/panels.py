@@ -138,7 +138,7 @@ def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
 
 
 def components(figures: Mapping[str, Any]) -> None:
-    """What each component of the mixture stands for."""
+    """Show the meaning of each component of the mixture."""
     st.subheader(
         "Components of the mixture",
         help="Share: of unseen volumes that a component explains best. Names follow from correlation "

@@ -152,7 +152,7 @@ def runs_table(runs: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def component_table(components: Mapping[str, Any]) -> pd.DataFrame:
-    """What each component of the mixture makes, and how often it is used."""
+    """Return a table of the structures of each component of the mixture, and how often it is used."""
     name = components.get("property", "C11")
     rows = []
     for k, component in components["by_component"].items():

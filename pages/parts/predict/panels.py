@@ -1,4 +1,4 @@
-"""What the Predict page says of a volume beside its prediction."""
+"""Panels of the Predict page beside the prediction: materials, constants, nearest samples, blocks, files."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -39,7 +39,7 @@ ORDERS = ("xyz", "zyx", "xzy", "yxz", "yzx", "zxy")
 """Orders of stored axes."""
 EDGES = (16, 32, 48, 64, 96, 128)
 KEPT: dict[str, Any] = {"persist_state": "session"}
-"""What is set for a file stays while others are shown."""
+"""Options of the inputs of a file: they stay while other files are shown."""
 
 _Made = TypeVar("_Made")
 
@@ -54,7 +54,7 @@ class Blocks:
     starts: NDArray[np.int64]
     """First voxel of each, shape (N, 3)."""
     left_out: str
-    """What of the volume is in none of them, in words."""
+    """Parts of the volume that are in no block, in words."""
 
 
 def upload_inputs() -> tuple[Sequence[UploadedFile], str | None]:
@@ -340,7 +340,7 @@ def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
 
 
 def _remember(key: Hashable, make: Callable[[], _Made]) -> _Made:
-    """What was made of the file that is shown; what could not be made is not tried again."""
+    """Return a result for the shown file from the session, or make it; a failure is not tried again."""
     _, known = st.session_state[state.UPLOAD_READ]
     if key not in known:
         if len(known) >= _READ:

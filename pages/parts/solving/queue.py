@@ -82,9 +82,9 @@ class QueueFullError(RuntimeError):
 @dataclass(slots=True)
 class _Session:
     seen: float
-    """When it last asked [s]."""
+    """Time of its last call [s]."""
     jobs: dict[str, _Job] = field(default_factory=dict)
-    """What the session shows, by hash, in the order in which it is wanted."""
+    """Shown volumes by name, the most wanted first."""
     tasks: list[str] = field(default_factory=list)
     """Names of its unfinished tasks, in the order in which they are wanted."""
 

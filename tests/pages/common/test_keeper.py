@@ -103,7 +103,7 @@ def test_the_link_of_every_page_has_the_inputs(app: AppTest) -> None:
 
 
 def test_a_session_that_begins_on_another_page_takes_its_link(app: AppTest) -> None:
-    """As after a restart of the server, when a tab shows Predict."""
+    """A tab shows Predict while its server is started again."""
     app.query_params |= {"C11": "55", "C22_is": "range", "C22_range": ["41.5", "30"], "seed": "7"}
     app.query_params["count"] = "1e400"
     app.query_params["C33"] = "nan"

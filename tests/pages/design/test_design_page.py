@@ -28,13 +28,13 @@ from vaereg.targets import TARGETS, Target, check_targets, interval
 
 @pytest.fixture
 def targets(tiny_checkpoint: Checkpoint) -> dict[str, float]:
-    """What any model reaches: the middle of the training data."""
+    """Target that any model reaches: the middle of the training data."""
     middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
     return {"C11": round(float(middle[0]), 1)}
 
 
 def impossible(checkpoint: Checkpoint) -> dict[str, float]:
-    """As stiff as can be in tension and as soft as can be in shear: within every range, and out of reach."""
+    """Target that is stiff in tension and soft in shear: within every range, and out of reach."""
     ends = {name: index < 3 for index, name in enumerate(PROPERTIES)}
     return {
         name: round(checkpoint.property_ranges[name][end] + (-0.1 if end else 0.1), 1)
