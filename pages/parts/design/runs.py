@@ -12,7 +12,7 @@ from pages.parts.common.state import REFINEMENTS, RESTORED_REFINEMENTS, SAVED_RE
 from pages.parts.design.refinement import Entry, Run, cancelled, refreshed
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import Progress, RefineTask
-from vaereg.elasticity import TwoPhase
+from vaereg.elasticity import Phase, TwoPhase
 from vaereg.inverse.direct import Designs
 from vaereg.inverse.refinement import Refinement, Step
 
@@ -20,7 +20,7 @@ __all__ = ["session_runs", "set_session_runs"]
 
 _PART = "refinements"
 """Name of the refinements among what is saved of a session."""
-_TYPES = (Run, Entry, RefineTask, TwoPhase, Designs, Progress, Refinement, Step)
+_TYPES = (Run, Entry, RefineTask, TwoPhase, Phase, Designs, Progress, Refinement, Step)
 
 
 def session_runs() -> list[Run]:
