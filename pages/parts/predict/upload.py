@@ -228,32 +228,32 @@ def _raw_inputs(key: str) -> RawLayout:
     return RawLayout(shape=lengths, dtype=kind)
 
 
-def _phase_inputs(array: NDArray, found: NDArray | None, key: str, name: str) -> Segmentation:
+def _phase_inputs(array: NDArray, values: NDArray | None, key: str, name: str) -> Segmentation:
     """How the values become phases: nothing for 0 and 1, a choice of labels, or a threshold."""
-    two_phase = found is not None and set(found.tolist()) <= {0, 1}
+    two_phase = values is not None and set(values.tolist()) <= {0, 1}
     threshold = stiff = None
-    if found is not None and len(found) < 2 and not two_phase:
+    if values is not None and len(values) < 2 and not two_phase:
         raise InputError(
-            f"{name}: expected two phases, grey values or labels, got the value {found[0]:g} only"
+            f"{name}: expected two phases, grey values or labels, got the value {values[0]:g} only"
         )
     if not two_phase:
-        grey = found is None
-        if found is not None:
+        grey = values is None
+        if values is not None:
             grey = "grey values" == st.radio(
                 "The values are", ["labels", "grey values"], key=f"kind-{key}", horizontal=True, **KEPT
             )
         if grey:
             threshold = _threshold_input(array, key)
-        elif found is not None:
+        elif values is not None:
             stiff = st.multiselect(
                 "Labels that are stiff",
-                found.tolist(),
-                [found.max().item()],
+                values.tolist(),
+                [values.max().item()],
                 key=f"labels-{key}",
                 **KEPT,
                 help=f"All others are soft. Files of up to {MAX_LABELS} values count as labels.",
             )
-            if not 0 < len(stiff) < len(found):
+            if not 0 < len(stiff) < len(values):
                 raise InputError(f"{name}: expected some labels stiff and some soft, got all of one kind")
     swap = st.toggle(
         "Swap stiff and soft", key=f"swap-{key}", **KEPT, help="A scan may store the pores as 1."
@@ -341,15 +341,15 @@ def _checked(volume: NDArray, name: str) -> NDArray[np.uint8]:
 
 def _remember(key: Hashable, make: Callable[[], _Made]) -> _Made:
     """Return a result for the shown file from the session, or make it; a failure is not tried again."""
-    _, known = st.session_state[state.UPLOAD_READ]
-    if key not in known:
-        if len(known) >= _READ:
-            known.clear()
+    _, results = st.session_state[state.UPLOAD_READ]
+    if key not in results:
+        if len(results) >= _READ:
+            results.clear()
         try:
             with st.spinner("Reading …"):
-                known[key] = make()
+                results[key] = make()
         except (InputError, MemoryError) as error:
-            known[key] = InputError(str(error))
-    if isinstance(known[key], InputError):
-        raise InputError(str(known[key]))
-    return known[key]
+            results[key] = InputError(str(error))
+    if isinstance(results[key], InputError):
+        raise InputError(str(results[key]))
+    return results[key]
