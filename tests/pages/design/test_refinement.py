@@ -115,7 +115,7 @@ def test_a_result_that_the_queue_forgot_is_not_cancelled(begin: Callable[..., Ru
     run = refreshed(begin(1, 0, 1), lambda task: Progress(status="forgotten"))
     assert [entry.status for entry in run.entries] == ["done, its result is no longer kept"] * 2
     assert not run.unfinished and not run.done
-    assert [entry.status for entry in cancelled(run).entries][0].startswith("done")
+    assert next(entry.status for entry in cancelled(run).entries).startswith("done")
 
 
 def test_cancelling_keeps_what_was_found(begin: Callable[..., Run]) -> None:
