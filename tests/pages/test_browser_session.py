@@ -40,7 +40,12 @@ def test_a_tab_outlives_a_reload_and_a_killed_server(tmp_path: Path) -> None:
             process.wait()
 
         # The tab stays open meanwhile, finds the server again, and goes on where it was.
+        answers: list[bytes | str] = []
+        page.on("websocket", lambda socket: socket.on("framereceived", answers.append))
         with serving(tmp_path, port):
+            while not answers:
+                page.wait_for_timeout(200)
+            settled(page)
             expect(page.locator("h1")).to_contain_text("One design")
             expect(page).to_have_url(re.compile(r"/compare\?.*C11=55"))
             page.get_by_role("link", name="Design", exact=True).click()

@@ -15,14 +15,22 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from pages.parts.common import state
-from pages.parts.common.design_inputs import LINK_NAMES, link_of_inputs, take_link
+from pages.parts.common.design_inputs import (
+    LINK_NAMES,
+    current_inputs,
+    link_of_inputs,
+    restore_inputs,
+    take_link,
+)
 from pages.parts.common.packing import pack, unpack
 from pages.parts.common.session_store import SessionStore, default_folder, new_token
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["former_token", "keep_session", "load_part", "save_part"]
+__all__ = ["former_token", "keep_session", "load_part", "save_inputs", "save_part"]
 
 _ASSETS = Path(__file__).parents[3] / "assets"
+_INPUTS = "inputs"
+"""Name of the inputs among what is saved of a session."""
 _log = logging.getLogger(__name__)
 
 _component = component("vaereg_keeper", js=(_ASSETS / "keeper.js").read_text(encoding="utf-8"))
@@ -35,6 +43,7 @@ def keep_session(checkpoint: Checkpoint, *, on_design_page: bool) -> None:
         checkpoint: The model, whose training data bound the inputs.
         on_design_page: Whether the page shows the inputs, so that Streamlit keeps them in the address.
     """
+    _restore_inputs(checkpoint)
     data = {  # texts, since Streamlit takes lists for tables
         "token": _token(),
         "fresh": state.FORMER_TOKEN not in st.session_state,
@@ -44,6 +53,14 @@ def keep_session(checkpoint: Checkpoint, *, on_design_page: bool) -> None:
     st.session_state[state.LINK_TAKEN] = True
     with st.container(key="session-keeper"):
         _component(key=state.KEEPER, data=data, on_stored_change=_adopt)
+
+
+def save_inputs() -> None:
+    """Save the inputs of the Design page, which an address may have lost when a server comes back."""
+    inputs = current_inputs()
+    if inputs != st.session_state.get(state.SAVED_INPUTS):
+        st.session_state[state.SAVED_INPUTS] = inputs
+        save_part(_INPUTS, inputs)
 
 
 def former_token() -> str | None:
@@ -75,6 +92,16 @@ def load_part(part: str, types: Sequence[type]) -> Any:  # noqa: ANN401 (whateve
     except ValueError as error:  # such as of another version of the program
         _log.warning("the saved %s cannot be taken over: %s", part, error)
         return None
+
+
+def _restore_inputs(checkpoint: Checkpoint) -> None:
+    """Set the inputs to those of the former session of this tab, unless the address has others."""
+    if former_token() is None or state.RESTORED_INPUTS in st.session_state:
+        return
+    st.session_state[state.RESTORED_INPUTS] = True
+    inputs = load_part(_INPUTS, [])
+    if isinstance(inputs, dict) and not any(name in st.query_params for name in LINK_NAMES):
+        restore_inputs(checkpoint, inputs)
 
 
 def _link(checkpoint: Checkpoint) -> str:

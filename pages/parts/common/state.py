@@ -55,6 +55,7 @@ REFINEMENTS = "refinements"
 KEEPER, TOKEN, FORMER_TOKEN = "session-keeper-view", "session-token", "former-session-token"
 LINK_TAKEN = "link-taken"
 RESTORED_SHORTLIST, RESTORED_REFINEMENTS = "restored-shortlist", "restored-refinements"
+RESTORED_INPUTS, SAVED_INPUTS = "restored-inputs", "saved-inputs"
 SAVED_REFINEMENTS = "saved-refinements"
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks" / "results"

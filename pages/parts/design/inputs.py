@@ -26,6 +26,7 @@ from pages.parts.common.design_inputs import (
     restore_inputs,
     set_target,
 )
+from pages.parts.common.keeper import save_inputs
 from pages.parts.design.presets import presets, reachable_properties
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Target, interval
@@ -59,6 +60,7 @@ def lasting_inputs(checkpoint: Checkpoint) -> Iterator[None]:
         st.session_state[state.INPUTS_LEFT] = kept
         st.rerun()
     st.session_state[state.KEPT_INPUTS] = current_inputs()
+    save_inputs()
 
 
 def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:

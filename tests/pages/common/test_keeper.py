@@ -89,6 +89,21 @@ def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
     assert found.designs.targets == run.designs.targets
 
 
+def test_the_inputs_come_back_where_the_address_has_lost_them(app: AppTest) -> None:
+    app.run()
+    app.session_state["C11"] = 55.0
+    app.session_state["seed"] = 7
+    app.run()
+    token = keeper(app)["token"]
+    assert returned(token, "pages/design.py").title[0].value.startswith("Designs for C11 = 55")
+    fresh = AppTest.from_file(str(APP), default_timeout=120)
+    fresh.query_params["C11"] = "65"  # a link that says otherwise
+    fresh.run()
+    fresh.session_state[state.FORMER_TOKEN] = token
+    fresh.run()
+    assert fresh.title[0].value.startswith("Designs for C11 = 65")
+
+
 def test_the_link_of_every_page_has_the_inputs(app: AppTest) -> None:
     app.run()
     assert keeper(app)["link"] is None  # on the page itself Streamlit keeps them
