@@ -105,9 +105,10 @@ def _restore_inputs(checkpoint: Checkpoint) -> None:
 
 
 def _link(checkpoint: Checkpoint) -> str:
-    """Return the inputs as the address has them; a session that begins takes them from the address."""
+    """Save the inputs and return them as an address has them; a session that begins takes them from there."""
     if state.LINK_TAKEN not in st.session_state:
         take_link(checkpoint)
+    save_inputs()
     return urlencode(link_of_inputs())
 
 
