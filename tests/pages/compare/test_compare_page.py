@@ -322,7 +322,14 @@ def test_an_exported_file_is_what_was_asked_for(format: str, tmp_path: Path) -> 
         (row,) = csv.DictReader((tmp_path / name).read_text().splitlines())
         assert float(row["C11 solver [GPa]"]) == pytest.approx(STIFFNESS[0, 0])
     elif format == "tif":
-        np.testing.assert_array_equal(tifffile.imread(tmp_path / name), 255 * one.volume)
+        pages = tifffile.imread(tmp_path / name)  # a page per z
+        np.testing.assert_array_equal(np.transpose(pages, (2, 1, 0)), 255 * one.volume)
+    elif format == "damask":
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            (grid,) = [file for file in archive.namelist() if file.endswith(".vti")]
+            archive.extract(grid, tmp_path)
+        (cells,) = pv.read(tmp_path / grid).cell_data.values()
+        np.testing.assert_array_equal(cells.reshape(one.volume.shape, order="F"), one.volume)
     else:
         (cells,) = pv.read(tmp_path / name).cell_data.values()
         np.testing.assert_array_equal(cells.reshape(one.volume.shape, order="F"), one.volume)
