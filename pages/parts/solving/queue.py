@@ -65,6 +65,8 @@ KEEP_TASKS, KEEP_TASK_BYTES = 512, 256 * 2**20
 """Largest number and size [byte] of finished tasks whose results are kept."""
 KEEP_NAMES = 4096
 """Largest number of finished tasks that are remembered by name once their results are forgotten."""
+MAX_DEATHS = 4
+"""Sets of workers in a row that may die with a job before it is given up: others may have killed them."""
 SESSION_TASKS, ALL_TASKS = 48, 144
 """Largest number of unfinished tasks of one session, and of all sessions."""
 
@@ -112,7 +114,7 @@ class SolverQueue:
         self._forgotten: OrderedDict[str, None] = OrderedDict()
         self._running: dict[str, Future[Any]] = {}
         self._results: OrderedDict[str, HomogenizationResult | Exception] = OrderedDict()
-        self._broken: set[str] = set()
+        self._deaths: dict[str, int] = {}
         # An executor runs the callbacks of its futures under locks of its own. So callbacks only note here
         # what has ended, without a lock of ours, and one thread takes it over.
         self._ended: Queue[tuple[str, Executor, Future[Any]] | None] = Queue()
@@ -326,15 +328,18 @@ class SolverQueue:
             self._dispatch()
 
     def _replace_workers(self, name: str, executor: Executor, error: Exception) -> None:
-        """Start anew after a worker died; what two sets of workers died of is given up."""
+        """Start anew after a worker died; a job that was there whenever workers died is given up in the end.
+
+        Which of the running jobs its worker died of is unknown: each of them counts.
+        """
         if self._executor is executor:  # not one that was started since
             self._executor = None
-        if name in self._broken:
+        self._deaths[name] = self._deaths.get(name, 0) + 1
+        if self._deaths[name] >= MAX_DEATHS:
             self._keep(name, error)
-        self._broken.add(name)
 
     def _keep(self, name: str, result: Any) -> None:  # noqa: ANN401
-        self._broken.discard(name)
+        self._deaths.pop(name, None)
         if name.startswith(TASK_NAMES):
             self._keep_task(name, result)
             return

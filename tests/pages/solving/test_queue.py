@@ -192,7 +192,21 @@ def test_two_jobs_of_a_dead_pool_start_one_new_pool(make_queue: Callable[..., So
     queue.settle()
     executors[1].finish()
     assert all(isinstance(outcome, HomogenizationResult) for outcome in queue.outcomes(volumes(2)))
-    assert not queue._broken
+    assert not queue._deaths
+
+
+def test_a_job_outlives_workers_that_others_kill(make_queue: Callable[..., SolverQueue]) -> None:
+    """A killed worker takes the jobs of the others with it: two kills in a row say nothing of a job."""
+    executors = [ManualExecutor() for _ in range(4)]
+    queue = make_queue(*executors)
+    queue.watch("a", volumes(2))
+    for executor in executors[:3]:
+        for job in [executor.jobs.pop(0), executor.jobs.pop(0)]:
+            job[0].set_exception(BrokenProcessPool("a worker died"))
+        queue.settle()
+    executors[3].finish()
+    assert all(isinstance(outcome, HomogenizationResult) for outcome in queue.outcomes(volumes(2)))
+    assert not queue._deaths
 
 
 @pytest.mark.parametrize("e_soft", [2.4, 1e-5])
@@ -220,7 +234,7 @@ def test_a_volume_that_kills_workers_is_given_up() -> None:
     queue = SolverQueue(2, start=start)
     queue.watch("a", volumes(1))
     assert isinstance(queue.outcomes(volumes(1))[0], BrokenProcessPool)
-    assert len(executors) == 2
+    assert len(executors) == queue_module.MAX_DEATHS
 
 
 def test_hash_tells_shapes_apart() -> None:
