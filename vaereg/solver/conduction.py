@@ -263,7 +263,7 @@ def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _apply_conduction(t, rows, weights, out):  # noqa: ANN001, ANN202
+def _apply_conduction(t, rows, weights, out):  # noqa: ANN001, ANN202 # pyright: ignore[reportMissingParameterType]
     """out += K t, fields of shape (L, X, Y, Z); `rows` (X, Y, Z): conductivity / 16."""
     cases, nx, ny, nz = t.shape
     wx, wy, wz, wyz = weights[0], weights[1], weights[2], weights[3]
