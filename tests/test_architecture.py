@@ -9,10 +9,14 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import assert_type
 
+import numpy as np
 import pytest
 
 import vaereg
+from vaereg.materials import TwoPhase
+from vaereg.solver.homogenization import HomogenizationResult
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(vaereg.__file__).parent
@@ -68,6 +72,13 @@ def test_public_names() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", vaereg.__version__)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = vaereg.no_such_name  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_types_of_lazy_names_are_seen() -> None:
+    """Pyright refuses these lines where a name that is imported lazily is of unknown type."""
+    result = assert_type(vaereg.homogenize(np.ones((2, 2, 2))), HomogenizationResult)
+    assert assert_type(vaereg.TwoPhase(), TwoPhase) == TwoPhase()
+    assert result.converged
 
 
 @pytest.mark.parametrize("stub", STUBS, ids=relative_name)
