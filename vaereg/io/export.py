@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import __version__
-from vaereg.elasticity import VOIGT_ORDER, TwoPhase, lame_parameters
+from vaereg.elasticity import TwoPhase
 from vaereg.errors import InputError
 from vaereg.io.designs import DesignFile, write_designs
 from vaereg.io.files import hdf5_bytes, replace_file, write_array
 from vaereg.io.meshes import closed_surface, enclosed_volume, write_abaqus, write_stl
 from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
+from vaereg.io.solver_inputs import FANS_DATASET, damask_input, fans_input
 from vaereg.io.vti_files import write_vti
 from vaereg.microstructure.volume import as_two_phase
 
@@ -40,14 +41,6 @@ __all__ = [
     "export",
     "stored_items",
 ]
-
-_DATASET = "/microstructure"
-_TOLERANCE = 1e-6
-_PASCAL = 1e9
-"""Pascal in a GPa."""
-_DAMASK_STRAIN = 1e-5
-"""Strain of DAMASK's load cases [-]: its strains are finite, and the error of the stiffness is of this
-order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +57,11 @@ class Format:
     """One kind of file."""
 
     title: str
-    """In a word."""
+    """Name in a word."""
     label: str
     """What it is, for whom."""
     suffix: str
-    """Of its file; that of the first one where there are two."""
+    """Suffix of its file; that of the first file where there are several."""
     write: Callable[[Path, _Job], None]
     """Writes the file."""
 
@@ -243,10 +236,14 @@ def bundle(
 
 def _comments(job: _Job) -> str:
     """What every file should say of itself, on a few lines of ASCII."""
-    known, pair = job.provenance, job.materials
+    provenance, pair = job.provenance, job.materials
     lines = [f"vaereg {__version__}: periodic two-phase cell {' x '.join(map(str, job.volume.shape))}"]
     lines.append(f"Young's moduli {pair.e_stiff:g} (stiff, 1) and {pair.e_soft:g} (soft, 0) GPa")
-    for title, value in (("name", known.name), ("made by checkpoint", known.made_by), ("seed", known.seed)):
+    for title, value in (
+        ("name", provenance.name),
+        ("made by checkpoint", provenance.made_by),
+        ("seed", provenance.seed),
+    ):
         if value not in ("", None):
             lines.append(f"{title} {_one_line(str(value))}")
     return "\n".join(lines)
@@ -290,23 +287,23 @@ def _write_tif(path: Path, job: _Job) -> None:
 
 
 def _write_h5(path: Path, job: _Job) -> None:
-    known = job.provenance
-    latent = np.zeros(0, np.float32) if known.latent is None else np.asarray(known.latent)
+    provenance = job.provenance
+    latent = np.zeros(0, np.float32) if provenance.latent is None else np.asarray(provenance.latent)
     write_designs(
         path,
         microstructures=job.volume[None],
-        component=[-1 if known.component is None else known.component],
+        component=[-1 if provenance.component is None else provenance.component],
         latent=latent[None],
-        predicted=None if known.mean is None else np.asarray(known.mean)[None],
-        target=known.target,
-        seed=-1 if known.seed is None else known.seed,
-        made_by=known.made_by,
-        judged_by=known.judged_by,
+        predicted=None if provenance.mean is None else np.asarray(provenance.mean)[None],
+        target=provenance.target,
+        seed=-1 if provenance.seed is None else provenance.seed,
+        made_by=provenance.made_by,
+        judged_by=provenance.judged_by,
         materials=job.materials,
-        stiffness=None if known.stiffness is None else np.asarray(known.stiffness)[None],
-        solver_tolerance=None if known.solver_tolerance is None else [known.solver_tolerance],
-        solver_dtype=[known.solver_dtype] if known.solver_dtype else None,
-        solves=None if known.solves is None else [known.solves],
+        stiffness=None if provenance.stiffness is None else np.asarray(provenance.stiffness)[None],
+        solver_tolerance=None if provenance.solver_tolerance is None else [provenance.solver_tolerance],
+        solver_dtype=[provenance.solver_dtype] if provenance.solver_dtype else None,
+        solves=None if provenance.solves is None else [provenance.solves],
     )
 
 
@@ -319,88 +316,10 @@ def _write_fans(path: Path, job: _Job) -> None:
         raise InputError("expected both phases for FANS, which takes the phases from the volume, got one")
 
     def fill(file: h5py.File) -> None:
-        write_array(file, _DATASET, job.volume)
-        file[_DATASET].attrs["permute_order"] = "xyz"  # its own tools take z first where this is missing
+        write_array(file, FANS_DATASET, job.volume)
+        file[FANS_DATASET].attrs["permute_order"] = "xyz"  # its own tools take z first where this is missing
 
     path.write_bytes(hdf5_bytes(fill))
-
-
-def _fans_input(job: _Job) -> dict[str, str]:
-    """Input of FANS (github.com/DataAnalyticsEngineering/FANS): the six unit strains, in Mandel notation."""
-    pair = job.materials
-    phases = ((pair.e_soft, pair.nu_soft), (pair.e_stiff, pair.nu_stiff))
-    moduli = [lame_parameters(young, poisson) for young, poisson in phases]
-    settings = {
-        "microstructure": {
-            "filepath": job.name,
-            "datasetname": _DATASET,
-            "L": [length * job.voxel_size for length in job.volume.shape],
-        },
-        "problem_type": "mechanical",
-        "strain_type": "small",
-        "FE_type": "HEX8",
-        "matmodel": "LinearElasticIsotropic",
-        "material_properties": {
-            "bulk_modulus": [first + 2.0 * shear / 3.0 for first, shear in moduli],
-            "shear_modulus": [shear for _, shear in moduli],
-        },
-        "method": "cg",
-        "error_parameters": {"measure": "Linfinity", "type": "relative", "tolerance": _TOLERANCE},
-        "n_it": 1000,
-        "macroscale_loading": [[row] for row in np.eye(6).tolist()],
-        "results": ["homogenized_tangent", "stress_average", "strain_average", "absolute_error"],
-    }
-    return {".json": _json(settings)}
-
-
-def _damask_input(job: _Job) -> dict[str, str]:
-    """Material and load files of DAMASK 3 (doi:10.1016/j.commatsci.2018.04.030): moduli in Pa, a strain
-    each.
-    """
-    lines = [
-        "homogenization:",
-        "  direct:",
-        "    N_constituents: 1",
-        "    mechanical: {type: pass}",
-        "phase:",
-    ]
-    names = ("soft", "stiff")
-    for name, phase in zip(names, (job.materials.soft, job.materials.stiff), strict=True):
-        first, shear = lame_parameters(phase.young_modulus, phase.poisson_ratio)
-        elastic = {"C_11": first + 2.0 * shear, "C_12": first, "C_44": shear}
-        listed = ", ".join(f"{key}: {_PASCAL * value:.9e}" for key, value in elastic.items())
-        lines += [
-            f"  {name}:",
-            "    lattice: cI",
-            "    mechanical:",
-            "      output: [F, P]",
-            f"      elastic: {{type: Hooke, {listed}}}",
-        ]
-    lines.append("material:")
-    for name in names:  # materials are counted from 0, as the numbers of the grid are
-        lines += [
-            "  - homogenization: direct",
-            f"    constituents: [{{phase: {name}, v: 1.0, O: [1.0, 0.0, 0.0, 0.0]}}]",
-        ]
-    files = {"-material.yaml": "\n".join([*lines, ""])}
-    for name in VOIGT_ORDER:
-        rate = np.zeros((3, 3))
-        i, j = ("xyz".index(letter) for letter in name)
-        rate[i, j] += 0.5 * _DAMASK_STRAIN
-        rate[j, i] += 0.5 * _DAMASK_STRAIN
-        rows = ", ".join(f"[{', '.join(f'{value:.1e}' for value in row)}]" for row in rate)
-        files[f"-load-{name}.yaml"] = "\n".join(
-            [
-                "solver: {mechanical: spectral_Galerkin}",
-                "loadstep:",
-                "  - boundary_conditions:",
-                f"      mechanical: {{dot_F: [{rows}]}}",
-                "    discretization: {t: 1.0, N: 1}",
-                "    f_out: 1",
-                "",
-            ]
-        )
-    return files
 
 
 def _write_csv(path: Path, job: _Job) -> None:
@@ -463,5 +382,8 @@ FORMATS: dict[str, Format] = {
 }
 """Kinds of files that `export` writes, by name."""
 
-_INPUTS: dict[str, Callable[[_Job], dict[str, str]]] = {"fans": _fans_input, "damask": _damask_input}
+_INPUTS: dict[str, Callable[[_Job], dict[str, str]]] = {
+    "fans": lambda job: fans_input(job.volume.shape, job.materials, job.voxel_size, job.name),
+    "damask": lambda job: damask_input(job.materials),
+}
 """Texts that lie beside a file, by the end of their names."""

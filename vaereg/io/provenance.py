@@ -43,12 +43,12 @@ _LIBRARIES = ("numpy", "scipy", "h5py", "numba", "torch")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Where a volume comes from and what is known of it; all of it may be left out."""
+    """Origin of a volume and what is known of it; all of it may be left out."""
 
     name: str = ""
     """What the user calls it."""
     origin: str = ""
-    """Where it comes from, in words."""
+    """Its origin in words."""
     target: Mapping[str, Target] = field(default_factory=dict)
     """What it was designed for: value or (low, high) by name, [GPa] or volume fraction [-]."""
     seed: int | None = None
@@ -124,55 +124,57 @@ def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[st
     }
 
 
-def describe_volume(volume: NDArray[np.uint8], known: Provenance) -> dict[str, Any]:
+def describe_volume(volume: NDArray[np.uint8], provenance: Provenance) -> dict[str, Any]:
     """One volume of shape (X, Y, Z) and what is known of it; None where something is not."""
     predicted = solver = None
-    if known.mean is not None:
-        predicted = {name: {"mean": float(known.mean[i])} for i, name in enumerate(PROPERTIES)}
-        if known.std is not None:
+    if provenance.mean is not None:
+        predicted = {name: {"mean": float(provenance.mean[i])} for i, name in enumerate(PROPERTIES)}
+        if provenance.std is not None:
             for i, name in enumerate(PROPERTIES):
-                predicted[name]["std"] = float(known.std[i])
-    if known.stiffness is not None:
-        constants = engineering_constants(known.stiffness)
+                predicted[name]["std"] = float(provenance.std[i])
+    if provenance.stiffness is not None:
+        constants = engineering_constants(provenance.stiffness)
         solver = {
-            "stiffness": np.asarray(known.stiffness, dtype=np.float64).tolist(),
-            "tolerance": known.solver_tolerance,
-            "dtype": known.solver_dtype or None,
-            "solves": known.solves,
+            "stiffness": np.asarray(provenance.stiffness, dtype=np.float64).tolist(),
+            "tolerance": provenance.solver_tolerance,
+            "dtype": provenance.solver_dtype or None,
+            "solves": provenance.solves,
             "engineering_constants": {
                 "young": dict(zip("xyz", constants.young.tolist(), strict=True)),
                 "shear": dict(zip(("yz", "xz", "xy"), constants.shear.tolist(), strict=True)),
                 "poisson": constants.poisson.tolist(),
             },
-            "universal_anisotropy": float(universal_anisotropy(known.stiffness)),
+            "universal_anisotropy": float(universal_anisotropy(provenance.stiffness)),
         }
     return {
-        "name": known.name,
-        "origin": known.origin,
+        "name": provenance.name,
+        "origin": provenance.origin,
         "shape": list(volume.shape),
         "volume_fraction": volume_fraction(volume),
         "volume_sha256": volume_hash(volume),
         "target": {
-            name: np.asarray(value, dtype=np.float64).tolist() for name, value in known.target.items()
+            name: np.asarray(value, dtype=np.float64).tolist() for name, value in provenance.target.items()
         },
-        "seed": known.seed,
-        "component": known.component,
-        "latent": None if known.latent is None else np.asarray(known.latent, dtype=np.float64).tolist(),
-        "made_by": known.made_by or None,
-        "judged_by": known.judged_by or None,
+        "seed": provenance.seed,
+        "component": provenance.component,
+        "latent": None
+        if provenance.latent is None
+        else np.asarray(provenance.latent, dtype=np.float64).tolist(),
+        "made_by": provenance.made_by or None,
+        "judged_by": provenance.judged_by or None,
         "predicted": predicted,
         "solver": solver,
     }
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions: dict[str, str] = {}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # installed by other means
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 def write_properties(path: Path, designs: Sequence[Mapping[str, Any]]) -> None:

@@ -265,6 +265,7 @@ def test_a_cell_that_is_not_periodic_is_noticed(page: AppTest) -> None:
     ("name", "content", "complaint"),
     [
         pytest.param("a.npy", b"", "empty", id="empty"),
+        pytest.param("a.pdf", b"%PDF-1.7", "expected a file of .npy", id="another kind"),
         pytest.param("a.npy", b"\x80\x04\x95K\x00.", "pickle", id="pickle"),
         pytest.param("a.h5", b"\x80\x04\x95K\x00.", "pickle", id="pickle as HDF5"),
         pytest.param("a.npy", npy(np.array([{}], dtype=object), allow_pickle=True), "pickled", id="objects"),

@@ -45,10 +45,10 @@ _MAX_NAME = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """Where an array lies."""
+    """Place of an array in a file."""
 
     start: int
-    """Where its outermost element begins in the file, behind its tag [byte]."""
+    """Start of its outermost element in the file, behind its tag [byte]."""
     length: int
     """Length of this element [byte]."""
     compressed: bool
@@ -65,7 +65,7 @@ class _Head:
     """None where the array is none of real numbers."""
     name: str
     data: int
-    """Where its numbers or its fields begin [byte]."""
+    """Start of its numbers or its fields [byte]."""
 
 
 def list_mat(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:

@@ -60,9 +60,9 @@ class _Array:
     encoding: str
     """ascii, binary or appended."""
     text: tuple[int, int] = (0, 0)
-    """Where the content of an inline array begins and ends [byte]."""
+    """Start and end of the content of an inline array [byte]."""
     offset: int = 0
-    """Where an appended array begins, from the start of the appended data [byte]."""
+    """Start of an appended array, from the start of the appended data [byte]."""
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class _Image:
     """Type of the lengths in front of the arrays."""
     compressed: bool = False
     appended: int | None = None
-    """Where the appended data begins [byte]."""
+    """Start of the appended data [byte]."""
     appended_base64: bool = True
     spacing: tuple[float, float, float] | None = None
     """Edges of a voxel along the axes of the grid."""
