@@ -2,26 +2,21 @@
 // saved, and the inputs of the Design page in the address of every page.
 
 const KEY = "vaereg-session";
-const FIRST_WAIT = 4000; // [ms], doubled after every try
-
-let timer = null;
 
 export default function ({ data, setTriggerValue }) {
-  clearTimeout(timer);
-  keepName(data, setTriggerValue, FIRST_WAIT);
+  keepName(data, setTriggerValue);
   if (data.link !== null) {
     keepLink(data.names.split(" "), new URLSearchParams(data.link));
   }
-  return () => clearTimeout(timer);
 }
 
-function keepName(data, setTriggerValue, wait) {
+// A change of pages may come before the server has taken the name: then the next run asks again, since its data
+// have another number.
+function keepName(data, setTriggerValue) {
   try {
     const stored = sessionStorage.getItem(KEY);
     if (stored && stored !== data.token && data.fresh) {
       setTriggerValue("stored", stored); // after a reload, or a restart of the server
-      // A change of pages may come before the server has taken it.
-      timer = setTimeout(() => keepName(data, setTriggerValue, 2 * wait), wait);
     } else {
       sessionStorage.setItem(KEY, data.token);
     }

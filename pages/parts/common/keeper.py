@@ -44,9 +44,12 @@ def keep_session(checkpoint: Checkpoint, *, on_design_page: bool) -> None:
         on_design_page: Whether the page shows the inputs, so that Streamlit keeps them in the address.
     """
     _restore_inputs(checkpoint)
+    fresh = state.FORMER_TOKEN not in st.session_state
+    st.session_state[state.KEEPER_RUNS] = st.session_state.get(state.KEEPER_RUNS, 0) + 1
     data = {  # texts, since Streamlit takes lists for tables
         "token": _token(),
-        "fresh": state.FORMER_TOKEN not in st.session_state,
+        "fresh": fresh,
+        "run": st.session_state[state.KEEPER_RUNS] if fresh else 0,  # the component acts on new data alone
         "names": " ".join(LINK_NAMES),
         "link": None if on_design_page else _link(checkpoint),
     }
