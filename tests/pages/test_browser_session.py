@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser import PATIENCE, browsing, drawn, free_port, serving, settled
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocket, expect
 
 pytestmark = pytest.mark.browser
 
@@ -40,10 +40,10 @@ def test_a_tab_outlives_a_reload_and_a_killed_server(tmp_path: Path) -> None:
             process.wait()
 
         # The tab stays open meanwhile, finds the server again, and goes on where it was.
-        answers: list[bytes | str] = []
-        page.on("websocket", lambda socket: socket.on("framereceived", answers.append))
+        sockets: list[WebSocket] = []
+        page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 (Playwright marks it)
         with serving(tmp_path, port):
-            while not answers:
+            while not sockets or sockets[-1].is_closed():
                 page.wait_for_timeout(200)
             settled(page)
             expect(page.locator("h1")).to_contain_text("One design")
