@@ -92,7 +92,7 @@ def test_homogenize_writes_the_agreed_file(volumes: Path) -> None:
     assert len(content["results"]) == 3
     for volume, result in zip(np.load(volumes), content["results"], strict=True):
         solved = {"stiffness", "iterations", "residual", "converged", "element", "unloaded"}
-        assert set(result) == {*solved, "volume_fraction"}
+        assert set(result) == {*solved, "volume_fraction", "engineering"}
         expected = homogenize(volume)
         assert result["stiffness"] == expected.stiffness.tolist()
         assert result["volume_fraction"] == volume.mean()
@@ -163,6 +163,7 @@ def test_bad_volumes(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["--nu", "high"], "--nu: invalid float value: 'high'"),
         (["--rtol", "0"], "rtol must be positive, got 0"),
         (["--threads", "0"], "expected at least one thread, got 0"),
+        (["--physics", "magnetic"], "expected physics of elastic, thermal, got 'magnetic'"),
         (["--colour", "red"], "unrecognized arguments: --colour red"),
     ],
 )
@@ -637,6 +638,39 @@ def test_bad_flags_of_evaluate(
     arguments = ["--data", tiny_dataset_path, "--checkpoint", tiny_checkpoint_path, "--out", out, *flags]
     assert message in refused(capsys, "evaluate", *arguments)
     assert not out.exists()
+
+
+def test_physics_adds_what_the_phases_say(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = solve(volumes, "--materials", "aluminium/epoxy", "--physics", "elastic,thermal")
+    first, _, solid = content["results"]
+    assert np.shape(first["conductivity"]) == (3, 3)
+    assert np.shape(first["thermal_expansion"]) == (6,)
+    np.testing.assert_allclose(solid["conductivity"], 237.0 * np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(solid["thermal_expansion"], [23.1] * 3 + [0.0] * 3, atol=1e-6)
+    assert solid["density"] == pytest.approx(2.7)
+    assert solid["engineering"]["E_x"] == pytest.approx(70.0)
+    assert solid["engineering"]["nu_xy"] == pytest.approx(0.35)
+    assert first["conduction"]["converged"]
+    bare = solve(volumes, "--physics", "elastic,thermal")
+    assert "conductivity is left out" in capsys.readouterr().err
+    assert not {"conductivity", "thermal_expansion", "density"} & set(bare["results"][0])
+    alone = solve(volumes, "--materials", "aluminium/epoxy", "--physics", "thermal")["results"][0]
+    assert alone["conductivity"] == first["conductivity"]
+    assert "stiffness" not in alone
+
+
+def test_voids_are_named_in_the_results(tmp_path: Path) -> None:
+    volume = np.ones((6, 6, 6), np.uint8)
+    volume[2] = 0  # a slit normal to x
+    np.save(tmp_path / "slit.npy", volume)
+    (result,) = solve(tmp_path / "slit.npy", "--materials", "steel/air", "--physics", "elastic,thermal")[
+        "results"
+    ]
+    assert result["unloaded"] == ["xx", "xz", "xy"]
+    assert result["engineering"]["E_x"] == 0.0
+    assert result["engineering"]["nu_xy"] is None
+    assert result["thermal_expansion"][:2] == [None, 12.0]
+    assert result["conductivity"][0][0] == pytest.approx(1.0 / (5 / 6 / 50.0 + 1 / 6 / 0.026))
 
 
 def test_materials_by_name_by_file_and_per_volume(

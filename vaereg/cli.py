@@ -116,6 +116,15 @@ def _add_homogenize(parsers: _Commands) -> None:
     _add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
     _add_material_flags(parser)
+    parser.add_argument(
+        "--physics", default="elastic", metavar="NAMES", help="elastic, thermal, or elastic,thermal"
+    )
+    parser.add_argument(
+        "--element",
+        choices=("auto", "hex8", "bbar"),
+        default="auto",
+        help="element of a voxel: full integration, B-bar, or B-bar above a Poisson ratio of 0.45",
+    )
     parser.add_argument("--rtol", type=float, default=1e-6, help="relative residual of the solver [-]")
     _add_device_flag(parser, "where the solver runs")
 

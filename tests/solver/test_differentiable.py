@@ -35,6 +35,17 @@ def test_gradcheck(implementation: str, materials: TwoPhase | None, generator: t
     assert torch.autograd.gradcheck(solve, phase, eps=1e-4, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("element", ["hex8", "bbar"])
+def test_gradcheck_of_boxes_and_voids(implementation: str, element: str, generator: torch.Generator) -> None:
+    phase = random_phase(2, 3, 2, generator=generator).requires_grad_()
+
+    def solve(x: torch.Tensor) -> torch.Tensor:
+        pair = TwoPhase.porous(70.0, 0.3)
+        return effective_stiffness(x, pair, rtol=1e-11, voxel_size=(1.0, 2.0, 0.7), element=element)
+
+    assert torch.autograd.gradcheck(solve, phase, eps=1e-4, rtol=1e-5, atol=1e-6)
+
+
 def test_gradient_of_a_loss_along_a_direction(implementation: str, generator: torch.Generator) -> None:
     phase = random_phase(6, 5, 7, generator=generator).requires_grad_()
     direction = torch.rand(6, 5, 7, generator=generator, dtype=torch.float64) - 0.5

@@ -1,5 +1,7 @@
 """The solver in torch against the compiled one, which shares nothing with it but the equations."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,13 @@ def without_translation(displacement: np.ndarray) -> np.ndarray:
     return displacement - displacement.mean(axis=(2, 3, 4), keepdims=True)
 
 
-def agree(phase: np.ndarray, materials: TwoPhase, device: torch.device, tolerance: float = 1e-8) -> None:
+def agree(
+    phase: np.ndarray,
+    materials: TwoPhase,
+    device: torch.device,
+    tolerance: float = 1e-8,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Stiffness, sensitivities and displacements of both implementations, in float64."""
     found = homogenize_batch(
         torch.from_numpy(phase).to(device),
@@ -25,13 +33,16 @@ def agree(phase: np.ndarray, materials: TwoPhase, device: torch.device, toleranc
         rtol=1e-12,
         sensitivities=True,
         keep_displacement=True,
+        **options,
     )
     assert found.converged
     assert found.stiffness.device.type == device.type
     assert found.sensitivity is not None
     assert found.displacement is not None
     for index, volume in enumerate(phase):
-        expected = homogenize(volume, materials, rtol=1e-12, sensitivities=True, keep_displacement=True)
+        expected = homogenize(
+            volume, materials, rtol=1e-12, sensitivities=True, keep_displacement=True, **options
+        )
         assert expected.sensitivity is not None
         assert expected.displacement is not None
         for one, other in (
@@ -53,6 +64,32 @@ def test_agrees_with_the_compiled_solver(
 ) -> None:
     phase = np.stack([(rng.random(shape) < 0.5).astype(float), rng.random(shape)])
     agree(phase, materials, device)
+
+
+NEARLY_INCOMPRESSIBLE = TwoPhase.from_moduli(e_stiff=70.0, e_soft=0.5, nu_stiff=0.2, nu_soft=0.49)
+
+
+@pytest.mark.parametrize("edges", [(1.0, 1.0, 1.0), (0.005, 0.01, 0.017)], ids=["cube", "box"])
+@pytest.mark.parametrize("element", ["hex8", "bbar"])
+def test_boxes_and_elements_agree_with_the_compiled_solver(
+    edges: tuple[float, float, float], element: str, rng: np.random.Generator, device: torch.device
+) -> None:
+    phase = rng.random((2, 5, 4, 6))
+    agree(phase, NEARLY_INCOMPRESSIBLE, device, voxel_size=edges, element=element)
+
+
+def test_voids_are_those_of_the_compiled_solver(rng: np.random.Generator, device: torch.device) -> None:
+    phase = np.ones((3, 6, 5, 4))
+    phase[0] = rng.random((6, 5, 4)) < 0.7
+    phase[1, 2] = 0.0  # a slit normal to x
+    phase[2] = 0.0
+    pair = TwoPhase.porous(70.0, 0.3)
+    result = homogenize_batch(torch.from_numpy(phase).to(device), pair, rtol=1e-9)
+    for index, volume in enumerate(phase):
+        expected = homogenize(volume, pair, rtol=1e-9)
+        assert result.unloaded[index] == expected.unloaded
+        np.testing.assert_allclose(result.stiffness[index].cpu().numpy(), expected.stiffness, atol=1e-6)
+    assert homogenize_batch(torch.from_numpy(phase), NEARLY_INCOMPRESSIBLE).element == "bbar"
 
 
 @pytest.mark.gpu

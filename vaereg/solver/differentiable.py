@@ -8,6 +8,7 @@ On the CPU the compiled solver is used, elsewhere the one in torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,8 @@ def effective_stiffness(
     rtol: float | None = None,
     max_iter: int = 1000,
     state: SolverState | None = None,
+    voxel_size: Sequence[float] | None = None,
+    element: str = "auto",
 ) -> Tensor:
     """Effective stiffness, differentiable once with respect to the phase (adjoint method; self-adjoint).
 
@@ -53,6 +56,8 @@ def effective_stiffness(
         max_iter: Upper limit of iterations per load case.
         state: Counts the solves and starts from the displacements of the former call, where those have the
             same shape; for optimisation loops.
+        voxel_size: Edges of a voxel along x, y, z; cubes if left out.
+        element: As in `homogenize`.
 
     Returns:
         Stiffness, shape (6, 6) or (B, 6, 6) [GPa], in the dtype and on the device of `phase`. Each entry is
@@ -68,8 +73,20 @@ def effective_stiffness(
         raise ValueError(f"dtype must be float32 or float64, got {phase.dtype}")
     tolerance = rtol if rtol is not None else (1e-4 if phase.dtype == torch.float32 else 1e-6)
     batch = phase if phase.ndim == 4 else phase[None]
-    stiffness = _EffectiveStiffness.apply(batch, materials, tolerance, max_iter, state)
+    cell = _Options(materials, tolerance, max_iter, voxel_size, element)
+    stiffness = _EffectiveStiffness.apply(batch, cell, state)
     return stiffness if phase.ndim == 4 else stiffness[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What `homogenize` is called with."""
+
+    materials: TwoPhase | None
+    rtol: float
+    max_iter: int
+    voxel_size: Sequence[float] | None
+    element: str
 
 
 class _EffectiveStiffness(torch.autograd.Function):
@@ -79,54 +96,46 @@ class _EffectiveStiffness(torch.autograd.Function):
     def forward(
         ctx: Any,  # noqa: ANN401
         phase: Tensor,
-        materials: TwoPhase | None,
-        rtol: float,
-        max_iter: int,
+        options: _Options,
         state: SolverState | None,
     ) -> Tensor:
         initial = None if state is None else state.displacement
         if initial is not None and initial.shape != (phase.shape[0], 6, 3, *phase.shape[1:]):
             initial = None
         solve = _solve_compiled if phase.device.type == "cpu" else _solve_torch
-        found = solve(phase, materials, rtol, max_iter, initial, ctx.needs_input_grad[0], state)
-        ctx.save_for_backward(found[1])
-        return found[0].to(phase.dtype)
+        stiffness, sensitivity = solve(phase, options, initial, ctx.needs_input_grad[0], state)
+        ctx.save_for_backward(sensitivity)
+        return stiffness.to(phase.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401 # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 # pyright: ignore[reportIncompatibleMethodOverride]
         (sensitivity,) = ctx.saved_tensors
         rows, columns = torch.triu_indices(6, 6, device=grad.device)
         # an entry off the diagonal stands at two places of the matrix
         weights = grad[:, rows, columns] + torch.where(rows == columns, 0.0, grad[:, columns, rows])
-        return (
-            torch.einsum("bp,bpxyz->bxyz", weights.to(sensitivity.dtype), sensitivity),
-            None,
-            None,
-            None,
-            None,
-        )
+        return torch.einsum("bp,bpxyz->bxyz", weights.to(sensitivity.dtype), sensitivity), None, None
 
 
-_Found = tuple[Tensor, Tensor | None]
+_Solved = tuple[Tensor, Tensor | None]
 
 
 def _solve_compiled(
     phase: Tensor,
-    materials: TwoPhase | None,
-    rtol: float,
-    max_iter: int,
+    options: _Options,
     initial: Tensor | None,
     sensitivities: bool,
     state: SolverState | None,
-) -> _Found:
+) -> _Solved:
     results = [
         homogenize(
             volume.detach().numpy(),
-            materials,
-            rtol=rtol,
+            options.materials,
+            rtol=options.rtol,
+            voxel_size=options.voxel_size,
+            element=options.element,
             dtype=np.float32 if phase.dtype == torch.float32 else np.float64,
-            max_iter=max_iter,
+            max_iter=options.max_iter,
             sensitivities=sensitivities,
             keep_displacement=state is not None,
             initial=None if initial is None else initial[index].cpu().numpy(),
@@ -136,7 +145,9 @@ def _solve_compiled(
     if state is not None:
         state.solves += len(results)
         state.iterations += sum(result.iterations for result in results)
-        state.displacement = torch.from_numpy(np.stack([np.asarray(each.displacement) for each in results]))
+        state.displacement = torch.from_numpy(
+            np.stack([np.asarray(result.displacement) for result in results])
+        )
     stiffness = torch.from_numpy(np.stack([result.stiffness for result in results]))
     if not sensitivities:
         return stiffness, None
@@ -145,18 +156,18 @@ def _solve_compiled(
 
 def _solve_torch(
     phase: Tensor,
-    materials: TwoPhase | None,
-    rtol: float,
-    max_iter: int,
+    options: _Options,
     initial: Tensor | None,
     sensitivities: bool,
     state: SolverState | None,
-) -> _Found:
+) -> _Solved:
     result = homogenize_batch(
         phase.detach(),
-        materials,
-        rtol=rtol,
-        max_iter=max_iter,
+        options.materials,
+        rtol=options.rtol,
+        max_iter=options.max_iter,
+        voxel_size=options.voxel_size,
+        element=options.element,
         sensitivities=sensitivities,
         keep_displacement=state is not None,
         initial=initial,

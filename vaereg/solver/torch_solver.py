@@ -11,6 +11,7 @@ Letters: B volumes, 24 = 8 corners x 3 components of an element. `first` and
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaereg.elasticity import VOIGT_ORDER, TwoPhase, isotropic_stiffness, lame_parameters
-from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult
+from vaereg.solver.homogenization import (
+    SOFT_REFERENCE_CONTRAST,
+    ConvergenceError,
+    HomogenizationResult,
+    choose_element,
+    voxel_edges,
+    without_rounding,
+)
 
 __all__ = ["BatchResult", "homogenize_batch", "homogenize_on"]
 
@@ -43,7 +51,11 @@ class BatchResult:
     sensitivity: Tensor | None = None
     """As in `HomogenizationResult`, shape (B, 21, X, Y, Z) [GPa], where asked for."""
     displacement: Tensor | None = None
-    """As in `HomogenizationResult`, shape (B, 6, 3, X, Y, Z) [voxel], where asked for."""
+    """As in `HomogenizationResult`, shape (B, 6, 3, X, Y, Z), where asked for."""
+    element: str = "hex8"
+    """As in `HomogenizationResult`."""
+    unloaded: tuple[tuple[str, ...], ...] = ()
+    """As in `HomogenizationResult`, for each volume."""
 
 
 def homogenize_batch(
@@ -56,6 +68,8 @@ def homogenize_batch(
     sensitivities: bool = False,
     keep_displacement: bool = False,
     initial: Tensor | None = None,
+    voxel_size: Sequence[float] | None = None,
+    element: str = "auto",
 ) -> BatchResult:
     """Effective stiffness of periodic cells (Leuschner & Fritzen 2018, doi:10.1007/s00466-017-1501-5).
 
@@ -68,8 +82,11 @@ def homogenize_batch(
         sensitivities: Return dC_ij / d phase of each voxel as well.
         keep_displacement: Return the displacements as well.
         initial: Displacements of similar cells to start from, shape (B, 6, 3, X, Y, Z).
+        voxel_size: Edges of a voxel along x, y, z; cubes of edge 1 if left out.
+        element: As in `homogenize`.
 
     Raises:
+        InputError: `voxel_size` or `element` is not what is expected.
         ValueError: `phase` has another shape or dtype, is empty, or leaves 0 to 1; `rtol` or `max_iter` is
             not positive; `initial` has another shape.
         ConvergenceError: A residual stayed above `rtol` after `max_iter` iterations.
@@ -81,8 +98,19 @@ def homogenize_batch(
         stiff = lame_parameters(pair.e_stiff / unit, pair.nu_stiff)
         soft = lame_parameters(pair.e_soft / unit, pair.nu_soft)
         steps = (stiff[0] - soft[0], stiff[1] - soft[1])
-        cells = _Cells(soft[0] + phase * steps[0], soft[1] + phase * steps[1])
-        u, iterations, residual = _solve(cells, rtol, max_iter, initial)
+        chosen = choose_element(element, pair)
+        edges = voxel_edges(voxel_size)
+        mean_edge = float(np.prod(edges)) ** (1.0 / 3.0)
+        x, y, z = (edge / mean_edge for edge in edges)
+        matrices = _element_matrices((x, y, z), chosen == "bbar")
+        ratio = None  # of the mean Lamé parameters
+        if pair.has_void:
+            ratio = soft if pair.stiff.is_void else stiff
+        elif pair.ordered().contrast >= SOFT_REFERENCE_CONTRAST:
+            ratio = soft if pair.e_stiff >= pair.e_soft else stiff
+        cells = _Cells(soft[0] + phase * steps[0], soft[1] + phase * steps[1], matrices, ratio)
+        start = None if initial is None else initial / mean_edge
+        u, iterations, residual = _solve(cells, rtol, max_iter, start)
         converged = bool((residual <= rtol).all())
         if not converged and raise_on_failure:
             raise ConvergenceError(
@@ -100,13 +128,21 @@ def homogenize_batch(
             forces = cells.element_forces(total, steps[0] * unit / voxels, steps[1] * unit / voxels)
             pairs = [(i, j) for i in range(6) for j in range(i, 6)]
             sensitivity = torch.stack([(total[:, i] * forces[:, j]).sum(dim=1) for i, j in pairs], dim=1)
+        stiffness = (stiffness + stiffness.transpose(1, 2)) / 2.0
+        unloaded: tuple[tuple[str, ...], ...] = ((),) * len(phase)
+        if pair.has_void:
+            cleaned = [without_rounding(matrix / unit) for matrix in stiffness.cpu().numpy()]
+            stiffness = torch.from_numpy(unit * np.stack([matrix for matrix, _ in cleaned])).to(stiffness)
+            unloaded = tuple(names for _, names in cleaned)
         return BatchResult(
-            stiffness=(stiffness + stiffness.transpose(1, 2)) / 2.0,
+            stiffness=stiffness,
+            element=chosen,
+            unloaded=unloaded,
             iterations=iterations,
             residual=residual,
             converged=converged,
             sensitivity=sensitivity,
-            displacement=u if keep_displacement else None,
+            displacement=mean_edge * u if keep_displacement else None,
         )
 
 
@@ -129,9 +165,13 @@ def _check(phase: Tensor, rtol: float, max_iter: int, initial: Tensor | None) ->
         )
 
 
-def _element_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Element matrices of the first Lamé parameter and of the shear modulus, both (24, 24), per unit modulus,
-    and the corner displacements of the six unit strains, (6, 24).
+def _element_matrices(
+    edges: tuple[float, float, float], bbar: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Element matrices of the first Lamé parameter and of the shear modulus, both (24, 24), per unit modulus
+    and volume, and the corner displacements of the six unit strains, (6, 24).
+
+    With `bbar`, the volume change at each point is that averaged over the element.
     """
     pairs = [tuple("xyz".index(letter) for letter in name) for name in VOIGT_ORDER]
     corners = np.array(_CORNERS, dtype=np.float64)
@@ -139,47 +179,71 @@ def _element_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     shear_law = 2.0 * laws
     first_law = np.zeros((6, 6))
     first_law[:3, :3] = 1.0
-    first, shear = np.zeros((24, 24)), np.zeros((24, 24))
+    strains = []
     for point in itertools.product((0.5 - 0.5 / 3**0.5, 0.5 + 0.5 / 3**0.5), repeat=3):
         shapes = np.where(corners == 1.0, point, 1.0 - np.array(point))
         slopes = 2.0 * corners - 1.0
-        gradient = [slopes[:, a] * np.delete(shapes, a, axis=1).prod(axis=1) for a in range(3)]
+        gradient = [slopes[:, a] * np.delete(shapes, a, axis=1).prod(axis=1) / edges[a] for a in range(3)]
         strain_of = np.zeros((6, 24))
         for row, (i, j) in enumerate(pairs):
             strain_of[row, i::3] += gradient[j]
             if i != j:
                 strain_of[row, j::3] += gradient[i]
-        first += strain_of.T @ first_law @ strain_of / 8.0
-        shear += strain_of.T @ shear_law @ strain_of / 8.0
+        strains.append(strain_of)
+    if bbar:
+        dilatation = sum(strain_of[:3].sum(axis=0) for strain_of in strains) / 8.0
+        for strain_of in strains:
+            strain_of[:3] += (dilatation - strain_of[:3].sum(axis=0)) / 3.0
+    first, shear = (sum(b.T @ law @ b for b in strains) / 8.0 for law in (first_law, shear_law))
     strain = np.zeros((6, 8, 3))
     for row, (i, j) in enumerate(pairs):
-        strain[row, :, i] += corners[:, j] / 2.0
-        strain[row, :, j] += corners[:, i] / 2.0
-    return first, shear, strain.reshape(6, 24)
+        strain[row, :, i] += corners[:, j] * edges[j] / 2.0
+        strain[row, :, j] += corners[:, i] * edges[i] / 2.0
+    return np.asarray(first), np.asarray(shear), strain.reshape(6, 24)
 
 
 def homogenize_on(
-    device: str, volume: NDArray[np.uint8], materials: TwoPhase, *, rtol: float = 1e-6
+    device: str,
+    volume: NDArray[np.uint8],
+    materials: TwoPhase,
+    *,
+    rtol: float = 1e-6,
+    voxel_size: Sequence[float] | None = None,
+    element: str = "auto",
 ) -> HomogenizationResult:
     """One volume (X, Y, Z) in float64 on a device of torch; returned even if it has not converged."""
     phase = torch.from_numpy(volume[None]).to(device, torch.float64)
-    found = homogenize_batch(phase, materials, rtol=rtol, raise_on_failure=False)
+    result = homogenize_batch(
+        phase, materials, rtol=rtol, raise_on_failure=False, voxel_size=voxel_size, element=element
+    )
     return HomogenizationResult(
-        stiffness=found.stiffness[0].cpu().numpy(),
-        iterations=found.iterations,
-        residual=float(found.residual.max()),
-        converged=found.converged,
+        stiffness=result.stiffness[0].cpu().numpy(),
+        iterations=result.iterations,
+        residual=float(result.residual.max()),
+        converged=result.converged,
+        element=result.element,
+        unloaded=result.unloaded[0],
     )
 
 
 class _Cells:
     """Operators on fields of shape (B, 6, 3, X, Y, Z) for volumes with given Lamé parameters (B, X, Y, Z)."""
 
-    def __init__(self, first: Tensor, shear: Tensor) -> None:
+    def __init__(
+        self,
+        first: Tensor,
+        shear: Tensor,
+        element: tuple[np.ndarray, np.ndarray, np.ndarray],
+        reference: tuple[float, float] | None,
+    ) -> None:
+        """Element matrices of `_element_matrices`; a reference medium in the ratio of `reference`, or of the
+        mean Lamé parameters.
+        """
+        self.reference = reference
         self.first, self.shear = first[:, None, None], shear[:, None, None]
         self.largest_modulus = (first + 2.0 * shear).amax(dim=_AXES)
-        matrices = [torch.from_numpy(each) for each in _element_matrices()]
-        self.first_matrix, self.shear_matrix, self.uniform_strain = (each.to(first) for each in matrices)
+        matrices = [torch.from_numpy(matrix) for matrix in element]
+        self.first_matrix, self.shear_matrix, self.uniform_strain = (matrix.to(first) for matrix in matrices)
         self.green = self._green(matrices[0], matrices[1])
 
     def corners(self, u: Tensor) -> Tensor:
@@ -230,9 +294,14 @@ class _Cells:
             ).real
             for each in (first_matrix, shear_matrix)
         ]
-        means = [
-            each.double().mean(dim=_AXES).reshape(-1, 1, 1, 1, 1, 1) for each in (self.first, self.shear)
-        ]
+        if self.reference is None:
+            means = [
+                modulus.double().mean(dim=_AXES).reshape(-1, 1, 1, 1, 1, 1)
+                for modulus in (self.first, self.shear)
+            ]
+        else:  # its size does not matter
+            ratio = torch.tensor([self.reference[0] / self.reference[1], 1.0], dtype=torch.float64)
+            means = [modulus.expand(len(self.first), 1, 1, 1, 1, 1) for modulus in ratio]
         total = means[0].cpu() * blocks[0] + means[1].cpu() * blocks[1]
         total[:, 0, 0, 0] = torch.eye(3, dtype=total.dtype)
         green = torch.linalg.inv(total)
