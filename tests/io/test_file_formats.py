@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from pages.parts.common.shortlist import Session, ShortlistItem, write_session
+from pages.parts.common.session_file import Session, write_session
+from pages.parts.common.shortlist import ShortlistItem
 from vaereg.cli import main
 from vaereg.io.designs import write_designs
 from vaereg.io.export import FORMATS, Provenance, export

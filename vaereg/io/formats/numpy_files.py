@@ -27,6 +27,17 @@ _END, _END_LENGTH = b"PK\x05\x06", 22
 """Mark and length of the last record of a zip archive (APPNOTE 6.3.10, section 4.3.16)."""
 _END_64, _LOCATOR_LENGTH = b"PK\x06\x06", 20
 _MAX_COMMENT = 2**16
+_DAMAGE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,  # places before the start of the file, names that are not UTF-8
+    struct.error,
+    zlib.error,
+)
+"""What `zipfile` raises of damaged archives."""
 
 
 def list_npy(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
@@ -102,7 +113,9 @@ def open_zip(stream: BinaryIO, budget: ReadBudget, title: str) -> Generator[zipf
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise InputError(f"{name}: expected members stored or deflated, got another compression")
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
+    except InputError:
+        raise
+    except _DAMAGE as error:
         raise InputError(f"{name}: expected {title}, got a damaged one: {first_line(error)[:80]}") from error
 
 
