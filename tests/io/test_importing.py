@@ -519,3 +519,16 @@ def test_a_mirrored_cell_is_periodic_and_orthotropic(
     assert mirrored["periodic"]["largest_change"] == pytest.approx(expected)
     with pytest.raises(InputError, match="at most 250 voxels to mirror, got 1728"):
         taken(CASES / "sparse.h5", mirror=True, max_voxels=2000)
+
+
+def test_predict_parts_voxels_into_cubes_and_says_so(
+    tmp_path: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(CASES / "spacing_1_1_3.vti"), "--out", str(tmp_path / "r.json")]
+    command += ["--checkpoint", str(tiny_checkpoint_path)]
+    assert main(command) == 0
+    assert "parted 1 x 1 x 3 into cubes" in capsys.readouterr().err
+    read_as = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["read_as"]
+    assert read_as["shape"] == [12, 12, 36] and read_as["voxel_size"] == [1.0, 1.0, 1.0]
+    assert main([*command, "--voxel-size", "1,1,1.37"]) == 2
+    assert "small multiples of the shortest one" in capsys.readouterr().err
