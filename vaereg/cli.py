@@ -133,6 +133,7 @@ def _add_predict(parsers: _Commands) -> None:
     parser = _add_command(parsers, "predict", commands.run_predict, "stiffness of each volume, predicted")
     _add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
+    _add_material_flags(parser)
     _add_model_flags(parser)
 
 

@@ -68,6 +68,8 @@ _STEP = 1e-4
 
 _KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
 """Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
+_NOTHING = 1e-9
+"""Stiffness below which a cell carries no load [E of the stiff phase]."""
 _LEAST_WIDTH = 1e-4
 """Relative width that is added to what the regressor corrects by, so that no spread is zero [-]."""
 
@@ -161,9 +163,9 @@ def answer(
     hard = np.array([pair.contrast > HARD_CONTRAST for pair in pairs])
     share = np.where(hard, 1.0 - 1.0 / np.maximum(novelty, 1.0), 0.0)[:, None, None]
     stiffness = (1.0 - share) * stiffness + share * upper
-    trace = np.trace(stiffness, axis1=1, axis2=2)
+    trace = np.maximum(np.trace(stiffness, axis1=1, axis2=2), _NOTHING)  # a void that cuts the cell
     correction = np.trace(upper, axis1=1, axis2=2) / trace - 1.0 + _LEAST_WIDTH
-    diagonal = np.sqrt(np.diagonal(stiffness, axis1=1, axis2=2))
+    diagonal = np.sqrt(np.maximum(np.diagonal(stiffness, axis1=1, axis2=2), 0.0))
     factor = model.spread_factor[decade_of(pairs)][:, _KINDS]
     std = factor * correction[:, None, None] * diagonal[:, :, None] * diagonal[:, None, :]
     return PairAnswer(mean=mandel_to_voigt(stiffness), std=mandel_to_voigt(std), novelty=novelty)

@@ -142,7 +142,7 @@ def pair_figures(model: PairModel, labels: PairLabels, residual: float = RESIDUA
     uppers = labels.uppers[np.arange(len(labels)), places]
     truth = voigt_to_mandel(labels.stiffness)
     carrying = np.linalg.eigvalsh(truth)[:, 0] > _CARRIES
-    size = np.linalg.norm(truth, axis=(1, 2))
+    size = np.where(carrying, np.linalg.norm(truth, axis=(1, 2)), 1.0)
     error, bound = (
         np.linalg.norm(voigt_to_mandel(matrix) - truth, axis=(1, 2)) / size
         for matrix in (answers.mean, uppers)
