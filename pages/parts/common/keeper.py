@@ -29,6 +29,8 @@ from vaereg.model.checkpoint import Checkpoint
 __all__ = ["former_token", "keep_session", "load_part", "save_inputs", "save_part"]
 
 _ASSETS = Path(__file__).parents[3] / "assets"
+PARTS = ("shortlist", "refinements", "inputs")
+"""Names of everything that is saved of a session."""
 _INPUTS = "inputs"
 """Name of the inputs among what is saved of a session."""
 _log = logging.getLogger(__name__)
@@ -120,10 +122,14 @@ def _token() -> str:
 
 
 def _adopt() -> None:
-    """Note the token of the former session in this tab."""
+    """Note the token of the former session in this tab, and go on with its saved work."""
     stored = (st.session_state.get(state.KEEPER) or {}).get("stored")
     if isinstance(stored, str) and state.FORMER_TOKEN not in st.session_state:
         st.session_state[state.FORMER_TOKEN] = stored
+        for part in PARTS:  # a page that takes a part over may not be opened before the next restart
+            content = _store().load(stored, part)
+            if content is not None and _store().load(_token(), part) is None:
+                _store().save(_token(), part, content)
 
 
 @st.cache_resource(show_spinner=False)
