@@ -201,7 +201,7 @@ def fit_classifier(
         raise ValueError(
             f"expected volumes of each of {len(classes)} classes, got labels {np.unique(numbers)}"
         )
-    forest = ExtraTreesClassifier(trees, max_features=_FEATURES, random_state=seed)
+    forest = ExtraTreesClassifier(trees, max_features=_FEATURES, random_state=seed)  # pyright: ignore[reportArgumentType]
     return MorphologyClassifier(forest.fit(_rounded(rows), numbers), classes)
 
 
