@@ -304,8 +304,8 @@ def test_a_last_axis_of_one_is_a_component(tmp_path: Path) -> None:
 
 def test_labels_of_dimensions_and_fiji(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["data"] = PAGES
-        for dimension, label in zip(file["data"].dims, "zyx", strict=True):
+        stored = file.create_dataset("data", data=PAGES)
+        for dimension, label in zip(stored.dims, "zyx", strict=True):
             dimension.label = label
     assert_read(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:

@@ -152,7 +152,7 @@ class _WidgetChoices(Choices):
                 placeholder="as the file says",
                 help="Any unit; only their ratios count.",
             )
-        self.voxel_size = _edges(edges)
+        self.voxel_size = _edges(edges or "")
         self._place += f"-{axes}-{edges}"
         if axes == said:
             return None
