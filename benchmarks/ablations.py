@@ -116,8 +116,8 @@ def main() -> None:
     try:
         for preset in arguments.only:
             trained, settings = variant(checkpoint, data, preset, arguments.steps, runs / preset)
-            found = measure(trained, data, arguments.targets, arguments.count, arguments.workers)
-            add(arguments.out, "runs", preset, {"settings": settings, **found})
+            result = measure(trained, data, arguments.targets, arguments.count, arguments.workers)
+            add(arguments.out, "runs", preset, {"settings": settings, **result})
             print(f"{arguments.out}: {preset}", flush=True)
     finally:
         if arguments.runs is None:

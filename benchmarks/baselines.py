@@ -101,7 +101,7 @@ def _statistics(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
     correlation = two_point_correlation(volume)
     steps = np.arange(1, DIAGONAL_LAGS + 1)
     space = np.mean(
-        [correlation[steps, one * steps, two * steps] for one in (1, -1) for two in (1, -1)], axis=0
+        [correlation[steps, first * steps, two * steps] for first in (1, -1) for two in (1, -1)], axis=0
     )
     rows = []
     for axis in range(3):
@@ -113,8 +113,8 @@ def _statistics(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def _seen_from(statistics: NDArray[np.float64], axis: int, swapped: bool) -> NDArray[np.float64]:
     """What there is of the axis itself, then of the two others, shape (N, 3 L)."""
-    others = [other for other in range(3) if other != axis]
-    order = [axis, *(reversed(others) if swapped else others)]
+    rest = [other for other in range(3) if other != axis]
+    order = [axis, *(reversed(rest) if swapped else rest)]
     return statistics[:, order].reshape(len(statistics), -1)
 
 
@@ -198,17 +198,17 @@ def _train(network: nn.Module, split: Split, budget: Budget) -> Predicted:
         if step % 100 == 0:
             print(f"step {step}, {seconds / 60.0:.1f} min, error of log c {loss:.4f}", file=sys.stderr)
     average.eval()
-    found = []
+    result = []
     with torch.inference_mode():
         for rows in np.array_split(split.measured, -(-len(split.measured) // 64)):
-            found.append(scale * average(torch.from_numpy(split.data.volumes(rows)).float()[:, None]))
+            result.append(scale * average(torch.from_numpy(split.data.volumes(rows)).float()[:, None]))
     settings = {
         "parameters": sum(parameter.numel() for parameter in trained),
         "steps": step,
         "batch": BATCH,
         "cpu_minutes": round(seconds / 60.0, 1),
     }
-    return np.exp((torch.cat(found) + location).numpy().astype(np.float64)), settings
+    return np.exp((torch.cat(result) + location).numpy().astype(np.float64)), settings
 
 
 METHODS = ("volume fraction", "two-point statistics", "five-block CNN", "forward-only encoder")
@@ -246,7 +246,7 @@ def measure(split: Split, name: str, budget: Budget, config: ModelConfig) -> dic
             by_family = figures_by_family(own, split.properties[rows], split.data.samples.family[rows])
             figures[part] = forward_figures(own, split.properties[rows])
             figures[part]["mape_axial_by_family"] = {
-                family: each["mape_axial"] for family, each in by_family.items()
+                family: item["mape_axial"] for family, item in by_family.items()
             }
     return figures
 
@@ -311,8 +311,8 @@ def main() -> None:
     budget = Budget(minutes=arguments.minutes, steps=arguments.steps)
     for name in arguments.only:
         print(name, file=sys.stderr)
-        found = measure(split, name, budget, checkpoint.config.model)
-        add(arguments.out, "baselines", name, found, describe(split))
+        result = measure(split, name, budget, checkpoint.config.model)
+        add(arguments.out, "baselines", name, result, describe(split))
     print(arguments.out)
 
 

@@ -45,10 +45,10 @@ def draw(rows: Sequence[Sequence[Designs]], values: Sequence[float], path: Path)
     for row, groups in enumerate(rows):
         for group, (designs, value) in enumerate(zip(groups, values, strict=True)):
             axes = [figure.add_subplot(grid[row, group * SHOWN + place]) for place in range(SHOWN)]
-            for each, volume in zip(axes, designs.microstructures, strict=False):
-                each.imshow(picture(volume))
-            for each in axes:
-                each.axis("off")
+            for item, volume in zip(axes, designs.microstructures, strict=False):
+                item.imshow(picture(volume))
+            for item in axes:
+                item.axis("off")
             name = describe(designs.microstructures).name
             axes[SHOWN // 2].set_title(name, fontsize=7, pad=3)
             if row == 0:

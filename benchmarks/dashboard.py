@@ -65,14 +65,14 @@ class Server:
 
     def memory(self) -> float:
         """Proportional set size of the server and its children [MB]."""
-        found = 0
+        result = 0
         for process in [self.process.pid, *descendants(self.process.pid)]:
             try:
                 text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
             except OSError:  # it has just ended
                 continue
-            found += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-        return round(found / 1024, 1)
+            result += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        return round(result / 1024, 1)
 
 
 def descendants(process: int) -> list[int]:
@@ -83,7 +83,7 @@ def descendants(process: int) -> list[int]:
     except OSError:
         return []
     children = [int(word) for word in text.split()]
-    return children + [each for child in children for each in descendants(child)]
+    return children + [item for child in children for item in descendants(child)]
 
 
 @contextmanager
@@ -188,38 +188,38 @@ def move_slider(page: Page) -> dict[str, float]:
     former = gallery(page).get("set", "")
     begin = time.perf_counter()
     page.keyboard.press("ArrowRight")
-    found = {}
+    result = {}
     for name, ready in (("arrived", has_arrived), ("drawn", is_drawn), ("refined", is_refined)):
         wait(lambda ready=ready: ready(page, former))
-        found[name] = round(time.perf_counter() - begin, 3)
-    return found
+        result[name] = round(time.perf_counter() - begin, 3)
+    return result
 
 
 def several_moves(page: Page, count: int) -> list[dict[str, float]]:
     """Times of moves of the slider, with a pause after each."""
-    found = []
+    result = []
     for _ in range(count):
-        found.append(move_slider(page))
+        result.append(move_slider(page))
         time.sleep(PAUSE)
-    return found
+    return result
 
 
 def start(cache: Path) -> dict[str, float]:
     """Times from the command to the first page, with a browser that waits [s]."""
     with browsing() as (page,), serving(cache) as server:
-        found = {"server_answers_s": time.perf_counter() - server.begun}
+        result = {"server_answers_s": time.perf_counter() - server.begun}
         page.goto(server.address)
         wait(lambda: "Designs for" in heading(page))
-        found["title_s"] = time.perf_counter() - server.begun
+        result["title_s"] = time.perf_counter() - server.begun
         wait(lambda: is_drawn(page))
-        found["gallery_s"] = time.perf_counter() - server.begun
-        found["server_processor_s"] = server.processor()
-    return {name: round(value, 2) for name, value in found.items()}
+        result["gallery_s"] = time.perf_counter() - server.begun
+        result["server_processor_s"] = server.processor()
+    return {name: round(value, 2) for name, value in result.items()}
 
 
 def switches(page: Page) -> dict[str, float]:
     """Time from a click on the name of a page until it is there, with its first gallery where it has one."""
-    found = {}
+    result = {}
     for visit in ("first", "again"):
         for name in PAGES:
             former = heading(page)
@@ -231,15 +231,15 @@ def switches(page: Page) -> dict[str, float]:
                     bool(shown) and shown != former and is_quiet(page) and (name == "Model" or is_drawn(page))
                 )
 
-            found[f"{name.lower()}_{visit}_s"] = seconds(link.click, there)
-    return found
+            result[f"{name.lower()}_{visit}_s"] = seconds(link.click, there)
+    return result
 
 
 def uploads(page: Page, repeats: int) -> list[float]:
     """Times from the choice of a file to its prediction and its volume."""
     page.get_by_role("link", name="Predict", exact=True).click()
     wait(lambda: "Stiffness of" in heading(page) and is_quiet(page) and is_drawn(page))
-    found = []
+    result = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(repeats):
             path = Path(folder) / f"volume{number}.npy"
@@ -250,8 +250,8 @@ def uploads(page: Page, repeats: int) -> list[float]:
             def there(name: str = path.name, former: str = former) -> bool:
                 return name in heading(page) and is_drawn(page, former)
 
-            found.append(seconds(lambda: upload.set_input_files(path), there))  # noqa: B023
-    return found
+            result.append(seconds(lambda: upload.set_input_files(path), there))  # noqa: B023
+    return result
 
 
 def crowd(address: str, moves: int) -> list[dict[str, float]]:
@@ -264,7 +264,7 @@ def crowd(address: str, moves: int) -> list[dict[str, float]]:
             return several_moves(page, moves)
 
     with ThreadPoolExecutor(SESSIONS) as threads:
-        return [each for times in threads.map(visit, range(SESSIONS)) for each in times]
+        return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
 
 
 def crowd_from_afar(address: str, moves: int) -> list[float]:
@@ -288,7 +288,7 @@ def crowd_from_afar(address: str, moves: int) -> list[float]:
             return times
 
     with ThreadPoolExecutor(SESSIONS) as threads:
-        return [each for times in threads.map(visit, range(SESSIONS)) for each in times]
+        return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
 
 
 def run_page(connection: ClientConnection, query: str, states: Sequence[WidgetState]) -> list[ForwardMsg]:
@@ -305,7 +305,7 @@ def run_page(connection: ClientConnection, query: str, states: Sequence[WidgetSt
 
 def memory_of_sessions(server: Server) -> list[float]:
     """Memory of the server with one session, two, ... [MB], each after two moves of the slider."""
-    found = []
+    result = []
     with browsing(SESSIONS) as pages:
         for number, page in enumerate(pages):
             page.goto(f"{server.address}/?seed={number}")
@@ -313,8 +313,8 @@ def memory_of_sessions(server: Server) -> list[float]:
             for _ in range(2):
                 move_slider(page)
             time.sleep(3.0)  # the solver's values arrive
-            found.append(server.memory())
-    return found
+            result.append(server.memory())
+    return result
 
 
 def summary(times: Sequence[float]) -> dict[str, Any]:
@@ -359,7 +359,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=3, help="starts with compiled kernels")
     parser.add_argument("--out", type=Path, help="record to write (default: results/dashboard.json)")
     arguments = parser.parse_args()
-    before = [round(each, 2) for each in os.getloadavg()]
+    before = [round(item, 2) for item in os.getloadavg()]
     settings: dict[str, object] = {
         "sessions": SESSIONS,
         "pause_s": PAUSE,

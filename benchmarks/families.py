@@ -199,8 +199,8 @@ def draw_families(path: Path) -> None:
     rows, width = max(map(len, columns)), len(SEEDS) + 1
     figure = Figure(figsize=(8.4, 1.06 * rows), dpi=110)
     axes = figure.subplots(rows, 2 * width, squeeze=False)
-    for each in axes.ravel():
-        each.axis("off")
+    for item in axes.ravel():
+        item.axis("off")
     for side, names in enumerate(columns):
         for row, name in enumerate(names):
             axes[row, side * width].text(
@@ -238,8 +238,8 @@ def draw_closure(data: Dataset, path: Path) -> None:
             axes.plot([], [], ".", ms=3.5, color=colours(number), label=kind)
             points[kinds == kind] = colours(number)
     order = np.random.default_rng(0).permutation(len(kinds))  # none of the families covers the others
-    found = data.samples.stiffness[order]
-    axes.scatter(found[:, 0, 0], found[:, 1, 1], s=2.0, c=points[order], linewidths=0.0)
+    result = data.samples.stiffness[order]
+    axes.scatter(result[:, 0, 0], result[:, 1, 1], s=2.0, c=points[order], linewidths=0.0)
     axes.set(xlabel="C11 [GPa]", ylabel="C22 [GPa]", xlim=(0.0, None), ylim=(0.0, None), aspect="equal")
     axes.legend(fontsize=7, markerscale=2.5, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     figure.tight_layout()
@@ -276,8 +276,8 @@ def measure(data: Dataset) -> dict[str, Any]:
             columns |= {name: stiffness[rows, place] for place, name in enumerate(PROPERTIES[:4])}
             columns["between_bounds"] = places[rows, 0]
             ranges = {
-                name: (np.quantile(each, [0.05, 0.5, 0.95]).round(4) + 0.0).tolist()
-                for name, each in columns.items()
+                name: (np.quantile(item, [0.05, 0.5, 0.95]).round(4) + 0.0).tolist()
+                for name, item in columns.items()
             }
             coverage[family] = {"volumes": len(rows), **ranges}
     return {"coverage": coverage, "generation_ms": {family: generation_ms(family) for family in FAMILIES}}

@@ -154,25 +154,25 @@ def measure(count: int, workers: int) -> dict[str, Any]:
         generator = np.random.default_rng([TEST_SEED, number])
         volumes = drawn("generators", count if size == 32 else max(count // 4, 2), size, generator, workers)
         figures["generators"][str(size)] = by_judge(judges, volumes)
-    others = drawn("independent", count, 32, np.random.default_rng([TEST_SEED, len(SIZES)]), workers)
-    figures["independent"]["32"] = by_judge(judges, others)
+    rest = drawn("independent", count, 32, np.random.default_rng([TEST_SEED, len(SIZES)]), workers)
+    figures["independent"]["32"] = by_judge(judges, rest)
     return figures | {"cost": cost()}
 
 
 def by_judge(judges: dict[Source, MorphologyClassifier], volumes: Reference) -> dict[str, Any]:
     """Counts by class for each classifier, and the ratio of what the independent one and ours recognise."""
-    found = {}
+    result = {}
     for name, judge in judges.items():
         matrix = confusion(judge, volumes)
-        found[name] = {
+        result[name] = {
             "overall": counted(matrix.overall()),
             "classes": {
                 label: counted(share) | {"mistakes": matrix.mistakes(label)}
                 for label, share in matrix.by_class().items()
             },
         }
-    ratio = found["independent"]["overall"]["share"] / found["generators"]["overall"]["share"]
-    return found | {"ratio": ratio}
+    ratio = result["independent"]["overall"]["share"] / result["generators"]["overall"]["share"]
+    return result | {"ratio": ratio}
 
 
 def counted(share: Share) -> dict[str, Any]:
@@ -223,23 +223,23 @@ def page(record: dict[str, Any]) -> str:
     rows.append(["**all**", "", *(percent(own[judge]["overall"]) for judge in REFERENCES), ""])
     rows.append(["**ratio**", "", "", f"{own['ratio']:.2f}", ""])
     sizes = [
-        [f"{size}³", str(found["generators"]["overall"]["volumes"])]
-        + [percent(found[judge]["overall"]) for judge in REFERENCES]
-        for size, found in figures["generators"].items()
+        [f"{size}³", str(result["generators"]["overall"]["volumes"])]
+        + [percent(result[judge]["overall"]) for judge in REFERENCES]
+        for size, result in figures["generators"].items()
     ]
     other = figures["independent"]["32"]
-    others = [
+    rest = [
         [f"`{name}`", *(judged(other, judge, name) for judge in REFERENCES)]
         for name in other["generators"]["classes"]
     ]
-    others.append(["**all**", *(percent(other[judge]["overall"]) for judge in REFERENCES)])
+    rest.append(["**all**", *(percent(other[judge]["overall"]) for judge in REFERENCES)])
     return TEXT.format(
         descriptors=len(DESCRIPTOR_NAMES),
         **made["references"],
         count=made["count"],
         classes=table(["class", "mode", *REFERENCES, "independent takes others for"], rows),
         sizes=table(["cell [voxel]", "volumes", *REFERENCES], sizes),
-        others=table(["class", *REFERENCES], others),
+        others=table(["class", *REFERENCES], rest),
         describe=1e3 * times["describe_32_s"],
         describe_large=times["describe_64_s"],
         fit=times["fit_s"],

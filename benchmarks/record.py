@@ -68,17 +68,17 @@ def hardware() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gib": round(pages / 2**30, 1),
         "system": platform.platform(),
-        "load_average": [round(each, 2) for each in os.getloadavg()],
+        "load_average": [round(item, 2) for item in os.getloadavg()],
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
     }
 
 
 def versions() -> dict[str, str]:
     """Python and the packages that are installed."""
-    found = {"python": platform.python_version()}
+    result = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            result[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return result

@@ -147,11 +147,11 @@ def latent_search(
     correction = np.zeros(len(PROPERTIES))
     while len(errors) < LATENT_SOLVES and best > 0.01:
         solved = homogenize(volume, model.materials, rtol=1e-3, dtype=np.float32)
-        found = np.diag(solved.stiffness)
-        errors.append(float(distances(found[None], wanted)[0]))
+        actual = np.diag(solved.stiffness)
+        errors.append(float(distances(actual[None], wanted)[0]))
         predicted = encode_batch(checkpoint, volume[None])[0][0]
         if errors[-1] < best:
-            best, centre, correction = errors[-1], candidate, np.log(found / predicted)
+            best, centre, correction = errors[-1], candidate, np.log(actual / predicted)
         with torch.inference_mode():
             near = centre + SPREAD * torch.randn((CANDIDATES, len(centre)), generator=generator)
             noise = model.noise(CANDIDATES, len(volume), generator=generator)
@@ -186,12 +186,12 @@ def graded_descent(
             initial=displacement,
         )
         displacement = solved.displacement
-        found = np.diag(solved.stiffness)[columns]
-        errors.append(float(np.abs(found / values - 1.0).max()))
-        loss = float(np.square(found / values - 1.0).sum())
+        result = np.diag(solved.stiffness)[columns]
+        errors.append(float(np.abs(result / values - 1.0).max()))
+        loss = float(np.square(result / values - 1.0).sum())
         if loss < former:
             sensitivity = np.asarray(solved.sensitivity)[DIAGONAL][columns]
-            weights = 2.0 * (found / values - 1.0) / values
+            weights = 2.0 * (result / values - 1.0) / values
             slope = np.einsum("p,pxyz->xyz", weights, sensitivity) * 3.0 * density**2
             gradient = gaussian_filter(slope, FILTER, mode="wrap")
             former, kept = loss, density

@@ -80,9 +80,9 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
 
     first, shear, force, displacement = field("first"), field("shear"), field("force", 3), field("u", 3)
     means = []
-    for one, values in zip((first, shear), lame_fields(cell, materials), strict=True):
-        one.s[...] = values.astype(dtype)
-        engine.communicate_ghosts(one)
+    for item, values in zip((first, shear), lame_fields(cell, materials), strict=True):
+        item.s[...] = values.astype(dtype)
+        engine.communicate_ghosts(item)
         means.append(float(values.mean()))
     element = {"element": muGrid.FEMElement.q1, "grid_spacing": [1.0, 1.0, 1.0]}
     if jacobi:
@@ -96,7 +96,7 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
         engine.communicate_ghosts(u)
         operator.apply(u, first, shear, out)
 
-    raw = [getattr(one, "_cpp", one) for one in (first, shear, force, displacement)]
+    raw = [getattr(entry, "_cpp", entry) for entry in (first, shear, force, displacement)]
     stiffness, iterations = np.empty((6, 6)), 0
     for index in range(6):
         strain = unit_strain(index).ravel().tolist()
@@ -134,7 +134,7 @@ def scikit_fem(cell: NDArray, materials: TwoPhase, precision: str, *, multigrid:
     mesh = skfem.MeshHex.init_tensor(axis, axis, axis)
     basis = skfem.Basis(mesh, skfem.ElementVector(skfem.ElementHex1()), intorder=3)
     x, y, z = np.floor(mesh.p[:, mesh.t].mean(axis=1)).astype(int)
-    first, shear = (each[x, y, z][:, None] for each in lame_fields(cell, materials))
+    first, shear = (item[x, y, z][:, None] for item in lame_fields(cell, materials))
 
     @skfem.BilinearForm
     def form(u: object, v: object, w: object) -> NDArray:
@@ -204,17 +204,17 @@ def main() -> None:
             if importlib.util.find_spec(module) is None:
                 print(f"{name}: {module} is not installed")
                 continue
-            found: list[tuple[NDArray, int]] = []
+            result: list[tuple[NDArray, int]] = []
             once = name.startswith("scikit-fem")
             time = seconds(
-                lambda solve=solve, found=found, precision=precision: found.append(
+                lambda solve=solve, result=result, precision=precision: result.append(
                     solve(cell, materials, precision)
                 ),
                 1 if once else arguments.repeats,
                 warm_up=not once,
             )
             reference = time if reference is None else reference
-            stiffness, iterations = found[-1]
+            stiffness, iterations = result[-1]
             figures.append(
                 {
                     "solver": name,

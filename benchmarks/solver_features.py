@@ -31,7 +31,7 @@ def in_turn(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
         {name: seconds(function, warm_up=False)["cpu_s"] for name, function in functions.items()}
         for _ in range(REPEATS)
     ]
-    return {name: min(each[name] for each in rounds) for name in functions}
+    return {name: min(item[name] for item in rounds) for name in functions}
 
 
 def sensitivities() -> list[dict[str, object]]:
@@ -61,14 +61,14 @@ def finite_differences() -> float:
     """Largest relative difference of dC / d phase from central differences, 12 voxels of a graded cell."""
     rng = np.random.default_rng(0)
     phase = rng.uniform(0.1, 0.9, (8, 8, 8))
-    found = unpack_symmetric(homogenize(phase, rtol=1e-10, sensitivities=True).sensitivity)
+    actual = unpack_symmetric(homogenize(phase, rtol=1e-10, sensitivities=True).sensitivity)
     worst, step = 0.0, 1e-3
     for index in rng.integers(0, 8, (12, 3)):
         change = np.zeros(phase.shape)
         change[tuple(index)] = step
         above, below = (homogenize(phase + sign * change, rtol=1e-10).stiffness for sign in (1.0, -1.0))
         expected = (above - below) / (2.0 * step)
-        difference = np.abs(found[(..., *index)] - expected).max() / np.abs(expected).max()
+        difference = np.abs(actual[(..., *index)] - expected).max() / np.abs(expected).max()
         worst = max(worst, float(difference))
     return worst
 

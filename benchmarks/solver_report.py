@@ -35,11 +35,11 @@ def scaling(figures: list[dict[str, Any]]) -> str:
     rows = [
         [
             f"{size}³",
-            *(f"{found[name]['cpu_s']:.3g}" if name in found else "" for name in PRECISIONS),
-            *(str(found[name]["iterations"]) if name in found else "" for name in PRECISIONS),
-            *(f"{found[name]['peak_memory_gb']:.2f}" if name in found else "" for name in PRECISIONS),
+            *(f"{result[name]['cpu_s']:.3g}" if name in result else "" for name in PRECISIONS),
+            *(str(result[name]["iterations"]) if name in result else "" for name in PRECISIONS),
+            *(f"{result[name]['peak_memory_gb']:.2f}" if name in result else "" for name in PRECISIONS),
         ]
-        for size, found in sorted(by_size.items())
+        for size, result in sorted(by_size.items())
     ]
     header = ["size", "float32 [s]", "float64 [s]", "iterations", "iterations", "peak [GB]", "peak [GB]"]
     imports = max(row["imports_memory_gb"] for row in figures)
@@ -115,7 +115,7 @@ def features(figures: dict[str, Any]) -> str:
         ],
     )
     check = figures["mesh_check"]
-    change = ", ".join(f"{100.0 * each:.1f} %" for each in check["change"])
+    change = ", ".join(f"{100.0 * item:.1f} %" for item in check["change"])
     return "\n\n".join(
         [
             "## Sensitivities",
@@ -156,7 +156,7 @@ SECTIONS: dict[str, Callable[..., str]] = {
 def provenance(record: dict[str, Any]) -> str:
     machine, versions = record["hardware"], record["versions"]
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
-    load = ", ".join(f"{each:g}" for each in machine["load_average"])
+    load = ", ".join(f"{item:g}" for item in machine["load_average"])
     return (
         f"*`benchmarks/{record['benchmark']}.py`, {record['date']}; {machine['processor']}, "
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, load average at the end {load}; {packages}.*"

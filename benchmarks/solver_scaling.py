@@ -57,7 +57,7 @@ def main() -> None:
         for precision in arguments.precisions:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
                 row = executor.submit(solve, size, precision).result()
-            figures = [each for each in figures if (each["size"], each["precision"]) != (size, precision)]
+            figures = [item for item in figures if (item["size"], item["precision"]) != (size, precision)]
             figures.append(row)
             print(row, flush=True)
             write_record("solver_scaling", settings, figures)  # after each: the large ones take minutes

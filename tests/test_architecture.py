@@ -100,8 +100,8 @@ def test_every_wing_has_a_stub() -> None:
 
 def test_every_package_is_installed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    found = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")}
-    assert set(settings["packages"]) == {*found, *settings["package-dir"]}
+    result = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert set(settings["packages"]) == {*result, *settings["package-dir"]}
 
 
 def test_importing_the_package_is_light() -> None:

@@ -60,21 +60,21 @@ def record(out: Path) -> dict[str, Any]:
 
 
 def test_every_baseline_is_tested_on_the_same_volumes(record: dict[str, Any], tiny_dataset: Dataset) -> None:
-    settings, found = record["settings"], record["figures"]["baselines"]
-    assert tuple(found) == NAMES
+    settings, result = record["settings"], record["figures"]["baselines"]
+    assert tuple(result) == NAMES
     assert settings["training_volumes"] == len(known_indices(tiny_dataset, "train", (FAMILY,)))
     assert settings["test_volumes"] == len(known_indices(tiny_dataset, "test", (FAMILY,)))
     assert settings["held_out"] == [FAMILY]
     assert settings["held_out_volumes"] == len(held_out_rows(tiny_dataset, (FAMILY,)))
-    for each in found.values():
-        assert FAMILY not in each["test"]["mape_axial_by_family"]
-        assert list(each["held_out"]["mape_axial_by_family"]) == [FAMILY]
-        assert 0.0 < each["test"]["mape_axial"] < 3.0
+    for item in result.values():
+        assert FAMILY not in item["test"]["mape_axial_by_family"]
+        assert list(item["held_out"]["mape_axial_by_family"]) == [FAMILY]
+        assert 0.0 < item["test"]["mape_axial"] < 3.0
 
 
 def test_two_point_statistics_know_more_than_the_volume_fraction(record: dict[str, Any]) -> None:
-    found = record["figures"]["baselines"]
-    errors = [found[name]["test"]["mape_axial"] for name in NAMES[:2]]
+    result = record["figures"]["baselines"]
+    errors = [result[name]["test"]["mape_axial"] for name in NAMES[:2]]
     assert errors[1] < 0.8 * errors[0]
 
 
@@ -128,9 +128,9 @@ def test_statistics_turn_with_the_volume(rng: np.random.Generator) -> None:
     """What boosting reads of one axis is what it reads of another of the turned volume."""
     statistics = module("baselines")._statistics
     volume = (rng.random((16, 16, 16)) < 0.4).astype(np.uint8)
-    found = statistics(volume)
-    np.testing.assert_allclose(statistics(volume.transpose(1, 2, 0)), found[[1, 2, 0]], atol=1e-12)
-    np.testing.assert_allclose(statistics(volume[:, ::-1]), found, atol=1e-12)
+    result = statistics(volume)
+    np.testing.assert_allclose(statistics(volume.transpose(1, 2, 0)), result[[1, 2, 0]], atol=1e-12)
+    np.testing.assert_allclose(statistics(volume[:, ::-1]), result, atol=1e-12)
 
 
 def test_components_are_drawn(tmp_path: Path, tiny_checkpoint_path: Path) -> None:
@@ -161,5 +161,5 @@ def test_the_card_is_that_of_the_shipped_model() -> None:
     metrics = json.loads(DEFAULT_CHECKPOINT.with_suffix(".json").read_text(encoding="utf-8"))
     stored = ROOT / "benchmarks" / "results" / "baselines.json"
     expected = model_card(load_checkpoint(), metrics, read_record(stored, "baselines"))
-    found = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
-    assert found == expected, "run `python -m vaereg evaluate --card`, or benchmarks/model_card.py"
+    actual = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
+    assert actual == expected, "run `python -m vaereg evaluate --card`, or benchmarks/model_card.py"

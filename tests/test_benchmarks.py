@@ -14,10 +14,10 @@ def test_benchmarks_fit_the_package() -> None:
         "import runpy, sys; from pathlib import Path; sys.path.insert(0, 'benchmarks'); "
         "[runpy.run_path(str(path)) for path in sorted(Path('benchmarks').glob('*.py'))]"
     )
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
     )
-    assert found.returncode == 0, found.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_solver_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:

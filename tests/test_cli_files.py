@@ -122,8 +122,8 @@ def test_every_format_is_exported(designs: Path, tmp_path: Path) -> None:
         assert isinstance(stored, h5py.Dataset)
         np.testing.assert_array_equal(np.load(tmp_path / "one-npy.npy"), stored[1])
     assert len(meshio.read(tmp_path / "one-abaqus.inp").cells[0].data) == 64
-    known = json.loads((tmp_path / "one-json.json").read_text(encoding="utf-8"))
-    assert (known["seed"], known["component"], known["target"]) == (4, 1, {"C11": 30.0})
+    reference = json.loads((tmp_path / "one-json.json").read_text(encoding="utf-8"))
+    assert (reference["seed"], reference["component"], reference["target"]) == (4, 1, {"C11": 30.0})
     assert main(["export", str(designs), "--format", "zip", "--out", str(tmp_path / "all.zip")]) == 0
 
 
@@ -134,8 +134,8 @@ def test_figures_of_other_moduli_are_left_out(
     assert main(command) == 0
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["predicted"] is not None
     assert main([*command, "--e-stiff", "200"]) == 0
-    known = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert known["predicted"] is None and known["solver"] is None
+    reference = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert reference["predicted"] is None and reference["solver"] is None
     assert "left out" in capsys.readouterr().err
 
 
@@ -145,8 +145,8 @@ def test_a_bare_design_is_exported_and_read_again(tmp_path: Path) -> None:
     out = tmp_path / "a.json"
     command = ["export", str(tmp_path / "bare.h5"), "--index", "0", "--format", "json"]
     assert main([*command, "--out", str(out)]) == 0
-    known = json.loads(out.read_text(encoding="utf-8"))
-    assert all(known[key] is None for key in ("predicted", "solver", "seed", "component", "latent"))
+    reference = json.loads(out.read_text(encoding="utf-8"))
+    assert all(reference[key] is None for key in ("predicted", "solver", "seed", "component", "latent"))
 
 
 @pytest.mark.parametrize(

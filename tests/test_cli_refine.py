@@ -50,8 +50,8 @@ def test_what_is_stored_is_what_the_solver_finds(
     np.save(tmp_path / "volumes.npy", after.microstructures)
     assert main(["homogenize", str(tmp_path / "volumes.npy"), "--out", str(tmp_path / "own.json")]) == 0
     own = json.loads((tmp_path / "own.json").read_text(encoding="utf-8"))["results"]
-    for stored, found in zip(after.stiffness, own, strict=True):
-        np.testing.assert_allclose(stored, found["stiffness"], rtol=1e-7, atol=1e-6)
+    for stored, result in zip(after.stiffness, own, strict=True):
+        np.testing.assert_allclose(stored, result["stiffness"], rtol=1e-7, atol=1e-6)
         assert stored[0, 0] == pytest.approx(before.target["C11"], rel=0.0101)
 
 

@@ -121,7 +121,7 @@ COPPER = cubic_stiffness(168.4, 121.4, 75.4)  # GPa
 
 def orthotropic_stiffness(young: list[float], shear: list[float], poisson: list[float]) -> np.ndarray:
     """By inverting Hooke's law; `poisson` holds nu_yz, nu_xz, nu_xy."""
-    compliance = np.diag([1.0 / each for each in [*young, *shear]])
+    compliance = np.diag([1.0 / item for item in [*young, *shear]])
     for (i, j), nu in zip([(1, 2), (0, 2), (0, 1)], poisson, strict=True):
         compliance[i, j] = compliance[j, i] = -nu / young[i]
     return np.linalg.inv(compliance)
@@ -143,26 +143,26 @@ def random_stiffness(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_engineering_constants_of_an_isotropic_material() -> None:
-    found = engineering_constants(isotropic_stiffness(120.0, 0.3))
-    assert_allclose(found.young, 120.0)
-    assert_allclose(found.shear, 120.0 / 2.6)
-    assert_allclose(found.poisson, 0.3 * (1.0 - np.eye(3)), atol=1e-14)
+    result = engineering_constants(isotropic_stiffness(120.0, 0.3))
+    assert_allclose(result.young, 120.0)
+    assert_allclose(result.shear, 120.0 / 2.6)
+    assert_allclose(result.poisson, 0.3 * (1.0 - np.eye(3)), atol=1e-14)
 
 
 def test_engineering_constants_of_an_orthotropic_material() -> None:
-    found = engineering_constants(LAMINA[None])
-    assert_allclose(found.young, [[140.0, 10.0, 10.0]])
-    assert_allclose(found.shear, [[10.0 / 2.8, 5.0, 5.0]])
-    assert_allclose(found.poisson[0, 0], [0.0, 0.3, 0.3], atol=1e-14)
-    assert_allclose(found.poisson[0, 1], [0.3 * 10.0 / 140.0, 0.0, 0.4], atol=1e-14)
+    result = engineering_constants(LAMINA[None])
+    assert_allclose(result.young, [[140.0, 10.0, 10.0]])
+    assert_allclose(result.shear, [[10.0 / 2.8, 5.0, 5.0]])
+    assert_allclose(result.poisson[0, 0], [0.0, 0.3, 0.3], atol=1e-14)
+    assert_allclose(result.poisson[0, 1], [0.3 * 10.0 / 140.0, 0.0, 0.4], atol=1e-14)
 
 
 def test_engineering_constants_of_copper() -> None:
     """Cubic crystals in closed form (Nye 1957)."""
-    found = engineering_constants(COPPER)
-    assert_allclose(found.young, (168.4 - 121.4) * (168.4 + 2 * 121.4) / (168.4 + 121.4))
-    assert_allclose(found.poisson[0, 1], 121.4 / (168.4 + 121.4))
-    assert_allclose(found.shear, 75.4)
+    result = engineering_constants(COPPER)
+    assert_allclose(result.young, (168.4 - 121.4) * (168.4 + 2 * 121.4) / (168.4 + 121.4))
+    assert_allclose(result.poisson[0, 1], 121.4 / (168.4 + 121.4))
+    assert_allclose(result.shear, 75.4)
 
 
 def test_directional_young_of_a_cubic_crystal(rng: np.random.Generator) -> None:
@@ -171,9 +171,9 @@ def test_directional_young_of_a_cubic_crystal(rng: np.random.Generator) -> None:
     n = rng.standard_normal((4, 5, 3))
     a, b, c = np.moveaxis((n / np.linalg.norm(n, axis=-1, keepdims=True)) ** 2, -1, 0)
     expected = 1.0 / (s[0, 0] - 2.0 * (s[0, 0] - s[0, 1] - s[3, 3] / 2.0) * (a * b + b * c + c * a))
-    found = directional_young(COPPER, n)
-    assert found.shape == (4, 5)
-    assert_allclose(found, expected)
+    actual = directional_young(COPPER, n)
+    assert actual.shape == (4, 5)
+    assert_allclose(actual, expected)
 
 
 def test_directional_young_along_axes_and_of_an_isotropic_material(rng: np.random.Generator) -> None:
@@ -191,9 +191,9 @@ def test_directional_young_is_that_of_the_rotated_material(rng: np.random.Genera
 def test_directional_young_about_the_fibre_depends_on_the_angle_alone() -> None:
     angle = np.linspace(0.0, 2.0 * np.pi, 7)
     around = np.stack([np.full(7, 0.5), np.cos(angle), np.sin(angle)], axis=1)
-    found = directional_young(LAMINA, around)
-    assert_allclose(found, found[0])
-    assert 10.0 < found[0] < 140.0
+    result = directional_young(LAMINA, around)
+    assert_allclose(result, result[0])
+    assert 10.0 < result[0] < 140.0
 
 
 @pytest.mark.parametrize("directions", [np.zeros(3), np.ones((3, 2)), np.array(1.0), [[np.nan, 0, 0]]])
@@ -224,7 +224,7 @@ def test_rotation_is_that_of_the_tensor(rng: np.random.Generator) -> None:
     tensor = stiffness[place[:, :, None, None], place[None, None]]
     turned = np.einsum("ia,jb,kc,ld,abcd->ijkl", r, r, r, r, tensor)
     pairs = [tuple("xyz".index(letter) for letter in name) for name in VOIGT_ORDER]
-    expected = np.array([[turned[(*one, *other)] for other in pairs] for one in pairs])
+    expected = np.array([[turned[(*first, *other)] for other in pairs] for first in pairs])
     assert_allclose(rotate_stiffness(stiffness, r), expected)
     assert_allclose(rotate_stiffness(expected, r.T), stiffness)
 
@@ -271,13 +271,13 @@ def test_hashin_shtrikman_lies_within_voigt_and_reuss(materials: TwoPhase) -> No
     def moduli(stiffness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return stiffness[:, 0, 1] + 2.0 * stiffness[:, 3, 3] / 3.0, stiffness[:, 3, 3]
 
-    for k, found in enumerate(
+    for k, result in enumerate(
         ((bounds.bulk_lower, bounds.bulk_upper), (bounds.shear_lower, bounds.shear_upper))
     ):
         lower, upper = moduli(reuss_bound(f, materials))[k], moduli(voigt_bound(f, materials))[k]
-        assert (found[0] > lower).all()
-        assert (found[0] < found[1]).all()
-        assert (found[1] < upper).all()
+        assert (result[0] > lower).all()
+        assert (result[0] < result[1]).all()
+        assert (result[1] < upper).all()
 
 
 def test_hashin_shtrikman_in_the_form_of_1963() -> None:

@@ -33,8 +33,8 @@ def test_texts_that_are_no_targets(text: str) -> None:
 
 
 def test_targets_are_put_in_order() -> None:
-    found = check_targets({"C66": (3.0, 3.0), "C11": 5, "C22": (np.float64(1.0), 2)})
-    assert list(found.items()) == [("C11", 5.0), ("C22", (1.0, 2.0)), ("C66", 3.0)]
+    result = check_targets({"C66": (3.0, 3.0), "C11": 5, "C22": (np.float64(1.0), 2)})
+    assert list(result.items()) == [("C11", 5.0), ("C22", (1.0, 2.0)), ("C66", 3.0)]
 
 
 def refusal(checkpoint: Checkpoint, targets: dict[str, Target]) -> UnreachableTargetError:
@@ -79,30 +79,30 @@ def test_fixed_properties_are_kept_and_ranges_held(
     tiny_checkpoint: Checkpoint, rng: np.random.Generator
 ) -> None:
     wanted: dict[str, Target] = {"C11": 45.0, "C22": (20.0, 30.0), "C66": 8.5}
-    found = complete_targets(tiny_checkpoint, wanted, 500, generator=rng)
-    assert found.shape == (500, 6)
-    np.testing.assert_allclose(found[:, 0], 45.0, rtol=1e-12)
-    np.testing.assert_allclose(found[:, 5], 8.5, rtol=1e-12)
-    assert (found[:, 1] >= 20.0 * (1.0 - 1e-12)).all() and (found[:, 1] <= 30.0 * (1.0 + 1e-12)).all()
-    assert np.ptp(found[:, 1]) > 5.0 and (found[:, 2:5].std(0) > 0.5).all()
-    assert (found > 0.0).all() and np.isfinite(found).all()
+    result = complete_targets(tiny_checkpoint, wanted, 500, generator=rng)
+    assert result.shape == (500, 6)
+    np.testing.assert_allclose(result[:, 0], 45.0, rtol=1e-12)
+    np.testing.assert_allclose(result[:, 5], 8.5, rtol=1e-12)
+    assert (result[:, 1] >= 20.0 * (1.0 - 1e-12)).all() and (result[:, 1] <= 30.0 * (1.0 + 1e-12)).all()
+    assert np.ptp(result[:, 1]) > 5.0 and (result[:, 2:5].std(0) > 0.5).all()
+    assert (result > 0.0).all() and np.isfinite(result).all()
 
 
 def test_everything_fixed_leaves_nothing_to_draw(
     tiny_checkpoint: Checkpoint, rng: np.random.Generator
 ) -> None:
     wanted: dict[str, Target] = dict(zip(PROPERTIES, (50.0, 40.0, 30.0, 7.0, 8.0, 9.0), strict=True))
-    found = complete_targets(tiny_checkpoint, wanted, 3, generator=rng)
-    np.testing.assert_allclose(found, np.tile(list(wanted.values()), (3, 1)), rtol=1e-12)
+    result = complete_targets(tiny_checkpoint, wanted, 3, generator=rng)
+    np.testing.assert_allclose(result, np.tile(list(wanted.values()), (3, 1)), rtol=1e-12)
 
 
 def test_free_properties_are_those_of_the_training_set(
     tiny_checkpoint: Checkpoint, rng: np.random.Generator
 ) -> None:
     """With one range that holds everything, the draws are p(c): its moments, in the logarithm."""
-    found = complete_targets(tiny_checkpoint, {"C11": (1e-3, 1e5)}, 4000, generator=rng)
+    result = complete_targets(tiny_checkpoint, {"C11": (1e-3, 1e5)}, 4000, generator=rng)
     model, mixture = tiny_checkpoint.model, tiny_checkpoint.fitted.mixture
-    standardised = (np.log(found) - model.property_location.numpy()) / model.property_scale.numpy()
+    standardised = (np.log(result) - model.property_location.numpy()) / model.property_scale.numpy()
     np.testing.assert_allclose(standardised.mean(0), (mixture.weights @ mixture.means)[:6], atol=0.1)
     np.testing.assert_allclose(standardised.std(0), 1.0, atol=0.1)
 
@@ -110,8 +110,8 @@ def test_free_properties_are_those_of_the_training_set(
 def test_a_narrow_range_is_fair_to_all_rows(tiny_checkpoint: Checkpoint, rng: np.random.Generator) -> None:
     """Rows are dealt to the components in order: early ones must not get better draws than late ones."""
     wanted: dict[str, Target] = {"C11": 70.0, "C33": (10.0, 12.0)}
-    found = complete_targets(tiny_checkpoint, wanted, 1000, generator=rng)[:, 2]
-    clipped = np.isclose(found, 10.0, rtol=1e-9) | np.isclose(found, 12.0, rtol=1e-9)
+    result = complete_targets(tiny_checkpoint, wanted, 1000, generator=rng)[:, 2]
+    clipped = np.isclose(result, 10.0, rtol=1e-9) | np.isclose(result, 12.0, rtol=1e-9)
     assert 0.1 < clipped.mean() < 0.9, "the range must be narrow, and not out of reach, for this test"
     assert abs(clipped[:500].mean() - clipped[500:].mean()) < 0.15
 

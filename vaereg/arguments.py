@@ -29,8 +29,8 @@ def imported_volumes(arguments: argparse.Namespace, *, both_phases: bool = False
         raw = RawLayout(shape=numbers(arguments.shape, int, "--shape"), dtype=arguments.dtype)
     threshold = arguments.threshold
     if threshold not in (None, "otsu"):
-        (threshold, *others) = numbers(threshold, float, "--threshold")
-        if others:
+        (threshold, *rest) = numbers(threshold, float, "--threshold")
+        if rest:
             raise InputError(f"expected one number for --threshold, got {arguments.threshold!r}")
     stiff = None if arguments.labels is None else numbers(arguments.labels, float, "--labels")
     size = None

@@ -266,10 +266,10 @@ def phase_by_name(name: str) -> Phase:
     Raises:
         InputError: There is no such name.
     """
-    known = {_plain(key): phase for key, phase in {**library(), VOID.name: VOID}.items()}
-    if (phase := known.get(_plain(name))) is None:
-        close = difflib.get_close_matches(_plain(name), known, 3)
-        names = ", ".join(known[key].name for key in close) or "a name of the library, or void"
+    reference = {_plain(key): phase for key, phase in {**library(), VOID.name: VOID}.items()}
+    if (phase := reference.get(_plain(name))) is None:
+        close = difflib.get_close_matches(_plain(name), reference, 3)
+        names = ", ".join(reference[key].name for key in close) or "a name of the library, or void"
         raise InputError(f"expected {names}, got material {name[:80]!r}")
     return phase
 

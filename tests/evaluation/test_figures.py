@@ -32,9 +32,9 @@ def numbers(value: object) -> Iterator[float]:
 
 def test_all_figures_are_finite_plain_numbers(tiny_metrics: Metrics) -> None:
     assert json.loads(json.dumps(tiny_metrics, allow_nan=False)) == tiny_metrics
-    found = list(numbers(tiny_metrics))
-    assert len(found) > 500
-    assert all(math.isfinite(value) for value in found)
+    result = list(numbers(tiny_metrics))
+    assert len(result) > 500
+    assert all(math.isfinite(value) for value in result)
     assert all(value > 0.0 for value in tiny_metrics["timings"].values())
 
 
@@ -46,20 +46,20 @@ def test_forward_figures_are_those_of_the_predictions(
     truth = np.diagonal(tiny_dataset.samples.stiffness[rows].astype(np.float64), axis1=1, axis2=2)
     families = tiny_dataset.samples.family[rows]
     for tier, guided in (("guided", True), ("encoder", False)):
-        found = tiny_metrics["forward"][tier]
+        result = tiny_metrics["forward"][tier]
         prediction = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
         error = np.abs(prediction.mean / truth - 1.0)
         # another number of threads moves the encoder's float32 by 1e-7, and small errors by a share of that
         close = partial(pytest.approx, rel=1e-4)
-        assert found["mape"]["C55"] == close(error[:, 4].mean())
-        assert found["mape_axial"] == close(error[:, :3].mean())
-        by_family = found["mape_axial_by_family"]
+        assert result["mape"]["C55"] == close(error[:, 4].mean())
+        assert result["mape_axial"] == close(error[:, :3].mean())
+        by_family = result["mape_axial_by_family"]
         assert set(by_family) == set(families)
         for family, value in by_family.items():
             assert value == close(error[families == family, :3].mean())
         if guided:
-            known = prediction.in_distribution.mean()
-            assert tiny_metrics["forward"]["in_distribution"] == pytest.approx(known)
+            reference = prediction.in_distribution.mean()
+            assert tiny_metrics["forward"]["in_distribution"] == pytest.approx(reference)
     better, alone, blind = (
         tiny_metrics["forward"][tier]["mape_axial"] for tier in ("guided", "encoder", "volume_fraction_only")
     )
@@ -95,24 +95,24 @@ def test_figures_by_family(rng: np.random.Generator) -> None:
     truth = rng.uniform(10.0, 100.0, (40, 6))
     family = np.array(["a", "b"] * 20)
     factor = np.where(family == "a", 1.1, 1.3)[:, None]
-    found = figures_by_family(factor * truth, truth, family, 0.2 * truth)
-    assert {name: each["volumes"] for name, each in found.items()} == {"a": 20, "b": 20}
-    assert found["a"]["mape_axial"] == pytest.approx(0.1)
-    assert found["b"]["mape_axial"] == pytest.approx(0.3)
+    result = figures_by_family(factor * truth, truth, family, 0.2 * truth)
+    assert {name: item["volumes"] for name, item in result.items()} == {"a": 20, "b": 20}
+    assert result["a"]["mape_axial"] == pytest.approx(0.1)
+    assert result["b"]["mape_axial"] == pytest.approx(0.3)
     # 1.6449 standard deviations of 0.2 reach 0.33
-    assert found["b"]["coverage_90"]["C11"] == 1.0
+    assert result["b"]["coverage_90"]["C11"] == 1.0
     assert figures_by_family(1.4 * truth, truth, family, 0.2 * truth)["a"]["coverage_90"]["C11"] == 0.0
 
 
 def test_reliability_rises_to_the_coverage(tiny_metrics: Metrics) -> None:
-    found = tiny_metrics["forward"]["reliability"]
-    assert found["nominal"][0] == 0.1 and found["nominal"][-1] == 0.99
+    result = tiny_metrics["forward"]["reliability"]
+    assert result["nominal"][0] == 0.1 and result["nominal"][-1] == 0.99
     for tier in ("guided", "encoder"):
         for name in PROPERTIES:
-            observed = found[tier][name]
-            assert len(observed) == len(found["nominal"])
+            observed = result[tier][name]
+            assert len(observed) == len(result["nominal"])
             assert np.all(np.diff(observed) >= 0.0)
-            at = found["nominal"].index(0.9)
+            at = result["nominal"].index(0.9)
             assert observed[at] == pytest.approx(tiny_metrics["forward"][tier]["coverage_90"][name])
 
 
@@ -130,10 +130,10 @@ def test_parity_lists_truth_and_predictions(tiny_metrics: Metrics) -> None:
 def test_rows_of_families_that_training_left_out(tiny_dataset: Dataset) -> None:
     left_out = ("gaussian-free", "gaussian-rod-x")
     family = tiny_dataset.samples.family
-    known, others = known_indices(tiny_dataset, "test", left_out), held_out_rows(tiny_dataset, left_out)
-    assert not np.isin(family[known], left_out).any()
-    assert set(known) < set(tiny_dataset.indices("test"))
-    assert set(others) == set(np.flatnonzero(np.isin(family, left_out)))
+    reference, rest = known_indices(tiny_dataset, "test", left_out), held_out_rows(tiny_dataset, left_out)
+    assert not np.isin(family[reference], left_out).any()
+    assert set(reference) < set(tiny_dataset.indices("test"))
+    assert set(rest) == set(np.flatnonzero(np.isin(family, left_out)))
     assert set(known_indices(tiny_dataset, "test", ())) == set(tiny_dataset.indices("test"))
     assert len(held_out_rows(tiny_dataset, ())) == 0
 

@@ -18,39 +18,39 @@ Metrics = dict[str, Any]
 def test_components_have_shares_and_weights_that_add_up(
     tiny_metrics: Metrics, tiny_checkpoint: Checkpoint
 ) -> None:
-    found = tiny_metrics["components"]
-    components = found["by_component"]
+    result = tiny_metrics["components"]
+    components = result["by_component"]
     assert list(components) == [str(k) for k in range(tiny_checkpoint.components)]
-    assert sum(each["share"] for each in components.values()) == pytest.approx(1.0)
+    assert sum(item["share"] for item in components.values()) == pytest.approx(1.0)
     np.testing.assert_allclose(
-        np.sum([each["weight"] for each in components.values()], axis=0), 1.0, rtol=1e-5
+        np.sum([item["weight"] for item in components.values()], axis=0), 1.0, rtol=1e-5
     )
-    assert 1 <= found["used"] <= tiny_checkpoint.components
-    assert 1.0 <= found["effective"] <= tiny_checkpoint.components + 1e-6
+    assert 1 <= result["used"] <= tiny_checkpoint.components
+    assert 1.0 <= result["effective"] <= tiny_checkpoint.components + 1e-6
     low, high = tiny_checkpoint.property_ranges["C11"]
-    assert found["values"][0] == pytest.approx(low) and found["values"][-1] == pytest.approx(high)
-    for each in components.values():
-        assert len(each["names"]) == len(found["named_at"]) == 3
-        assert each["anisotropy"] == pytest.approx(
-            max(each["correlation_lengths"]) / min(each["correlation_lengths"])
+    assert result["values"][0] == pytest.approx(low) and result["values"][-1] == pytest.approx(high)
+    for item in components.values():
+        assert len(item["names"]) == len(result["named_at"]) == 3
+        assert item["anisotropy"] == pytest.approx(
+            max(item["correlation_lengths"]) / min(item["correlation_lengths"])
         )
-        assert 0.0 < each["volume_fraction"] < 1.0
+        assert 0.0 < item["volume_fraction"] < 1.0
 
 
 def test_samples_are_compared_family_by_family(tiny_metrics: Metrics, tiny_dataset: Dataset) -> None:
-    found = tiny_metrics["decoder"]
+    result = tiny_metrics["decoder"]
     rows = tiny_dataset.indices("test")
     families, counts = np.unique(tiny_dataset.samples.family[rows], return_counts=True)
-    assert {name: each["volumes"] for name, each in found.items()} == dict(
+    assert {name: entry["volumes"] for name, entry in result.items()} == dict(
         zip(families.tolist(), counts.tolist(), strict=True)
     )
-    for each in found.values():
-        assert each["real"]["volume_fraction"] == 0.0  # the generators are exact to the voxel
-        assert each["ratio"]["volume_fraction"] is None
+    for item in result.values():
+        assert item["real"]["volume_fraction"] == 0.0  # the generators are exact to the voxel
+        assert item["ratio"]["volume_fraction"] is None
         for name in STATISTICS[1:]:
-            ours, theirs = each["decoded"][name], each["real"][name]
-            assert each["ratio"][name] == (pytest.approx(ours / theirs) if theirs > 0.005 else None)
-    assert sum(each["ratio"]["two_point"] is not None for each in found.values()) > len(found) // 2
+            ours, theirs = item["decoded"][name], item["real"][name]
+            assert item["ratio"][name] == (pytest.approx(ours / theirs) if theirs > 0.005 else None)
+    assert sum(entry["ratio"]["two_point"] is not None for entry in result.values()) > len(result) // 2
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -64,12 +64,12 @@ def test_redrawn_volumes_have_the_same_parameters(family: str) -> None:
 
 def test_distances_of_known_volumes() -> None:
     """Two layers of 4 in 16 against one of 8: the same volume fraction, twice the surface."""
-    one, two = laminate([8, 8], axis=0), laminate([4, 4, 4, 4], axis=0)
-    fraction, correlation, path, surface = _distances(one, two)
+    first, two = laminate([8, 8], axis=0), laminate([4, 4, 4, 4], axis=0)
+    fraction, correlation, path, surface = _distances(first, two)
     assert (fraction, surface) == (0.0, 1.0)
     assert correlation > 0.0 and path > 0.0
-    assert _distances(one, np.roll(one, 3, 0)) == pytest.approx([0.0] * 4, abs=1e-9)
-    assert _distances(one, laminate([12, 4], axis=0))[0] == 0.25
+    assert _distances(first, np.roll(first, 3, 0)) == pytest.approx([0.0] * 4, abs=1e-9)
+    assert _distances(first, laminate([12, 4], axis=0))[0] == 0.25
 
 
 def test_data_of_another_version_cannot_be_drawn_again(

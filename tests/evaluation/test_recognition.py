@@ -68,11 +68,11 @@ def test_lamellae_are_not_among_the_spinodals() -> None:
 
 def test_confusion_counts_modes() -> None:
     classes = ("tpms", "lattice", "gaussian")
-    known = blocks(classes, [0] * 20 + [1] * 20 + [2] * 20)
-    classifier = fit_classifier(known.descriptors, known.labels, classes, trees=60)
-    found = confusion(classifier, known)
-    assert found.counts.tolist() == [[20, 0, 0], [0, 20, 0], [0, 0, 20]]
-    assert found.overall().value == 1.0
+    reference = blocks(classes, [0] * 20 + [1] * 20 + [2] * 20)
+    classifier = fit_classifier(reference.descriptors, reference.labels, classes, trees=60)
+    result = confusion(classifier, reference)
+    assert result.counts.tolist() == [[20, 0, 0], [0, 20, 0], [0, 0, 20]]
+    assert result.overall().value == 1.0
     # volumes of classes that are listed in another order, and labelled wrongly
     other = blocks(("spinodal", "lattice"), [0] * 4 + [2] * 3)
     wrong = Reference(
@@ -90,10 +90,10 @@ def test_confusion_counts_modes() -> None:
 
 
 def test_a_class_of_the_same_mode_counts_as_recognised() -> None:
-    known = blocks(("tpms", "gaussian"), [0] * 20 + [1] * 20)
-    classifier = fit_classifier(known.descriptors, known.labels, known.classes, trees=60)
-    found = confusion(classifier, blocks(("lattice", "spinodal"), [0] * 3 + [1] * 5))
-    assert found.by_class()["lattice"].value == found.by_class()["spinodal"].value == 1.0
+    reference = blocks(("tpms", "gaussian"), [0] * 20 + [1] * 20)
+    classifier = fit_classifier(reference.descriptors, reference.labels, reference.classes, trees=60)
+    result = confusion(classifier, blocks(("lattice", "spinodal"), [0] * 3 + [1] * 5))
+    assert result.by_class()["lattice"].value == result.by_class()["spinodal"].value == 1.0
 
 
 def test_vendi_score_counts_different_volumes() -> None:
@@ -132,14 +132,14 @@ def test_the_kernel_tells_classes_from_copies() -> None:
     within = similar[reference.labels[:, None] == reference.labels]
     assert np.median(within[within < 1.0]) == pytest.approx(np.exp(-0.5), abs=1e-6)
     # designs of three classes are more diverse than as many of one
-    one, three = reference.descriptors[:9], reference.descriptors[::5]
-    assert vendi_score(kernel(three)) > vendi_score(kernel(one))
+    item, three = reference.descriptors[:9], reference.descriptors[::5]
+    assert vendi_score(kernel(three)) > vendi_score(kernel(item))
     with pytest.raises(ValueError, match="two volumes of a class"):
         fit_kernel(blocks(("a", "b"), [0, 1]))
 
 
 def test_coverage_is_the_share_of_targets_whose_class_is_there() -> None:
-    found = coverage([{0, 1}, {2}, set(), {3, 0}], [1, 1, 0, 3])
-    assert (found.successes, found.trials, found.value) == (2, 4, 0.5)
+    result = coverage([{0, 1}, {2}, set(), {3, 0}], [1, 1, 0, 3])
+    assert (result.successes, result.trials, result.value) == (2, 4, 0.5)
     with pytest.raises(ValueError, match="each of 2 volumes, got 1"):
         coverage([{0}], [0, 1])

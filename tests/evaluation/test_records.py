@@ -46,9 +46,9 @@ def test_the_curve_never_rises_and_keeps_what_was_reached() -> None:
 
 
 def test_kinds_and_starts_are_told_apart() -> None:
-    one, three, graded = summarize_solves(RUNS)
-    assert (one.kind, one.start, one.targets) == ("one", "random", 1)
-    assert one.median_solves[0.05] == np.inf and one.within_few == 0.0
+    item, three, graded = summarize_solves(RUNS)
+    assert (item.kind, item.start, item.targets) == ("one", "random", 1)
+    assert item.median_solves[0.05] == np.inf and item.within_few == 0.0
     assert (three.start, three.targets, three.median_solves[0.01]) == ("design", 3, 3.0)
     assert three.within_few == 1.0 and three.final_distance == 0.008
     assert graded.final_distance == 0.3  # of the two-phase volume, not of the graded field
@@ -83,12 +83,12 @@ def test_only_baselines_of_the_same_volumes_are_compared() -> None:
     assert comparable_baselines(metrics | {"data": plan | {"split": "test", "count": 5}}, record) == baselines
     assert comparable_baselines(metrics, None) == {}
     assert comparable_baselines({}, record) == {}
-    others = [
+    rest = [
         metrics | {"data": plan | {"split": "test", "seed": 2}},
         metrics | {"data": plan | {"split": "val"}},
         metrics | {"held_out": {"guided": {"by_family": {}}}},
     ]
-    assert not any(comparable_baselines(other, record) for other in others)
+    assert not any(comparable_baselines(other, record) for other in rest)
 
 
 def test_only_runs_on_the_same_encoder_are_compared() -> None:

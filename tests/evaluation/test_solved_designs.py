@@ -37,26 +37,26 @@ def test_designs_are_judged_by_the_solver(
         component.append(designs.component)
         surprise.append(np.abs(designs.mean / solved - 1.0)[:, :3].mean())
         nearest.append(np.abs(training[:, :3] / stiffness[row].diagonal()[:3] - 1.0).mean(1).min())
-    found = tiny_metrics["inverse"]
-    assert (found["targets"], found["designs_per_target"]) == (TARGETS, COUNT)
-    assert found["median_error"] == pytest.approx(np.median(errors), rel=1e-3)
-    assert found["mean_error"] == pytest.approx(np.mean(errors), rel=1e-3)
-    assert found["median_error_of_best_by_prediction"] == pytest.approx(np.median(best), rel=1e-3)
-    assert found["median_error_of_best_by_solver"] == pytest.approx(np.median(np.min(errors, 1)), rel=1e-3)
-    assert found["prediction_against_solver"] == pytest.approx(np.mean(surprise), rel=1e-3)
-    assert found["nearest_training_volume"] == pytest.approx(np.median(nearest), rel=1e-3)
-    assert found["components_used"] == 2
+    result = tiny_metrics["inverse"]
+    assert (result["targets"], result["designs_per_target"]) == (TARGETS, COUNT)
+    assert result["median_error"] == pytest.approx(np.median(errors), rel=1e-3)
+    assert result["mean_error"] == pytest.approx(np.mean(errors), rel=1e-3)
+    assert result["median_error_of_best_by_prediction"] == pytest.approx(np.median(best), rel=1e-3)
+    assert result["median_error_of_best_by_solver"] == pytest.approx(np.median(np.min(errors, 1)), rel=1e-3)
+    assert result["prediction_against_solver"] == pytest.approx(np.mean(surprise), rel=1e-3)
+    assert result["nearest_training_volume"] == pytest.approx(np.median(nearest), rel=1e-3)
+    assert result["components_used"] == 2
     chosen = np.concatenate(errors)[np.concatenate(component) == 1]
-    assert found["median_error_by_component"]["1"] == pytest.approx(np.median(chosen), rel=1e-3)
+    assert result["median_error_by_component"]["1"] == pytest.approx(np.median(chosen), rel=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "names"), KINDS.items())
 def test_all_kinds_of_targets(kind: str, names: tuple[str, ...], tiny_metrics: Metrics) -> None:
-    found = tiny_metrics[kind]
-    assert found["properties"] == list(names)
-    assert (found["targets"], found["designs_per_target"]) == (TARGETS, COUNT)
-    assert found["median_error_of_best_by_solver"] <= found["median_error_of_best_by_prediction"]
-    assert 0.0 < found["median_error_of_best_by_solver"] <= found["median_error"]
+    result = tiny_metrics[kind]
+    assert result["properties"] == list(names)
+    assert (result["targets"], result["designs_per_target"]) == (TARGETS, COUNT)
+    assert result["median_error_of_best_by_solver"] <= result["median_error_of_best_by_prediction"]
+    assert 0.0 < result["median_error_of_best_by_solver"] <= result["median_error"]
 
 
 def test_progress_counts_designs(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
@@ -81,36 +81,36 @@ def test_distances_of_pairs(tiny_checkpoint: Checkpoint) -> None:
 
 
 def test_agreement_sees_through_shifts_and_symmetries(rng: np.random.Generator) -> None:
-    one = (rng.random((8, 8, 8)) < 0.4).astype(np.uint8)
-    other = np.roll(one, (1, 5, 2), (0, 1, 2)).transpose(2, 0, 1)[:, ::-1]
-    assert _agreement(one, other) == pytest.approx(1.0)
-    np.testing.assert_allclose(_invariant(one), _invariant(other), atol=1e-12)
+    first = (rng.random((8, 8, 8)) < 0.4).astype(np.uint8)
+    other = np.roll(first, (1, 5, 2), (0, 1, 2)).transpose(2, 0, 1)[:, ::-1]
+    assert _agreement(first, other) == pytest.approx(1.0)
+    np.testing.assert_allclose(_invariant(first), _invariant(other), atol=1e-12)
     changed = other.copy()
     changed[:4, 0, 0] = 1 - changed[:4, 0, 0]
-    assert _agreement(one, changed) == pytest.approx(1.0 - 4.0 / 512.0)
-    assert not np.allclose(_invariant(one), _invariant(changed), atol=1e-4)
+    assert _agreement(first, changed) == pytest.approx(1.0 - 4.0 / 512.0)
+    assert not np.allclose(_invariant(first), _invariant(changed), atol=1e-4)
 
 
 def test_agreement_is_the_best_over_shifts(rng: np.random.Generator) -> None:
     """Against the definition, of volumes without a symmetry in common."""
-    one, other = ((rng.random((4, 4, 4)) < 0.5).astype(np.uint8) for _ in range(2))
+    first, other = ((rng.random((4, 4, 4)) < 0.5).astype(np.uint8) for _ in range(2))
     shifts = [np.roll(other, shift, (0, 1, 2)) for shift in np.ndindex(4, 4, 4)]
-    assert _agreement(one, other) >= max(np.mean(one == shifted) for shifted in shifts) - 1e-12
-    assert _agreement(one, other) < 1.0
+    assert _agreement(first, other) >= max(np.mean(first == shifted) for shifted in shifts) - 1e-12
+    assert _agreement(first, other) < 1.0
 
 
 def test_copies_of_training_volumes_are_found(tiny_dataset: Dataset) -> None:
     training = tiny_dataset.indices("train")
-    known = tiny_dataset.volumes(training[[0, 5]])
+    reference = tiny_dataset.volumes(training[[0, 5]])
     new = np.stack(
         [generate("gaussian-free", 16, generator=np.random.default_rng(seed)).volume for seed in (91, 92)]
     )
-    made = np.concatenate([known.transpose(0, 2, 3, 1)[:, ::-1], new])
-    found = _copies(tiny_dataset, training, made, new)
-    assert found["designs"]["copies"] == 2
-    assert found["designs"]["largest"] == pytest.approx(1.0)
-    assert found["unseen"]["copies"] == 0
-    assert 0.5 < found["unseen"]["median"] <= found["unseen"]["largest"] < 0.99
+    made = np.concatenate([reference.transpose(0, 2, 3, 1)[:, ::-1], new])
+    result = _copies(tiny_dataset, training, made, new)
+    assert result["designs"]["copies"] == 2
+    assert result["designs"]["largest"] == pytest.approx(1.0)
+    assert result["unseen"]["copies"] == 0
+    assert 0.5 < result["unseen"]["median"] <= result["unseen"]["largest"] < 0.99
 
 
 def test_layers_are_not_taken_for_copies(tiny_dataset: Dataset) -> None:
@@ -118,6 +118,6 @@ def test_layers_are_not_taken_for_copies(tiny_dataset: Dataset) -> None:
     training = tiny_dataset.indices("train")
     layers = laminate([3, 5, 4, 4], axis=1)
     made = np.stack([tiny_dataset.volumes(training[:1])[0], layers])
-    found = _copies(tiny_dataset, training, made, made[1:])
-    assert (found["designs"]["copies"], found["designs"]["layered"]) == (1, 1)
-    assert found["unseen"] == {"median": None, "largest": None, "copies": 0, "layered": 1}
+    result = _copies(tiny_dataset, training, made, made[1:])
+    assert (result["designs"]["copies"], result["designs"]["layered"]) == (1, 1)
+    assert result["unseen"] == {"median": None, "largest": None, "copies": 0, "layered": 1}

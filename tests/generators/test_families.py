@@ -61,16 +61,16 @@ def test_every_size_has_both_phases(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_families_have_the_volume_fraction_that_they_state(name: str) -> None:
-    found = []
+    result = []
     for seed in range(40):
         sample = generate(name, 12, generator=np.random.default_rng(seed))
         fraction = sample.parameters["volume_fraction"]
         voxels, repeats = (12**2, 12) if name == "fibres" else (12**3, 1)
         assert sample.volume.sum() == repeats * round(fraction * voxels)
-        found.append(fraction)
+        result.append(fraction)
     rounding = 0.5 / 12 if name == "laminate" else 0.0
-    assert WIDE_FRACTION_RANGE[0] - rounding <= min(found) < 0.3
-    assert WIDE_FRACTION_RANGE[1] + rounding >= max(found) > 0.7
+    assert WIDE_FRACTION_RANGE[0] - rounding <= min(result) < 0.3
+    assert WIDE_FRACTION_RANGE[1] + rounding >= max(result) > 0.7
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -130,9 +130,9 @@ def test_the_correlation_is_that_of_a_gaussian_filter() -> None:
     fields = [
         gaussian_field(size, [std] * 3, 0.5, generator=np.random.default_rng(seed)) for seed in range(24)
     ]
-    found = np.mean([two_point_correlation(field)[:6, 0, 0] for field in fields], axis=0)
+    result = np.mean([two_point_correlation(field)[:6, 0, 0] for field in fields], axis=0)
     correlation = np.exp(-(np.arange(6) ** 2) / (4 * std**2))
-    np.testing.assert_allclose(found, 0.25 + np.arcsin(correlation) / (2 * np.pi), atol=0.01)
+    np.testing.assert_allclose(result, 0.25 + np.arcsin(correlation) / (2 * np.pi), atol=0.01)
 
 
 def test_fields_are_periodic() -> None:
@@ -167,8 +167,8 @@ def test_rods_and_plates_are_drawn_within_their_ranges(name: str) -> None:
     for seed in range(30):
         parameters = generate(name, 4, generator=np.random.default_rng(seed)).parameters
         own = parameters[f"std_{axis}"]
-        others = [parameters[f"std_{other}"] for other in "xyz".replace(axis, "")]
-        short, long = (others, [own]) if "rod" in name else ([own], others)
+        rest = [parameters[f"std_{other}"] for other in "xyz".replace(axis, "")]
+        short, long = (rest, [own]) if "rod" in name else ([own], rest)
         assert len(set(short)) == 1
         assert 1.0 <= short[0] <= 3.0
         assert all(max(2.5 * short[0], 4.0) <= value <= 8.0 for value in long)

@@ -23,9 +23,9 @@ def test_points_lie_in_the_box_and_keep_their_distance() -> None:
 def test_best_candidates_are_farther_apart_than_random_points() -> None:
     box, least = np.full(3, 8.0), {1: [], 8: []}
     for seed in range(20):
-        for candidates, found in least.items():
+        for candidates, result in least.items():
             points = separated_points(box, 20, candidates=candidates, generator=np.random.default_rng(seed))
-            found.append(pair_distances(points, box).min())
+            result.append(pair_distances(points, box).min())
     assert np.mean(least[8]) > 2.0 * np.mean(least[1])
 
 

@@ -41,9 +41,9 @@ def test_designs_are_what_they_say(designs: Designs, tiny_checkpoint: Checkpoint
 
 
 def test_predictions_are_those_of_the_voxels(designs: Designs, tiny_checkpoint: Checkpoint) -> None:
-    found = predict(tiny_checkpoint, designs.microstructures)
-    np.testing.assert_allclose(designs.mean, found.mean, rtol=1e-4)
-    np.testing.assert_allclose(designs.std, found.std, rtol=1e-4)
+    result = predict(tiny_checkpoint, designs.microstructures)
+    np.testing.assert_allclose(designs.mean, result.mean, rtol=1e-4)
+    np.testing.assert_allclose(designs.std, result.std, rtol=1e-4)
     np.testing.assert_allclose(designs.mean_distance, target_distance(designs.mean, TARGETS))
     np.testing.assert_array_equal(designs.fraction, designs.microstructures.mean((1, 2, 3)))
 
@@ -65,8 +65,10 @@ def test_the_same_seed_gives_the_same_bytes(designs: Designs, tiny_checkpoint: C
     ours = {volume.tobytes() for volume in designs.microstructures}
     assert not ours & {volume.tobytes() for volume in other.microstructures}
     all_fixed: dict[str, Target] = dict(zip(PROPERTIES, (40.0, 35.0, 35.0, 9.0, 9.0, 10.0), strict=True))
-    one, two = (design(tiny_checkpoint, all_fixed, 1, 16, seed=seed, only_plausible=False) for seed in (0, 1))
-    assert not np.array_equal(one.latent, two.latent), "nothing but z and the noise is left to draw"
+    first, two = (
+        design(tiny_checkpoint, all_fixed, 1, 16, seed=seed, only_plausible=False) for seed in (0, 1)
+    )
+    assert not np.array_equal(first.latent, two.latent), "nothing but z and the noise is left to draw"
 
 
 def test_the_order_of_targets_does_not_matter(designs: Designs, tiny_checkpoint: Checkpoint) -> None:
@@ -76,18 +78,18 @@ def test_the_order_of_targets_does_not_matter(designs: Designs, tiny_checkpoint:
 
 @pytest.mark.parametrize("component", [0, 1])
 def test_one_component_alone(component: int, tiny_checkpoint: Checkpoint) -> None:
-    found = design(tiny_checkpoint, TARGETS, 3, 16, component=component)
-    assert found.component.tolist() == [component] * 3
-    assert len({volume.tobytes() for volume in found.microstructures}) == 3
-    assert found.weights.shape == (2,)
+    result = design(tiny_checkpoint, TARGETS, 3, 16, component=component)
+    assert result.component.tolist() == [component] * 3
+    assert len({volume.tobytes() for volume in result.microstructures}) == 3
+    assert result.weights.shape == (2,)
 
 
 def test_latent_vectors_come_from_their_component(tiny_checkpoint: Checkpoint) -> None:
     """Under the prior at the (full) target each is most likely from the component that it is listed with."""
     target = {"C11": 40.0, "C22": 35.0, "C33": 35.0, "C44": 9.0, "C55": 9.0, "C66": 10.0}
-    found = [design(tiny_checkpoint, target, 24, 16, only_plausible=False, seed=seed) for seed in range(4)]
-    latent = torch.from_numpy(np.concatenate([designs.latent for designs in found]))
-    component = np.concatenate([designs.component for designs in found])
+    result = [design(tiny_checkpoint, target, 24, 16, only_plausible=False, seed=seed) for seed in range(4)]
+    latent = torch.from_numpy(np.concatenate([designs.latent for designs in result]))
+    component = np.concatenate([designs.component for designs in result])
     prior = tiny_checkpoint.model.prior(torch.tensor(list(target.values())).expand(len(latent), -1))
     likely = prior.component_log_prob(latent) - prior.log_weights
     agreeing = int((likely.argmax(1).numpy() == component).sum())
@@ -96,9 +98,9 @@ def test_latent_vectors_come_from_their_component(tiny_checkpoint: Checkpoint) -
 
 @pytest.mark.parametrize(("count", "size"), [(1, 16), (1, 24), (2, 40)])
 def test_any_count_and_size(count: int, size: int, tiny_checkpoint: Checkpoint) -> None:
-    found = design(tiny_checkpoint, {"C22": 40.0}, count, size)
-    assert found.microstructures.shape == (count, size, size, size)
-    assert found.component.tolist() == list(range(count))
+    result = design(tiny_checkpoint, {"C22": 40.0}, count, size)
+    assert result.microstructures.shape == (count, size, size, size)
+    assert result.component.tolist() == list(range(count))
 
 
 @pytest.mark.parametrize(
@@ -139,12 +141,12 @@ def test_choosing_pays(
 
 def test_progress_is_told_and_may_end_it_all(tiny_checkpoint: Checkpoint) -> None:
     told: list[tuple[int, int]] = []
-    found = design(tiny_checkpoint, TARGETS, 4, 64, seed=1, on_progress=lambda *each: told.append(each))
+    result = design(tiny_checkpoint, TARGETS, 4, 64, seed=1, on_progress=lambda *item: told.append(item))
     done, totals = zip(*told, strict=True)
     assert list(done) == sorted(set(done)) and len(set(totals)) == 1
     assert done[0] == 1 and done[-1] <= totals[0]
     alike = design(tiny_checkpoint, TARGETS, 4, 64, seed=1)
-    np.testing.assert_array_equal(alike.microstructures, found.microstructures)
+    np.testing.assert_array_equal(alike.microstructures, result.microstructures)
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt(f"{done} of {total}")
@@ -154,14 +156,14 @@ def test_progress_is_told_and_may_end_it_all(tiny_checkpoint: Checkpoint) -> Non
 
 
 def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
-    found = replace(designs, mean_distance=np.where(designs.component == 1, 0.2, 0.1))
-    again = module._drawn_again(found, np.arange(len(found.mean_distance)), 50)
-    counts = np.bincount(found.component[again])
-    others = len(counts) - 1
-    assert counts[1] == 50 * 4 // (4 + others)
-    assert set(np.delete(counts, 1)) == {50 // (4 + others)}
+    result = replace(designs, mean_distance=np.where(designs.component == 1, 0.2, 0.1))
+    again = module._drawn_again(result, np.arange(len(result.mean_distance)), 50)
+    counts = np.bincount(result.component[again])
+    rest = len(counts) - 1
+    assert counts[1] == 50 * 4 // (4 + rest)
+    assert set(np.delete(counts, 1)) == {50 // (4 + rest)}
     np.testing.assert_array_equal(
-        np.unique(again), np.arange(len(found.mean_distance)), err_msg="each latent vector is drawn again"
+        np.unique(again), np.arange(len(result.mean_distance)), err_msg="each latent vector is drawn again"
     )
     exact = replace(designs, mean_distance=np.zeros(len(designs.mean_distance)))
     assert len(module._drawn_again(exact, np.arange(len(exact.mean_distance)), 50)) == 0
@@ -210,17 +212,17 @@ def test_arguments_out_of_range(arguments: dict[str, int], message: str, tiny_ch
 
 @pytest.mark.parametrize("fraction", [0.5, (0.42, 0.46)])
 def test_volume_fractions_are_met_to_the_voxel(fraction: Target, tiny_checkpoint: Checkpoint) -> None:
-    found = design(tiny_checkpoint, {"C11": 40.0, "volume_fraction": fraction}, 4, 16)
+    result = design(tiny_checkpoint, {"C11": 40.0, "volume_fraction": fraction}, 4, 16)
     low, high = fraction if isinstance(fraction, tuple) else (fraction, fraction)
     tolerance = 0.5 / 16**3
-    assert (found.fraction >= low - tolerance).all() and (found.fraction <= high + tolerance).all()
-    np.testing.assert_allclose(found.mean_distance, target_distance(found.mean, {"C11": 40.0}))
+    assert (result.fraction >= low - tolerance).all() and (result.fraction <= high + tolerance).all()
+    np.testing.assert_allclose(result.mean_distance, target_distance(result.mean, {"C11": 40.0}))
 
 
 def test_the_volume_fraction_alone_is_a_target(tiny_checkpoint: Checkpoint) -> None:
-    found = design(tiny_checkpoint, {"volume_fraction": 0.4}, 3, 16)
-    assert found.mean_distance.tolist() == [0.0, 0.0, 0.0]
-    np.testing.assert_allclose(found.fraction, 0.4, atol=0.5 / 16**3)
+    result = design(tiny_checkpoint, {"volume_fraction": 0.4}, 3, 16)
+    assert result.mean_distance.tolist() == [0.0, 0.0, 0.0]
+    np.testing.assert_allclose(result.fraction, 0.4, atol=0.5 / 16**3)
 
 
 def _threads_of_a_new_thread() -> int:
@@ -230,16 +232,16 @@ def _threads_of_a_new_thread() -> int:
 
 def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> None:
     """Other voxels of the same latent vector; the nearest to the target first."""
-    found = more_like(tiny_checkpoint, designs, 5, 3, seed=1)
-    assert (found.latent == designs.latent[5]).all() and (found.component == designs.component[5]).all()
-    assert (found.targets, found.size, found.seed) == (designs.targets, 16, 1)
-    assert len({volume.tobytes() for volume in [*found.microstructures, designs.microstructures[5]]}) == 4
-    assert (np.diff(found.mean_distance) >= 0.0).all()
-    np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
+    result = more_like(tiny_checkpoint, designs, 5, 3, seed=1)
+    assert (result.latent == designs.latent[5]).all() and (result.component == designs.component[5]).all()
+    assert (result.targets, result.size, result.seed) == (designs.targets, 16, 1)
+    assert len({volume.tobytes() for volume in [*result.microstructures, designs.microstructures[5]]}) == 4
+    assert (np.diff(result.mean_distance) >= 0.0).all()
+    np.testing.assert_allclose(result.mean, predict(tiny_checkpoint, result.microstructures).mean, rtol=1e-4)
     assert _threads_of_a_new_thread() == torch.get_num_threads()
     told: list[tuple[int, int]] = []
-    again = more_like(tiny_checkpoint, designs, 5, 3, seed=1, on_progress=lambda *each: told.append(each))
-    assert again.mean.tobytes() == found.mean.tobytes()
+    again = more_like(tiny_checkpoint, designs, 5, 3, seed=1, on_progress=lambda *item: told.append(item))
+    assert again.mean.tobytes() == result.mean.tobytes()
     assert told[-1] == (9, 9)
 
 
@@ -264,9 +266,9 @@ def test_relatives_that_cannot_be_had(
 
 
 def test_large_cells_are_ranked_as_predict_sees_them(tiny_checkpoint: Checkpoint) -> None:
-    found = design(tiny_checkpoint, TARGETS, 4, 48, component=0)
-    np.testing.assert_allclose(found.mean, predict(tiny_checkpoint, found.microstructures).mean, rtol=1e-4)
-    assert (np.diff(found.mean_distance) >= 0.0).all()
+    result = design(tiny_checkpoint, TARGETS, 4, 48, component=0)
+    np.testing.assert_allclose(result.mean, predict(tiny_checkpoint, result.microstructures).mean, rtol=1e-4)
+    assert (np.diff(result.mean_distance) >= 0.0).all()
 
 
 def test_designs_of_two_threads_at_once_leave_the_number_of_threads_alone(

@@ -23,8 +23,8 @@ def chosen(
 ) -> tuple[Flips | None, np.ndarray]:
     """Flips for relative changes of C11 ... C66 or the volume fraction, and the values before."""
     stiffness = homogenize(VOLUME, rtol=1e-3, dtype=np.float32).stiffness
-    known = {FRACTION: VOLUME.mean()} | {name: stiffness[i, i] for i, name in enumerate(PROPERTIES)}
-    values = np.array([known[name] for name in targets])
+    reference = {FRACTION: VOLUME.mean()} | {name: stiffness[i, i] for i, name in enumerate(PROPERTIES)}
+    values = np.array([reference[name] for name in targets])
     change = values * np.array(list(targets.values()))
     effects = effects_of_flips(volume, sensitivity, list(targets))
     return choose_flips(volume, effects, first_ratios(list(targets)), change, change, values), values

@@ -114,7 +114,7 @@ def test_batches_keep_their_order_and_take_the_promising_first() -> None:
         order=[2, 0, 1],
         max_solves=3,
         workers=1,
-        on_progress=lambda *each: done.append(each),
+        on_progress=lambda *item: done.append(item),
     )
     assert done == [(0, 3), (1, 3), (2, 3), (3, 3)]
     for start, result in zip(starts, results, strict=True):

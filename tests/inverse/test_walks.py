@@ -30,9 +30,9 @@ def test_a_walk_is_what_it_says(path: Walk, tiny_checkpoint: Checkpoint) -> None
     assert path.microstructures.dtype == np.uint8
     assert set(np.unique(path.microstructures)) == {0, 1}
     np.testing.assert_allclose(path.volume_fraction, path.microstructures.mean(axis=(1, 2, 3)))
-    found = predict(tiny_checkpoint, path.microstructures, guided=False)
-    np.testing.assert_allclose(path.mean, found.mean, rtol=1e-4)
-    np.testing.assert_allclose(path.std, found.std, rtol=1e-4)
+    result = predict(tiny_checkpoint, path.microstructures, guided=False)
+    np.testing.assert_allclose(path.mean, result.mean, rtol=1e-4)
+    np.testing.assert_allclose(path.std, result.std, rtol=1e-4)
     assert (path.expected > 0).all()
 
 
@@ -61,8 +61,8 @@ def test_many_steps_are_decoded_as_one_by_one(tiny_checkpoint: Checkpoint, path:
     """Batches share the noise too."""
     latent = np.repeat(path.latent[:2], 2, axis=0)
     whole = walk(tiny_checkpoint, latent, 72, generator=torch.Generator().manual_seed(1))
-    one = walk(tiny_checkpoint, latent[2:3], 72, generator=torch.Generator().manual_seed(1))
-    assert (whole.microstructures[3] != one.microstructures[0]).mean() < 1e-4
+    item = walk(tiny_checkpoint, latent[2:3], 72, generator=torch.Generator().manual_seed(1))
+    assert (whole.microstructures[3] != item.microstructures[0]).mean() < 1e-4
 
 
 def test_only_the_place_on_the_axis_changes(tiny_embedding: Embedding) -> None:
@@ -70,8 +70,8 @@ def test_only_the_place_on_the_axis_changes(tiny_embedding: Embedding) -> None:
     points = along_axis(tiny_embedding, origin, 1, places)
     coordinates = (points - tiny_embedding.pca_mean) @ tiny_embedding.pca_axes.T
     own = (origin - tiny_embedding.pca_mean) @ tiny_embedding.pca_axes.T
-    others = np.arange(len(own)) != 1
-    np.testing.assert_allclose(coordinates[:, others], np.tile(own[others], (3, 1)), atol=1e-4)
+    rest = np.arange(len(own)) != 1
+    np.testing.assert_allclose(coordinates[:, rest], np.tile(own[rest], (3, 1)), atol=1e-4)
     np.testing.assert_allclose([axis_place(tiny_embedding, point, 1) for point in points], places, atol=1e-4)
     here = axis_place(tiny_embedding, origin, 1)
     np.testing.assert_allclose(along_axis(tiny_embedding, origin, 1, [here])[0], origin, atol=1e-5)

@@ -54,9 +54,9 @@ def provenance(volume: np.ndarray) -> Provenance:
 
 def test_numpy(volume: np.ndarray, tmp_path: Path) -> None:
     export(volume, PAIR, "npy", tmp_path / "a.npy")
-    found = np.load(tmp_path / "a.npy", allow_pickle=False)
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, volume)
+    result = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, volume)
 
 
 def test_tiff_is_a_stack_of_imagej(volume: np.ndarray, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_damask_files_say_phases_and_loads(volume: np.ndarray, tmp_path: Path) -
     for name, phase in (("soft", PAIR.soft), ("stiff", PAIR.stiff)):
         law = isotropic_stiffness(phase.young_modulus, phase.poisson_ratio)
         elastic = content["phase"][name]["mechanical"]["elastic"]
-        found = [elastic[key] / 1e9 for key in ("C_11", "C_12", "C_44")]
-        np.testing.assert_allclose(found, [law[0, 0], law[0, 1], law[3, 3]], rtol=1e-8)
+        result = [elastic[key] / 1e9 for key in ("C_11", "C_12", "C_44")]
+        np.testing.assert_allclose(result, [law[0, 0], law[0, 1], law[3, 3]], rtol=1e-8)
     for name in VOIGT_ORDER:
         load = yaml.safe_load((tmp_path / f"cell-load-{name}.yaml").read_text(encoding="utf-8"))
         (step,) = load["loadstep"]
@@ -214,15 +214,15 @@ def hexahedron(corners: np.ndarray, law: np.ndarray) -> np.ndarray:
 
 def blocks(text: str) -> list[tuple[str, list[str]]]:
     """Keyword line and data lines of each block of an Abaqus input file."""
-    found: list[tuple[str, list[str]]] = []
+    result: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if line.startswith("**"):
             continue
         if line.startswith("*"):
-            found.append((line, []))
+            result.append((line, []))
         else:
-            found[-1][1].append(line)
-    return found
+            result[-1][1].append(line)
+    return result
 
 
 def test_abaqus_model_has_the_stiffness_of_the_cell(volume: np.ndarray, tmp_path: Path) -> None:
@@ -258,10 +258,10 @@ def test_abaqus_model_has_the_stiffness_of_the_cell(volume: np.ndarray, tmp_path
             numbers = [float(word) for line in lines[1:] for word in line.split(",")]
             terms = np.array(numbers).reshape(int(lines[0]), 3)
             assert all(len(line.split(",")) <= 12 for line in lines)
-            first, *others = [(3 * int(node - 1) + int(d) - 1, factor) for node, d, factor in terms]
+            first, *rest = [(3 * int(node - 1) + int(d) - 1, factor) for node, d, factor in terms]
             assert transform[first[0], first[0]] == 1.0  # determined once
             transform[first[0], first[0]] = 0.0
-            for dof, factor in others:
+            for dof, factor in rest:
                 transform[first[0], dof] = -factor / first[1]
     reduced = transform.T @ k @ transform
 

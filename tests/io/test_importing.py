@@ -70,8 +70,8 @@ def test_cases_have_their_right_values(
     out = tmp_path / "r.json"
     assert main(["homogenize", str(CASES / name), "--out", str(out), *flags]) == 0
     content = json.loads(out.read_text(encoding="utf-8"))
-    found = np.diag(content["results"][0]["stiffness"])[: len(diagonal)]
-    np.testing.assert_allclose(found, diagonal, atol=0.0051 if len(diagonal) == 3 else 0.00051)
+    result = np.diag(content["results"][0]["stiffness"])[: len(diagonal)]
+    np.testing.assert_allclose(result, diagonal, atol=0.0051 if len(diagonal) == 3 else 0.00051)
     assert content["read_as"]["axes_from"]
     assert f"{name} read as " in capsys.readouterr().err
 

@@ -34,9 +34,9 @@ def test_one_volume_or_several_are_read(dtype: str | type, volume: np.ndarray, t
     np.save(path, volume.astype(dtype))
     np.testing.assert_array_equal(read_volumes(path), volume[None])
     np.save(path, np.stack([volume, 1 - volume]).astype(dtype))
-    found = read_volumes(path)
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, [volume, 1 - volume])
+    result = read_volumes(path)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, [volume, 1 - volume])
 
 
 def test_axes_keep_their_order_in_fortran_layout(tmp_path: Path) -> None:

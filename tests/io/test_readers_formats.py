@@ -83,8 +83,8 @@ def test_what_its_own_library_writes_is_read(name: str, dtype: type, tmp_path: P
         npz(tmp_path / name, VOLUME.astype(dtype))
     else:
         WRITERS[name](tmp_path / name, VOLUME.astype(dtype))
-    found = read_volumes(tmp_path / name, cubic=False)
-    np.testing.assert_array_equal(found, VOLUME[None])
+    result = read_volumes(tmp_path / name, cubic=False)
+    np.testing.assert_array_equal(result, VOLUME[None])
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -94,12 +94,12 @@ def test_a_file_cut_short_anywhere_is_refused_in_one_line(name: str, tmp_path: P
     cuts = {*range(0, 300, 13), *range(300, len(whole) - 1, max(1, len(whole) // 60))}
     for length in sorted(cut for cut in cuts if cut < len(whole)):
         try:
-            found = read_array(whole[:length], name=name)
+            result = read_array(whole[:length], name=name)
         except ValueError as error:
             assert str(error).startswith(f"{name}: ") or name in str(error)
             assert len(str(error).splitlines()) == 1
         else:  # what is missing was not needed
-            np.testing.assert_array_equal(found, VOLUME)
+            np.testing.assert_array_equal(result, VOLUME)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -134,17 +134,17 @@ def test_every_encoding_of_vtk(mode: str, compressed: bool, encoded: bool, tmp_p
     writer.SetCompressorTypeToZLib() if compressed else writer.SetCompressorTypeToNone()
     writer.Write()
     content = (tmp_path / "a.vti").read_bytes()
-    assert {one.name for one in list_arrays(content, name="a.vti")} == {"phase", "double"}
+    assert {item.name for item in list_arrays(content, name="a.vti")} == {"phase", "double"}
     for name, factor in (("phase", 1), ("double", 2.5)):
-        found = read_array(content, name="a.vti", dataset=name)
-        np.testing.assert_array_equal(found, factor * VOLUME)
+        result = read_array(content, name="a.vti", dataset=name)
+        np.testing.assert_array_equal(result, factor * VOLUME)
 
 
 def test_raw_needs_a_shape_and_has_exactly_its_size(tmp_path: Path) -> None:
     path = tmp_path / "a.raw"
     path.write_bytes(VOLUME.astype(">u2").tobytes())
-    found = read_volumes(path, raw=RawLayout(shape=(6, 5, 4), dtype=">u2"), cubic=False)
-    np.testing.assert_array_equal(found[0], VOLUME)
+    result = read_volumes(path, raw=RawLayout(shape=(6, 5, 4), dtype=">u2"), cubic=False)
+    np.testing.assert_array_equal(result[0], VOLUME)
     with pytest.raises(ValueError, match="shape of a file without a header"):
         read_volumes(path)
     with pytest.raises(ValueError, match=r"960 bytes for shape \(6, 5, 4\) of float64, got 240"):
@@ -160,7 +160,7 @@ def test_one_of_several_data_sets_must_be_named(tmp_path: Path) -> None:
         file["one"], file["deep/two"], file["curve"] = ONES, 1 - ONES, np.arange(4)
         file["objects"] = np.array([b"a", b"bc"], dtype=object)
     listed = list_arrays(path.read_bytes(), name="a.h5")
-    assert {one.name for one in listed if one.usable} == {"one", "deep/two"}
+    assert {item.name for item in listed if item.usable} == {"one", "deep/two"}
     assert choose_array(listed, "/deep/two", name="a.h5").shape == (4, 4, 4)
     with pytest.raises(ValueError, match=r"name of one of its arrays, got none: .*one \(4, 4, 4\)"):
         read_volumes(path)
@@ -436,9 +436,9 @@ def test_hostile_names_are_printable() -> None:
         data = io.BytesIO()
         np.save(data, ONES)
         archive.writestr("a\n\x1b[31m![x](http://example.com).npy", data.getvalue())
-    (found,) = list_arrays(buffer.getvalue(), name="a.npz")
-    assert found.name.isprintable()
-    np.testing.assert_array_equal(read_array(buffer.getvalue(), name="a.npz", dataset=found.name), ONES)
+    (result,) = list_arrays(buffer.getvalue(), name="a.npz")
+    assert result.name.isprintable()
+    np.testing.assert_array_equal(read_array(buffer.getvalue(), name="a.npz", dataset=result.name), ONES)
 
 
 # --- grey values and labels to phases
@@ -487,8 +487,8 @@ def test_thresholds_labels_and_order() -> None:
 
 
 def test_labels_and_histogram() -> None:
-    found = labels(np.array([[4, 0], [2, 4]]))
-    assert found is not None and found.tolist() == [0, 2, 4]
+    result = labels(np.array([[4, 0], [2, 4]]))
+    assert result is not None and result.tolist() == [0, 2, 4]
     assert labels(np.arange(100)) is None
     counts, edges = histogram(np.array([0, 0, 2, 5], np.uint8))
     assert counts.tolist() == [2, 0, 1, 0, 0, 1] and edges[0] == -0.5
@@ -514,7 +514,7 @@ def test_faces_that_do_not_fit_are_found(rng: np.random.Generator) -> None:
     whole = gaussian_field(32, (2.0, 2.0, 2.0), 0.5, generator=rng)
     assert face_mismatch(whole).periodic
     part = whole[:16]
-    found = face_mismatch(part)
-    assert not found.periodic
-    assert found.faces[0] > 1.5 * found.inside[0] and found.faces[0] == np.mean(part[0] != part[-1])
+    result = face_mismatch(part)
+    assert not result.periodic
+    assert result.faces[0] > 1.5 * result.inside[0] and result.faces[0] == np.mean(part[0] != part[-1])
     assert face_mismatch(np.ones((1, 2, 3))).periodic

@@ -99,8 +99,8 @@ def test_a_data_set_is_read_back(data: Path, samples: LabelledBatch, volumes: np
 def test_the_schema_of_a_data_set(data: Path) -> None:
     """Names, types, shapes and attributes that other programs rely on."""
     with h5py.File(data) as file:
-        found = {name: (item.dtype.str, item.shape) for name, item in file.items()}
-        assert found == {
+        result = {name: (item.dtype.str, item.shape) for name, item in file.items()}
+        assert result == {
             "microstructures": ("|u1", (COUNT, 16)),
             "stiffness": ("<f4", (COUNT, 6, 6)),
             "volume_fraction": ("<f8", (COUNT,)),
@@ -146,16 +146,16 @@ def test_seeds_are_split_80_10_10_for_ever() -> None:
 
 
 def test_designs_are_read_back(designs: Path, volumes: np.ndarray) -> None:
-    found = read_designs(designs)
-    np.testing.assert_array_equal(found.microstructures, volumes)
-    assert found.component.tolist() == [index % 4 for index in range(COUNT)]
-    assert found.latent.shape == (COUNT, 7)
-    assert found.latent.dtype == np.float32
-    assert found.predicted is not None and found.predicted.shape == (COUNT, 6)
-    assert found.target == {"C11": 60.0, "C22": (30.0, 40.0)}
-    assert (found.seed, found.made_by) == (5, "abc")
-    assert found.stiffness is None
-    assert found.solves is None
+    result = read_designs(designs)
+    np.testing.assert_array_equal(result.microstructures, volumes)
+    assert result.component.tolist() == [index % 4 for index in range(COUNT)]
+    assert result.latent.shape == (COUNT, 7)
+    assert result.latent.dtype == np.float32
+    assert result.predicted is not None and result.predicted.shape == (COUNT, 6)
+    assert result.target == {"C11": 60.0, "C22": (30.0, 40.0)}
+    assert (result.seed, result.made_by) == (5, "abc")
+    assert result.stiffness is None
+    assert result.solves is None
 
 
 def test_the_schema_of_designs(designs: Path) -> None:
@@ -184,11 +184,11 @@ def test_designs_keep_what_the_solver_found(designs: Path, tmp_path: Path) -> No
         stiffness=stiffness,
         solves=solves,
     )
-    found = read_designs(path)
-    assert found.stiffness is not None and found.stiffness.dtype == np.float64
-    assert found.solves is not None
-    np.testing.assert_array_equal(found.stiffness, stiffness)
-    np.testing.assert_array_equal(found.solves, solves)
+    result = read_designs(path)
+    assert result.stiffness is not None and result.stiffness.dtype == np.float64
+    assert result.solves is not None
+    np.testing.assert_array_equal(result.stiffness, stiffness)
+    np.testing.assert_array_equal(result.solves, solves)
 
 
 def test_designs_that_contradict_themselves_are_not_written(tmp_path: Path, volumes: np.ndarray) -> None:

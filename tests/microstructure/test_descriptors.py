@@ -30,8 +30,8 @@ def named(volume: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def assert_same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
-    one, other = named(first), named(second)
-    for name, value in one.items():
+    item, other = named(first), named(second)
+    for name, value in item.items():
         if name.startswith(ROUNDED):
             assert other[name] == pytest.approx(value, abs=1e-11), name
         else:
@@ -74,8 +74,8 @@ def test_axes_that_tie_in_their_surface_are_still_told_apart() -> None:
 
 def test_phases_exchange_with_the_material() -> None:
     volume = volume_of("spheres")
-    one, other = named(volume), named(1 - volume)
-    for name, value in one.items():
+    first, other = named(volume), named(1 - volume)
+    for name, value in first.items():
         if "soft" in name:
             assert other[name.replace("soft", "stiff")] == pytest.approx(value, abs=1e-12), name
         elif name.startswith(("two-point", "shell", "surface", "spectrum")):

@@ -50,22 +50,22 @@ def test_correlation_length_of_a_gaussian_field_follows_the_filter() -> None:
     width = 2.0
     expected = 2.0 * width * np.sqrt(-np.log(np.sin(np.pi / (2.0 * np.e))))
     cells = [gaussian_field(48, (width,) * 3, 0.5, generator=np.random.default_rng(n)) for n in range(4)]
-    found = np.mean([correlation_lengths(cell) for cell in cells], axis=0)
-    np.testing.assert_allclose(found, expected, rtol=0.05)
+    actual = np.mean([correlation_lengths(cell) for cell in cells], axis=0)
+    np.testing.assert_allclose(actual, expected, rtol=0.05)
 
 
 def test_figures_are_means_of_the_volumes_and_turn_with_them() -> None:
     volumes = family("gaussian-free", 3)
-    found = describe(volumes)
+    result = describe(volumes)
     single = [describe(volume[None]) for volume in volumes]
-    lengths = np.mean([each.correlation_lengths for each in single], axis=0)
-    np.testing.assert_allclose(found.correlation_lengths, lengths)
-    assert found.volume_fraction == pytest.approx(volumes.mean())
-    assert found.anisotropy == pytest.approx(lengths.max() / lengths.min())
+    lengths = np.mean([item.correlation_lengths for item in single], axis=0)
+    np.testing.assert_allclose(result.correlation_lengths, lengths)
+    assert result.volume_fraction == pytest.approx(volumes.mean())
+    assert result.anisotropy == pytest.approx(lengths.max() / lengths.min())
     for order in permutations(range(3)):
         turned = describe(volumes.transpose(0, *(1 + axis for axis in order)))
         np.testing.assert_allclose(turned.correlation_lengths, lengths[list(order)])
-    assert describe(np.roll(volumes, (3, 5, 7), (1, 2, 3))).name == found.name
+    assert describe(np.roll(volumes, (3, 5, 7), (1, 2, 3))).name == result.name
 
 
 def test_matrix_and_inclusions() -> None:
@@ -83,36 +83,36 @@ def test_matrix_and_inclusions() -> None:
 
 
 def test_a_laminate_is_a_plate_of_half_the_cell() -> None:
-    found = describe(laminate([4, 12], axis=1)[None])
-    assert found.name == "plate-like, normal to y, medium"
-    assert found.correlation_lengths[[0, 2]].tolist() == [8.0, 8.0]
+    result = describe(laminate([4, 12], axis=1)[None])
+    assert result.name == "plate-like, normal to y, medium"
+    assert result.correlation_lengths[[0, 2]].tolist() == [8.0, 8.0]
     # S2 falls by 1/16 a voxel from f = 1/4: (S2 - f²) / (f - f²) = 1 - r/3
-    assert found.correlation_lengths[1] == pytest.approx(3.0 * (1.0 - np.exp(-1.0)))
+    assert result.correlation_lengths[1] == pytest.approx(3.0 * (1.0 - np.exp(-1.0)))
 
 
 def test_statistics_of_fibres() -> None:
     """One fibre along x of square section 2 × 2 in a cell of 4 × 8 × 8: all figures are known."""
     volume = np.zeros((4, 8, 8), np.uint8)
     volume[:, 2:4, 2:4] = 1
-    found = measure(volume)
-    assert found.volume_fraction == 1 / 16
-    assert [len(curve) for curve in found.two_point] == [3, 5, 5]
-    np.testing.assert_allclose(found.two_point[0], 1 / 16, atol=1e-12)
-    np.testing.assert_allclose(found.two_point[1], [1 / 16, 1 / 32, 0, 0, 0], atol=1e-12)
-    stiff, soft = found.lineal_path[1], found.lineal_path[0]
+    result = measure(volume)
+    assert result.volume_fraction == 1 / 16
+    assert [len(curve) for curve in result.two_point] == [3, 5, 5]
+    np.testing.assert_allclose(result.two_point[0], 1 / 16, atol=1e-12)
+    np.testing.assert_allclose(result.two_point[1], [1 / 16, 1 / 32, 0, 0, 0], atol=1e-12)
+    stiff, soft = result.lineal_path[1], result.lineal_path[0]
     np.testing.assert_allclose(stiff[1], [1 / 16, 1 / 32, 0, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(soft[0], 15 / 16)
-    assert found.specific_surface == specific_surface(volume)  # about a fifth below the 8 / 64 of its square
-    soft_phase, stiff_phase = found.connectivity
+    assert result.specific_surface == specific_surface(volume)  # about a fifth below the 8 / 64 of its square
+    soft_phase, stiff_phase = result.connectivity
     assert stiff_phase.percolates == (True, False, False) and stiff_phase.largest == 1.0
     assert soft_phase.percolates == (True, True, True) and soft_phase.largest == 1.0
 
 
 def test_rods_of_all_axes_together_are_not_equiaxed() -> None:
     together = np.concatenate([family(f"gaussian-rod-{axis}", 3) for axis in "xyz"])
-    found = describe(together)
-    assert found.name.startswith("mixed directions, ")
-    assert found.anisotropy < 1.5
+    result = describe(together)
+    assert result.name.startswith("mixed directions, ")
+    assert result.anisotropy < 1.5
 
 
 @pytest.mark.parametrize(

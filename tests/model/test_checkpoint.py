@@ -56,16 +56,16 @@ def test_a_round_trip_is_exact(tiny_checkpoint: Checkpoint, tiny_dataset: Datase
     given = tiny_checkpoint
     path = tmp_path / "again.pt"
     save_checkpoint(path, given.model, given.config, given.fitted, given.card)
-    found = load_checkpoint(path)
-    assert plain(found.model) == plain(given.model)
-    assert plain(found.fitted) == plain(given.fitted)
-    assert (found.config, found.card, found.model.materials) == (
+    result = load_checkpoint(path)
+    assert plain(result.model) == plain(given.model)
+    assert plain(result.fitted) == plain(given.fitted)
+    assert (result.config, result.card, result.model.materials) == (
         given.config,
         given.card,
         given.model.materials,
     )
     volumes = tiny_dataset.volumes(slice(0, 4))
-    assert plain(predict(found, volumes)) == plain(predict(given, volumes))
+    assert plain(predict(result, volumes)) == plain(predict(given, volumes))
 
 
 def test_materials_belong_to_the_checkpoint(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_the_shipped_checkpoint(tiny_dataset: Dataset) -> None:
     for fact in ("data", "seed", "trained on", "training time", "versions"):
         assert shipped.card[fact] not in (None, "")
     truth = np.diagonal(tiny_dataset.samples.stiffness, axis1=1, axis2=2)[:32]
-    found = predict(shipped, tiny_dataset.volumes(slice(0, 32))).mean
-    assert np.abs(found / truth - 1.0)[:, :3].mean() < 0.15
+    result = predict(shipped, tiny_dataset.volumes(slice(0, 32))).mean
+    assert np.abs(result / truth - 1.0)[:, :3].mean() < 0.15
 
 
 def test_there_is_no_such_file(tmp_path: Path) -> None:

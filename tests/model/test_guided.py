@@ -71,9 +71,9 @@ def test_no_answer_leaves_the_bounds(rng: np.random.Generator) -> None:
     wild = network()
     for parameter in wild.parameters():
         parameter.data *= 10.0
-    found, own_spread = guide(wild, bounds, fraction, mean, spread, MATERIALS)
-    assert (found <= bounds[:, -1] * (1.0 + 1e-6)).all()
-    assert (found >= np.diagonal(reuss_bound(fraction, MATERIALS), axis1=1, axis2=2) * (1.0 - 1e-6)).all()
+    result, own_spread = guide(wild, bounds, fraction, mean, spread, MATERIALS)
+    assert (result <= bounds[:, -1] * (1.0 + 1e-6)).all()
+    assert (result >= np.diagonal(reuss_bound(fraction, MATERIALS), axis1=1, axis2=2) * (1.0 - 1e-6)).all()
     assert (own_spread > 0.0).all()
 
 
@@ -81,13 +81,13 @@ def test_no_answer_leaves_the_bounds(rng: np.random.Generator) -> None:
 def test_the_answer_turns_with_the_axes(order: tuple[int, ...], rng: np.random.Generator) -> None:
     bounds, fraction, mean, spread = guess(4, rng)
     turned = [*order, *(3 + axis for axis in order)]
-    found, own_spread = guide(network(), bounds, fraction, mean, spread, MATERIALS)
+    result, own_spread = guide(network(), bounds, fraction, mean, spread, MATERIALS)
     other, other_spread = guide(
         network(), bounds[..., turned], fraction, mean[:, turned], spread[:, turned], MATERIALS
     )
-    np.testing.assert_allclose(other, found[:, turned], rtol=1e-5)
+    np.testing.assert_allclose(other, result[:, turned], rtol=1e-5)
     np.testing.assert_allclose(other_spread, own_spread[:, turned], rtol=1e-4)
-    assert np.ptp(found[0, :3]) > 0.0
+    assert np.ptp(result[0, :3]) > 0.0
 
 
 def test_a_known_correction_is_learned(rng: np.random.Generator) -> None:
@@ -100,8 +100,8 @@ def test_a_known_correction_is_learned(rng: np.random.Generator) -> None:
     before = torch.get_rng_state()
     fitted = fit_guided(inputs[:96], bounds[:96, -1], fraction[:96], truth[:96], MATERIALS, epochs=30)
     assert torch.equal(torch.get_rng_state(), before)
-    found, _ = guide(fitted, bounds[96:], fraction[96:], mean[96:], spread[96:], MATERIALS)
-    error = np.abs(np.log(found / truth[96:])).mean()
+    result, _ = guide(fitted, bounds[96:], fraction[96:], mean[96:], spread[96:], MATERIALS)
+    error = np.abs(np.log(result / truth[96:])).mean()
     assert error < 0.5 * np.abs(np.log(bounds[96:, -1] / truth[96:])).mean()
 
 

@@ -105,10 +105,10 @@ def test_the_encoder_takes_every_cell(shape: tuple[int, ...], encoder: Encoder) 
 def test_correlation_is_that_of_the_microstructure(shape: tuple[int, ...]) -> None:
     x = volumes(*shape)
     ours = autocorrelation(x).numpy()
-    for volume, found in zip(x[:, 0].numpy(), ours, strict=True):
+    for volume, actual in zip(x[:, 0].numpy(), ours, strict=True):
         f = volume.mean()
         expected = (statistics.two_point_correlation(volume) - f**2) / (f * (1 - f))
-        np.testing.assert_allclose(found, expected, atol=2e-6)
+        np.testing.assert_allclose(actual, expected, atol=2e-6)
     np.testing.assert_allclose(ours[:, 0, 0, 0], 1.0, atol=1e-6)
 
 
@@ -121,13 +121,13 @@ def test_axis_correlation_is_a_mean_of_products() -> None:
     """Lags beyond the cell are periodic."""
     lags = (1, 3, 10)
     x = volumes(8, 8, 8)
-    found = axis_correlation(autocorrelation(x), lags)
-    assert found.shape == (2, 9)
+    result = axis_correlation(autocorrelation(x), lags)
+    assert result.shape == (2, 9)
     f = x.mean(AXES)
     direct = [
         ((x * x.roll(lag, axis)).mean(AXES) - f**2) / (f * (1 - f)) for axis in (2, 3, 4) for lag in lags
     ]
-    torch.testing.assert_close(found, torch.cat(direct, 1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(result, torch.cat(direct, 1), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [16, 21])
@@ -138,8 +138,8 @@ def test_a_gaussian_filter_is_that_of_scipy(size: int, generator: torch.Generato
     noise = torch.randn(1, 2, size, size, size, generator=generator)
     with torch.no_grad():
         modes = torch.fft.rfftn(noise, dim=AXES) * filters(torch.zeros(1, LATENT), size)
-        found = torch.fft.irfftn(modes, s=noise.shape[2:], dim=AXES).numpy()[0]
-    for field, white, std in zip(found, noise[0].numpy().astype(np.float64), stds, strict=True):
+        actual = torch.fft.irfftn(modes, s=noise.shape[2:], dim=AXES).numpy()[0]
+    for field, white, std in zip(actual, noise[0].numpy().astype(np.float64), stds, strict=True):
         expected = gaussian_filter(white, std, mode="wrap", truncate=8.0)
         ratio = (field * expected).sum() / (expected**2).sum()
         assert np.abs(field - ratio * expected).max() < 2e-4 * field.std()
@@ -202,8 +202,8 @@ def test_noise_makes_the_realisation(decoder: Decoder, generator: torch.Generato
     assert torch.equal(first, same)
     assert torch.equal(first, again)
     assert 0.05 < (first != other).float().mean() < 0.95
-    one, two = axis_correlation(autocorrelation(torch.stack([first, other]).float()), (1, 2, 3))
-    assert (one - two).abs().max() < 0.1, "realisations of one z are one material"
+    item, two = axis_correlation(autocorrelation(torch.stack([first, other]).float()), (1, 2, 3))
+    assert (item - two).abs().max() < 0.1, "realisations of one z are one material"
 
 
 def test_a_batch_is_decoded_row_by_row(decoder: Decoder, generator: torch.Generator) -> None:
@@ -224,7 +224,7 @@ def test_the_decoder_contains_thresholded_gaussian_fields(generator: torch.Gener
     noise = torch.randn(1, 2, 24, 24, 24, generator=generator)
     with torch.no_grad():
         z = torch.zeros(1, LATENT)
-        found, fraction = decoder(z, noise).numpy()[0, 0], float(decoder.volume_fraction(z))
+        actual, fraction = decoder(z, noise).numpy()[0, 0], float(decoder.volume_fraction(z))
 
     class White(np.random.Generator):
         def standard_normal(self, *_: object) -> np.ndarray:  # type: ignore[override]
@@ -232,7 +232,7 @@ def test_the_decoder_contains_thresholded_gaussian_fields(generator: torch.Gener
 
     std = np.hypot(first[0], second[0])  # two Gaussian filters in a row are one
     expected = gaussian_field(24, std.tolist(), fraction, generator=White(np.random.PCG64()))
-    assert (found != expected).sum() <= 4
+    assert (actual != expected).sum() <= 4
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1e-5, 0.25, 0.5, 1.0])

@@ -29,22 +29,22 @@ def same(one: Prediction, other: Prediction, rtol: float = 1e-4) -> None:
 
 @pytest.mark.parametrize("guided", [True, False])
 def test_shapes_and_ranges(guided: bool, tiny_checkpoint: Checkpoint, volumes: np.ndarray) -> None:
-    found = predict(tiny_checkpoint, volumes, guided=guided)
+    result = predict(tiny_checkpoint, volumes, guided=guided)
     latent = tiny_checkpoint.config.model.latent
     shapes = {"mean": (5, 6), "std": (5, 6), "latent": (5, latent)}
     for name in FIELDS:
-        value = getattr(found, name)
+        value = getattr(result, name)
         assert value.shape == shapes.get(name, (5,)), name
         assert np.isfinite(value).all()
-    assert found.mean.dtype == found.std.dtype == found.novelty.dtype == np.float64
-    assert found.in_distribution.dtype == np.bool_
-    np.testing.assert_allclose(found.volume_fraction, volumes.mean((1, 2, 3)))
+    assert result.mean.dtype == result.std.dtype == result.novelty.dtype == np.float64
+    assert result.in_distribution.dtype == np.bool_
+    np.testing.assert_allclose(result.volume_fraction, volumes.mean((1, 2, 3)))
     lower, upper = (
-        np.diagonal(bound(found.volume_fraction), axis1=1, axis2=2) for bound in (reuss_bound, voigt_bound)
+        np.diagonal(bound(result.volume_fraction), axis1=1, axis2=2) for bound in (reuss_bound, voigt_bound)
     )
-    assert (lower < found.mean).all() and (found.mean < upper).all()
-    assert (found.std > 0.0).all() and (found.novelty > 0.0).all()
-    assert np.ptp(found.mean[:, 0]) > 1.0, "volumes of different stiffness are told apart"
+    assert (lower < result.mean).all() and (result.mean < upper).all()
+    assert (result.std > 0.0).all() and (result.novelty > 0.0).all()
+    assert np.ptp(result.mean[:, 0]) > 1.0, "volumes of different stiffness are told apart"
 
 
 def test_one_volume_is_a_stack_of_one(tiny_checkpoint: Checkpoint, volumes: np.ndarray) -> None:
@@ -103,16 +103,16 @@ def test_cells_of_one_phase_have_its_stiffness(
     guided: bool, tiny_checkpoint: Checkpoint, volumes: np.ndarray
 ) -> None:
     mixed = [np.zeros((8, 8, 8)), volumes[0], np.ones((9, 8, 10))]
-    found = predict(tiny_checkpoint, mixed, guided=guided)
+    result = predict(tiny_checkpoint, mixed, guided=guided)
     materials = tiny_checkpoint.model.materials
     soft = isotropic_stiffness(materials.e_soft, materials.nu_soft)
     stiff = isotropic_stiffness(materials.e_stiff, materials.nu_stiff)
-    np.testing.assert_allclose(found.mean[[0, 2]], [np.diag(soft), np.diag(stiff)], rtol=1e-6)
+    np.testing.assert_allclose(result.mean[[0, 2]], [np.diag(soft), np.diag(stiff)], rtol=1e-6)
     np.testing.assert_allclose(
-        found.mean[1], predict(tiny_checkpoint, volumes[0], guided=guided).mean[0], rtol=1e-4
+        result.mean[1], predict(tiny_checkpoint, volumes[0], guided=guided).mean[0], rtol=1e-4
     )
-    assert np.isfinite(found.std).all()
-    assert found.volume_fraction.tolist()[::2] == [0.0, 1.0]
+    assert np.isfinite(result.std).all()
+    assert result.volume_fraction.tolist()[::2] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(("guided", "name"), [(False, "spread_factor"), (True, "guided_spread_factor")])
@@ -122,10 +122,10 @@ def test_the_calibration_scales_the_uncertainty(
     factors = np.array([1.0, 2.0, 3.0, 0.5, 1.0, 4.0])
     before = getattr(tiny_checkpoint.fitted, name)
     fitted = dataclasses.replace(tiny_checkpoint.fitted, **{name: before * factors})
-    found = predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes, guided=guided)
+    result = predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes, guided=guided)
     reference = predict(tiny_checkpoint, volumes, guided=guided)
-    np.testing.assert_allclose(found.std, reference.std * factors, rtol=1e-5)
-    np.testing.assert_allclose(found.mean, reference.mean, rtol=1e-6)
+    np.testing.assert_allclose(result.std, reference.std * factors, rtol=1e-5)
+    np.testing.assert_allclose(result.mean, reference.mean, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("guided", "share"), [(True, "_WIDER_GUIDED"), (False, "_WIDER_ENCODER")])
@@ -150,17 +150,17 @@ def test_the_guided_answer_does_not_depend_on_the_calibration_of_the_encoder(
     fitted = dataclasses.replace(
         tiny_checkpoint.fitted, spread_factor=7.0 * tiny_checkpoint.fitted.spread_factor
     )
-    found = predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes)
+    actual = predict(dataclasses.replace(tiny_checkpoint, fitted=fitted), volumes)
     expected = predict(tiny_checkpoint, volumes)
-    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5)
-    np.testing.assert_allclose(found.std, expected.std, rtol=1e-5)
+    np.testing.assert_allclose(actual.mean, expected.mean, rtol=1e-5)
+    np.testing.assert_allclose(actual.std, expected.std, rtol=1e-5)
 
 
 def test_tiers_that_disagree_are_news() -> None:
     """One per cent apart at an uncertainty of one per cent is one, whatever the unit."""
     mean = np.array([[50.0, 40.0, 30.0, 9.0, 8.0, 7.0]])
-    found = tier_disagreement(np.exp(0.01) * mean, 0.01 * np.exp(0.01) * mean, mean)
-    np.testing.assert_allclose(found, 1.0)
+    result = tier_disagreement(np.exp(0.01) * mean, 0.01 * np.exp(0.01) * mean, mean)
+    np.testing.assert_allclose(result, 1.0)
     np.testing.assert_allclose(tier_disagreement(mean, 0.02 * mean, mean), 0.0)
 
 
@@ -179,10 +179,10 @@ def test_strange_volumes_are_novel(tiny_checkpoint: Checkpoint, volumes: np.ndar
     """A checkerboard, and voxels at random, are unlike any Gaussian field of the training set."""
     board = np.indices((16, 16, 16)).sum(0) % 2
     confetti = np.random.default_rng(0).random((16, 16, 16)) < 0.5
-    found = predict(tiny_checkpoint, [board, confetti, *volumes])
-    assert not found.in_distribution[:2].any()
-    assert found.in_distribution[2:].any()
-    np.testing.assert_array_equal(found.in_distribution, found.novelty <= 1.0)
+    result = predict(tiny_checkpoint, [board, confetti, *volumes])
+    assert not result.in_distribution[:2].any()
+    assert result.in_distribution[2:].any()
+    np.testing.assert_array_equal(result.in_distribution, result.novelty <= 1.0)
 
 
 @pytest.mark.parametrize(

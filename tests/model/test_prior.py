@@ -26,8 +26,8 @@ def prior(latent: int = 2) -> MixturePrior:
 def mixture(rows: int = 3, latent: int = 2) -> ConditionalMixture:
     targets = torch.randn(rows, TARGETS, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
-        found = prior(latent)(targets)
-    return ConditionalMixture(found.log_weights.double(), found.mean.double(), found.scale.double())
+        result = prior(latent)(targets)
+    return ConditionalMixture(result.log_weights.double(), result.mean.double(), result.scale.double())
 
 
 def reference(given: ConditionalMixture) -> distributions.MixtureSameFamily:
@@ -43,9 +43,9 @@ def test_the_density_integrates_to_one() -> None:
     edge = torch.arange(-14.0, 14.0, 0.05, dtype=torch.float64)
     plane = torch.stack(torch.meshgrid(edge, edge, indexing="ij"), -1).reshape(-1, 2)
     for row in range(3):
-        one = ConditionalMixture(*(part[row : row + 1] for part in vars(given).values()))
+        item = ConditionalMixture(*(part[row : row + 1] for part in vars(given).values()))
         assert math.isclose(
-            float(one.log_prob(plane).exp().sum()) * 0.05**2, 1.0, rel_tol=1e-6
+            float(item.log_prob(plane).exp().sum()) * 0.05**2, 1.0, rel_tol=1e-6
         )  # weights are float32
 
 
@@ -72,11 +72,11 @@ def test_no_component_is_ever_out_of_reach() -> None:
 def test_responsibilities_are_bayes_rule(generator: torch.Generator) -> None:
     given = mixture()
     z = torch.randn(3, 2, generator=generator, dtype=torch.float64)
-    found = given.responsibilities(z)
-    torch.testing.assert_close(found.sum(1), torch.ones(3, dtype=torch.float64))
+    result = given.responsibilities(z)
+    torch.testing.assert_close(result.sum(1), torch.ones(3, dtype=torch.float64))
     component = distributions.MultivariateNormal(given.mean, scale_tril=given.scale)
     joint = given.weights * component.log_prob(z[:, None]).exp()
-    torch.testing.assert_close(found, joint / joint.sum(1, keepdim=True))
+    torch.testing.assert_close(result, joint / joint.sum(1, keepdim=True))
 
 
 def test_a_far_point_belongs_to_one_component() -> None:
@@ -85,21 +85,21 @@ def test_a_far_point_belongs_to_one_component() -> None:
         torch.tensor([[[-50.0, 0.0], [50.0, 0.0]]]),
         torch.eye(2).expand(1, 2, 2, 2),
     )
-    found = given.responsibilities(torch.tensor([[49.0, 1.0]]))
-    torch.testing.assert_close(found, torch.tensor([[0.0, 1.0]]))
+    result = given.responsibilities(torch.tensor([[49.0, 1.0]]))
+    torch.testing.assert_close(result, torch.tensor([[0.0, 1.0]]))
     assert torch.isfinite(given.log_prob(torch.tensor([[1e3, 1e3]])))
 
 
 @pytest.mark.parametrize("component", range(COMPONENTS))
 def test_samples_of_a_component_have_its_moments(component: int, generator: torch.Generator) -> None:
     count = 20_000
-    one = mixture(rows=1)
-    given = ConditionalMixture(*(part.expand(count, *part.shape[1:]) for part in vars(one).values()))
+    item = mixture(rows=1)
+    given = ConditionalMixture(*(part.expand(count, *part.shape[1:]) for part in vars(item).values()))
     z, drawn = given.sample(generator=generator, component=torch.full((count,), component))
     assert (drawn == component).all()
-    covariance = (one.scale @ one.scale.transpose(-1, -2))[0, component]
+    covariance = (item.scale @ item.scale.transpose(-1, -2))[0, component]
     spread = covariance.diagonal().sqrt()
-    assert ((z.mean(0) - one.mean[0, component]).abs() < 5.0 * spread / math.sqrt(count)).all()
+    assert ((z.mean(0) - item.mean[0, component]).abs() < 5.0 * spread / math.sqrt(count)).all()
     error = (z.T.cov() - covariance).abs() / torch.outer(spread, spread)
     assert (error < 5.0 * math.sqrt(2.0 / count)).all()
     assert (covariance[0, 1].abs() / spread.prod()) > 0.02, "covariances are full"
@@ -107,13 +107,13 @@ def test_samples_of_a_component_have_its_moments(component: int, generator: torc
 
 def test_components_are_drawn_by_their_weights(generator: torch.Generator) -> None:
     count = 20_000
-    one = mixture(rows=1)
-    given = ConditionalMixture(*(part.expand(count, *part.shape[1:]) for part in vars(one).values()))
+    item = mixture(rows=1)
+    given = ConditionalMixture(*(part.expand(count, *part.shape[1:]) for part in vars(item).values()))
     z, drawn = given.sample(generator=generator)
-    weights = one.weights[0]
+    weights = item.weights[0]
     error = (torch.bincount(drawn, minlength=COMPONENTS) / count - weights).abs()
     assert (error < 5.0 * (weights * (1.0 - weights) / count).sqrt()).all()
-    mean = (weights[:, None] * one.mean[0]).sum(0)
+    mean = (weights[:, None] * item.mean[0]).sum(0)
     assert ((z.mean(0) - mean).abs() < 5.0 * z.std(0) / math.sqrt(count)).all()
 
 
@@ -183,8 +183,8 @@ def test_conditioning_on_two_properties_is_a_slice_of_the_density(fixed: list[bo
     points = np.empty((len(AXIS), 3))
     points[:, mask], points[:, ~mask] = values, AXIS[:, None]
     joint = density(given, points)
-    found = density(given.conditional(mask, values), AXIS[:, None])
-    np.testing.assert_allclose(found, joint / (joint.sum() * STEP), atol=1e-9)
+    result = density(given.conditional(mask, values), AXIS[:, None])
+    np.testing.assert_allclose(result, joint / (joint.sum() * STEP), atol=1e-9)
 
 
 @pytest.mark.parametrize("index", range(3))
@@ -206,9 +206,9 @@ def test_nothing_given_changes_nothing() -> None:
 
 def test_conditioning_far_away_stays_finite() -> None:
     """Where both densities underflow, the nearer component takes it all."""
-    found = property_mixture().conditional(np.array([True, False, False]), np.array([-200.0]))
-    assert np.isfinite(found.means).all()
-    np.testing.assert_allclose(found.weights, [1.0, 0.0], atol=1e-12)
+    result = property_mixture().conditional(np.array([True, False, False]), np.array([-200.0]))
+    assert np.isfinite(result.means).all()
+    np.testing.assert_allclose(result.weights, [1.0, 0.0], atol=1e-12)
 
 
 def test_samples_of_properties_have_the_moments(rng: np.random.Generator) -> None:

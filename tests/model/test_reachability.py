@@ -29,9 +29,9 @@ def cloud(count: int) -> np.ndarray:
 def test_distance_is_that_of_the_best_orientation(
     wanted: dict[int, tuple[float, float]], distance: float
 ) -> None:
-    found = TrainingProperties(ONE).reachability(wanted)
-    assert found.distance == pytest.approx(distance, abs=1e-9)
-    assert sorted(found.nearest) == pytest.approx(sorted(ONE[0]))
+    result = TrainingProperties(ONE).reachability(wanted)
+    assert result.distance == pytest.approx(distance, abs=1e-9)
+    assert sorted(result.nearest) == pytest.approx(sorted(ONE[0]))
 
 
 def test_the_limit_follows_the_density_of_known_volumes() -> None:

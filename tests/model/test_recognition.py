@@ -68,7 +68,7 @@ def test_volumes_of_other_seeds_and_sizes_are_recognised(classifier: MorphologyC
 def test_shifts_and_turns_change_no_vote(classifier: MorphologyClassifier) -> None:
     volume = cell("gaussian", 7)
     turned = np.roll(volume.transpose(2, 0, 1)[:, ::-1], (3, 1, 4), (0, 1, 2))
-    np.testing.assert_array_equal(*(classifier.predict_proba([each]) for each in (volume, turned)))
+    np.testing.assert_array_equal(*(classifier.predict_proba([item]) for item in (volume, turned)))
 
 
 def test_an_executor_gives_the_same_votes(classifier: MorphologyClassifier) -> None:
@@ -80,14 +80,14 @@ def test_an_executor_gives_the_same_votes(classifier: MorphologyClassifier) -> N
 
 def test_probabilities_of_modes_are_sums_over_their_classes() -> None:
     reference = make_reference(*cells(range(2)), origin="test")
-    known = fit_classifier(reference.descriptors, reference.labels, ("tpms", "lattice", "gaussian"))
+    present = fit_classifier(reference.descriptors, reference.labels, ("tpms", "lattice", "gaussian"))
     votes = np.array([[0.3, 0.3, 0.4], [0.2, 0.1, 0.7]])
-    modes = known.mode_proba(votes)
+    modes = present.mode_proba(votes)
     assert modes.shape == (2, len(MODE_NAMES))
     assert modes[:, MODE_NAMES.index("periodic")] == pytest.approx([0.6, 0.3])
     np.testing.assert_allclose(modes.sum(axis=1), 1.0)
     # two classes of a mode outvote a third class that has more votes than either
-    assert known.most_likely(votes).tolist() == [0, 2]
+    assert present.most_likely(votes).tolist() == [0, 2]
 
 
 def test_every_class_has_its_mode() -> None:
@@ -111,8 +111,8 @@ def test_recognition_of_modes_counts_by_mode(classifier: MorphologyClassifier) -
 
 def test_a_volume_of_one_phase_is_not_recognised(classifier: MorphologyClassifier) -> None:
     volumes = [cell("laminate", 1), np.ones((SIZE,) * 3)]
-    found = recognition_of_modes(classifier, volumes, [RECOGNISED_MODES["laminate"]] * 2)
-    assert found.overall == Share(successes=1, trials=2)
+    result = recognition_of_modes(classifier, volumes, [RECOGNISED_MODES["laminate"]] * 2)
+    assert result.overall == Share(successes=1, trials=2)
 
 
 def test_standard_error_of_a_share() -> None:

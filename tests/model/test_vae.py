@@ -45,14 +45,14 @@ def test_no_prediction_leaves_the_bounds(materials: TwoPhase) -> None:
     with torch.no_grad():
         for parameter in network.property_head.layers[-1].parameters():
             parameter *= 1e5
-        found = network.encode(x).property_mean.numpy().astype(np.float64)
+        result = network.encode(x).property_mean.numpy().astype(np.float64)
     fraction = x.mean((1, 2, 3, 4)).numpy().astype(np.float64)
     lower, upper = (
         np.diagonal(bound(fraction, materials), axis1=1, axis2=2) for bound in (reuss_bound, voigt_bound)
     )
-    assert (found >= lower * (1.0 - 1e-5)).all()
-    assert (found <= upper * (1.0 + 1e-5)).all()
-    place = (found - lower) / (upper - lower)
+    assert (result >= lower * (1.0 - 1e-5)).all()
+    assert (result <= upper * (1.0 + 1e-5)).all()
+    place = (result - lower) / (upper - lower)
     assert place.min() < 0.01 and place.max() > 0.99, "the bounds were not put to the test"
 
 
@@ -60,8 +60,8 @@ def test_no_prediction_leaves_the_bounds(materials: TwoPhase) -> None:
 def test_a_homogeneous_cell_has_the_stiffness_of_its_phase(phase: int) -> None:
     cell = np.full((8, 8, 8), phase)
     with torch.no_grad():
-        found = model().encode(torch.from_numpy(cell).float()[None, None]).property_mean[0]
-    np.testing.assert_allclose(found, np.diag(homogenize(cell).stiffness), rtol=1e-6)
+        result = model().encode(torch.from_numpy(cell).float()[None, None]).property_mean[0]
+    np.testing.assert_allclose(result, np.diag(homogenize(cell).stiffness), rtol=1e-6)
 
 
 def test_the_spread_is_positive_and_the_latent_distribution_proper() -> None:
@@ -102,9 +102,9 @@ def test_scaling_standardises_the_training_set(tiny_dataset: Dataset) -> None:
     properties = torch.from_numpy(np.diagonal(stiffness, axis1=1, axis2=2).copy())
     network = model()
     network.set_scaling(properties)
-    found = network.standardise(properties)
-    torch.testing.assert_close(found.mean(0), torch.zeros(6), rtol=0.0, atol=1e-5)
-    torch.testing.assert_close(found.std(0), torch.ones(6))
+    result = network.standardise(properties)
+    torch.testing.assert_close(result.mean(0), torch.zeros(6), rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(result.std(0), torch.ones(6))
     assert {"property_location", "property_scale"} <= set(network.state_dict())
 
 

@@ -23,8 +23,8 @@ def download(page: Page, button: str, path: Path) -> Path:
     """The file behind a button."""
     with page.expect_download() as started:
         page.get_by_role("button", name=button).click()
-    found: Download = started.value
-    found.save_as(path)
+    result: Download = started.value
+    result.save_as(path)
     return path
 
 

@@ -63,12 +63,12 @@ def test_gradient_of_a_loss_along_a_direction(implementation: str, generator: to
 
 def test_value_is_that_of_the_solver(implementation: str, generator: torch.Generator) -> None:
     phase = random_phase(2, 4, 5, 6, generator=generator)
-    found = effective_stiffness(phase)
-    assert found.shape == (2, 6, 6)
-    assert found.dtype == torch.float64
-    for one, volume in zip(found, phase, strict=True):
+    actual = effective_stiffness(phase)
+    assert actual.shape == (2, 6, 6)
+    assert actual.dtype == torch.float64
+    for item, volume in zip(actual, phase, strict=True):
         expected = homogenize(volume.numpy()).stiffness
-        np.testing.assert_allclose(one.numpy(), expected, atol=1e-9 * expected.max())
+        np.testing.assert_allclose(item.numpy(), expected, atol=1e-9 * expected.max())
 
 
 def test_single_precision_stays_single(implementation: str, generator: torch.Generator) -> None:
@@ -76,9 +76,9 @@ def test_single_precision_stays_single(implementation: str, generator: torch.Gen
     exact = phase.clone().requires_grad_()
     single = phase.float().requires_grad_()
     effective_stiffness(exact)[0, 0].backward()
-    found = effective_stiffness(single)
-    found[0, 0].backward()
-    assert found.dtype == torch.float32
+    result = effective_stiffness(single)
+    result[0, 0].backward()
+    assert result.dtype == torch.float32
     assert exact.grad is not None
     assert single.grad is not None
     assert single.grad.dtype == torch.float32
@@ -116,9 +116,9 @@ def test_state_of_another_shape_is_no_start(implementation: str, generator: torc
     state = SolverState()
     effective_stiffness(random_phase(4, 4, 4, generator=generator), state=state)
     phase = random_phase(4, 4, 5, generator=generator)
-    found = effective_stiffness(phase, state=state)
+    result = effective_stiffness(phase, state=state)
     assert state.solves == 2
-    torch.testing.assert_close(found, effective_stiffness(phase), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(result, effective_stiffness(phase), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.gpu

@@ -419,8 +419,8 @@ def test_single_precision_at_1e_4_is_within_1e_6(
 ) -> None:
     phase = two_phase_field(shape, rng)
     expected = homogenize(phase, materials).stiffness
-    found = homogenize(phase, materials, rtol=1e-4, dtype=np.float32).stiffness
-    assert relative_error(found, expected) < 1e-6
+    actual = homogenize(phase, materials, rtol=1e-4, dtype=np.float32).stiffness
+    assert relative_error(actual, expected) < 1e-6
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))), ids=str)
@@ -439,8 +439,8 @@ def test_turning_the_cell_turns_the_stiffness(axis: int, rng: np.random.Generato
     turn = np.zeros((3, 3))
     turn[axis, axis] = turn[second, first] = 1.0
     turn[first, second] = -1.0
-    found = homogenize(np.rot90(phase, axes=(first, second))).stiffness
-    assert relative_error(found, rotate_stiffness(homogenize(phase).stiffness, turn)) < 1e-9
+    result = homogenize(np.rot90(phase, axes=(first, second))).stiffness
+    assert relative_error(result, rotate_stiffness(homogenize(phase).stiffness, turn)) < 1e-9
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -520,12 +520,12 @@ def test_isotropic_cell_is_within_hashin_shtrikman(
 
 def test_void_is_the_limit_of_a_soft_phase(rng: np.random.Generator) -> None:
     phase = two_phase_field((8, 8, 8), rng, 0.5)
-    found = homogenize(phase, TwoPhase.porous(70.0, 0.3)).stiffness
+    result = homogenize(phase, TwoPhase.porous(70.0, 0.3)).stiffness
     nearly = homogenize(phase, TwoPhase.from_moduli(e_stiff=70.0, e_soft=70e-8)).stiffness
-    assert np.abs(nearly / found - 1.0)[:3, :3].max() < 1e-4
-    assert np.linalg.eigvalsh(nearly - found).min() > 0.0
+    assert np.abs(nearly / result - 1.0)[:3, :3].max() < 1e-4
+    assert np.linalg.eigvalsh(nearly - result).min() > 0.0
     single = homogenize(phase, TwoPhase.porous(70.0, 0.3), rtol=1e-4, dtype=np.float32).stiffness
-    assert relative_error(single, found) < 1e-5
+    assert relative_error(single, result) < 1e-5
 
 
 @pytest.mark.parametrize("materials", [TwoPhase(), CONTRAST_10000], ids=["reference", "contrast-10000"])
@@ -681,9 +681,9 @@ def test_iterated_bounds_are_the_history(iterations: int, rng: np.random.Generat
 
 
 def test_iterated_bounds_end_where_the_solution_is_exact() -> None:
-    found = iterated_bounds(np.ones((4, 4, 4)), iterations=3)
+    result = iterated_bounds(np.ones((4, 4, 4)), iterations=3)
     np.testing.assert_allclose(
-        found, np.tile(np.diag(homogenize(np.ones((4, 4, 4))).stiffness), (3, 1)), rtol=1e-6
+        result, np.tile(np.diag(homogenize(np.ones((4, 4, 4))).stiffness), (3, 1)), rtol=1e-6
     )
     with pytest.raises(ValueError, match="expected a phase field of shape"):
         iterated_bounds(np.ones((4, 4)), iterations=3)

@@ -13,9 +13,9 @@ OPPOSED = TwoPhase.from_moduli(e_stiff=10.0, e_soft=9.0, nu_stiff=0.0, nu_soft=0
 
 
 def sensitivity(phase: np.ndarray, materials: TwoPhase | None = None, rtol: float = 1e-9) -> np.ndarray:
-    found = homogenize(phase, materials, rtol=rtol, sensitivities=True).sensitivity
-    assert found is not None
-    return unpack_symmetric(found)
+    result = homogenize(phase, materials, rtol=rtol, sensitivities=True).sensitivity
+    assert result is not None
+    return unpack_symmetric(result)
 
 
 def smooth_field(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_sensitivities_match_central_differences(
     shape: tuple[int, int, int], materials: TwoPhase, rng: np.random.Generator
 ) -> None:
     phase = rng.uniform(0.1, 0.9, shape)
-    found = sensitivity(phase, materials, rtol=1e-10)
+    actual = sensitivity(phase, materials, rtol=1e-10)
     step = 1e-3
     for index in [(0, 0, 0), tuple(n - 1 for n in shape), *rng.integers(0, shape, (3, 3)).tolist()]:
         change = np.zeros(shape)
@@ -39,7 +39,7 @@ def test_sensitivities_match_central_differences(
         above = homogenize(phase + change, materials, rtol=1e-10).stiffness
         below = homogenize(phase - change, materials, rtol=1e-10).stiffness
         expected = (above - below) / (2.0 * step)
-        error = np.abs(found[(..., *index)] - expected).max()
+        error = np.abs(actual[(..., *index)] - expected).max()
         assert error < 1e-5 * np.abs(expected).max()
 
 
@@ -48,8 +48,8 @@ def test_sensitivity_along_a_random_direction(rng: np.random.Generator) -> None:
     step = 1e-4
     above, below = (homogenize(phase + sign * step * direction, rtol=1e-11).stiffness for sign in (1.0, -1.0))
     expected = (above - below) / (2.0 * step)
-    found = (sensitivity(phase) * direction).sum(axis=(2, 3, 4))
-    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+    actual = (sensitivity(phase) * direction).sum(axis=(2, 3, 4))
+    assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("materials", [TwoPhase(), UNLIKE_POISSON])
@@ -57,8 +57,8 @@ def test_uniform_cell_shares_the_difference_of_its_phases(materials: TwoPhase) -
     expected = isotropic_stiffness(materials.e_stiff, materials.nu_stiff) - isotropic_stiffness(
         materials.e_soft, materials.nu_soft
     )
-    found = sensitivity(np.full((3, 4, 5), 0.3), materials)
-    np.testing.assert_allclose(found, np.broadcast_to((expected / 60)[..., None, None, None], found.shape))
+    actual = sensitivity(np.full((3, 4, 5), 0.3), materials)
+    np.testing.assert_allclose(actual, np.broadcast_to((expected / 60)[..., None, None, None], actual.shape))
 
 
 def test_stiffness_is_homogeneous_in_the_moduli(rng: np.random.Generator) -> None:
@@ -66,8 +66,8 @@ def test_stiffness_is_homogeneous_in_the_moduli(rng: np.random.Generator) -> Non
     phase = rng.random((6, 5, 7))
     result = homogenize(phase, rtol=1e-9, sensitivities=True)
     assert result.sensitivity is not None
-    found = (unpack_symmetric(result.sensitivity) * (phase + 2.4 / (120.0 - 2.4))).sum(axis=(2, 3, 4))
-    np.testing.assert_allclose(found, result.stiffness, atol=1e-8 * result.stiffness.max())
+    outcome = (unpack_symmetric(result.sensitivity) * (phase + 2.4 / (120.0 - 2.4))).sum(axis=(2, 3, 4))
+    np.testing.assert_allclose(outcome, result.stiffness, atol=1e-8 * result.stiffness.max())
 
 
 def test_more_stiff_phase_is_stiffer_in_every_strain(rng: np.random.Generator) -> None:
@@ -89,8 +89,8 @@ def test_single_precision_sensitivities(rng: np.random.Generator) -> None:
     assert result.sensitivity is not None
     assert result.sensitivity.dtype == np.float32
     assert result.sensitivity.shape == (21, 12, 12, 12)
-    found = unpack_symmetric(result.sensitivity)
-    assert np.linalg.norm(found - expected) < 1e-3 * np.linalg.norm(expected)
+    actual = unpack_symmetric(result.sensitivity)
+    assert np.linalg.norm(actual - expected) < 1e-3 * np.linalg.norm(expected)
 
 
 def test_they_are_kept_only_on_request(rng: np.random.Generator) -> None:
@@ -141,14 +141,14 @@ def test_any_start_leads_to_the_same_solution(rng: np.random.Generator) -> None:
     phase = rng.random((5, 6, 4))
     initial = rng.standard_normal((6, 3, 5, 6, 4))
     before = initial.copy()
-    found = homogenize(phase, initial=initial).stiffness
-    np.testing.assert_allclose(found, homogenize(phase).stiffness, atol=1e-9 * found.max())
+    result = homogenize(phase, initial=initial).stiffness
+    np.testing.assert_allclose(result, homogenize(phase).stiffness, atol=1e-9 * result.max())
     np.testing.assert_array_equal(initial, before)
 
 
 def test_a_start_in_a_uniform_cell_is_forgotten(rng: np.random.Generator) -> None:
-    found = homogenize(np.ones((4, 4, 4)), initial=rng.standard_normal((6, 3, 4, 4, 4))).stiffness
-    np.testing.assert_allclose(found, isotropic_stiffness(120.0, 0.3), atol=1e-9)
+    result = homogenize(np.ones((4, 4, 4)), initial=rng.standard_normal((6, 3, 4, 4, 4))).stiffness
+    np.testing.assert_allclose(result, isotropic_stiffness(120.0, 0.3), atol=1e-9)
 
 
 @pytest.mark.parametrize(

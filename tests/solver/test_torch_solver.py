@@ -27,7 +27,7 @@ def agree(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Stiffness, sensitivities and displacements of both implementations, in float64."""
-    found = homogenize_batch(
+    actual = homogenize_batch(
         torch.from_numpy(phase).to(device),
         materials,
         rtol=1e-12,
@@ -35,26 +35,26 @@ def agree(
         keep_displacement=True,
         **options,
     )
-    assert found.converged
-    assert found.stiffness.device.type == device.type
-    assert found.sensitivity is not None
-    assert found.displacement is not None
+    assert actual.converged
+    assert actual.stiffness.device.type == device.type
+    assert actual.sensitivity is not None
+    assert actual.displacement is not None
     for index, volume in enumerate(phase):
         expected = homogenize(
             volume, materials, rtol=1e-12, sensitivities=True, keep_displacement=True, **options
         )
         assert expected.sensitivity is not None
         assert expected.displacement is not None
-        for one, other in (
-            (found.stiffness[index].cpu(), expected.stiffness),
-            (found.sensitivity[index].cpu(), expected.sensitivity),
+        for first, other in (
+            (actual.stiffness[index].cpu(), expected.stiffness),
+            (actual.sensitivity[index].cpu(), expected.sensitivity),
             (
-                without_translation(found.displacement[index].cpu().numpy()),
+                without_translation(actual.displacement[index].cpu().numpy()),
                 without_translation(expected.displacement),
             ),
         ):
             limit = tolerance * np.abs(other).max()
-            np.testing.assert_allclose(np.asarray(one), other, rtol=0.0, atol=limit)
+            np.testing.assert_allclose(np.asarray(first), other, rtol=0.0, atol=limit)
 
 
 @MATERIALS
@@ -100,26 +100,26 @@ def test_agrees_with_the_compiled_solver_on_cuda(materials: TwoPhase, rng: np.ra
 
 def test_one_volume_as_the_compiled_solver_gives_it(rng: np.random.Generator, device: torch.device) -> None:
     volume = (rng.random((8, 8, 8)) < 0.5).astype(np.uint8)
-    found = homogenize_on(device.type, volume, UNLIKE_POISSON)
+    actual = homogenize_on(device.type, volume, UNLIKE_POISSON)
     expected = homogenize(volume, UNLIKE_POISSON)
-    np.testing.assert_allclose(found.stiffness, expected.stiffness, atol=1e-6 * expected.stiffness.max())
-    assert found.converged and found.residual <= 1e-6
+    np.testing.assert_allclose(actual.stiffness, expected.stiffness, atol=1e-6 * expected.stiffness.max())
+    assert actual.converged and actual.residual <= 1e-6
 
 
 def test_single_precision_at_1e_4_is_within_1e_6(rng: np.random.Generator, device: torch.device) -> None:
     phase = (rng.random((12, 10, 11)) < 0.5).astype(np.float32)
-    found = homogenize_batch(torch.from_numpy(phase)[None].to(device), rtol=1e-4).stiffness[0].cpu().numpy()
+    actual = homogenize_batch(torch.from_numpy(phase)[None].to(device), rtol=1e-4).stiffness[0].cpu().numpy()
     expected = homogenize(phase).stiffness
-    assert np.abs(found - expected).max() < 1e-6 * expected.max()
+    assert np.abs(actual - expected).max() < 1e-6 * expected.max()
 
 
 def test_a_batch_may_hold_uniform_and_layered_cells(rng: np.random.Generator, device: torch.device) -> None:
     phase = np.stack([np.ones((4, 5, 6)), np.zeros((4, 5, 6)), rng.random((4, 5, 6))])
     phase[2] = phase[2, :1]  # layers that do not change along x
-    found = homogenize_batch(torch.from_numpy(phase).to(device), rtol=1e-9).stiffness.cpu().numpy()
-    np.testing.assert_allclose(found[0], isotropic_stiffness(120.0, 0.3), atol=1e-9)
-    np.testing.assert_allclose(found[1], isotropic_stiffness(2.4, 0.3), atol=1e-9)
-    np.testing.assert_allclose(found[2], homogenize(phase[2], rtol=1e-9).stiffness, atol=1e-7)
+    result = homogenize_batch(torch.from_numpy(phase).to(device), rtol=1e-9).stiffness.cpu().numpy()
+    np.testing.assert_allclose(result[0], isotropic_stiffness(120.0, 0.3), atol=1e-9)
+    np.testing.assert_allclose(result[1], isotropic_stiffness(2.4, 0.3), atol=1e-9)
+    np.testing.assert_allclose(result[2], homogenize(phase[2], rtol=1e-9).stiffness, atol=1e-7)
 
 
 def test_solution_as_start_needs_no_iteration(rng: np.random.Generator, device: torch.device) -> None:

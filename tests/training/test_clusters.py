@@ -15,32 +15,32 @@ def planted(count: int = 400) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     properties = torch.randn(count, 2, generator=generator)
     slope = torch.randn(2, 5, generator=generator)
-    known = properties @ slope + (properties[:, :1] * properties[:, 1:]) * 0.7 + 2.0
+    reference = properties @ slope + (properties[:, :1] * properties[:, 1:]) * 0.7 + 2.0
     place = torch.randint(3, (count,), generator=generator)
     noise = 0.02 * torch.randn(count, 5, generator=generator)
-    return known + 0.4 * (place[:, None] - 1.0) + noise, properties, place
+    return reference + 0.4 * (place[:, None] - 1.0) + noise, properties, place
 
 
 def test_planted_clusters_are_found_in_order() -> None:
     """From short correlation to long, whatever the properties are."""
     correlation, properties, place = planted()
     clusters = MorphologyClusters(correlation, properties, 3)
-    found = clusters.assign(correlation, properties)
-    assert (found.argmax(1) == place).float().mean() > 0.99
+    result = clusters.assign(correlation, properties)
+    assert (result.argmax(1) == place).float().mean() > 0.99
 
 
 def test_assignments_are_probabilities_with_some_doubt() -> None:
     correlation, properties, _ = planted()
-    found = MorphologyClusters(correlation, properties, 3).assign(correlation, properties)
-    torch.testing.assert_close(found.sum(1), torch.ones(len(found)))
-    assert found.min() > 0.0 and found.max() > 0.9
+    result = MorphologyClusters(correlation, properties, 3).assign(correlation, properties)
+    torch.testing.assert_close(result.sum(1), torch.ones(len(result)))
+    assert result.min() > 0.0 and result.max() > 0.9
 
 
 def test_fitting_again_gives_the_same() -> None:
     """A run that is resumed goes on with the same components."""
-    one, other = (MorphologyClusters(*planted()[:2], 3) for _ in range(2))
-    assert torch.equal(one.centres, other.centres)
-    assert torch.equal(one.coefficients, other.coefficients)
+    first, other = (MorphologyClusters(*planted()[:2], 3) for _ in range(2))
+    assert torch.equal(first.centres, other.centres)
+    assert torch.equal(first.coefficients, other.coefficients)
 
 
 @pytest.mark.parametrize("std", [1.0, 1.5])
@@ -51,8 +51,8 @@ def test_fine_and_coarse_fields_differ(std: float) -> None:
     volumes = np.stack([gaussian_field(24, (width,) * 3, 0.5, generator=rng) for width in widths])
     correlation = axis_correlation(autocorrelation(torch.from_numpy(volumes).float()[:, None]))
     properties = torch.zeros(len(volumes), 6)
-    found = MorphologyClusters(correlation, properties, 2).assign(correlation, properties).argmax(1)
-    assert found.tolist() == [0, 1] * 8
+    result = MorphologyClusters(correlation, properties, 2).assign(correlation, properties).argmax(1)
+    assert result.tolist() == [0, 1] * 8
 
 
 def test_the_likeliest_cluster_is_the_assigned_one() -> None:
@@ -60,9 +60,9 @@ def test_the_likeliest_cluster_is_the_assigned_one() -> None:
     correlation, properties, _ = planted()
     clusters = MorphologyClusters(correlation, properties, 3)
     lengthened = correlation.clone().requires_grad_()
-    found = clusters.log_probabilities(lengthened, properties)
-    torch.testing.assert_close(found.exp().sum(1), torch.ones(len(found)))
-    assert (found.argmax(1) == clusters.assign(correlation, properties).argmax(1)).all()
-    found[:, -1].sum().backward()
+    result = clusters.log_probabilities(lengthened, properties)
+    torch.testing.assert_close(result.exp().sum(1), torch.ones(len(result)))
+    assert (result.argmax(1) == clusters.assign(correlation, properties).argmax(1)).all()
+    result[:, -1].sum().backward()
     assert lengthened.grad is not None
     assert (lengthened.grad.mean(1) >= 0.0).all()  # the last cluster is the coarsest

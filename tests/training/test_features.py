@@ -124,8 +124,8 @@ def test_folded_first_layer_equals_three_normalised_channels(
     image = functional.pad((slices.expand(-1, 3, -1, -1) - mean) / std, (1, 1, 1, 1), mode="circular")
     kernel = torch.from_numpy(first["kernel"]).double().permute(3, 2, 0, 1)
     expected = functional.relu(functional.conv2d(image, kernel, torch.from_numpy(first["bias"]).double()))
-    (found,) = load_features("vgg16-imagenet", layers=1)(slices.float())
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    (actual,) = load_features("vgg16-imagenet", layers=1)(slices.float())
+    torch.testing.assert_close(actual.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_random_multiscale_is_the_same_every_time(generator: torch.Generator) -> None:
@@ -220,8 +220,8 @@ def test_slices_come_from_their_volume_and_normal(generator: torch.Generator) ->
     for b in range(2):
         for axis in range(3):
             layers = list(volumes[b, 0].unbind(axis))
-            found = [[torch.equal(s, layer) for layer in layers].index(True) for s in slices[b, axis]]
-            assert len(set(found)) == 4
+            result = [[torch.equal(s, layer) for layer in layers].index(True) for s in slices[b, axis]]
+            assert len(set(result)) == 4
 
 
 def test_slices_carry_gradients(generator: torch.Generator) -> None:
@@ -301,5 +301,5 @@ def test_unpickler_reads_arrays_of_old_and_new_numpy() -> None:
             features._ArrayUnpickler(io.BytesIO(version)).load()
     content = pickle.dumps({"a": array}, protocol=3)
     for version in (content, content.replace(b"numpy._core", b"numpy.core")):
-        found = features._ArrayUnpickler(io.BytesIO(version)).load()["a"]
-        np.testing.assert_array_equal(found, array)
+        result = features._ArrayUnpickler(io.BytesIO(version)).load()["a"]
+        np.testing.assert_array_equal(result, array)

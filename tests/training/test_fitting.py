@@ -18,11 +18,11 @@ def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset
     volumes = tiny_dataset.volumes(slice(0, 70))  # more than one part
     mean, spread, statistics = encode_all(tiny_checkpoint.model, volumes)
     with torch.no_grad():
-        found = tiny_checkpoint.model.encode(torch.from_numpy(volumes).float()[:, None])
+        result = tiny_checkpoint.model.encode(torch.from_numpy(volumes).float()[:, None])
     for ours, whole in (
-        (mean, found.property_mean),
-        (spread, found.property_spread),
-        (statistics, found.statistics),
+        (mean, result.property_mean),
+        (spread, result.property_spread),
+        (statistics, result.statistics),
     ):
         np.testing.assert_allclose(ours, whole.numpy(), rtol=1e-4, atol=1e-5)
 
@@ -32,8 +32,8 @@ def test_intervals_hold_nine_in_ten(guided: bool, tiny_checkpoint: Checkpoint, t
     """Of the validation volumes, in the logarithm, for each property: 1.6449 standard deviations wide."""
     rows = tiny_dataset.indices("validation")
     truth = np.diagonal(tiny_dataset.samples.stiffness[rows].astype(np.float64), axis1=1, axis2=2)
-    found = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
-    deviations = np.abs(np.log(found.mean / truth)) / (found.std / found.mean)
+    result = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
+    deviations = np.abs(np.log(result.mean / truth)) / (result.std / result.mean)
     np.testing.assert_allclose(np.quantile(deviations, 0.9, axis=0), 1.6449, rtol=1e-4)
 
 
@@ -51,9 +51,9 @@ def test_validation_volumes_are_known(
 ) -> None:
     """Both limits of novelty are quantiles of the validation split: of a dozen, all but one pass each."""
     rows = tiny_dataset.indices("validation")
-    found = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
-    assert len(rows) - (2 if guided else 1) <= found.in_distribution.sum() <= len(rows) - 1
-    np.testing.assert_array_equal(found.in_distribution, found.novelty <= 1.0)
+    result = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)
+    assert len(rows) - (2 if guided else 1) <= result.in_distribution.sum() <= len(rows) - 1
+    np.testing.assert_array_equal(result.in_distribution, result.novelty <= 1.0)
 
 
 def test_families_that_are_left_out_are_in_nothing(
@@ -70,17 +70,17 @@ def test_the_map_holds_volumes_that_can_be_made_again(
     tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
 ) -> None:
     settings = dataclasses.replace(PRESETS["tiny"].training, held_out=("gaussian-free",))
-    found = embed(tiny_checkpoint.model, tiny_dataset, settings)
-    assert len(found) == len(tiny_dataset)
-    assert ((found.split == "held-out") == (found.family == "gaussian-free")).all()
-    np.testing.assert_array_equal(found.volume(5), tiny_dataset.volumes([5])[0])
-    np.testing.assert_allclose(found.pca_axes @ found.pca_axes.T, np.eye(4), atol=1e-5)
-    spread = found.pca.var(0)
+    result = embed(tiny_checkpoint.model, tiny_dataset, settings)
+    assert len(result) == len(tiny_dataset)
+    assert ((result.split == "held-out") == (result.family == "gaussian-free")).all()
+    np.testing.assert_array_equal(result.volume(5), tiny_dataset.volumes([5])[0])
+    np.testing.assert_allclose(result.pca_axes @ result.pca_axes.T, np.eye(4), atol=1e-5)
+    spread = result.pca.var(0)
     assert spread[0] >= spread[1] > 0.0
-    assert np.isfinite(found.umap).all() and found.umap.shape == (len(found), 2)
+    assert np.isfinite(result.umap).all() and result.umap.shape == (len(result), 2)
     # volumes of the map are put where they are
-    np.testing.assert_allclose(found.project_umap(found.latent[:3]), found.umap[:3], atol=1e-2)
-    assert found.nearest(found.latent[:3], 1).ravel().tolist() == [0, 1, 2]
+    np.testing.assert_allclose(result.project_umap(result.latent[:3]), result.umap[:3], atol=1e-2)
+    assert result.nearest(result.latent[:3], 1).ravel().tolist() == [0, 1, 2]
 
 
 def test_the_test_split_is_never_seen(tiny_checkpoint: Checkpoint, small_dataset: Dataset) -> None:
@@ -89,7 +89,7 @@ def test_the_test_split_is_never_seen(tiny_checkpoint: Checkpoint, small_dataset
     stiffness[small_dataset.indices("test")] *= 7.0
     samples = dataclasses.replace(small_dataset.samples, stiffness=stiffness)
     before, reports = torch.get_rng_state(), []
-    one, other = (
+    entry, other = (
         fit(
             tiny_checkpoint.model,
             data,
@@ -98,13 +98,13 @@ def test_the_test_split_is_never_seen(tiny_checkpoint: Checkpoint, small_dataset
         )
         for data in (small_dataset, dataclasses.replace(small_dataset, samples=samples))
     )
-    for item in dataclasses.fields(one):
-        first, second = getattr(one, item.name), getattr(other, item.name)
+    for item in dataclasses.fields(entry):
+        first, second = getattr(entry, item.name), getattr(other, item.name)
         if isinstance(first, torch.nn.Module):
             first, second = (torch.cat([p.flatten() for p in net.parameters()]) for net in (first, second))
         if isinstance(first, np.ndarray | torch.Tensor | float):
             np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(one.mixture.means, other.mixture.means)
+    np.testing.assert_array_equal(entry.mixture.means, other.mixture.means)
     assert torch.equal(torch.get_rng_state(), before)
     count = len(small_dataset) - len(small_dataset.indices("test"))
     assert reports[0] == (0, count)
@@ -141,6 +141,6 @@ def test_the_latent_regressor_knows_what_the_decoder_makes(tiny_checkpoint: Chec
         expected = tiny_checkpoint.fitted.latent_regressor(z)
         noise = model.noise(24 * 4, 16, generator=generator)
         decoded = model.encode(model.decode(z.repeat_interleave(4, 0), noise)).property_mean
-        found = model.standardise(decoded).reshape(24, 4, -1).mean(1)
-    error = (expected - found).square().mean()
-    assert error < 0.5 * found.var(0).mean()
+        actual = model.standardise(decoded).reshape(24, 4, -1).mean(1)
+    error = (expected - actual).square().mean()
+    assert error < 0.5 * actual.var(0).mean()

@@ -231,8 +231,8 @@ def test_the_card_has_the_command_that_makes_the_data(small_dataset: Dataset, tm
     result = train(small_dataset, tmp_path, settings(steps=1))
     uneven = {"gaussian-free": 0.3, "gaussian-rod-x": 0.7}
     shares = {"gaussian": family_weights("gaussian"), "gaussian-rod-x": {"gaussian-rod-x": 1.0}}
-    for families, found in {**shares, str(uneven): uneven}.items():
-        plan = dataclasses.replace(small_dataset.plan, families=found)
+    for families, actual in {**shares, str(uneven): uneven}.items():
+        plan = dataclasses.replace(small_dataset.plan, families=actual)
         card = training_card(dataclasses.replace(small_dataset, plan=plan), PRESETS["tiny"], result, "cpu")
         expected = f"python -m vaereg generate --count 112 --seed 1 --size 8 --families {families}"
         assert card["data"] == expected
@@ -269,12 +269,12 @@ def test_a_regressor_is_taken_over_and_stays(small_dataset: Dataset, tmp_path: P
     again = train(small_dataset, tmp_path / "second", config, resume=True, regressor=first).model
     with pytest.raises(ValueError, match="begun from another model, or from none"):
         train(small_dataset, tmp_path / "second", config, resume=True)
-    for found in (model, again):
+    for result in (model, again):
         for part, kept in (("encoder", True), ("property_head", True), ("decoder", False)):
-            own, others = (
-                torch.cat([p.flatten() for p in getattr(each, part).parameters()]) for each in (found, first)
+            own, rest = (
+                torch.cat([p.flatten() for p in getattr(item, part).parameters()]) for item in (result, first)
             )
-            assert torch.equal(own, others) == kept, part
+            assert torch.equal(own, rest) == kept, part
     other = dataclasses.replace(config, model=dataclasses.replace(config.model, widths=(4, 8)))
     with pytest.raises(ValueError, match="expected a model of the shape"):
         train(small_dataset, tmp_path / "third", other, regressor=first)

@@ -178,15 +178,15 @@ def test_the_divergence_is_an_upper_bound(sharpness: float, generator: torch.Gen
 def test_the_divergence_vanishes_where_both_distributions_agree(generator: torch.Generator) -> None:
     prior = mixture(torch.ones(4000, 1))
     z, _ = prior.sample(generator=generator)
-    found = losses._prior_terms(prior.log_prob(z), prior, z, torch.ones(4000, 1))["divergence"]
-    assert abs(float(found)) < 1e-5
+    result = losses._prior_terms(prior.log_prob(z), prior, z, torch.ones(4000, 1))["divergence"]
+    assert abs(float(result)) < 1e-5
 
 
 def test_the_bound_is_tight_at_the_responsibilities(generator: torch.Generator) -> None:
     z, posterior = torch.randn(16, 3, generator=generator), torch.randn(16, generator=generator)
     prior = mixture(torch.full((16, 4), 0.25))
-    found = losses._prior_terms(posterior, prior, z, prior.responsibilities(z))["divergence"]
-    torch.testing.assert_close(found, (posterior - prior.log_prob(z)).mean())
+    result = losses._prior_terms(posterior, prior, z, prior.responsibilities(z))["divergence"]
+    torch.testing.assert_close(result, (posterior - prior.log_prob(z)).mean())
 
 
 def test_components_used_counts_components() -> None:
@@ -203,14 +203,14 @@ def test_components_used_counts_components() -> None:
 @pytest.mark.parametrize("size", [8, 20])
 def test_near_correlation_is_that_of_the_microstructure(size: int, generator: torch.Generator) -> None:
     volume = (torch.rand(1, 1, size, size, size, generator=generator) < 0.3).float()
-    found = losses._near_correlation(volume)[0]
+    actual = losses._near_correlation(volume)[0]
     reach = min(8, size // 2 - 1)
-    assert found.shape == (2 * reach + 1, 2 * reach + 1, reach + 1)
+    assert actual.shape == (2 * reach + 1, 2 * reach + 1, reach + 1)
     f = float(volume.mean())
     s2 = statistics.two_point_correlation(volume[0, 0].numpy())
     for lag in ((0, 0, 0), (1, 0, 0), (-reach, 2, 1), (reach, -1, reach)):
         expected = (s2[lag] - f**2) / (f * (1 - f))
-        assert float(found[reach + lag[0], reach + lag[1], lag[2]]) == pytest.approx(expected, abs=1e-5)
+        assert float(actual[reach + lag[0], reach + lag[1], lag[2]]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_lag_weights_do_not_favour_an_axis() -> None:
@@ -250,12 +250,12 @@ def test_products_of_residuals_measure_the_bias_alone(model: VaeReg) -> None:
     z = torch.randn(1, CONFIG.model.latent, generator=generator).expand(count, -1)
     with torch.no_grad():
         pairs = [losses._decode_twice(model, z[:n], size, generator) for n in (count, 100)]
-        (a, b), known = (
+        (a, b), present = (
             [losses._near_correlation(x)[:, 3, 3:6, 1:3].flatten(1) for x in pair] for pair in pairs
         )
     spread = torch.cat([a, b]).std(0)
     for bias in (0.0, 0.5):
-        reference = torch.cat(known).mean(0) + bias * spread
+        reference = torch.cat(present).mean(0) + bias * spread
         products = (a - reference) * (b - reference)
         error = products.std(0) / count**0.5 + spread.square() / 100
         assert ((products.mean(0) - (bias * spread).square()).abs() < 5.0 * error).all()
@@ -325,8 +325,8 @@ def test_a_free_mixture_pays_its_exact_divergence() -> None:
         torch.tensor([[0.3, 0.7]]).log(), torch.zeros(1, 2, 2), torch.eye(2).repeat(1, 2, 1, 1)
     )
     z = torch.ones(1, 2)
-    found = losses._prior_terms(torch.zeros(1), prior, z, None)["divergence"]
-    torch.testing.assert_close(found, -prior.log_prob(z).squeeze())
+    result = losses._prior_terms(torch.zeros(1), prior, z, None)["divergence"]
+    torch.testing.assert_close(result, -prior.log_prob(z).squeeze())
 
 
 @pytest.mark.parametrize("name", ["single-gaussian", "no-style", "paper", "pixel"])

@@ -214,14 +214,14 @@ def test_pairs_have_the_distribution_asked_for() -> None:
     rows = pairs[present]
     reference = (rows == REFERENCE_PAIR).all(axis=1)
     assert reference.mean() == pytest.approx(1 / 6, abs=0.02)
-    others = rows[~reference]
-    void = others[:, 1] == 0.0
+    rest = rows[~reference]
+    void = rest[:, 1] == 0.0
     assert void.mean() == pytest.approx(0.1, abs=0.01)
-    contrast = np.log10(others[~void, 0] / others[~void, 1])
-    ratio = np.log10(others[:, 4] / others[:, 5])
+    contrast = np.log10(rest[~void, 0] / rest[~void, 1])
+    ratio = np.log10(rest[:, 4] / rest[:, 5])
     for values, low, high in ((contrast, 0.0, 4.0), (ratio, -4.0, 4.0)):
         assert np.quantile(values, [0.0, 0.5, 1.0]) == pytest.approx([low, (low + high) / 2, high], abs=0.15)
-    assert others[:, 2].min() < 0.01 < 0.48 < others[:, 2].max() < 0.49
+    assert rest[:, 2].min() < 0.01 < 0.48 < rest[:, 2].max() < 0.49
 
 
 def test_tolerance_follows_the_contrast() -> None:

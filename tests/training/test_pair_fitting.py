@@ -88,17 +88,17 @@ def test_predictions_are_between_guaranteed_bounds_and_near_the_solver(
     volume = (rng.random((16, 16, 16)) < 0.4).astype(np.uint8)
     volume[:, :8] |= volume[:, 8:]
     pairs = [TwoPhase.from_moduli(70.0, 3.0, 0.2, 0.35), TwoPhase.from_moduli(70.0, 0.0, 0.2, 0.0)]
-    found = predict_stiffness(model, [volume, volume], pairs)
+    result = predict_stiffness(model, [volume, volume], pairs)
     for row, pair in enumerate(pairs):
         exact = homogenize(volume, pair, rtol=1e-5).stiffness
-        mean, exact = voigt_to_mandel(found.mean[row]), voigt_to_mandel(exact)
-        upper, lower = voigt_to_mandel(found.upper[row]), voigt_to_mandel(found.lower[row])
+        mean, exact = voigt_to_mandel(result.mean[row]), voigt_to_mandel(exact)
+        upper, lower = voigt_to_mandel(result.upper[row]), voigt_to_mandel(result.lower[row])
         assert np.linalg.eigvalsh(upper - mean).min() > -1e-6 * np.trace(upper)
         assert np.linalg.eigvalsh(upper - exact).min() > -1e-6 * np.trace(upper)
         assert np.linalg.eigvalsh(exact - lower).min() > -1e-6 * np.trace(upper)
         assert np.linalg.norm(mean - exact) < 0.1 * np.linalg.norm(exact)
-    assert not found.lower[1].any(), "a void has no lower bound but zero"
-    assert (found.iterations <= [12, 20]).all() and (found.residual >= 0.0).all()
+    assert not result.lower[1].any(), "a void has no lower bound but zero"
+    assert (result.iterations <= [12, 20]).all() and (result.residual >= 0.0).all()
 
 
 def test_predictions_turn_with_the_volume_and_have_no_favourite_phase(
@@ -108,10 +108,10 @@ def test_predictions_turn_with_the_volume_and_have_no_favourite_phase(
     volume[:4] = 1
     pair = TwoPhase.from_moduli(70.0, 3.0, 0.2, 0.35)
     turned, inverted = volume.transpose(1, 2, 0), 1 - volume
-    found = predict_stiffness(
+    result = predict_stiffness(
         model, [volume, turned, inverted], [pair, pair, TwoPhase(stiff=pair.soft, soft=pair.stiff)]
     )
-    mandel = voigt_to_mandel(found.mean)
+    mandel = voigt_to_mandel(result.mean)
     np.testing.assert_allclose(mandel[2], mandel[0], rtol=1e-4, atol=1e-4)
     turns = [turn @ mandel[0] @ turn.T for turn in SYMMETRIES]
     assert min(np.abs(mandel[1] - turn).max() for turn in turns) < 1e-3 * np.abs(mandel[0]).max()
@@ -119,9 +119,9 @@ def test_predictions_turn_with_the_volume_and_have_no_favourite_phase(
 
 def test_one_phase_alone_is_exact(model: PairModel) -> None:
     pair = TwoPhase.from_moduli(70.0, 3.0, 0.2, 0.35)
-    found = predict_stiffness(model, [np.ones((8, 8, 8))], [pair])
-    np.testing.assert_allclose(found.mean[0], homogenize(np.ones((8, 8, 8)), pair).stiffness, rtol=1e-5)
-    assert not found.std.any()
+    result = predict_stiffness(model, [np.ones((8, 8, 8))], [pair])
+    np.testing.assert_allclose(result.mean[0], homogenize(np.ones((8, 8, 8)), pair).stiffness, rtol=1e-5)
+    assert not result.std.any()
 
 
 def test_a_model_survives_its_file(model: PairModel, labels: PairLabels, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def evaluate(
             f"expected data of the checkpoint's materials {materials}, got {dataset.plan.materials}"
         )
     training = known_indices(dataset, "train", left_out)
-    others = held_out_rows(dataset, left_out)
+    rest = held_out_rows(dataset, left_out)
     forward, novelty = _forward(checkpoint, dataset, training, indices)
     metrics: dict[str, Any] = {
         "checkpoint": checkpoint.hash,
@@ -109,8 +109,8 @@ def evaluate(
         "hardware": _hardware(),
         "forward": forward,
     }
-    if len(others):
-        metrics["held_out"], novelty["held_out"] = _held_out(checkpoint, dataset, others)
+    if len(rest):
+        metrics["held_out"], novelty["held_out"] = _held_out(checkpoint, dataset, rest)
     metrics["novelty"] = novelty | {"strange": _strange(checkpoint, dataset.plan.size)}
     metrics["components"] = component_figures(checkpoint, dataset, indices)
     metrics["decoder"] = decoder_figures(checkpoint, dataset, indices)
@@ -191,7 +191,7 @@ def _tier(prediction: Prediction, truth: NDArray[np.float64], family: NDArray[np
     by_family = figures_by_family(prediction.mean, truth, family, prediction.std)
     return {
         **forward_figures(prediction.mean, truth, prediction.std),
-        "mape_axial_by_family": {name: each["mape_axial"] for name, each in by_family.items()},
+        "mape_axial_by_family": {name: item["mape_axial"] for name, item in by_family.items()},
         "by_family": by_family,
     }
 
@@ -210,7 +210,7 @@ def _forward(
     properties = diagonal_properties(dataset.samples.stiffness)
     truth, family = properties[indices], dataset.samples.family[indices]
     predictions = _predictions(checkpoint, dataset.volumes(indices))
-    figures: dict[str, Any] = {name: _tier(each, truth, family) for name, each in predictions.items()}
+    figures: dict[str, Any] = {name: _tier(item, truth, family) for name, item in predictions.items()}
     figures["in_distribution"] = float(predictions["guided"].in_distribution.mean())
     fraction = dataset.samples.volume_fraction[:, None]
     baseline = [
@@ -224,10 +224,10 @@ def _forward(
         "nominal": list(LEVELS),
         **{
             name: {
-                key: [float(_covered(each.mean, truth, each.std, level)[:, i].mean()) for level in LEVELS]
+                key: [float(_covered(item.mean, truth, item.std, level)[:, i].mean()) for level in LEVELS]
                 for i, key in enumerate(PROPERTIES)
             }
-            for name, each in predictions.items()
+            for name, item in predictions.items()
         },
     }
     figures["parity"] = _parity(predictions, truth, family)
@@ -248,7 +248,7 @@ def _parity(
         "family": family[chosen].tolist(),
         "truth": columns(truth),
         **{
-            name: {"mean": columns(each.mean), "std": columns(each.std)} for name, each in predictions.items()
+            name: {"mean": columns(item.mean), "std": columns(item.std)} for name, item in predictions.items()
         },
     }
 
@@ -261,8 +261,8 @@ def _held_out(
     family = dataset.samples.family[rows]
     predictions = _predictions(checkpoint, dataset.volumes(rows))
     figures: dict[str, Any] = {"volumes": len(rows)}
-    for name, each in predictions.items():
-        tier = _tier(each, truth, family)
+    for name, item in predictions.items():
+        tier = _tier(item, truth, family)
         tier["mape_axial_mean_of_families"] = float(np.mean(list(tier["mape_axial_by_family"].values())))
         figures[name] = tier
     familiar = predictions["guided"].in_distribution

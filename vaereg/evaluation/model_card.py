@@ -42,12 +42,12 @@ def model_card(
     """
     if metrics["checkpoint"] != checkpoint.hash:
         raise InputError(f"expected metrics of checkpoint {checkpoint.hash}, got {metrics['checkpoint']}")
-    others = comparable_baselines(metrics, baselines)
+    rest = comparable_baselines(metrics, baselines)
     return "\n\n".join(
         [
             _HEAD.format(checkpoint=checkpoint.hash, facts=_table(("", ""), checkpoint.card.items())),
-            *_forward(metrics, others, {} if baselines is None else baselines["settings"]),
-            *_held_out(metrics, others),
+            *_forward(metrics, rest, {} if baselines is None else baselines["settings"]),
+            *_held_out(metrics, rest),
             *_calibration(metrics),
             *_components(metrics["components"]),
             *_decoder(metrics["decoder"]),
@@ -72,7 +72,7 @@ def compact_json(content: object) -> str:
 def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     forward, data = metrics["forward"], metrics["data"]
     rows = {label: forward[tier] for tier, label in _TIERS.items()}
-    rows |= {name: each["test"] for name, each in others.items()}
+    rows |= {name: item["test"] for name, item in others.items()}
     if "volume fraction" not in rows:
         rows["volume fraction"] = forward["volume_fraction_only"]
     by_property = [
@@ -96,7 +96,7 @@ def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Ma
         "Error over C11, C22, C33 by family:",
         _by_family(families),
     ]
-    budgets = [f"{name}: {_settings(each['settings'])}" for name, each in others.items()]
+    budgets = [f"{name}: {_settings(item['settings'])}" for name, item in others.items()]
     if budgets:
         text = "Baselines, by `python benchmarks/baselines.py`. " + "; ".join(budgets) + "."
         if (tested := settings.get("test_volumes", data["volumes"])) != data["volumes"]:
@@ -108,14 +108,14 @@ def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Ma
 def _held_out(metrics: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
     if "held_out" not in metrics:
         return []
-    found = metrics["held_out"]
-    columns = {label: found[tier]["mape_axial_by_family"] for tier, label in _TIERS.items()}
+    result = metrics["held_out"]
+    columns = {label: result[tier]["mape_axial_by_family"] for tier, label in _TIERS.items()}
     columns |= {
-        name: each["held_out"]["mape_axial_by_family"] for name, each in others.items() if "held_out" in each
+        name: item["held_out"]["mape_axial_by_family"] for name, item in others.items() if "held_out" in item
     }
     return [
         "## Families that training never saw",
-        f"{found['volumes']} volumes. Error over C11, C22, C33; flagged: share that counts as novel.",
+        f"{result['volumes']} volumes. Error over C11, C22, C33; flagged: share that counts as novel.",
         _by_family(columns, {"flagged": metrics["novelty"]["held_out"]}),
     ]
 
@@ -163,15 +163,15 @@ def _components(found: Mapping[str, Any]) -> list[str]:
     rows = [
         (
             k,
-            each["name"],
-            "; ".join(each["names"]),
-            f"{each['share']:.0%}",
-            f"{min(each['weight']):.0%} to {max(each['weight']):.0%}",
-            " / ".join(f"{length:.1f}" for length in each["correlation_lengths"]),
-            f"{each['mean_anisotropy']:.1f}",
-            f"{each['volume_fraction']:.2f}",
+            item["name"],
+            "; ".join(item["names"]),
+            f"{item['share']:.0%}",
+            f"{min(item['weight']):.0%} to {max(item['weight']):.0%}",
+            " / ".join(f"{length:.1f}" for length in item["correlation_lengths"]),
+            f"{item['mean_anisotropy']:.1f}",
+            f"{item['volume_fraction']:.2f}",
         )
-        for k, each in found["by_component"].items()
+        for k, item in found["by_component"].items()
     ]
     name = found["property"]
     head = ("component", "name", f"at {name} = {named} GPa", "share", f"weight along {name}")
@@ -187,14 +187,14 @@ def _decoder(found: Mapping[str, Any]) -> list[str]:
     rows = [
         (
             family,
-            f"{each['decoded']['volume_fraction']:.4f}",
+            f"{item['decoded']['volume_fraction']:.4f}",
             *(
-                f"{each['decoded'][key]:.3f} / {each['real'][key]:.3f}"
-                + ("" if each["ratio"][key] is None else f" = {each['ratio'][key]:.1f}")
+                f"{item['decoded'][key]:.3f} / {item['real'][key]:.3f}"
+                + ("" if item["ratio"][key] is None else f" = {item['ratio'][key]:.1f}")
                 for key in _STATISTICS
             ),
         )
-        for family, each in found.items()
+        for family, item in found.items()
     ]
     return [
         "## Samples of the decoder beside the data",

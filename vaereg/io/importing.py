@@ -170,8 +170,8 @@ def import_volume(
         raise InputError(f"{name}: expected a volume from 1 to {count}, got {number}")
     values = read.values if number is None else read.values[number - 1 : number]
     place = (raw, dataset, axes, number)
-    found = choices.remember(("labels", *place), lambda: labels(values))
-    segmentation = choices.choose_segmentation(values, found)
+    result = choices.remember(("labels", *place), lambda: labels(values))
+    segmentation = choices.choose_segmentation(values, result)
     volumes, phases = choices.remember(
         ("phases", *place, repr(segmentation)), lambda: _phases(values, segmentation, name)
     )

@@ -189,10 +189,9 @@ def choose_array(arrays: Sequence[StoredArray], dataset: str | None, *, name: st
     if len(usable) == 1:
         return usable[0]
     if not usable:
-        others = ", ".join(f"{array.name} {array.shape}" for array in arrays)
+        rest = ", ".join(f"{array.name} {array.shape}" for array in arrays)
         raise InputError(
-            f"{name}: expected an array of shape (X, Y, Z) or (N, X, Y, Z), "
-            f"got {_short(others) or 'no array'}"
+            f"{name}: expected an array of shape (X, Y, Z) or (N, X, Y, Z), got {_short(rest) or 'no array'}"
         )
     raise InputError(f"{name}: expected the name of one of its arrays, got none: {_short(listed)}")
 
@@ -314,13 +313,13 @@ def _data_beside(path: Path, name: str) -> Path | None:
     """The file of the numbers of an .mhd file, which lies in the same folder."""
     with path.open("rb") as file:
         header = file.read(2**16).decode("latin1")
-    found = re.search(r"(?im)^ElementDataFile\s*=\s*(.*?)\s*$", header)
-    if found is None or found.group(1).upper() == "LOCAL":
+    result = re.search(r"(?im)^ElementDataFile\s*=\s*(.*?)\s*$", header)
+    if result is None or result.group(1).upper() == "LOCAL":
         return None
-    data = path.parent / found.group(1)
-    if Path(found.group(1)).name != found.group(1) or not data.is_file():
+    data = path.parent / result.group(1)
+    if Path(result.group(1)).name != result.group(1) or not data.is_file():
         raise InputError(
-            f"{name}: expected its data in a file of the same folder, got {found.group(1)[:60]!r}"
+            f"{name}: expected its data in a file of the same folder, got {result.group(1)[:60]!r}"
         )
     return data
 

@@ -97,8 +97,8 @@ def labels(array: ArrayLike) -> NDArray[Any] | None:
     most = MAX_LABELS if flat.dtype.kind in "biu" else _MAX_REAL_LABELS
     if len(np.unique(flat[:4096])) > most:  # most grey values end here
         return None
-    found = np.unique(flat)
-    return found if len(found) <= most else None
+    result = np.unique(flat)
+    return result if len(result) <= most else None
 
 
 def histogram(array: ArrayLike, bins: int = _BINS) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

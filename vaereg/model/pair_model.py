@@ -203,8 +203,8 @@ def predict_stiffness(
     solve = partial(_bounds, residual=FAST_RESIDUAL if fast else RESIDUAL)
     bounds: list[StiffnessBounds] = []
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for found in threads.map(solve, fields, phases):
-            bounds.append(found)
+        for result in threads.map(solve, fields, phases):
+            bounds.append(result)
             if on_progress:
                 on_progress(len(bounds), len(fields))
     upper, lower = (np.array([getattr(bound, name) for bound in bounds]) for name in ("upper", "lower"))

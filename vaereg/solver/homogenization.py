@@ -270,7 +270,7 @@ def iterated_bounds(
     field = as_phase_field(phase)
     pair, unit = scaled_moduli(materials)
     cell = Cell(field, pair, np.dtype(np.float32))
-    drops = [_solve_pair(cell, each, 1e-12, iterations, None, finish=False)[1] for each in LOAD_PAIRS]
+    drops = [_solve_pair(cell, item, 1e-12, iterations, None, finish=False)[1] for item in LOAD_PAIRS]
     return unit * _falling(voigt_bound(float(field.mean()), pair), drops, iterations, field.size)
 
 

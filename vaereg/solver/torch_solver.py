@@ -285,14 +285,14 @@ class _Cells:
         """Inverse block of each Fourier mode, shape (B, X, Y, Z // 2 + 1, 3, 3), complex; 0 at mode 0."""
         x, y, z = self.first.shape[-3:]
         frequencies = [torch.fft.fftfreq(x), torch.fft.fftfreq(y), torch.fft.rfftfreq(z)]
-        waves = torch.meshgrid(*[2.0 * torch.pi * each.double() for each in frequencies], indexing="ij")
+        waves = torch.meshgrid(*[2.0 * torch.pi * item.double() for item in frequencies], indexing="ij")
         angles = [sum((c * wave for c, wave in zip(corner, waves, strict=True))) for corner in _CORNERS]
         phases = torch.exp(1j * torch.stack([torch.as_tensor(angle) for angle in angles]))
         blocks = [
             torch.einsum(
-                "axyz,aibj,bxyz->xyzij", phases.conj(), each.reshape(8, 3, 8, 3).to(phases.dtype), phases
+                "axyz,aibj,bxyz->xyzij", phases.conj(), item.reshape(8, 3, 8, 3).to(phases.dtype), phases
             ).real
-            for each in (first_matrix, shear_matrix)
+            for item in (first_matrix, shear_matrix)
         ]
         if self.reference is None:
             means = [

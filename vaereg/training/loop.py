@@ -124,9 +124,9 @@ class _Loop:
         self.running_mean.n_averaged.fill_(1)  # the initial weights count: the first update averages, too
         forward = [*self.model.encoder.parameters(), *self.model.property_head.parameters()]
         forward_ids = {id(parameter) for parameter in forward}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in forward_ids]
+        rest = [parameter for parameter in self.model.parameters() if id(parameter) not in forward_ids]
         self.optimiser = torch.optim.AdamW(
-            [{"params": forward}, {"params": others}],
+            [{"params": forward}, {"params": rest}],
             lr=self.settings.learning_rate,
             weight_decay=self.settings.weight_decay,
         )

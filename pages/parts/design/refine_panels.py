@@ -237,14 +237,14 @@ def _label(run: Run) -> str:
 def _cancel(run: Run) -> None:
     """Give up what is unfinished, but for what another refinement of this session waits for too."""
     runs = session_runs()
-    others = {
+    rest = {
         entry.task.name
         for other in runs
         if other.number != run.number
         for entry in other.entries
         if entry.unfinished
     }
-    tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in others]
+    tasks = [entry.task for entry in run.entries if entry.unfinished and entry.task.name not in rest]
     background.solver().cancel(background.session_name(), tasks)
     set_session_runs([cancelled(other) if other.number == run.number else other for other in runs])
 

@@ -27,8 +27,8 @@ def test_there_are_as_many_statistics_as_said() -> None:
 
 def test_lineal_paths_are_those_of_the_package() -> None:
     volume = noise(16)
-    found = lineal_paths(volume).reshape(2, 3, len(PATHS)).numpy()
-    for row, phase in zip(found, (1, 0), strict=True):
+    actual = lineal_paths(volume).reshape(2, 3, len(PATHS)).numpy()
+    for row, phase in zip(actual, (1, 0), strict=True):
         expected = lineal_path(volume[0, 0].numpy(), phase)[:, list(PATHS)]
         np.testing.assert_allclose(row, expected, atol=1e-6)
 

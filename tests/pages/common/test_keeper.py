@@ -23,8 +23,8 @@ def item(seed: int) -> ShortlistItem:
 def keeper(app: AppTest) -> dict[str, Any]:
     """Data that the page gave to the keeper in the browser."""
     data = [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore
-    (found,) = [content for content in data if "token" in content]
-    return found
+    (result,) = [content for content in data if "token" in content]
+    return result
 
 
 def returned(token: str, page: str = "pages/compare.py") -> AppTest:
@@ -81,12 +81,12 @@ def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
     click(app, "Refine 12 designs")
     (run,) = app.session_state["refinements"]
     again = returned(keeper(app)["token"], "pages/design.py")
-    (found,) = again.session_state["refinements"]
-    assert (found.number, found.origin, found.tolerance) == (1, run.origin, run.tolerance)
-    assert [entry.task.name for entry in found.entries] == [entry.task.name for entry in run.entries]
-    assert not any(entry.cancelled for entry in found.entries)
-    np.testing.assert_array_equal(found.designs.latent, run.designs.latent)
-    assert found.designs.targets == run.designs.targets
+    (result,) = again.session_state["refinements"]
+    assert (result.number, result.origin, result.tolerance) == (1, run.origin, run.tolerance)
+    assert [entry.task.name for entry in result.entries] == [entry.task.name for entry in run.entries]
+    assert not any(entry.cancelled for entry in result.entries)
+    np.testing.assert_array_equal(result.designs.latent, run.designs.latent)
+    assert result.designs.targets == run.designs.targets
 
 
 def test_the_inputs_come_back_where_the_address_has_lost_them(app: AppTest) -> None:

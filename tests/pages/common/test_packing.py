@@ -27,14 +27,14 @@ def test_values_come_back_exactly() -> None:
         tolerance=1e-3,
         seed=7,
     )
-    (found, number), error, rest = unpack(
+    (result, number), error, rest = unpack(
         pack([(item, 3), ValueError("no"), {"a": [None, True, "x", np.float32(0.5)]}]), [ShortlistItem]
     )
-    np.testing.assert_array_equal(found.volume, volume)
-    assert found.volume.dtype == np.uint8 and found.volume.flags.writeable
-    np.testing.assert_array_equal(found.mean, item.mean)
-    assert (found.name, found.targets, found.tolerance, found.seed) == ("ä", item.targets, 1e-3, 7)
-    assert (found.std, found.from_file, number) == (None, False, 3)
+    np.testing.assert_array_equal(result.volume, volume)
+    assert result.volume.dtype == np.uint8 and result.volume.flags.writeable
+    np.testing.assert_array_equal(result.mean, item.mean)
+    assert (result.name, result.targets, result.tolerance, result.seed) == ("ä", item.targets, 1e-3, 7)
+    assert (result.std, result.from_file, number) == (None, False, 3)
     assert str(error) == "no" and rest == {"a": [None, True, "x", 0.5]}
 
 

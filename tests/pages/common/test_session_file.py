@@ -42,19 +42,19 @@ def test_a_session_comes_back_exactly() -> None:
     inputs = {"C11": 60.0, "fix_C11": True, "C22": [30.0, 40.5], "seed": 3}
     session = Session(items=[full_item(0), item(1, 9)], inputs=inputs)
     content = write_session(session)
-    found = read_session(BytesIO(content), name="session.zip")
-    assert found.inputs == inputs
-    assert [one.name for one in found.items] == ["design 0", "design 1"]
-    for one, other in zip(session.items, found.items, strict=True):
-        np.testing.assert_array_equal(one.volume, other.volume)
+    result = read_session(BytesIO(content), name="session.zip")
+    assert result.inputs == inputs
+    assert [current.name for current in result.items] == ["design 0", "design 1"]
+    for first, other in zip(session.items, result.items, strict=True):
+        np.testing.assert_array_equal(first.volume, other.volume)
         for key in ("mean", "std", "stiffness", "latent"):
-            before, after = getattr(one, key), getattr(other, key)
+            before, after = getattr(first, key), getattr(other, key)
             assert (before is None) == (after is None)
             if before is not None:
                 np.testing.assert_array_equal(before, after)
         for key in ("origin", "targets", "component", "seed", "checkpoint", "tolerance", "hash"):
-            assert getattr(one, key) == getattr(other, key)
-    assert write_session(found) == content
+            assert getattr(first, key) == getattr(other, key)
+    assert write_session(result) == content
 
 
 def test_an_empty_session_is_one() -> None:
@@ -200,5 +200,5 @@ def test_a_member_stored_twice_is_refused() -> None:
 
 
 def test_a_stiffness_of_a_file_is_not_verified() -> None:
-    (found,) = read_session(BytesIO(changed()), name="a").items or [None]
-    assert found is not None and found.from_file and not found.verified
+    (result,) = read_session(BytesIO(changed()), name="a").items or [None]
+    assert result is not None and result.from_file and not result.verified

@@ -14,11 +14,11 @@ def item(seed: int = 0, size: int = 8, *, name: str | None = None) -> ShortlistI
 
 def test_a_volume_is_put_aside_once_and_names_differ() -> None:
     items = add_item(add_item([], item(0)), item(0, name="again"))
-    assert [one.name for one in items] == ["design 0"]
+    assert [entry.name for entry in items] == ["design 0"]
     items = add_item(items, item(1, name="design 0"))
     items = add_item(items, item(2, name=" \n "))
     items = add_item(items, item(3, name="x" * 500))
-    assert [one.name for one in items][:3] == ["design 0", "design 0 (2)", "unnamed"]
+    assert [entry.name for entry in items][:3] == ["design 0", "design 0 (2)", "unnamed"]
     assert len(items[3].name) == shortlist.MAX_NAME
 
 

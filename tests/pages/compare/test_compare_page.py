@@ -86,8 +86,8 @@ def gallery(app: AppTest) -> dict[str, Any]:
 
 
 def button(app: AppTest, label: str) -> Any:  # noqa: ANN401
-    (found,) = [one for one in app.button if one.label == label]
-    return found
+    (result,) = [entry for entry in app.button if entry.label == label]
+    return result
 
 
 def show(app: AppTest, view: str) -> AppTest:
@@ -98,17 +98,17 @@ def show(app: AppTest, view: str) -> AppTest:
 
 
 def table(app: AppTest, column: str) -> Any:  # noqa: ANN401
-    (found,) = [one.value for one in app.dataframe if column in one.value.columns]
-    return found
+    (result,) = [entry.value for entry in app.dataframe if column in entry.value.columns]
+    return result
 
 
 def test_an_empty_shortlist_says_what_to_do(app: AppTest) -> None:
     app.run().switch_page("pages/compare.py").run()
     assert not app.exception
     assert "shortlist is empty" in app.info[0].value
-    links = [one.proto.label for one in app.get("page_link")]  # type: ignore[attr-defined]
+    links = [entry.proto.label for entry in app.get("page_link")]  # type: ignore[attr-defined]
     assert links == ["Find designs for a target", "Predict a volume of your own"]
-    assert [one.label for one in app.file_uploader] == ["Load a session"]
+    assert [entry.label for entry in app.file_uploader] == ["Load a session"]
     assert not app.dataframe and not galleries(app)
 
 
@@ -127,11 +127,11 @@ def test_designs_stand_side_by_side(app: AppTest) -> None:
     np.testing.assert_allclose(solver["C11 solver [GPa]"], [STIFFNESS[0, 0], np.nan, STIFFNESS[0, 0]])
     np.testing.assert_allclose(predicted["C22 predicted [GPa]"][:2], 1.02 * STIFFNESS[1, 1])
     assert predicted["C22 predicted [GPa]"].isna().tolist() == [False, False, True]
-    (matrices,) = [one.proto.body for one in app.get("html") if "matrices" in one.proto.body]  # type: ignore[attr-defined]
+    (matrices,) = [entry.proto.body for entry in app.get("html") if "matrices" in entry.proto.body]  # type: ignore[attr-defined]
     assert matrices.count("<table>") == 2 and "No solver values yet" in matrices
     constants = table(show(app, "Engineering constants"), "E_x [GPa]")
     assert list(constants["Design"]) == ["A · design 0", "C · design 2"]
-    assert "not known of B" in next(one.value for one in app.info)
+    assert "not known of B" in next(entry.value for entry in app.info)
     np.testing.assert_allclose(constants["E_y [GPa]"], constants["E_z [GPa]"])
     assert (constants["Universal anisotropy [-]"] > 0).all() and "ν_xy [-]" in constants.columns
     statistics = table(show(app, "Statistics"), "Specific surface [1/voxel]")
@@ -140,10 +140,10 @@ def test_designs_stand_side_by_side(app: AppTest) -> None:
 
 @pytest.mark.parametrize("kind", ["unknown", "predicted", "solved", "one phase"])
 def test_every_view_of_every_kind_of_item(app: AppTest, kind: str) -> None:
-    one = item(0, solved=kind == "solved", predicted=kind in ("predicted", "solved"))
+    entry = item(0, solved=kind == "solved", predicted=kind in ("predicted", "solved"))
     if kind == "one phase":
-        one = replace(one, volume=np.ones((4, 5, 6), np.uint8))
-    opened(app, one)
+        entry = replace(entry, volume=np.ones((4, 5, 6), np.uint8))
+    opened(app, entry)
     for view in VIEWS:
         show(app, view)
         assert gallery(app)["panels"][0]["title"] == "A · design 0"
@@ -152,7 +152,7 @@ def test_every_view_of_every_kind_of_item(app: AppTest, kind: str) -> None:
 def test_the_solver_is_asked_for_what_is_missing(app: AppTest, gate: threading.Event) -> None:
     gate.clear()
     opened(app, item(0, solved=True), item(1), item(2))
-    progress = next(one for one in app.metric if one.label == "Solver check")
+    progress = next(entry for entry in app.metric if entry.label == "Solver check")
     assert progress.value == "1/3"
     button(app, "Solve all").click().run()
     assert not app.exception
@@ -160,25 +160,25 @@ def test_the_solver_is_asked_for_what_is_missing(app: AppTest, gate: threading.E
     button(app, "Solve all").click().run()
     gate.set()
     for _ in range(100):
-        if all(one.stiffness is not None for one in shortlist(app)):
+        if all(entry.stiffness is not None for entry in shortlist(app)):
             break
         app.run()
     app.run()
-    assert [one.value for one in app.metric if one.label == "Solver check"] == ["3/3"]
-    assert [one.tolerance for one in shortlist(app)] == [1e-3] * 3
-    assert not [one for one in app.button if one.label in ("Solve all", "Cancel")]
+    assert [entry.value for entry in app.metric if entry.label == "Solver check"] == ["3/3"]
+    assert [entry.tolerance for entry in shortlist(app)] == [1e-3] * 3
+    assert not [entry for entry in app.button if entry.label in ("Solve all", "Cancel")]
     np.testing.assert_allclose(table(app, "C66 solver [GPa]")["C11 solver [GPa]"], STIFFNESS[0, 0])
 
 
 def test_names_are_changed_and_designs_taken_out(app: AppTest) -> None:
     opened(app, item(0), item(1))
-    (name,) = [one for one in app.text_input if one.label == "Name"]
+    (name,) = [entry for entry in app.text_input if entry.label == "Name"]
     name.set_value("  stiff\nplates ").run()
     assert not app.exception
-    assert [one.name for one in shortlist(app)] == ["stiff plates", "design 1"]
+    assert [entry.name for entry in shortlist(app)] == ["stiff plates", "design 1"]
     assert gallery(app)["panels"][0]["title"] == "A · stiff plates"
     button(app, "Take out of the shortlist").click().run()
-    assert [one.name for one in shortlist(app)] == ["design 1"]
+    assert [entry.name for entry in shortlist(app)] == ["design 1"]
     assert gallery(app)["panels"][0]["title"] == "A · design 1"
     button(app, "Take out of the shortlist").click().run()
     assert "shortlist is empty" in app.info[0].value
@@ -187,10 +187,10 @@ def test_names_are_changed_and_designs_taken_out(app: AppTest) -> None:
 def test_a_hostile_name_is_shown_as_text(app: AppTest) -> None:
     name = "<img src=x onerror=alert(1)>![x](http://example.com/a.png) :red[y]"
     opened(app, item(0, name=name, solved=True))
-    (matrices,) = [one.proto.body for one in app.get("html") if "matrices" in one.proto.body]  # type: ignore[attr-defined]
+    (matrices,) = [entry.proto.body for entry in app.get("html") if "matrices" in entry.proto.body]  # type: ignore[attr-defined]
     assert "<img" not in matrices
     show(app, "Directional stiffness")
-    assert not [one for one in (*app.markdown, *app.caption) if "![" in one.value]
+    assert not [entry for entry in (*app.markdown, *app.caption) if "![" in entry.value]
 
 
 def test_a_design_opens_in_pyvista(app: AppTest) -> None:
@@ -213,7 +213,7 @@ def test_a_scene_falls_back_to_plotly(app: AppTest, missing: str, monkeypatch: p
     opened(app, item(0))
     button(app, "Open in pyvista").click().run()
     assert not app.exception
-    assert [one for one in app.info if "not available here" in one.value]
+    assert [entry for entry in app.info if "not available here" in entry.value]
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -225,17 +225,17 @@ def test_a_session_is_saved_and_loaded(app: AppTest) -> None:
     app.run()
     app.number_input(state.SEED).set_value(5).run()
     opened(app, item(0, solved=True))
-    saved = [one for one in app.get("download_button") if one.proto.label == "Save the session"]  # type: ignore[attr-defined]
+    saved = [entry for entry in app.get("download_button") if entry.proto.label == "Save the session"]  # type: ignore[attr-defined]
     assert len(saved) == 1
     app.file_uploader[0].set_value(session_file(item(3), item(4), seed=9, count=7)).run()
     assert not app.exception
-    assert [one.name for one in shortlist(app)] == ["design 3", "design 4"]
+    assert [entry.name for entry in shortlist(app)] == ["design 3", "design 4"]
     assert "Loaded 2 designs" in app.success[0].value
     app.text_input[0].set_value("mine").run()
     assert shortlist(app)[0].name == "mine" and app.success
     app.file_uploader[0].set_value(session_file(item(3), item(4), seed=9, count=7)).run()
     assert app.text_input[0].value == "design 3"
-    next(one for one in app.button if one.label == "Take out of the shortlist").click().run()
+    next(entry for entry in app.button if entry.label == "Take out of the shortlist").click().run()
     assert len(shortlist(app)) == 1 and not app.success
     app.switch_page("pages/design.py").run()
     assert app.number_input(state.SEED).value == 9
@@ -255,7 +255,7 @@ def test_what_is_no_session_keeps_the_former_one(app: AppTest, content: bytes) -
     app.file_uploader[0].set_value(("bad.zip", content, "application/zip")).run()
     assert not app.exception
     assert "What was here before is kept" in app.error[0].value
-    assert [one.name for one in shortlist(app)] == ["design 0"]
+    assert [entry.name for entry in shortlist(app)] == ["design 0"]
     assert gallery(app)["panels"][0]["title"] == "A · design 0"
 
 
@@ -284,11 +284,11 @@ def test_a_stiffness_from_a_file_is_marked_until_it_is_solved(app: AppTest) -> N
 
 def test_exports_offer_what_the_volumes_allow(app: AppTest) -> None:
     opened(app, item(0), replace(item(1), volume=np.ones((4, 4, 4), np.uint8)))
-    (formats,) = [one for one in app.pills if one.label == "Formats"]
+    (formats,) = [entry for entry in app.pills if entry.label == "Formats"]
     assert len(formats.options) == len(FORMATS) - 2
-    (what,) = [one for one in app.selectbox if one.label == "What"]
+    (what,) = [entry for entry in app.selectbox if entry.label == "What"]
     what.set_value("A").run()
-    (formats,) = [one for one in app.pills if one.label == "Formats"]
+    (formats,) = [entry for entry in app.pills if entry.label == "Formats"]
     assert len(formats.options) == len(FORMATS)
     formats.set_value([]).run()
     assert not app.exception and "at least one format" in app.info[-1].value
@@ -296,25 +296,25 @@ def test_exports_offer_what_the_volumes_allow(app: AppTest) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_exported_file_is_what_was_asked_for(format: str, tmp_path: Path) -> None:
-    one = item(0, solved=True)
-    _, name, _, write = export_file([one], [format], TwoPhase(), 0.5)
+    entry = item(0, solved=True)
+    _, name, _, write = export_file([entry], [format], TwoPhase(), 0.5)
     (tmp_path / name).write_bytes(write())
     if format == "fans":
         with zipfile.ZipFile(tmp_path / name) as archive:
             (grid,) = [file for file in archive.namelist() if file.endswith(".h5")]
             settings = json.loads(archive.read(grid.replace(".h5", ".json")))
             with h5py.File(BytesIO(archive.read(grid))) as file:
-                found = file[settings["microstructure"]["datasetname"]]
-                np.testing.assert_array_equal(np.asarray(found), one.volume)
+                result = file[settings["microstructure"]["datasetname"]]
+                np.testing.assert_array_equal(np.asarray(result), entry.volume)
     elif format == "npy":
-        np.testing.assert_array_equal(np.load(tmp_path / name), one.volume)
+        np.testing.assert_array_equal(np.load(tmp_path / name), entry.volume)
     elif format == "stl":
         mesh = trimesh.load(tmp_path / name)
         assert isinstance(mesh, trimesh.Trimesh) and mesh.is_watertight
     elif format == "abaqus":
-        assert len(meshio.read(tmp_path / name).cells[0].data) == one.volume.size
+        assert len(meshio.read(tmp_path / name).cells[0].data) == entry.volume.size
     elif format == "h5":
-        np.testing.assert_array_equal(read_designs(tmp_path / name).microstructures[0], one.volume)
+        np.testing.assert_array_equal(read_designs(tmp_path / name).microstructures[0], entry.volume)
     elif format == "json":
         solver = json.loads((tmp_path / name).read_text())["solver"]
         assert (solver["tolerance"], solver["dtype"]) == (1e-3, "float32")
@@ -323,16 +323,16 @@ def test_an_exported_file_is_what_was_asked_for(format: str, tmp_path: Path) -> 
         assert float(row["C11 solver [GPa]"]) == pytest.approx(STIFFNESS[0, 0])
     elif format == "tif":
         pages = tifffile.imread(tmp_path / name)  # a page per z
-        np.testing.assert_array_equal(np.transpose(pages, (2, 1, 0)), 255 * one.volume)
+        np.testing.assert_array_equal(np.transpose(pages, (2, 1, 0)), 255 * entry.volume)
     elif format == "damask":
         with zipfile.ZipFile(tmp_path / name) as archive:
             (grid,) = [file for file in archive.namelist() if file.endswith(".vti")]
             archive.extract(grid, tmp_path)
         (cells,) = pv.read(tmp_path / grid).cell_data.values()
-        np.testing.assert_array_equal(cells.reshape(one.volume.shape, order="F"), one.volume)
+        np.testing.assert_array_equal(cells.reshape(entry.volume.shape, order="F"), entry.volume)
     else:
         (cells,) = pv.read(tmp_path / name).cell_data.values()
-        np.testing.assert_array_equal(cells.reshape(one.volume.shape, order="F"), one.volume)
+        np.testing.assert_array_equal(cells.reshape(entry.volume.shape, order="F"), entry.volume)
 
 
 def test_all_are_exported_as_a_zip_with_a_manifest() -> None:
@@ -341,7 +341,7 @@ def test_all_are_exported_as_a_zip_with_a_manifest() -> None:
     assert (label, name, mime) == ("Download 2 designs as a zip", "vaereg-designs.zip", "application/zip")
     with zipfile.ZipFile(BytesIO(write())) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-        assert [one["name"] for one in manifest["designs"]] == ["design 0", "design 1"]
+        assert [entry["name"] for entry in manifest["designs"]] == ["design 0", "design 1"]
         assert manifest["designs"][0]["solver"]["tolerance"] == 1e-3
         assert manifest["designs"][1]["predicted"] is None
         for design in manifest["designs"]:
@@ -356,14 +356,14 @@ def compared(count: int) -> list[Compared]:
     items: list[ShortlistItem] = []
     for seed in range(count):
         items = add_item(items, item(seed, solved=seed % 2 == 0))
-    return compare(items, lambda one: measure(one.volume))
+    return compare(items, lambda entry: measure(entry.volume))
 
 
 def test_a_full_shortlist_has_a_letter_and_a_line_for_each() -> None:
     every = compared(MAX_ITEMS)
-    assert len({one.letter for one in every}) == MAX_ITEMS
+    assert len({entry.letter for entry in every}) == MAX_ITEMS
     assert len({tuple(item_line(i).values()) for i in range(MAX_ITEMS)}) == MAX_ITEMS
-    figure = statistics_figure({one.letter: one.statistics for one in every})
+    figure = statistics_figure({entry.letter: entry.statistics for entry in every})
     assert len(traces(figure)) == 9 * MAX_ITEMS
 
 
@@ -371,9 +371,9 @@ def test_parallel_coordinates_hold_every_figure() -> None:
     every = compared(3)
     axes = tables.property_axes(every)
     assert list(axes)[:6] == [f"{name} [GPa]" for name in PROPERTIES]
-    figure = parallel_figure([one.letter for one in every], ["solver", "file", "predicted"], axes)
+    figure = parallel_figure([entry.letter for entry in every], ["solver", "file", "predicted"], axes)
     dimensions = traces(figure)[0]["dimensions"]
-    assert [one["label"] for one in dimensions] == ["design", "source", *axes]
+    assert [entry["label"] for entry in dimensions] == ["design", "source", *axes]
     for dimension in dimensions:
         low, high = dimension["range"]
         assert low < np.min(dimension["values"]) and np.max(dimension["values"]) <= high
@@ -402,5 +402,5 @@ def test_directional_figures_of_an_isotropic_material_are_round() -> None:
 
 def test_a_session_file_keeps_what_the_page_needs() -> None:
     _, content, _ = session_file(item(0, solved=True), C11=60.0)
-    (found,) = read_session(BytesIO(content), name="a").items
-    assert (found.tolerance, found.targets) == (1e-3, {"C11": 60.0})
+    (result,) = read_session(BytesIO(content), name="a").items
+    assert (result.tolerance, result.targets) == (1e-3, {"C11": 60.0})

@@ -128,7 +128,7 @@ def test_designs_that_were_called_off_leave_the_former_ones(
     assert not app.exception
     assert app.warning[0].value == "Designing was cancelled."
     assert gallery(app)["set"] == former and "former settings: cells of 32³" in gallery(app)["notice"]
-    (button,) = [one for one in app.button if one.label == "Make these designs"]
+    (button,) = [item for item in app.button if item.label == "Make these designs"]
     button.click().run()
     assert not app.exception and not app.warning
     assert gallery(app)["set"] != former and gallery(app)["shapes"][0] == [64, 64, 64]
@@ -284,11 +284,11 @@ def test_figures_have_units_and_every_property() -> None:
 
 
 def test_every_preset_is_in_reach_and_has_its_character(tiny_checkpoint: Checkpoint) -> None:
-    found = presets(tiny_checkpoint)
-    for target in found.values():
+    result = presets(tiny_checkpoint)
+    for target in result.values():
         check_reachable(tiny_checkpoint, check_targets(target))
-    assert len(set(list(found["Isotropic"].values())[:3])) == 1
-    along_z = found["Stiff along z"]
+    assert len(set(list(result["Isotropic"].values())[:3])) == 1
+    along_z = result["Stiff along z"]
     assert interval(along_z["C33"]) > interval(along_z["C11"]) == interval(along_z["C22"])
 
 
@@ -324,22 +324,22 @@ def test_a_design_is_put_aside_and_taken_out(app: AppTest, targets: dict[str, fl
 
 
 def test_the_closure_shows_the_target(tiny_checkpoint: Checkpoint) -> None:
-    known = reachable_properties(tiny_checkpoint)
-    assert set(known) == set(TARGETS)
-    names = list(known)
+    reference = reachable_properties(tiny_checkpoint)
+    assert set(reference) == set(TARGETS)
+    names = list(reference)
     assert default_axes({"C11": 1.0, "C33": 2.0}, names) == ("C11", "C33")
     assert default_axes({"C22": 1.0}, names) == ("volume_fraction", "C22")
     materials = tiny_checkpoint.model.materials
     for targets in ({"C11": 1.0, "volume_fraction": 0.5}, {"C11": (1.0, 2.0)}, {"volume_fraction": 0.5}):
-        figure = closure_figure(("volume_fraction", "C11"), known, targets, {}, {}, materials)
+        figure = closure_figure(("volume_fraction", "C11"), reference, targets, {}, {}, materials)
         names = [trace["name"] for trace in figure.to_plotly_json()["data"]]
         assert {"training set", "Voigt bound", "Reuss bound"} <= set(names)
         (cloud,) = figure.select_traces(selector={"type": "heatmap"})
-        assert round(np.nansum(np.exp(cloud.z))) == len(known["C11"])  # type: ignore[attr-defined]
+        assert round(np.nansum(np.exp(cloud.z))) == len(reference["C11"])  # type: ignore[attr-defined]
         assert "target" in names or figure.layout.shapes
         assert "[GPa]" in figure.layout.yaxis.title.text
     fraction = "volume_fraction"
     for across, up, bounded in (("C11", "C33", True), ("C11", "C11", False), (fraction, fraction, False)):
-        figure = closure_figure((across, up), known, {"C11": 1.0}, {}, {}, materials)
+        figure = closure_figure((across, up), reference, {"C11": 1.0}, {}, {}, materials)
         names = [trace["name"] for trace in figure.to_plotly_json()["data"]]
         assert ("bounds of Voigt and Reuss" in names) == bounded

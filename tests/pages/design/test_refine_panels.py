@@ -62,8 +62,8 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def metric(app: AppTest, label: str) -> Any:  # noqa: ANN401
-    (found,) = [metric.value for metric in app.metric if metric.label == label]
-    return found
+    (result,) = [metric.value for metric in app.metric if metric.label == label]
+    return result
 
 
 def statuses(app: AppTest) -> list[str]:
@@ -161,7 +161,7 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
 
     app.segmented_control(state.mode_key("C11")).set_value("free").run()  # no target, so no designs
     assert not app.exception
-    assert any(one.value == "Refined before" for one in app.subheader)
+    assert any(item.value == "Refined before" for item in app.subheader)
     assert galleries(app)[0]["set"] == former
 
 

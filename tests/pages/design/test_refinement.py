@@ -92,13 +92,13 @@ def test_what_was_seen_is_kept(begin: Callable[..., Run]) -> None:
     """The queue forgets finished tasks in the end; the session does not, and asks no more."""
     run = begin(1, 0, 1, 2, 3)
     names = [entry.task.name for entry in run.entries]
-    known = {
+    reference = {
         names[0]: finished(run.entries[0].task),
         names[1]: finished(run.entries[1].task, 0.05),
         names[2]: Progress(status="running", history=steps(0.3)),
         names[3]: Progress(status="failed", error=RuntimeError("no")),
     }
-    run = refreshed(run, lambda task: known.get(task.name))
+    run = refreshed(run, lambda task: reference.get(task.name))
     assert [entry.status for entry in run.entries] == [
         "reached",
         "not reached after 3 solves",

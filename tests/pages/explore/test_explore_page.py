@@ -37,8 +37,8 @@ def page(
     tmp_path: Path, tiny_checkpoint: Checkpoint, tiny_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AppTest]:
     """The page, with the tiny checkpoint and its map."""
-    one = tiny_checkpoint
-    save_checkpoint(tmp_path / "mapped.pt", one.model, one.config, one.fitted, one.card, tiny_embedding)
+    item = tiny_checkpoint
+    save_checkpoint(tmp_path / "mapped.pt", item.model, item.config, item.fitted, item.card, tiny_embedding)
     yield from open_page(tmp_path / "mapped.pt", monkeypatch)
 
 
@@ -51,8 +51,8 @@ def choose(app: AppTest, *keys: str) -> AppTest:
 def test_without_a_map_the_page_says_what_to_do(
     tmp_path: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = tiny_checkpoint
-    save_checkpoint(tmp_path / "bare.pt", one.model, one.config, one.fitted, one.card)
+    item = tiny_checkpoint
+    save_checkpoint(tmp_path / "bare.pt", item.model, item.config, item.fitted, item.card)
     for app in open_page(tmp_path / "bare.pt", monkeypatch):
         assert not app.exception
         assert "vaereg train" in app.info[0].value
@@ -160,16 +160,16 @@ def test_the_map_says_which_point_is_which() -> None:
     figure = map_figure(
         places, list("abcd"), Shade(name="family", values=family), axes=("x", "y"), selected=[2]
     )
-    found = {}
+    result = {}
     traces: Any = figure["data"]
     for trace in traces:
         for number, x, text in zip(trace["customdata"], trace["x"], trace["text"], strict=True):
             assert places[number, 0] == x
             assert "abcd"[number] == text
-            found[number] = trace["name"]
+            result[number] = trace["name"]
         chosen = [trace["customdata"][i] for i in trace["selectedpoints"]]
         assert chosen == ([2] if trace["name"] == "spheres" else [])
-    assert [found[i] for i in range(4)] == family.tolist()
+    assert [result[i] for i in range(4)] == family.tolist()
 
 
 def test_a_large_map_is_thinned_evenly() -> None:

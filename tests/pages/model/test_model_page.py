@@ -108,8 +108,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calla
 @pytest.fixture
 def full(tiny_checkpoint: Checkpoint, tiny_embedding: Embedding, tmp_path: Path) -> Path:
     """A checkpoint with everything beside it that the page can show."""
-    one = tiny_checkpoint
-    save_checkpoint(tmp_path / "full.pt", one.model, one.config, one.fitted, one.card, tiny_embedding)
+    item = tiny_checkpoint
+    save_checkpoint(tmp_path / "full.pt", item.model, item.config, item.fitted, item.card, tiny_embedding)
     (tmp_path / "full.json").write_text(json.dumps(METRICS))
     (tmp_path / "full-log.csv").write_text("step,regression,style\n1,0.5,nan\n2,0.25,0.1\n")
     (tmp_path / "results").mkdir()
@@ -121,8 +121,8 @@ def full(tiny_checkpoint: Checkpoint, tiny_embedding: Embedding, tmp_path: Path)
 
 
 def table(page: AppTest, column: str) -> pd.DataFrame:
-    (found,) = [one.value for one in page.dataframe if column in one.value]
-    return found
+    (result,) = [item.value for item in page.dataframe if column in item.value]
+    return result
 
 
 def test_alone_the_checkpoint_says_what_is_missing(
@@ -131,7 +131,7 @@ def test_alone_the_checkpoint_says_what_is_missing(
     shutil.copy(tiny_checkpoint_path, tmp_path / "alone.pt")
     page = open_page(tmp_path / "alone.pt")
     assert "vaereg evaluate" in page.info[0].value
-    assert "Limits of validity" in [one.value for one in page.subheader]
+    assert "Limits of validity" in [item.value for item in page.subheader]
     assert [tab.label for tab in page.tabs] == ["Overview", "Refinement"]
     page = open_page(tmp_path / "alone.pt", "Refinement")
     assert "benchmarks/refinement.py" in page.info[-1].value
@@ -140,7 +140,7 @@ def test_alone_the_checkpoint_says_what_is_missing(
 def test_the_overview_leads_with_the_main_figures(open_page: Callable[..., AppTest], full: Path) -> None:
     page = open_page(full)
     assert "another checkpoint" in page.warning[0].value
-    assert [one.value for one in page.metric] == ["1.0 %", "5.0 %", "2.0 %"]
+    assert [item.value for item in page.metric] == ["1.0 %", "5.0 %", "2.0 %"]
     assert table(page, "Time [s]")["Task"].tolist() == ["Prediction, 16³ voxels"]
 
 

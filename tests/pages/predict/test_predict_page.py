@@ -55,17 +55,17 @@ def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
 
 
 def table(page: AppTest) -> Any:  # noqa: ANN401
-    (found,) = [one.value for one in page.dataframe if "Predicted [GPa]" in one.value.columns]
-    return found
+    (result,) = [item.value for item in page.dataframe if "Predicted [GPa]" in item.value.columns]
+    return result
 
 
 def test_it_begins_with_an_example(page: AppTest) -> None:
     assert not page.exception
     assert "example 1" in title(page)
-    found = table(page)
-    assert list(found["Property"]) == list(PROPERTIES)
+    result = table(page)
+    assert list(result["Property"]) == list(PROPERTIES)
     for name in ("90 % from [GPa]", "Predicted [GPa]", "90 % to [GPa]"):
-        assert found[name].between(found["Reuss bound [GPa]"], found["Voigt bound [GPa]"]).all()
+        assert result[name].between(result["Reuss bound [GPa]"], result["Voigt bound [GPa]"]).all()
     first = gallery(page)["set"]
     next(button for button in page.button if button.label == "Show an example").click().run()
     assert gallery(page)["set"] != first
@@ -79,7 +79,7 @@ def test_an_uploaded_volume_is_shown_and_solved(page: AppTest) -> None:
             break
         page.run()
     np.testing.assert_allclose(table(page)["Solver [GPa]"], np.diag(STIFFNESS))
-    (constants,) = [one.value for one in page.dataframe if "Constant" in one.value.columns]
+    (constants,) = [item.value for item in page.dataframe if "Constant" in item.value.columns]
     assert "E_x [GPa]" in list(constants["Constant"])
 
 
@@ -87,7 +87,7 @@ def test_a_stack_and_a_box(page: AppTest) -> None:
     upload(page, ("stack.npy", npy(np.stack([cell(), 1 - cell()]))))
     assert "volume 1 of 2" in title(page)
     first = gallery(page)["set"]
-    (number,) = [one for one in page.number_input if one.label == "Volume"]
+    (number,) = [item for item in page.number_input if item.label == "Volume"]
     number.set_value(2).run()
     assert "volume 2 of 2" in title(page) and gallery(page)["set"] != first
     upload(page, ("box.npy", npy(cell()[:, :, :8])))
@@ -97,7 +97,7 @@ def test_a_stack_and_a_box(page: AppTest) -> None:
 def test_grey_values_begin_at_otsu_and_follow_the_slider(page: AppTest) -> None:
     noise = np.random.default_rng(0).normal(0.0, 5.0, (16, 16, 16))
     upload(page, ("ct.npy", npy(50.0 + 100.0 * cell() + noise)))
-    (slider,) = [one for one in page.slider if one.label.startswith("Threshold")]
+    (slider,) = [item for item in page.slider if item.label.startswith("Threshold")]
     assert 65 < float(slider.value) < 135  # type: ignore[arg-type]
     first = gallery(page)["set"]
     slider.set_value(slider.min + 0.95 * (slider.max - slider.min)).run()
@@ -112,7 +112,7 @@ def test_labels_are_merged_and_phases_swapped(page: AppTest) -> None:
     fraction = float(page.metric[0].value)
     assert fraction == pytest.approx(np.isin(grid, (1, 3)).mean(), abs=1e-3)
     former = gallery(page)["set"]
-    (swap,) = [one for one in page.toggle if one.label.startswith("Swap")]
+    (swap,) = [item for item in page.toggle if item.label.startswith("Swap")]
     swap.set_value(True).run()
     assert float(page.metric[0].value) == pytest.approx(1 - fraction, abs=2e-3)
     (chooser,) = page.multiselect
@@ -125,7 +125,7 @@ def test_a_data_set_is_chosen(page: AppTest, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["scan/<b>one</b>"], file["two"], file["curve"] = cell(), 1 - cell(), np.arange(4)
     upload(page, ("a.h5", (tmp_path / "a.h5").read_bytes()))
-    (chooser,) = [one for one in page.selectbox if one.label == "Array in the file"]
+    (chooser,) = [item for item in page.selectbox if item.label == "Array in the file"]
     assert sorted(chooser.options) == ["scan/<b>one</b>", "two"]
     chooser.set_value("two").run()
     assert "a.h5, two" in title(page)
@@ -136,16 +136,16 @@ def test_a_data_set_is_chosen(page: AppTest, tmp_path: Path) -> None:
 def test_a_part_and_blocks_of_a_large_volume(page: AppTest) -> None:
     large = np.tile(cell(), (3, 3, 3))
     upload(page, ("large.npy", npy(large)))
-    (way,) = [one for one in page.radio if one.label == "Show"]
+    (way,) = [item for item in page.radio if item.label == "Show"]
     way.set_value("part").run()
     assert not page.exception and "part 32³" in title(page)
-    (way,) = [one for one in page.radio if one.label == "Show"]
+    (way,) = [item for item in page.radio if item.label == "Show"]
     way.set_value("blocks").run()
-    (edge,) = [one for one in page.selectbox if one.label == "Voxels per edge"]
+    (edge,) = [item for item in page.selectbox if item.label == "Voxels per edge"]
     edge.set_value(16).run()
     assert not page.exception and "block 1 of 27" in title(page)
     spread = [
-        one.value for one in page.dataframe if "Standard deviation of blocks [GPa]" in one.value.columns
+        item.value for item in page.dataframe if "Standard deviation of blocks [GPa]" in item.value.columns
     ]
     np.testing.assert_allclose(spread[0]["Standard deviation of blocks [GPa]"], 0.0, atol=1e-3)
 
@@ -156,7 +156,7 @@ def test_several_files_give_a_table(page: AppTest) -> None:
         page, ("a.npy", npy(cell())), ("=b.npy", npy(1 - cell())), ("none.npy", empty), ("c.npy", b"rubbish")
     )
     assert "NumPy file" in page.error[0].value.replace("\\", "")
-    (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+    (files,) = [item.value for item in page.dataframe if "File" in item.value.columns]
     assert list(files["File"]) == ["a.npy", "=b.npy", "none.npy", "c.npy"]
     assert files["C11 [GPa]"].notna().tolist() == [True, True, False, False]
     assert "at least one voxel" in files["Note"][2] and "NumPy file" in files["Note"][3]
@@ -164,7 +164,7 @@ def test_several_files_give_a_table(page: AppTest) -> None:
 
 def test_the_table_of_files_takes_the_shown_one_as_it_is_shown(page: AppTest) -> None:
     def notes() -> list[str]:
-        (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+        (files,) = [item.value for item in page.dataframe if "File" in item.value.columns]
         assert (files["Volume fraction [-]"] == fraction).all()
         return list(files["Note"])
 
@@ -188,8 +188,8 @@ def test_the_table_knows_how_a_file_was_set_before_there_were_several(page: AppT
     grey = np.random.default_rng(2).integers(0, 200, (16, 16, 16)).astype(np.uint8)
     upload(page, ("grey.npy", npy(grey)))
     page.slider[0].set_value(150.0).run()
-    ((note, found),) = page.session_state[state.FILES].values()  # the table itself comes with a second file
-    assert note == "as you set it" and found.volume_fraction[0] == (grey > 150).mean()
+    ((note, result),) = page.session_state[state.FILES].values()  # the table itself comes with a second file
+    assert note == "as you set it" and result.volume_fraction[0] == (grey > 150).mean()
 
 
 def test_what_is_set_for_a_file_stays_while_another_is_shown(page: AppTest) -> None:
@@ -198,7 +198,7 @@ def test_what_is_set_for_a_file_stays_while_another_is_shown(page: AppTest) -> N
     page.slider[0].set_value(150.0).run()
     name = next(box for box in page.selectbox if box.label == "File that is shown")
     name.set_value(0).run()
-    (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+    (files,) = [item.value for item in page.dataframe if "File" in item.value.columns]
     assert list(files["Note"]) == ["as you set it", "as you set it"]
     assert files["Volume fraction [-]"][1] == (grey > 150).mean()
     next(box for box in page.selectbox if box.label == "File that is shown").set_value(1).run()
@@ -208,18 +208,18 @@ def test_what_is_set_for_a_file_stays_while_another_is_shown(page: AppTest) -> N
 
 def test_the_table_of_files_can_be_stopped(page: AppTest) -> None:
     upload(page, ("a.npy", npy(cell())), ("b.npy", npy(1 - cell())))
-    next(one for one in page.toggle if one.label == "Predict all files").set_value(False).run()
+    next(item for item in page.toggle if item.label == "Predict all files").set_value(False).run()
     assert not page.exception
-    assert not [one for one in page.dataframe if "File" in one.value.columns]
+    assert not [item for item in page.dataframe if "File" in item.value.columns]
 
 
 def test_a_volume_is_put_aside(page: AppTest) -> None:
-    (button,) = [one for one in page.button if one.label == "Add to the shortlist"]
+    (button,) = [entry for entry in page.button if entry.label == "Add to the shortlist"]
     button.click().run()
     assert not page.exception
     (item,) = page.session_state["shortlist"]
     np.testing.assert_allclose(item.mean, table(page)["Predicted [GPa]"])
-    (button,) = [one for one in page.button if one.label == "Take out of the shortlist"]
+    (button,) = [entry for entry in page.button if entry.label == "Take out of the shortlist"]
     button.click().run()
     assert page.session_state["shortlist"] == []
 
@@ -239,7 +239,7 @@ def test_own_materials_scale_or_leave_it_to_the_solver(page: AppTest) -> None:
             break
         page.run()
     np.testing.assert_allclose(table(page)["Solver [GPa]"], np.diag(STIFFNESS))
-    summary = {one.label: one.value for one in page.metric}
+    summary = {item.label: item.value for item in page.metric}
     assert summary["Solver check"] == "done" and summary["Prediction against solver"] == "–"
     names = [trace["name"] for trace in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]]  # type: ignore
     assert names == ["Reuss to Voigt bound", "solver"]
@@ -293,8 +293,8 @@ def test_a_bad_upload_keeps_the_former_volume(
 
 def test_another_shape_of_a_raw_file_is_another_volume(page: AppTest) -> None:
     upload(page, ("a.raw", np.random.default_rng(0).permutation(16 * 16 * 32).astype("<u2").tobytes()))
-    (shape,) = [one for one in page.text_input if one.label.startswith("Shape")]
-    (kind,) = [one for one in page.selectbox if one.label.startswith("Type")]
+    (shape,) = [item for item in page.text_input if item.label.startswith("Shape")]
+    (kind,) = [item for item in page.selectbox if item.label.startswith("Type")]
     shape.set_value("16,16,32").run()
     kind.set_value("<u2").run()
     assert not page.exception and not page.error
@@ -311,13 +311,13 @@ def test_blocks_are_spread_over_the_volume(page: AppTest) -> None:
     grid = np.tile(cell(), (5, 5, 5))
     grid[:16, :16, :16] = 0
     upload(page, ("large.npy", npy(np.pad(grid, ((0, 8), (0, 0), (0, 0))))))
-    next(one for one in page.radio if one.label == "Show").set_value("blocks").run()
-    next(one for one in page.selectbox if one.label == "Voxels per edge").set_value(16).run()
+    next(item for item in page.radio if item.label == "Show").set_value("blocks").run()
+    next(item for item in page.selectbox if item.label == "Voxels per edge").set_value(16).run()
     assert not page.exception
-    (blocks,) = [one.value for one in page.dataframe if "First voxel" in one.value.columns]
+    (blocks,) = [item.value for item in page.dataframe if "First voxel" in item.value.columns]
     assert len(blocks) == 64
     assert {first.split(",")[0] for first in blocks["First voxel"]} == {"(0", "(16", "(32", "(48", "(64"}
-    (caption,) = [one.value for one in page.caption if "Left out" in one.value]
+    (caption,) = [item.value for item in page.caption if "Left out" in item.value]
     assert "60 blocks between those taken, 1 blocks of one phase, 9 % of the voxels" in caption
 
 
@@ -339,7 +339,7 @@ def test_a_stiffness_without_engineering_constants_is_said_so(
 def test_labels_and_grey_values_are_told_apart_without_a_question(page: AppTest) -> None:
     labels, grey = np.arange(4096).reshape(16, 16, 16) % 5, np.arange(4096.0).reshape(16, 16, 16)
     upload(page, ("labels.npy", npy(labels)), ("grey.npy", npy(grey)), ("shown.npy", npy(cell())))
-    (files,) = [one.value for one in page.dataframe if "File" in one.value.columns]
+    (files,) = [item.value for item in page.dataframe if "File" in item.value.columns]
     notes = files["Note"].tolist()
     assert notes[0].endswith("labels 4 stiff, others soft") and "(Otsu)" in notes[1]
     np.testing.assert_allclose(files["Volume fraction [-]"][:2], [0.2, 0.5], atol=2e-3)

@@ -88,11 +88,11 @@ def list_mat(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
             begin = 0
         if kind != _MATRIX:
             continue
-        found = _read_head(head, begin, order, name)
-        if found is None:
+        result = _read_head(head, begin, order, name)
+        if result is None:
             continue
         place = _Place(start=start, length=length, compressed=compressed)
-        if found.kind == _STRUCT:
+        if result.kind == _STRUCT:
             element = memoryview(content)[start : start + length]
             if compressed:
                 element = memoryview(_inflate(bytes(element), _MAX_STRUCT + 1, name))
@@ -100,13 +100,13 @@ def list_mat(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
             fields = (
                 None
                 if len(element) > _MAX_STRUCT
-                else _fields(element, begin, found.name, place, order, budget)
+                else _fields(element, begin, result.name, place, order, budget)
             )
             arrays += fields or []
             if not fields:
-                passed.append(found.name)
-        elif found.dtype is not None:
-            arrays.append(_stored(found.name, found, place))
+                passed.append(result.name)
+        elif result.dtype is not None:
+            arrays.append(_stored(result.name, result, place))
     if passed and not any(array.usable for array in arrays):
         listed = ", ".join(printable(title) for title in passed[:4])
         raise InputError(
@@ -131,10 +131,10 @@ def read_mat(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDA
         element = memoryview(_inflate(bytes(element), limit, name))
     if place.inner is not None:
         element, begin = element[place.inner[0] : sum(place.inner)], 0
-    found = _read_head(bytes(element[:_HEAD]), begin, order, name)
-    if found is None or found.dtype is None:
+    result = _read_head(bytes(element[:_HEAD]), begin, order, name)
+    if result is None or result.dtype is None:
         raise InputError(f"{name}: expected an array of numbers, got damaged data")
-    for kind, start, length, _ in _elements(element, found.data, len(element), order, name):
+    for kind, start, length, _ in _elements(element, result.data, len(element), order, name):
         if kind not in _STORED:
             break
         stored = np.dtype(order + _STORED[kind])
@@ -205,21 +205,21 @@ def _fields(
         if len(arrays) > budget.limits.objects:
             raise InputError(f"{name}: expected at most {budget.limits.objects} fields, got more")
         inner = element[start : start + length]
-        found = _read_head(bytes(inner[:_HEAD]), 0, order, name)
-        if found is None:
+        result = _read_head(bytes(inner[:_HEAD]), 0, order, name)
+        if result is None:
             continue
-        if found.kind == _STRUCT:
+        if result.kind == _STRUCT:
             arrays += _fields(
                 inner, 0, f"{title}.{label}", place, order, budget, offset=offset + start, depth=depth + 1
             )
-        elif found.dtype is not None:
+        elif result.dtype is not None:
             field = _Place(
                 start=place.start,
                 length=place.length,
                 compressed=place.compressed,
                 inner=(offset + start, length),
             )
-            arrays.append(_stored(f"{title}.{label}", found, field))
+            arrays.append(_stored(f"{title}.{label}", result, field))
     return arrays
 
 
@@ -253,10 +253,10 @@ def _read_head(head: bytes, begin: int, order: str, name: str) -> _Head | None:
     """
     elements = _elements(head, begin, len(head), order, name)
     try:
-        found = list(islice(elements, 3))
+        result = list(islice(elements, 3))
     except InputError:
         return None
-    parts = [head[start : start + length] for _, start, length, _ in found]
+    parts = [head[start : start + length] for _, start, length, _ in result]
     if len(parts) < 3 or len(parts[0]) != 8 or len(parts[1]) % 4 or len(parts[1]) > 4 * _MAX_AXES:
         return None
     flags = struct.unpack(f"{order}I", parts[0][:4])[0]
@@ -268,7 +268,7 @@ def _read_head(head: bytes, begin: int, order: str, name: str) -> _Head | None:
     if kind in _CLASSES and not flags & _COMPLEX:
         dtype = np.dtype(bool) if flags & _LOGICAL else np.dtype(_CLASSES[kind])
     title = parts[2].decode("utf-8", "backslashreplace")
-    return _Head(kind=kind, shape=shape, dtype=dtype, name=title, data=found[2][3])
+    return _Head(kind=kind, shape=shape, dtype=dtype, name=title, data=result[2][3])
 
 
 def _inflate(data: bytes, limit: int, name: str) -> bytes:

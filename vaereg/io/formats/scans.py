@@ -41,9 +41,9 @@ def list_scan(stream: BinaryIO, suffix: str, *, budget: ReadBudget) -> list[Stor
     """Arrays of a scan."""
     _check_header(stream, suffix, budget)
     with tempfile.TemporaryDirectory() as folder:
-        found = _run(stream, suffix, None, Path(folder), budget)
+        result = _run(stream, suffix, None, Path(folder), budget)
     arrays = []
-    for array in found["arrays"]:
+    for array in result["arrays"]:
         axes, flipped, problem = oriented_axes(array["direction"])
         edges = dict(zip(axes, array["spacing"], strict=True))
         if array["components"] != 1:
