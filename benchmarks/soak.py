@@ -296,6 +296,9 @@ class Soak:
                 raise LostError(f"a refinement: {visitor.metric('Refinement')!r}")
             time.sleep(0.7)
             visitor.run()
+        words = " ".join(element.progress.text for element in visitor.all_of("progress"))
+        if "failed" in words or "cancelled" in words:
+            raise LostError(f"a refinement of {count} designs: {words!r}")
         tally.count(tally.arrived, "refinements", count)
 
 

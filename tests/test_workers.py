@@ -2,13 +2,22 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 
-from vaereg.workers import limit_thread_to_one_thread, map_in_processes, pool_threads, worker_processes
+from vaereg.workers import (
+    THREAD_VARIABLES,
+    limit_thread_to_one_thread,
+    map_in_processes,
+    pool_threads,
+    worker_processes,
+)
 
 
 def test_workers_have_one_thread_and_the_environment_of_their_parent_is_not_touched(
@@ -69,3 +78,22 @@ def test_processes_end_when_results_are_no_longer_wanted(
     results.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
     assert time.monotonic() - start < 30
+
+
+def test_a_limited_process_still_compiles() -> None:
+    """A worker that has Numba loaded before it is limited compiles kernels afterwards, as refinement does."""
+    code = (
+        "import numba\n"
+        "from vaereg.workers import limit_process_to_one_thread\n"
+        "limit_process_to_one_thread()\n"
+        "@numba.njit\n"
+        "def double(x):\n"
+        "    return 2 * x\n"
+        "assert double(3) == 6 and numba.get_num_threads() == 1\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    environment |= {"NUMBA_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

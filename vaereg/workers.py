@@ -25,7 +25,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _OWN = "VAEREG_NUM_THREADS"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", _OWN)
+_NUMBA = "NUMBA_NUM_THREADS"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", _NUMBA, _OWN)
 """Environment variables that numerical libraries, and this package, read their number of threads from."""
 _MOST_THREADS = 4
 
@@ -35,7 +36,9 @@ def limit_process_to_one_thread() -> None:
 
     Called in the worker, so that the environment of the process that starts it stays as it is.
     """
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    # Numba reads its variable again at every compilation, and refuses another number once it has threads.
+    names = [name for name in THREAD_VARIABLES if name != _NUMBA or "numba" not in sys.modules]
+    os.environ.update(dict.fromkeys(names, "1"))
     # libraries that the main module of the program has loaded before: they have read the environment already
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

@@ -22,6 +22,7 @@ def test_a_tab_outlives_a_reload_and_a_killed_server(tmp_path: Path) -> None:
             page.get_by_role("button", name="Refine 1 design").click()
             summary = page.locator(".st-key-summary-refined")
             expect(summary.get_by_text("finished", exact=True)).to_be_visible(timeout=4 * PATIENCE)
+            expect(summary.get_by_text("1 reached", exact=True)).to_be_visible()
             settled(page)
 
             # The link has the inputs on every page, and after every change of pages.
