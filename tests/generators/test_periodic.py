@@ -10,7 +10,10 @@ from vaereg.microstructure.statistics import connectivity
 
 
 def lattice(
-    variant: str, period: tuple[float, float, float], fraction: float, weights: tuple[float, ...] = (1.0,) * 3
+    variant: str,
+    period: tuple[float, float, float],
+    fraction: float,
+    weights: tuple[float, ...] = (1.0, 1.0, 1.0),
 ) -> LatticeParameters:
     x, y, z = weights
     return LatticeParameters(volume_fraction=fraction, variant=variant, period=period, weights=(x, y, z))
@@ -47,7 +50,7 @@ def test_surfaces_repeat(variant: str, sheet: bool) -> None:
 
 def test_thickness_of_cubic_bars() -> None:
     """The fraction of three crossing cylinders of radius r in a cubic cell: 3 π r² - 8 √2 r³."""
-    made = make("lattice", lattice("cubic", (24.0,) * 3, 0.2), 48, generator=np.random.default_rng(0))
+    made = make("lattice", lattice("cubic", (24.0, 24.0, 24.0), 0.2), 48, generator=np.random.default_rng(0))
     radius = made.recipe["strut_radius"] / 24.0
     assert 3.0 * np.pi * radius**2 - 8.0 * np.sqrt(2.0) * radius**3 == pytest.approx(0.2, abs=0.01)
 
@@ -56,7 +59,7 @@ def test_bars_of_unequal_thickness() -> None:
     """Sections half-way between the crossings show one bar: its radius is proportional to its weight."""
     weights = (1.0, 0.5, 0.75)
     made = make(
-        "lattice", lattice("cubic", (48.0,) * 3, 0.12, weights), 48, generator=np.random.default_rng(3)
+        "lattice", lattice("cubic", (48.0, 48.0, 48.0), 0.12, weights), 48, generator=np.random.default_rng(3)
     )
     areas = [np.moveaxis(made.volume, axis, 0).sum(axis=(1, 2)).min() for axis in range(3)]
     radii = np.sqrt(np.array(areas) / np.pi)

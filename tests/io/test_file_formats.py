@@ -72,7 +72,7 @@ def provenance() -> Provenance:
         mean=np.ones(6),
         std=np.ones(6),
         stiffness=np.eye(6),
-        latent=np.zeros(2),
+        latent=np.zeros(2, dtype=np.float32),
     )
 
 

@@ -84,14 +84,21 @@ def test_equal_data_gives_equal_bytes(volumes: list[np.ndarray], tmp_path: Path)
     assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
 
 
+def _array(file: h5py.File, name: str) -> np.ndarray:
+    """Data set of a file."""
+    dataset = file[name]
+    assert isinstance(dataset, h5py.Dataset)
+    return dataset[()]
+
+
 def test_the_names_in_the_file_are_those_of_the_contract(volumes: list[np.ndarray], tmp_path: Path) -> None:
     path = tmp_path / "labels.h5"
     write_labelled_set(path, plan(), batch(volumes))
     with h5py.File(path) as file:
         assert {"class", "parameters", "pair", "pairs", "stiffness", "conductivity"} <= set(file)
-        assert file["pair"][()].tolist() == [[0, 1], [0, -1], [0, -1]]
-        assert file["pairs"].shape == (2, 6)
-        assert file["stiffness"].shape == (3, 2, 6, 6)
+        assert _array(file, "pair").tolist() == [[0, 1], [0, -1], [0, -1]]
+        assert _array(file, "pairs").shape == (2, 6)
+        assert _array(file, "stiffness").shape == (3, 2, 6, 6)
         assert file["stiffness"].attrs["units"] == "GPa"
 
 
@@ -100,7 +107,7 @@ def test_volumes_of_one_size_are_rows(rng: np.random.Generator, tmp_path: Path) 
     path = tmp_path / "labels.h5"
     write_labelled_set(path, plan(sizes={"4": 1.0}), batch(cubes))
     with h5py.File(path) as file:
-        assert file["microstructures"].shape == (3, 8)
+        assert _array(file, "microstructures").shape == (3, 8)
     np.testing.assert_array_equal(read_labelled_set(path).volumes([0, 1, 2]), np.stack(cubes))
 
 
@@ -157,7 +164,9 @@ def test_files_that_contradict_themselves(volumes: list[np.ndarray], tmp_path: P
     ):
         write_labelled_set(path, plan(), batch(volumes))
         with h5py.File(path, "r+") as file:
-            file[name][...] = value
+            dataset = file[name]
+            assert isinstance(dataset, h5py.Dataset)
+            dataset[...] = value
         with pytest.raises(ValueError, match=message):
             read_labelled_set(path)
     with pytest.raises(ValueError, match="expected 4 samples as planned, got 3"):

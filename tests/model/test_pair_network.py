@@ -40,7 +40,9 @@ def random_features(rng: np.random.Generator, pairs: list[TwoPhase] = PAIRS) -> 
 def network() -> PairRegressor:
     torch.manual_seed(0)
     network = PairRegressor(hidden=16)
-    network.layers[-1].weight.data.mul_(30.0)  # far from the identity
+    last = network.layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    last.weight.data.mul_(30.0)  # far from the identity
     return network.eval()
 
 

@@ -68,7 +68,8 @@ def test_volumes_of_other_seeds_and_sizes_are_recognised(classifier: MorphologyC
 def test_shifts_and_turns_change_no_vote(classifier: MorphologyClassifier) -> None:
     volume = cell("gaussian", 7)
     turned = np.roll(volume.transpose(2, 0, 1)[:, ::-1], (3, 1, 4), (0, 1, 2))
-    np.testing.assert_array_equal(*(classifier.predict_proba([item]) for item in (volume, turned)))
+    votes, turned_votes = (classifier.predict_proba([item]) for item in (volume, turned))
+    np.testing.assert_array_equal(votes, turned_votes)
 
 
 def test_an_executor_gives_the_same_votes(classifier: MorphologyClassifier) -> None:

@@ -285,6 +285,7 @@ def thermal_stress(layers: Array, materials: TwoPhase) -> tuple[Array, Array]:
     """Stiffness and C : alpha of each voxel, shapes (voxels, 6, 6) and (voxels, 6)."""
     c = local_stiffness(layers, materials)
     first, second = materials.stiff.thermal_expansion, materials.soft.thermal_expansion
+    assert first is not None and second is not None
     alpha = np.where(layers.ravel() == 1.0, first, second)[:, None] * np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
     return c, np.einsum("vij,vj->vi", c, alpha)
 

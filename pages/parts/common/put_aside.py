@@ -97,7 +97,8 @@ def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
     for i, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
         if not isinstance(outcome, HomogenizationResult):
             continue
-        unstated = item.tolerance is None and np.array_equal(item.stiffness, outcome.stiffness)
+        stated = item.tolerance is not None or item.stiffness is None
+        unstated = not stated and np.array_equal(item.stiffness, outcome.stiffness)
         if not item.verified or unstated:
             items[i] = replace(
                 item, stiffness=outcome.stiffness, tolerance=RTOL, solves=None, from_file=False
