@@ -97,8 +97,8 @@ def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
     for i, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
         if not isinstance(outcome, HomogenizationResult):
             continue
-        stated = item.tolerance is not None or item.stiffness is None
-        unstated = not stated and np.array_equal(item.stiffness, outcome.stiffness)
+        same = item.stiffness is not None and np.array_equal(item.stiffness, outcome.stiffness)
+        unstated = item.tolerance is None and same
         if not item.verified or unstated:
             items[i] = replace(
                 item, stiffness=outcome.stiffness, tolerance=RTOL, solves=None, from_file=False
