@@ -120,7 +120,7 @@ COPPER = cubic_stiffness(168.4, 121.4, 75.4)  # GPa
 
 
 def orthotropic_stiffness(young: list[float], shear: list[float], poisson: list[float]) -> np.ndarray:
-    """By inverting Hooke's law; `poisson` holds nu_yz, nu_xz, nu_xy."""
+    """Hooke's law, inverted; `poisson` holds nu_yz, nu_xz, nu_xy."""
     compliance = np.diag([1.0 / item for item in [*young, *shear]])
     for (i, j), nu in zip([(1, 2), (0, 2), (0, 1)], poisson, strict=True):
         compliance[i, j] = compliance[j, i] = -nu / young[i]

@@ -39,7 +39,7 @@ def test_volumes_have_two_phases_and_follow_the_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", INDEPENDENT_CLASSES)
 def test_volumes_go_on_over_their_faces(name: str) -> None:
-    """As many neighbours are unlike across the faces of the cell as between layers inside, in the mean."""
+    """Neighbours across the faces of the cell are unlike as often as those inside, in the mean."""
     across, inside = [], []
     for seed in range(8):
         volume = draw_independent(name, 12, generator=np.random.default_rng(seed))

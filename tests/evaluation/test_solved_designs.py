@@ -114,7 +114,7 @@ def test_copies_of_training_volumes_are_found(tiny_dataset: Dataset) -> None:
 
 
 def test_layers_are_not_taken_for_copies(tiny_dataset: Dataset) -> None:
-    """Of few layers there are so few kinds that unseen ones are met in the training set."""
+    """Few layers have so few kinds that unseen ones are met in the training set."""
     training = tiny_dataset.indices("train")
     layers = laminate([3, 5, 4, 4], axis=1)
     made = np.stack([tiny_dataset.volumes(training[:1])[0], layers])

@@ -57,7 +57,7 @@ def mat(path: Path, array: np.ndarray) -> None:
 
 
 def mat73(path: Path, array: np.ndarray) -> None:
-    """As MATLAB does: HDF5 behind a header of 512 bytes, axes reversed."""
+    """MATLAB's file: HDF5 behind a header of 512 bytes, axes reversed."""
     with h5py.File(path, "w", userblock_size=512) as file:
         file["phase"] = array.T
     with path.open("r+b") as file:

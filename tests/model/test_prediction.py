@@ -89,7 +89,7 @@ def test_small_batches_change_nothing(
 
 @pytest.mark.parametrize("guided", [True, False])
 def test_a_cell_may_be_cut_anywhere(guided: bool, tiny_checkpoint: Checkpoint, volumes: np.ndarray) -> None:
-    """In steps of the total stride of the encoder, 2 * 2 in the tiny model."""
+    """Steps are the total stride of the encoder, 2 * 2 in the tiny model."""
     shifted = np.roll(volumes, (4, -8, 12), (1, 2, 3))
     same(
         predict(tiny_checkpoint, shifted, guided=guided),
@@ -132,7 +132,7 @@ def test_the_calibration_scales_the_uncertainty(
 def test_intervals_are_wider_for_cells_of_other_sizes(
     guided: bool, share: str, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the share at half and twice the edge of the training set's, by a quarter of it half way there."""
+    """Intervals widen by the share at half and twice the training edge, by a quarter of it half way there."""
     monkeypatch.setattr(Checkpoint, "training_edge", 16)
     cells = [
         gaussian_field(size, (2.0,) * 3, 0.5, generator=np.random.default_rng(1)) for size in (8, 16, 23, 32)

@@ -35,7 +35,7 @@ def test_distance_is_that_of_the_best_orientation(
 
 
 def test_the_limit_follows_the_density_of_known_volumes() -> None:
-    """In more dimensions, and with fewer volumes, neighbours are farther apart."""
+    """Neighbours are farther apart in more dimensions, and with fewer volumes."""
     few, many = TrainingProperties(cloud(50)), TrainingProperties(cloud(3000))
     axial = {place: (40.0, 40.0) for place in range(3)}
     every = {place: (40.0, 40.0) for place in range(6)}

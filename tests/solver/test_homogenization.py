@@ -550,7 +550,7 @@ def test_graded_phase_agrees_with_the_direct_solve(rng: np.random.Generator) -> 
 
 
 def test_faint_contrast_is_not_lost(rng: np.random.Generator) -> None:
-    """To second order in the contrast: a load near rounding must be either solved or rightly left out."""
+    """Second order in the contrast: a load near rounding is either solved or rightly left out."""
     phase = (rng.random((6, 6, 6)) < 0.5).astype(float)
     for contrast in (1e-2, 1e-5, 1e-8, 1e-12):
         materials = TwoPhase.from_moduli(e_stiff=1.0 + contrast, e_soft=1.0)

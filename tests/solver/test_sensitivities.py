@@ -115,7 +115,7 @@ def test_packed_entries_are_the_upper_triangle_by_rows() -> None:
 def test_warm_start_saves_half_of_the_iterations(
     dtype: type, rtol: float, change: float, rng: np.random.Generator
 ) -> None:
-    """Of a graded field and a small change; a voxel that turns from soft to stiff leaves less to save."""
+    """A graded field takes a small change; a voxel that turns from soft to stiff leaves less to save."""
     phase = smooth_field(16, rng)
     near = np.clip(phase + change * (smooth_field(16, rng) - 0.5), 0.0, 1.0)
     cold = homogenize(near, rtol=rtol, dtype=dtype)

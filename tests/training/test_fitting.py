@@ -29,7 +29,7 @@ def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset
 
 @pytest.mark.parametrize("guided", [False, True])
 def test_intervals_hold_nine_in_ten(guided: bool, tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
-    """Of the validation volumes, in the logarithm, for each property: 1.6449 standard deviations wide."""
+    """Intervals of 1.6449 standard deviations of the logarithm hold 90 % of the validation volumes."""
     rows = tiny_dataset.indices("validation")
     truth = np.diagonal(tiny_dataset.samples.stiffness[rows].astype(np.float64), axis1=1, axis2=2)
     result = predict(tiny_checkpoint, tiny_dataset.volumes(rows), guided=guided)

@@ -164,7 +164,7 @@ def mixture(weights: Tensor, latent: int = 3) -> ConditionalMixture:
 
 @pytest.mark.parametrize("sharpness", [0.0, 1.0, 6.0])
 def test_the_divergence_is_an_upper_bound(sharpness: float, generator: torch.Generator) -> None:
-    """Of log q - log p, for any assignment to components; with one component there is nothing to assign."""
+    """The divergence is log q - log p for any assignment; with one component there is nothing to assign."""
     z, posterior = torch.randn(16, 3, generator=generator), torch.randn(16, generator=generator)
     for weights, slack in ((torch.rand(16, 4, generator=generator) + 0.1, 1.0), (torch.ones(16, 1), 0.0)):
         prior = mixture(weights / weights.sum(1, keepdim=True))
@@ -264,7 +264,7 @@ def test_products_of_residuals_measure_the_bias_alone(model: VaeReg) -> None:
 
 
 def test_consistency_of_the_properties_is_a_squared_bias(model: VaeReg, batch: Batch) -> None:
-    """In nats: two realisations that are both off by the scale in one property cost a half; far ones less."""
+    """Two realisations that are both off by the scale in one property cost half a nat; far ones less."""
     x = batch[0][:2]
     with torch.no_grad():
         target = model.encode(x).property_mean.log()

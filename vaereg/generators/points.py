@@ -71,7 +71,7 @@ def nearest_distances(points: Field, box: Field, size: int, count: int) -> tuple
 
 @njit(cache=True)
 def _best_candidates(offered: Field, box: Field) -> Field:
-    """Of the candidates of each point, shape (N, M, 3), the farthest from all earlier points."""
+    """Candidates, of shape (N, M, 3), that are the farthest from all earlier points, shape (N, 3)."""
     points = np.zeros((len(offered), 3))
     points[0] = offered[0, 0]
     for i in range(1, len(offered)):

@@ -49,13 +49,13 @@ class BatchResult:
     converged: bool
     """Whether all residuals reached the tolerance."""
     sensitivity: Tensor | None = None
-    """As in `HomogenizationResult`, shape (B, 21, X, Y, Z) [GPa], where asked for."""
+    """Sensitivities as in `HomogenizationResult`, shape (B, 21, X, Y, Z) [GPa], where asked for."""
     displacement: Tensor | None = None
-    """As in `HomogenizationResult`, shape (B, 6, 3, X, Y, Z), where asked for."""
+    """Displacements as in `HomogenizationResult`, shape (B, 6, 3, X, Y, Z), where asked for."""
     element: str = "hex8"
-    """As in `HomogenizationResult`."""
+    """Kind of elements, as in `HomogenizationResult`."""
     unloaded: tuple[tuple[str, ...], ...] = ()
-    """As in `HomogenizationResult`, for each volume."""
+    """Directions without load of each volume, as in `HomogenizationResult`."""
 
 
 def homogenize_batch(

@@ -53,7 +53,7 @@ class _Place:
     """Length of this element [byte]."""
     compressed: bool
     inner: tuple[int, int] | None = None
-    """For a field of a struct: where its element begins in the inflated one, and its length [byte]."""
+    """Place and length [byte] of the element of a field within its inflated struct."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
