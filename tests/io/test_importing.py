@@ -156,6 +156,32 @@ def test_a_stack_of_version_0_1_has_a_page_for_each_x(tmp_path: Path) -> None:
     assert imported.read_as.axes_from.startswith("vaereg 0.1")
 
 
+def test_one_directory_of_imagej_holds_all_pages(tmp_path: Path) -> None:
+    """Stacks above 4 GB: one directory, the pages behind one another, and their number in the description."""
+    description = "ImageJ=1.53t\nimages=4\nslices=4\nspacing=1.0\n"
+    pages = PAGES.astype(np.uint16)
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, pages[0], description=description, metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        end = tiff.pages.first.dataoffsets[0] + tiff.pages.first.databytecounts[0]
+    assert end == path.stat().st_size
+    with path.open("ab") as file:
+        file.write(pages[1:].tobytes())
+    assert_read(path)
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(InputError, match="stack"):
+        taken(path)
+
+
+def test_structs_of_matlab_7_3(tmp_path: Path) -> None:
+    """A struct of MATLAB 7.3 is a group: its fields have dotted or slashed names."""
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        file.create_group("scan")["phase"] = VOLUME.T
+    with (tmp_path / "a.mat").open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    assert_read(tmp_path / "a.mat")
+
+
 def test_imagej_says_spacing_and_unit(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif",
