@@ -25,21 +25,22 @@ def bounded_uploads(files: Sequence[UploadedFile]) -> list[UploadedFile]:
     Args:
         files: Files of an uploader, the oldest first.
     """
-    kept = list(files)
     chosen = [file.file_id for file in files]
-    former, message = st.session_state.get(state.REFUSED_UPLOADS, ([], ""))
-    if message and not set(chosen) <= set(former):
-        message = ""
+    seen, refused, message = st.session_state.get(state.REFUSED_UPLOADS, ([], [], ""))
+    if not set(chosen) <= set(seen):  # the user has chosen others since
+        seen, refused, message = chosen, [], ""
+    kept = [file for file in files if file.file_id not in refused]  # a rerun has removed files once more
     while kept and (reason := _surplus()):
         message = f"{kept[-1].name}: {reason}"
+        refused = [*refused, kept[-1].file_id]
         _remove(kept.pop())
-    st.session_state[state.REFUSED_UPLOADS] = ([file.file_id for file in kept], message)
+    st.session_state[state.REFUSED_UPLOADS] = (seen, refused, message)
     return kept
 
 
 def refusal() -> str | None:
     """Return why the last file was refused; None where none was."""
-    return st.session_state.get(state.REFUSED_UPLOADS, ([], ""))[1] or None
+    return st.session_state.get(state.REFUSED_UPLOADS, ([], [], ""))[2] or None
 
 
 def _surplus() -> str | None:
