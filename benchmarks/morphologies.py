@@ -134,7 +134,7 @@ DRAWN = {
         doi("10.1016/0021-9797(84)90481-8"),
     ),
 }
-"""What is drawn, the range of volume fractions, what the recipe holds beside them, and the source."""
+"""Parameters that are drawn, volume fractions, further entries of the recipe, and the source."""
 
 PAGE = """# Morphologies
 

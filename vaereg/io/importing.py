@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MIRRORED = "joined with its mirror images along x, y, z (orthotropic)"
-"""What is said of a volume that was mirrored."""
+"""Note on a volume that was mirrored."""
 
 _Made = TypeVar("_Made")
 

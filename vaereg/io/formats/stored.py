@@ -98,7 +98,7 @@ LIMITS = ReadLimits()
 
 
 class ReadBudget:
-    """What is left of the limits while one file is read."""
+    """Rest of the limits while one file is read."""
 
     def __init__(self, name: str, size: int, limits: ReadLimits = LIMITS) -> None:
         self.name = name

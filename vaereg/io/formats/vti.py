@@ -81,7 +81,7 @@ class _Image:
     direction: tuple[float, ...] | None = None
     """Directions of the axes of the grid, a matrix (3, 3) by rows whose columns they are."""
     problem: str = ""
-    """What is wrong with spacing or direction."""
+    """Fault of the spacing or the direction, in words."""
     arrays: list[_Array] = field(default_factory=list)
 
 
