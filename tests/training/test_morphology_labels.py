@@ -92,7 +92,7 @@ def test_labels_are_the_solver_s_and_lie_between_the_bounds(whole: Path) -> None
     samples = read_labelled_set(whole).samples
     labelled = np.isfinite(samples.stiffness).all(axis=(2, 3))
     np.testing.assert_array_equal(labelled, np.isfinite(samples.phases).all(axis=2))
-    assert set(labelled.sum(axis=1)) <= {PAIRS - 1, PAIRS}
+    assert labelled.all()
     for index, place in np.argwhere(labelled):
         pair, fraction = pair_of(samples.phases[index, place]), samples.volume_fraction[index]
         label = samples.stiffness[index, place].astype(float)
@@ -209,12 +209,9 @@ def test_classes_sizes_and_lengths_come_in_their_shares() -> None:
 
 def test_pairs_have_the_distribution_asked_for() -> None:
     pairs = np.stack([draw_pairs(np.random.default_rng(seed)) for seed in range(6000)])
-    present = np.isfinite(pairs).all(axis=2)
-    assert present.sum(axis=1).mean() == pytest.approx(PAIRS - 0.5, abs=0.03)
-    rows = pairs[present]
-    reference = (rows == REFERENCE_PAIR).all(axis=1)
-    assert reference.mean() == pytest.approx(1 / 6, abs=0.02)
-    rest = rows[~reference]
+    assert pairs.shape == (6000, PAIRS, 6)
+    assert (pairs[:, 0] == REFERENCE_PAIR).all()
+    rest = pairs[:, 1:].reshape(-1, 6)
     void = rest[:, 1] == 0.0
     assert void.mean() == pytest.approx(0.1, abs=0.01)
     contrast = np.log10(rest[~void, 0] / rest[~void, 1])
