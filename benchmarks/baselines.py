@@ -24,9 +24,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
+from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.evaluation.figures import figures_by_family, forward_figures, held_out_families, held_out_rows
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.config import ModelConfig

@@ -23,17 +23,11 @@ from PIL import Image
 from record import RESULTS, write_record
 from solver_report import provenance, table
 
-from vaereg.elasticity import (
-    PROPERTIES,
-    TwoPhase,
-    diagonal_properties,
-    reuss_bound,
-    voigt_bound,
-    voigt_reuss_ratio,
-)
+from vaereg.elasticity import PROPERTIES, diagonal_properties, reuss_bound, voigt_bound, voigt_reuss_ratio
 from vaereg.generators import families
 from vaereg.generators.families import DEFAULT_MIX, FAMILIES, MIXES, generate, mix_name
 from vaereg.io.datasets import Dataset, read_dataset
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.microstructure.volume import volume_fraction
 

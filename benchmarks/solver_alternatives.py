@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from record import PRECISIONS, gaussian_cell, seconds, write_record
 
-from vaereg.elasticity import VOIGT_ORDER, TwoPhase, lame_parameters
+from vaereg.elasticity import VOIGT_ORDER, lame_parameters
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import homogenize
 
 PAIRS = [tuple("xyz".index(letter) for letter in name) for name in VOIGT_ORDER]

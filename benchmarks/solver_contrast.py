@@ -8,7 +8,7 @@ Writes results/solver_contrast.json.
 import numpy as np
 from record import PRECISIONS, gaussian_cell, write_record
 
-from vaereg.elasticity import TwoPhase
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import homogenize
 
 CONTRASTS = (1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1e3, 1e4, 1e6)

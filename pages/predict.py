@@ -10,7 +10,8 @@ from pages.parts.common.shown import ShownVolume, predict_volume, show_example, 
 from pages.parts.common.text import plain, sentence
 from pages.parts.predict import panels
 from pages.parts.predict.upload import chosen_blocks, upload_inputs
-from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
+from vaereg.elasticity import reuss_bound, voigt_bound
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction, log_interval
 from vaereg.solver.homogenization import HomogenizationResult

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.elasticity import TwoPhase
 from vaereg.evaluation.figures import evaluate
 from vaereg.generators.families import GENERATOR_VERSION, family_weights
 from vaereg.io.datasets import Dataset, DatasetPlan, read_dataset, write_dataset
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import pack_bits
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.config import PRESETS

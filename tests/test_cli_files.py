@@ -10,9 +10,9 @@ import pytest
 import tifffile
 
 from vaereg.cli import main
-from vaereg.elasticity import TwoPhase
 from vaereg.io.designs import write_designs
 from vaereg.io.export import FORMATS, export
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import homogenize
 
 GREY = np.random.default_rng(0).integers(0, 200, (4, 4, 4), dtype=np.uint8)

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 from vaereg.elasticity import (
     PROPERTIES,
     VOIGT_ORDER,
-    TwoPhase,
     directional_young,
     engineering_constants,
     hashin_shtrikman_bounds,
@@ -24,6 +23,7 @@ from vaereg.elasticity import (
     voigt_reuss_ratio,
     voigt_to_mandel,
 )
+from vaereg.materials import TwoPhase
 
 MATERIALS = [
     TwoPhase(),

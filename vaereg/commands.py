@@ -441,10 +441,10 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 
 def run_export(arguments: argparse.Namespace) -> None:
     """Write designs in the format of another program."""
-    from vaereg.elasticity import TwoPhase
     from vaereg.io.designs import read_designs
     from vaereg.io.export import bundle, describe_surface, export, stored_items
     from vaereg.io.files import check_output
+    from vaereg.materials import TwoPhase
 
     materials = materials_of(arguments)
     check_output(arguments.out, arguments.designs)

@@ -23,7 +23,6 @@ __all__ = [
     "VOIGT_ORDER",
     "EngineeringConstants",
     "HashinShtrikmanBounds",
-    "TwoPhase",
     "diagonal_properties",
     "directional_young",
     "engineering_constants",

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import gaussian_field
 from vaereg.inverse import refinement as module
 from vaereg.inverse.refinement import Step, advance, begin, refine, refine_all
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 

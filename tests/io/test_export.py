@@ -18,11 +18,12 @@ import tifffile
 import trimesh
 import yaml
 
-from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, TwoPhase, isotropic_stiffness
+from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, isotropic_stiffness
 from vaereg.io.designs import read_designs
 from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, describe_surface, export
 from vaereg.io.importing import AutomaticChoices, import_volume, read_volumes
 from vaereg.io.meshes import closed_surface, enclosed_volume
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import homogenize
 
 PAIR = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES
 from vaereg.io.datasets import Dataset
+from vaereg.materials import TwoPhase
 from vaereg.model import checkpoint as module
 from vaereg.model.checkpoint import (
     DEFAULT_CHECKPOINT,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
+from vaereg.elasticity import reuss_bound, voigt_bound
 from vaereg.generators.families import gaussian_field
 from vaereg.io.datasets import Dataset
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_fraction
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds

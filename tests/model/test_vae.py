@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, distributions
 
-from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
+from vaereg.elasticity import reuss_bound, voigt_bound
 from vaereg.io.datasets import Dataset
+from vaereg.materials import TwoPhase
 from vaereg.model.config import ModelConfig
 from vaereg.model.vae import Encoding, VaeReg, _diagonal_bounds
 from vaereg.solver.homogenization import homogenize

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound, voigt_to_mandel
+from vaereg.elasticity import reuss_bound, voigt_bound, voigt_to_mandel
 from vaereg.generators.families import FAMILIES, generate
+from vaereg.materials import TwoPhase
 from vaereg.solver.bounds import bound_stiffness
 from vaereg.solver.homogenization import homogenize, iterated_bounds
 

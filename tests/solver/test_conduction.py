@@ -5,9 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from vaereg.elasticity import TwoPhase
 from vaereg.errors import InputError
-from vaereg.materials import VOID, Phase
+from vaereg.materials import VOID, Phase, TwoPhase
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import ConvergenceError
 

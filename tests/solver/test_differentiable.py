@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.elasticity import TwoPhase
+from vaereg.materials import TwoPhase
 from vaereg.solver import differentiable
 from vaereg.solver.differentiable import SolverState, effective_stiffness
 from vaereg.solver.homogenization import ConvergenceError, homogenize

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaereg.elasticity import TwoPhase
+from vaereg.materials import TwoPhase
 from vaereg.solver.grid_check import mesh_check
 from vaereg.solver.homogenization import homogenize
 

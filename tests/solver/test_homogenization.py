@@ -11,7 +11,6 @@ from scipy.sparse.linalg import splu
 
 from vaereg.elasticity import (
     VOIGT_ORDER,
-    TwoPhase,
     engineering_constants,
     hashin_shtrikman_bounds,
     isotropic_stiffness,
@@ -21,7 +20,7 @@ from vaereg.elasticity import (
     voigt_bound,
 )
 from vaereg.errors import InputError
-from vaereg.materials import Phase
+from vaereg.materials import Phase, TwoPhase
 from vaereg.solver import homogenization
 from vaereg.solver.cell import green_operator
 from vaereg.solver.grid_check import mesh_check

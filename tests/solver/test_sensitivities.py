@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from vaereg.elasticity import TwoPhase, isotropic_stiffness, unpack_symmetric
+from vaereg.elasticity import isotropic_stiffness, unpack_symmetric
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import homogenize
 
 UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)

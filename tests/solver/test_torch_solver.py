@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.elasticity import TwoPhase, isotropic_stiffness
+from vaereg.elasticity import isotropic_stiffness
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.solver.torch_solver import homogenize_batch, homogenize_on
 

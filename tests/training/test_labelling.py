@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
+from vaereg.elasticity import reuss_bound, voigt_bound
 from vaereg.generators.families import generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset
 from vaereg.io.files import lock_file
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
 from vaereg.training import batch_store, labelling
 from vaereg.training.labelling import generate_dataset, label_batch, volume_source

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
+from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.inverse.direct import Designs, design
 from vaereg.io.datasets import Dataset
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import two_point_correlation, two_point_distances
 from vaereg.microstructure.volume import volume_fraction
 from vaereg.model.checkpoint import Checkpoint

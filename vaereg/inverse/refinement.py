@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import PROPERTIES, TwoPhase, diagonal_properties
+from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.errors import InputError
 from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.solver.homogenization import HomogenizationResult, homogenize

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg import __version__
-from vaereg.elasticity import TwoPhase
 from vaereg.errors import InputError
 from vaereg.io.designs import DesignFile, write_designs
 from vaereg.io.files import hdf5_bytes, replace_file, write_array
@@ -29,6 +28,7 @@ from vaereg.io.meshes import closed_surface, enclosed_volume, write_abaqus, writ
 from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
 from vaereg.io.solver_inputs import FANS_DATASET, damask_input, fans_input
 from vaereg.io.vti_files import write_vti
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
 
 __all__ = [

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.elasticity import VOIGT_ORDER, TwoPhase
+from vaereg.elasticity import VOIGT_ORDER
+from vaereg.materials import TwoPhase
 
 __all__ = ["closed_surface", "enclosed_volume", "write_abaqus", "write_stl"]
 

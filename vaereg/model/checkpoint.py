@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
 from vaereg.io.files import replace_file
+from vaereg.materials import TwoPhase
 from vaereg.model.config import RunConfig
 from vaereg.model.embedding import Embedding
 from vaereg.model.networks import GuidedRegressor, LatentRegressor

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, TwoPhase, properties_from_ratio, voigt_reuss_ratio
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, properties_from_ratio, voigt_reuss_ratio
+from vaereg.materials import TwoPhase
 from vaereg.model.networks import GuidedRegressor
 from vaereg.solver.homogenization import iterated_bounds
 from vaereg.workers import pool_threads

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaereg.elasticity import PROPERTIES, TwoPhase, lame_parameters
+from vaereg.elasticity import PROPERTIES, lame_parameters
+from vaereg.materials import TwoPhase
 from vaereg.model.config import ModelConfig
 from vaereg.model.networks import Decoder, Encoder, Head
 from vaereg.model.prior import ConditionalMixture, MixturePrior

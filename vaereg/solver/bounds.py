@@ -27,7 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import TwoPhase, voigt_bound
+from vaereg.elasticity import voigt_bound
+from vaereg.materials import TwoPhase
 from vaereg.solver import vectors
 from vaereg.solver.cell import LOAD_PAIRS, Cell
 from vaereg.solver.homogenization import as_phase_field, choose_element, scaled_moduli, voxel_edges

@@ -10,7 +10,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from vaereg.elasticity import TwoPhase, lame_parameters
+from vaereg.elasticity import lame_parameters
+from vaereg.materials import TwoPhase
 from vaereg.solver import kernels
 
 __all__ = ["LOAD_PAIRS", "Cell", "green_operator", "node_divergence"]

@@ -22,8 +22,8 @@ import scipy.fft
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import TwoPhase
 from vaereg.errors import InputError
+from vaereg.materials import TwoPhase
 from vaereg.solver.cell import node_divergence
 from vaereg.solver.homogenization import ConvergenceError, as_phase_field, voxel_edges
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vaereg.elasticity import TwoPhase
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import homogenize
 from vaereg.solver.torch_solver import homogenize_batch
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import TwoPhase
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import HomogenizationResult, homogenize, voxel_edges
 
 __all__ = ["MeshCheck", "mesh_check"]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.elasticity import TwoPhase, engineering_constants, mixed_density, thermal_expansion
+from vaereg.elasticity import engineering_constants, mixed_density, thermal_expansion
 from vaereg.errors import InputError
+from vaereg.materials import TwoPhase
 from vaereg.solver.conduction import conduct
 
 __all__ = ["PHYSICS", "elastic_properties", "parse_physics", "thermal_properties"]

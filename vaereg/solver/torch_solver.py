@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaereg.elasticity import VOIGT_ORDER, TwoPhase, isotropic_stiffness, lame_parameters
+from vaereg.elasticity import VOIGT_ORDER, isotropic_stiffness, lame_parameters
+from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import (
     SOFT_REFERENCE_CONTRAST,
     ConvergenceError,

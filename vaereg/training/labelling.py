@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vaereg.elasticity import TwoPhase
 from vaereg.errors import InputError
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
 from vaereg.io.files import check_output
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.training.batch_store import BatchStore, label_in_processes, make_in_batches

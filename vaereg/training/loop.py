@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from vaereg import __version__
-from vaereg.elasticity import TwoPhase, diagonal_properties
+from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.families import mix_name
 from vaereg.io.datasets import Dataset, known_indices
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, save_state
 from vaereg.model.config import RunConfig
 from vaereg.model.correlation import autocorrelation, axis_correlation

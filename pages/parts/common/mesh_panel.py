@@ -8,7 +8,7 @@ from pages.parts.common import background, state, widgets
 from pages.parts.common.text import sentence
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import MeshTask
-from vaereg.elasticity import TwoPhase
+from vaereg.materials import TwoPhase
 from vaereg.solver.grid_check import MeshCheck
 
 

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from pages.parts.common.figures import PREDICTED, SOLVER, TARGET
-from vaereg.elasticity import PROPERTIES, TwoPhase, reuss_bound, voigt_bound
+from vaereg.elasticity import PROPERTIES, reuss_bound, voigt_bound
+from vaereg.materials import TwoPhase
 from vaereg.targets import Target
 
 __all__ = ["axis_title", "closure_figure", "default_axes"]

@@ -16,8 +16,9 @@ from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing
 from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.parts.solving.tasks import RTOL
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import Designs, save_designs
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.homogenization import HomogenizationResult

@@ -18,8 +18,9 @@ from pages.parts.common.figures import (
     class_style,
     drawn_points,
 )
-from vaereg.elasticity import PROPERTIES, TwoPhase, reuss_bound, voigt_bound
+from vaereg.elasticity import PROPERTIES, reuss_bound, voigt_bound
 from vaereg.evaluation.records import LEVELS, STARTS, error_curve
+from vaereg.materials import TwoPhase
 
 __all__ = [
     "coverage_figure",

@@ -40,8 +40,8 @@ from pages.parts.solving.tasks import (
     volume_name,
 )
 from pages.parts.solving.worker_pool import start_workers, stop_workers
-from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import Search
+from vaereg.materials import TwoPhase
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.elasticity import TwoPhase
 from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.grid_check import MeshCheck, mesh_check
 from vaereg.targets import Target

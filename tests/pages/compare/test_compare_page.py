@@ -35,11 +35,12 @@ from pages.parts.compare.figures import (
     surfaces_figure,
 )
 from pages.parts.compare.tables import Compared, compare
-from vaereg.elasticity import PROPERTIES, TwoPhase, isotropic_stiffness
+from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
 from vaereg.generators.shapes import laminate
 from vaereg.io.designs import read_designs
 from vaereg.io.export import FORMATS
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.morphology import measure
 
 VIEWS = (

@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 from pages.parts.common import state
 from pages.parts.model import tables
 from pages.parts.model.figures import coverage_figure, parity_figure, reliability_figure
-from vaereg.elasticity import PROPERTIES, TwoPhase
+from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation.records import summarize_solves
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
 
