@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from vaereg.cli import main
-from vaereg.elasticity import ENGINEERING_NAMES, engineering_constants, voigt_to_mandel
+from vaereg.elasticity import voigt_to_mandel
+from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
 from vaereg.model import pair_model as module
 from vaereg.model.pair_model import PairModel, engineering_spread, novelty_inputs, save_pair_model
 from vaereg.model.pair_network import PairRegressor

@@ -6,14 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaereg.elasticity import (
-    hashin_shtrikman_bounds,
-    isotropic_stiffness,
-    mixed_density,
-    reuss_bound,
-    thermal_expansion,
-    voigt_bound,
-)
+from vaereg.elasticity import hashin_shtrikman_bounds, isotropic_stiffness, reuss_bound, voigt_bound
+from vaereg.engineering import mixed_density, thermal_expansion
 from vaereg.errors import InputError
 from vaereg.materials import (
     VOID,

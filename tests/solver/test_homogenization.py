@@ -11,14 +11,13 @@ from scipy.sparse.linalg import splu
 
 from vaereg.elasticity import (
     VOIGT_ORDER,
-    engineering_constants,
     hashin_shtrikman_bounds,
     isotropic_stiffness,
     reuss_bound,
     rotate_stiffness,
-    thermal_expansion,
     voigt_bound,
 )
+from vaereg.engineering import engineering_constants, thermal_expansion
 from vaereg.errors import InputError
 from vaereg.materials import Phase, TwoPhase
 from vaereg.solver import homogenization

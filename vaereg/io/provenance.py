@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg import __version__
-from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, engineering_constants, universal_anisotropy
+from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
+from vaereg.engineering import engineering_constants, universal_anisotropy
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_fraction, volume_hash
 from vaereg.targets import Target

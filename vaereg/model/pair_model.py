@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import engineering_constants, mandel_to_voigt, voigt_to_mandel
+from vaereg.elasticity import mandel_to_voigt, voigt_to_mandel
+from vaereg.engineering import engineering_constants
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase

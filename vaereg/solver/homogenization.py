@@ -30,7 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import VOIGT_ORDER, loaded_directions, mandel_to_voigt, voigt_bound, voigt_to_mandel
+from vaereg.elasticity import VOIGT_ORDER, mandel_to_voigt, voigt_bound, voigt_to_mandel
+from vaereg.engineering import loaded_directions
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.solver import kernels, vectors

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.elasticity import engineering_constants, mixed_density, thermal_expansion
+from vaereg.engineering import engineering_constants, mixed_density, thermal_expansion
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.solver.conduction import conduct

@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import PROPERTIES, directional_young
+from vaereg.elasticity import PROPERTIES
+from vaereg.engineering import directional_young
 from vaereg.generators.families import FAMILIES
 from vaereg.model.prediction import log_interval
 from vaereg.targets import Target

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
 from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, young_scene, young_surface
-from vaereg.elasticity import directional_young
+from vaereg.engineering import directional_young
 from vaereg.microstructure.morphology import Statistics
 
 __all__ = [

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem
-from vaereg.elasticity import PROPERTIES, VOIGT_ORDER, engineering_constants, universal_anisotropy
+from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
+from vaereg.engineering import engineering_constants, universal_anisotropy
 from vaereg.microstructure.morphology import Statistics
 
 __all__ = [

@@ -18,7 +18,8 @@ from pages.parts.common.text import sentence
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
 from pages.parts.solving.queue import Outcome
-from vaereg.elasticity import PROPERTIES, engineering_constants, universal_anisotropy
+from vaereg.elasticity import PROPERTIES
+from vaereg.engineering import engineering_constants, universal_anisotropy
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint
