@@ -15,8 +15,8 @@ import pytest
 import torch
 
 import vaereg
-from vaereg import commands
 from vaereg.cli import main
+from vaereg.commands import reporting
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, read_dataset, write_dataset
@@ -202,7 +202,7 @@ def test_a_solve_that_fails_is_told_apart_from_bad_input(
 
 def test_a_result_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="not a finite number"):
-        commands.write_json(tmp_path / "r.json", {"stiffness": [float("nan")]})
+        reporting.write_json(tmp_path / "r.json", {"stiffness": [float("nan")]})
     assert not (tmp_path / "r.json").exists()
 
 
@@ -217,7 +217,7 @@ def test_faults_of_the_program_show_their_traceback(
     assert main(command) == 2
     assert "Traceback" in capsys.readouterr().err
     monkeypatch.delenv("VAEREG_DEBUG")
-    monkeypatch.setattr("vaereg.commands.imported_volumes", lambda _: np.zeros(3).reshape(2, 2))
+    monkeypatch.setattr("vaereg.commands.homogenize.imported_volumes", lambda _: np.zeros(3).reshape(2, 2))
     assert main(command) == 1
     captured = capsys.readouterr().err
     assert "Traceback" in captured and captured.splitlines()[-1].startswith("vaereg: error: cannot reshape")
@@ -332,8 +332,8 @@ def test_progress_states_rate_and_time_left(
 ) -> None:
     """The rate counts what this run did, not what it found done."""
     times = iter([100.0, 109.9, 110.0, 110.1])
-    monkeypatch.setattr(commands.time, "monotonic", lambda: next(times))
-    report = commands.progress("generate", "volumes")
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: next(times))
+    report = reporting.progress("generate", "volumes")
     for done in (40, 59, 60, 200):
         report(done, 200)
     assert capsys.readouterr().err.splitlines() == [

@@ -1,0 +1,48 @@
+"""The command `export`."""
+
+from __future__ import annotations
+
+import argparse
+
+from vaereg.arguments import materials_of
+from vaereg.console import tell
+from vaereg.errors import InputError
+
+__all__ = ["run_export"]
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    """Write designs in the format of another program."""
+    from vaereg.io.designs import read_designs
+    from vaereg.io.export import bundle, describe_surface, export, stored_items
+    from vaereg.io.files import check_output
+    from vaereg.materials import TwoPhase
+
+    materials = materials_of(arguments)
+    check_output(arguments.out, arguments.designs)
+    designs = read_designs(arguments.designs)
+    if arguments.index is not None and not 0 <= arguments.index < len(designs):
+        raise InputError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
+    if arguments.index is None and arguments.format != "zip":
+        raise InputError("expected --index for one design, or --format zip for all of them")
+    chosen = range(len(designs)) if arguments.index is None else [arguments.index]
+    own_pair = materials.moduli() == TwoPhase().moduli()
+    items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
+    if not own_pair:
+        tell("export: predicted and solved figures are left out: they are of other moduli")
+    size = arguments.voxel_size
+    if arguments.format == "zip":
+        bundle(arguments.out, items, materials, voxel_size=size)
+        written = [arguments.out]
+    else:
+        written = export(
+            items[0].volume,
+            materials,
+            arguments.format,
+            arguments.out,
+            provenance=items[0].provenance,
+            voxel_size=size,
+        )
+        if arguments.format == "stl":
+            tell(f"export: {describe_surface(items[0].volume)}")
+    tell(f"export: wrote {', '.join(map(str, written))}")

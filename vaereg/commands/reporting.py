@@ -1,0 +1,69 @@
+"""What several commands tell and write: progress, how a file was read, JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaereg.console import tell
+
+if TYPE_CHECKING:
+    from vaereg.io.importing import ImportedVolume
+
+__all__ = ["progress", "tell_reading", "tell_seams", "write_json", "write_text"]
+
+
+def progress(command: str, unit: str) -> Callable[[int, int], None]:
+    """Report progress on stderr, at most twice a second: what is done, the rate and the time left."""
+    start: tuple[int, float] | None = None
+    last = -1.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal start, last
+        now = time.monotonic()
+        if start and done < total and now - last < 0.5:
+            return
+        start, last = start or (done, now), now
+        rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
+        pace = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
+        tell(f"{command}: {done}/{total} {unit}{pace}")
+
+    return report
+
+
+def tell_reading(command: str, path: Path, imported: ImportedVolume) -> None:
+    """Tell on stderr how a file was taken, once nothing more can be wrong with it."""
+    tell(f"{command}: {path} read as {imported.read_as.sentence()}")
+
+
+def tell_seams(command: str, imported: ImportedVolume) -> None:
+    """Tell on stderr of volumes whose opposite faces do not fit together: a solver sees a jump there."""
+    from vaereg.microstructure.segmentation import face_mismatch
+
+    for number, volume in enumerate(imported.volumes):
+        mismatch = face_mismatch(volume)
+        if not mismatch.periodic:
+            tell(
+                f"{command}: volume {number} is not periodic: {mismatch.words()}; --mirror "
+                f"solves it without a jump "
+                "and says how much that matters"
+            )
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, as a whole or not at all."""
+    try:
+        text = json.dumps(content, indent=2, allow_nan=False)
+    except ValueError as error:
+        raise RuntimeError("a result is not a finite number") from error
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, as a whole or not at all."""
+    from vaereg.io.files import replace_file
+
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

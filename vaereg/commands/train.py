@@ -1,0 +1,97 @@
+"""The commands `generate` and `train`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from vaereg.arguments import device_of, load_model
+from vaereg.commands.reporting import progress
+from vaereg.console import tell
+from vaereg.errors import InputError
+
+__all__ = ["run_generate", "run_train"]
+
+
+def run_generate(arguments: argparse.Namespace) -> None:
+    """Make a labelled data set."""
+    from vaereg.training.labelling import generate_dataset
+    from vaereg.training.morphology_labels import generate_morphologies
+
+    if arguments.morphologies:
+        generate_morphologies(
+            arguments.out,
+            arguments.count,
+            arguments.seed,
+            sizes=arguments.size,
+            morphologies=_names(arguments.morphologies),
+            workers=arguments.workers,
+            on_progress=progress("generate", "volumes"),
+        )
+        return
+    sizes = arguments.size or [32]
+    if len(sizes) != 1:
+        raise InputError(f"expected one size, got {len(sizes)}; several need --morphologies")
+    generate_dataset(
+        arguments.out,
+        arguments.count,
+        arguments.seed,
+        size=sizes[0],
+        families=_names(arguments.families),
+        workers=arguments.workers,
+        on_progress=progress("generate", "volumes"),
+    )
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """Train a model, or go on with a run."""
+    from vaereg.training.folder import check_folder
+
+    check_folder(arguments.out, resume=arguments.resume)
+    from vaereg.io.datasets import read_dataset
+    from vaereg.model.checkpoint import save_checkpoint
+    from vaereg.model.config import RunConfig, preset
+    from vaereg.training.fitting import embed, fit
+    from vaereg.training.loop import train, training_card
+
+    if arguments.config is not None:
+        config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
+    else:
+        config = preset(arguments.preset)
+    if arguments.minutes is not None and not arguments.minutes > 0.0:
+        raise InputError(f"expected positive minutes, got {arguments.minutes}")
+    if find_spec("umap") is None:
+        raise InputError("expected the package umap-learn, which maps the latent space, got none: install it")
+    device = device_of(arguments)
+    dataset = read_dataset(arguments.data)
+    former = None if arguments.checkpoint is None else load_model(arguments)
+    result = train(
+        dataset,
+        arguments.out,
+        config,
+        device=device,
+        resume=arguments.resume,
+        regressor=None if former is None else former.model,
+        whole=True,
+        max_minutes=arguments.minutes,
+        on_progress=_training_progress,
+    )
+    path = arguments.out / "checkpoint.pt"
+    card = training_card(dataset, config, result, device, former)
+    report = progress("train", "volumes for the guided regressor")
+    fitted = fit(result.model, dataset, config.training, on_progress=report)
+    tell("train: mapping the latent space")
+    embedding = embed(result.model, dataset, config.training)
+    save_checkpoint(path, result.model, config, fitted, card, embedding)
+    tell(f"train: wrote {path}")
+
+
+def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
+    listed = ", ".join(f"{name} {value:.3g}" for name, value in terms.items())
+    tell(f"train: step {step}/{steps}: {listed}")
+
+
+def _names(arguments: Sequence[str] | None) -> list[str] | None:
+    """Names given one by one or with commas."""
+    return None if arguments is None else [name for text in arguments for name in text.split(",") if name]
