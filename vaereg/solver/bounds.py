@@ -31,7 +31,7 @@ from vaereg.elasticity import voigt_bound
 from vaereg.materials import TwoPhase
 from vaereg.solver import vectors
 from vaereg.solver.cell import LOAD_PAIRS, Cell
-from vaereg.solver.homogenization import as_phase_field, choose_element, scaled_moduli, voxel_edges
+from vaereg.solver.problem import as_phase_field, choose_element, scaled_moduli, voxel_edges
 
 __all__ = ["StiffnessBounds", "bound_stiffness"]
 

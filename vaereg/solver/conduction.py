@@ -25,7 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.solver.cell import node_divergence
-from vaereg.solver.homogenization import ConvergenceError, as_phase_field, voxel_edges
+from vaereg.solver.homogenization import ConvergenceError
+from vaereg.solver.problem import as_phase_field, voxel_edges
 
 __all__ = ["ConductionResult", "conduct", "phase_conductivities"]
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.materials import TwoPhase
-from vaereg.solver.homogenization import HomogenizationResult, homogenize, voxel_edges
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
+from vaereg.solver.problem import voxel_edges
 
 __all__ = ["MeshCheck", "mesh_check"]
 

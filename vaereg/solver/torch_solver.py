@@ -21,14 +21,8 @@ from torch import Tensor
 
 from vaereg.elasticity import VOIGT_ORDER, isotropic_stiffness, lame_parameters
 from vaereg.materials import TwoPhase
-from vaereg.solver.homogenization import (
-    SOFT_REFERENCE_CONTRAST,
-    ConvergenceError,
-    HomogenizationResult,
-    choose_element,
-    voxel_edges,
-    without_rounding,
-)
+from vaereg.solver.homogenization import SOFT_REFERENCE_CONTRAST, ConvergenceError, HomogenizationResult
+from vaereg.solver.problem import choose_element, voxel_edges, without_rounding
 
 __all__ = ["BatchResult", "homogenize_batch", "homogenize_on"]
 
