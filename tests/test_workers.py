@@ -1,11 +1,9 @@
 """Worker processes: their environment, and work that is shared among them."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ import torch
 from vaereg.workers import (
     THREAD_VARIABLES,
     limit_thread_to_one_thread,
-    map_in_processes,
     pool_threads,
     worker_processes,
 )
@@ -47,37 +44,6 @@ def test_a_thread_is_limited_without_the_others() -> None:
             assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
-    assert list(map_in_processes(os.path.basename, ["a/1", "b/2", "c/3"], workers)) == ["1", "2", "3"]
-
-
-def test_errors_of_processes_arrive() -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        list(map_in_processes(int, ["1", "one"], 2))
-
-
-@pytest.mark.parametrize("seconds", [0, 60])
-@pytest.mark.parametrize("lag", [0.0, 0.5])
-def test_processes_end_when_results_are_no_longer_wanted(
-    seconds: int, lag: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At once, in the middle of a task, and without an error in a thread of the pool (which fails a test)."""
-    shut_down = ProcessPoolExecutor.shutdown
-
-    def late(executor: ProcessPoolExecutor, **options: bool) -> None:
-        time.sleep(lag)  # The processes have ended before.
-        shut_down(executor, **options)
-
-    monkeypatch.setattr(ProcessPoolExecutor, "shutdown", late)
-    results = map_in_processes(time.sleep, [0] * 4 + [seconds] * 36, 2)
-    assert next(iter(results)) is None
-    start = time.monotonic()
-    results.close()  # type: ignore[attr-defined]
-    assert not multiprocessing.active_children()
-    assert time.monotonic() - start < 30
 
 
 def test_a_limited_process_still_compiles() -> None:

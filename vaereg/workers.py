@@ -4,25 +4,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import TypeVar
 
 __all__ = [
     "THREAD_VARIABLES",
     "leave_with",
     "limit_process_to_one_thread",
     "limit_thread_to_one_thread",
-    "map_in_processes",
     "pool_threads",
     "worker_processes",
 ]
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 _OWN = "VAEREG_NUM_THREADS"
 _NUMBA = "NUMBA_NUM_THREADS"
@@ -86,27 +81,6 @@ def leave_with(held: Connection | int) -> None:
 def _exit_after(held: Connection | int) -> None:
     wait([held])
     os._exit(1)
-
-
-def map_in_processes(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
-) -> Iterator[Result]:
-    """Results of a function in the order of its tasks, computed by processes of one thread each.
-
-    Args:
-        function: Of a module, so that processes find it by name.
-        tasks: Its arguments.
-        workers: Number of processes; with one, all is computed in this process.
-    """
-    if workers == 1 or len(tasks) < 2:
-        yield from map(function, tasks)
-        return
-    with worker_processes(min(workers, len(tasks))) as executor:
-        # Not `executor.map`: it cancels its futures when it is left, and the pool of Python 3.11 that breaks
-        # because its processes end fails at a future that is cancelled.
-        futures = [executor.submit(function, task) for task in tasks]
-        for future in futures:
-            yield future.result()
 
 
 @contextmanager

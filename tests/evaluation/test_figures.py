@@ -188,9 +188,9 @@ def test_strange_volumes_are_flagged(tiny_metrics: Metrics) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"targets": 0}, "at least one target, one design and one worker, got 0, 12 and 1"),
-        ({"count": 0}, "at least one target, one design and one worker, got 30, 0 and 1"),
-        ({"workers": 0}, "at least one target, one design and one worker, got 30, 12 and 0"),
+        ({"targets": 0}, "at least one target and one design, got 0 and 12"),
+        ({"count": 0}, "at least one target and one design, got 30 and 0"),
+        ({"workers": 0}, "at least one worker, got 0"),
         ({"targets": 1000}, "expected at least 1000 volumes in the split 'test', got "),
         ({"split": "tests"}, "expected a split of train, validation, test, got 'tests'"),
     ],

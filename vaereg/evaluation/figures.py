@@ -25,6 +25,7 @@ from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.errors import InputError
 from vaereg.evaluation.generative import component_figures, decoder_figures
 from vaereg.evaluation.solved_designs import SOLVER_TOLERANCE, inverse_figures
+from vaereg.executors import Workers, check_workers
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
@@ -56,7 +57,7 @@ def evaluate(
     split: str = "test",
     targets: int = 30,
     count: int = 12,
-    workers: int = 1,
+    workers: Workers = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Every figure of the model card.
@@ -78,7 +79,7 @@ def evaluate(
         split: Part that is measured, without the families that training left out.
         targets: Volumes of the split whose properties are asked for in inverse design.
         count: Designs per target.
-        workers: Processes that solve the designs.
+        workers: Number of processes that solve the designs, or an executor.
         on_progress: Called with the designs that are solved and their number.
 
     Returns:
@@ -90,10 +91,9 @@ def evaluate(
     """
     left_out = held_out_families(checkpoint)
     indices = known_indices(dataset, split, left_out)
-    if min(targets, count, workers) < 1:
-        raise InputError(
-            f"expected at least one target, one design and one worker, got {targets}, {count} and {workers}"
-        )
+    if min(targets, count) < 1:
+        raise InputError(f"expected at least one target and one design, got {targets} and {count}")
+    check_workers(workers)
     if len(indices) < targets:
         raise InputError(f"expected at least {targets} volumes in the split {split!r}, got {len(indices)}")
     if dataset.plan.materials != (materials := checkpoint.model.materials.moduli()):

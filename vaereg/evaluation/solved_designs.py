@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from vaereg.elasticity import PROPERTIES, diagonal_properties
+from vaereg.executors import Workers, map_tasks
 from vaereg.inverse.direct import Designs, design
 from vaereg.io.datasets import Dataset
 from vaereg.materials import TwoPhase
@@ -24,7 +25,6 @@ from vaereg.microstructure.volume import volume_fraction
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import target_distance
-from vaereg.workers import map_in_processes
 
 __all__ = ["KINDS", "SOLVER_TOLERANCE", "inverse_figures"]
 
@@ -49,7 +49,7 @@ def inverse_figures(
     indices: NDArray[np.intp],
     count: int,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Errors and diversity of designs, for each of `KINDS`.
@@ -60,7 +60,7 @@ def inverse_figures(
         training: Volumes that the model was trained on, and that a design could be a copy of.
         indices: Volumes whose properties are asked for.
         count: Designs per target.
-        workers: Processes that solve.
+        workers: Number of processes that solve, or an executor; where that is lost, two processes go on.
         on_progress: Called with the designs that are solved and their number.
     """
     properties = diagonal_properties(dataset.samples.stiffness)
@@ -91,12 +91,12 @@ def inverse_figures(
 def _solve(
     volumes: Sequence[NDArray[np.uint8]],
     materials: TwoPhase,
-    workers: int,
+    workers: Workers,
     on_progress: Callable[[int, int], None] | None,
 ) -> NDArray[np.float64]:
     """Properties by the solver, shape (N, T) [GPa]."""
     solved: list[NDArray[np.float64]] = []
-    for values in map_in_processes(partial(_properties, materials=materials), volumes, workers):
+    for values in map_tasks(partial(_properties, materials=materials), volumes, workers, stand_in=2):
         if on_progress:
             on_progress(len(solved), len(volumes))
         solved.append(values)

@@ -17,13 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.errors import InputError
+from vaereg.executors import Workers, check_workers, map_tasks
 from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.microstructure.volume import as_two_phase, volume_fraction
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.targets import FRACTION, Target, check_targets, interval
-from vaereg.workers import map_in_processes
 
 __all__ = [
     "MAX_SOLVES",
@@ -249,16 +249,17 @@ def refine_all(
     order: Sequence[int] | None = None,
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
-    workers: int = 2,
+    workers: Workers = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Refinement]:
-    """Refine several volumes for one target, in processes of one thread each.
+    """Refine several volumes for one target, in several processes.
 
     Args:
         starts: Two-phase volumes, shape (N, X, Y, Z).
         targets: As in `refine`, and so are `materials`, `tolerance` and `max_solves`.
         order: In which order they are taken, such as that of promise; as they come if left out.
-        workers: Number of processes.
+        workers: Number of processes of one thread each, or an executor; where that is lost, two processes go
+            on.
         on_progress: Called with the number of volumes that are done, and of all.
 
     Returns:
@@ -268,8 +269,7 @@ def refine_all(
         InputError: A volume has a single phase, or an argument is out of range.
         ConvergenceError: The solver failed.
     """
-    if workers < 1:
-        raise InputError(f"expected at least one worker, got {workers}")
+    check_workers(workers)
     volumes = list(np.asarray(starts))
     taken = list(range(len(volumes)) if order is None else order)
     if sorted(taken) != list(range(len(volumes))):
@@ -280,7 +280,7 @@ def refine_all(
     results: dict[int, Refinement] = {}
     report = on_progress or (lambda done, total: None)
     report(0, len(taken))
-    for index, result in zip(taken, map_in_processes(_finish, searches, workers), strict=True):
+    for index, result in zip(taken, map_tasks(_finish, searches, workers, stand_in=2), strict=True):
         results[index] = result
         report(len(results), len(taken))
     return [results[index] for index in range(len(volumes))]

@@ -9,19 +9,21 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from vaereg.errors import InputError
+from vaereg.executors import Workers, run_tasks
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.files import lock_file, replace_file
-from vaereg.workers import worker_processes
 
-__all__ = ["BatchStore", "DatasetFile", "Plan", "label_in_processes", "make_in_batches"]
+__all__ = ["BatchStore", "DatasetFile", "Plan", "label_batches", "make_in_batches"]
 
 
 class Plan(Protocol):
@@ -166,6 +168,10 @@ def make_in_batches(
                 store.write(indices, batch)
                 done += len(indices)
                 report(done, count)
+        except BrokenExecutor as error:
+            raise type(error)(
+                f"{error}; {done} of {count} volumes are kept: the same command goes on"
+            ) from error
         finally:
             batches.close()
         store.finish()
@@ -183,20 +189,17 @@ def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> No
             )
 
 
-def label_in_processes(
-    label: Callable[[PlanT, range], BatchT], plan: PlanT, batches: Sequence[range], workers: int
+def label_batches(
+    label: Callable[[PlanT, range], BatchT], plan: PlanT, batches: Sequence[range], workers: Workers
 ) -> Generator[tuple[range, BatchT], None, None]:
-    """Label batches in several processes, in the order in which they are finished.
+    """Label batches through several workers, in the order in which they are finished.
 
     Args:
         label: Function of a module that makes and labels the volumes of a range.
         plan: Plan of the data set.
         batches: Ranges of volumes.
-        workers: Number of processes, of one thread each.
+        workers: Number of processes of one thread each, or an executor.
     """
-    if not batches:
-        return
-    with worker_processes(min(workers, len(batches))) as executor:
-        tasks = {executor.submit(label, plan, indices): indices for indices in batches}
-        for task in as_completed(tasks):
-            yield tasks[task], task.result()
+    with closing(run_tasks(partial(label, plan), batches, workers)) as finished:
+        for number, batch in finished:
+            yield batches[number], batch

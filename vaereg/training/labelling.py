@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from vaereg.errors import InputError
+from vaereg.executors import Workers, check_workers
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
 from vaereg.io.files import check_output
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.homogenization import ConvergenceError, homogenize
-from vaereg.training.batch_store import BatchStore, label_in_processes, make_in_batches
+from vaereg.training.batch_store import BatchStore, label_batches, make_in_batches
 
 __all__ = ["generate_dataset", "label_batch", "volume_source"]
 
@@ -34,7 +35,7 @@ def generate_dataset(
     seed: int,
     size: int = 32,
     families: Mapping[str, float] | Sequence[str] | None = None,
-    workers: int = 2,
+    workers: Workers = 2,
     on_progress: Callable[[int, int], None] | None = None,
     *,
     materials: TwoPhase | None = None,
@@ -48,7 +49,7 @@ def generate_dataset(
         seed: Base seed.
         size: Voxels per edge.
         families: Weights by name, names that share equally, or None for the default mix.
-        workers: Number of processes, of one thread each.
+        workers: Number of processes of one thread each, or an executor.
         on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
         materials: The two phases; the reference pair if left out.
         batch_size: Volumes per batch.
@@ -57,8 +58,7 @@ def generate_dataset(
         InputError: An argument is out of range, or `path` holds a data set of other arguments.
         ConvergenceError: The solver failed on a volume.
     """
-    if workers < 1:
-        raise InputError(f"expected at least one worker, got {workers}")
+    check_workers(workers)
     if batch_size < 1:
         raise InputError(f"expected at least one volume per batch, got {batch_size}")
     plan = DatasetPlan(
@@ -126,7 +126,7 @@ class _FamilyFile:
 
 
 def _label_all(
-    plan: DatasetPlan, batches: Sequence[range], workers: int
+    plan: DatasetPlan, batches: Sequence[range], workers: Workers
 ) -> Generator[tuple[range, LabelledBatch], None, None]:
-    """Label batches in several processes, in the order in which they are finished."""
-    yield from label_in_processes(label_batch, plan, batches, workers)
+    """Label batches through several workers, in the order in which they are finished."""
+    yield from label_batches(label_batch, plan, batches, workers)

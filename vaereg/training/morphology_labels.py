@@ -17,6 +17,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from vaereg.errors import InputError
+from vaereg.executors import Workers, check_workers
 from vaereg.generators.morphologies import MORPHOLOGY_VERSION, SIZE_RANGE, morphology_weights, sample
 from vaereg.io.files import check_output
 from vaereg.io.labelled_sets import (
@@ -31,7 +32,7 @@ from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
-from vaereg.training.batch_store import BatchStore, label_in_processes, make_in_batches
+from vaereg.training.batch_store import BatchStore, label_batches, make_in_batches
 
 __all__ = [
     "DEFAULT_SIZES",
@@ -82,7 +83,7 @@ def generate_morphologies(
     seed: int,
     sizes: Mapping[int, float] | Sequence[int] | None = None,
     morphologies: Mapping[str, float] | Sequence[str] | None = None,
-    workers: int = 2,
+    workers: Workers = 2,
     on_progress: Callable[[int, int], None] | None = None,
     *,
     batch_size: int = BATCH_SIZE,
@@ -95,15 +96,14 @@ def generate_morphologies(
         seed: Base seed.
         sizes: Shares of voxels per edge, sizes that share equally, or None for `DEFAULT_SIZES`.
         morphologies: Weights by name, names that share equally, or None for the default shares.
-        workers: Number of processes, of one thread each.
+        workers: Number of processes of one thread each, or an executor.
         on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
         batch_size: Volumes per batch.
 
     Raises:
         InputError: An argument is out of range, or `path` holds a data set of other arguments.
     """
-    if workers < 1:
-        raise InputError(f"expected at least one worker, got {workers}")
+    check_workers(workers)
     if batch_size < 1:
         raise InputError(f"expected at least one volume per batch, got {batch_size}")
     plan = MorphologyPlan(
@@ -277,7 +277,7 @@ class _MorphologyFile:
 
 
 def _label_all(
-    plan: MorphologyPlan, batches: Sequence[range], workers: int
+    plan: MorphologyPlan, batches: Sequence[range], workers: Workers
 ) -> Generator[tuple[range, LabelledVolumes], None, None]:
-    """Label batches in several processes, in the order in which they are finished."""
-    yield from label_in_processes(label_morphologies, plan, batches, workers)
+    """Label batches through several workers, in the order in which they are finished."""
+    yield from label_batches(label_morphologies, plan, batches, workers)

@@ -18,6 +18,7 @@ from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from vaereg.errors import InputError
+from vaereg.executors import Workers, map_tasks
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.io.files import replace_file
 from vaereg.materials import TwoPhase
@@ -25,7 +26,6 @@ from vaereg.model.pair_features import STEPS
 from vaereg.solver.bounds import bound_stiffness
 from vaereg.solver.homogenization import homogenize
 from vaereg.training.morphology_labels import label_tolerance
-from vaereg.workers import map_in_processes
 
 __all__ = ["PairLabels", "draw_pair", "joined", "label_pairs", "read_pair_labels", "write_pair_labels"]
 
@@ -95,18 +95,18 @@ def draw_pair(generator: np.random.Generator) -> tuple[float, float, float]:
 
 
 def label_pairs(
-    count: int, seed: int, *, workers: int = 1, on_progress: Callable[[int, int], None] | None = None
+    count: int, seed: int, *, workers: Workers = 1, on_progress: Callable[[int, int], None] | None = None
 ) -> PairLabels:
     """Make and label volumes; labels whose solver did not converge are left out.
 
     Args:
         count: Number of volumes N.
         seed: Base seed.
-        workers: Number of processes, of one thread each.
+        workers: Number of processes of one thread each, or an executor.
         on_progress: Called with the number of labels that are done, and of all.
     """
     rows = []
-    for row in map_in_processes(partial(_label, seed), range(count), workers):
+    for row in map_tasks(partial(_label, seed), range(count), workers):
         rows.append(row)
         if on_progress:
             on_progress(len(rows), count)
