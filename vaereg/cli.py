@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_design(parsers)
     _add_refine(parsers)
     _add_generate(parsers)
+    _add_merge(parsers)
     _add_train(parsers)
     _add_evaluate(parsers)
     _add_export(parsers)
@@ -208,7 +209,24 @@ def _add_generate(parsers: _Commands) -> None:
         metavar="N",
         help="processes of one thread each; one per core if left out",
     )
+    parser.add_argument(
+        "--shard", metavar="I/N", help="make part I of N alone, I from 1 to N; `merge` joins the parts"
+    )
     _add_device_flag(parser, "where the solver runs", "cpu")
+
+
+def _add_merge(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers,
+        "merge",
+        commands.run_merge,
+        "join the shards of a data set, as one process would have made it",
+    )
+    parser.add_argument(
+        "shards", type=Path, nargs="+", metavar="SHARD", help="files of all shards, in any order (HDF5)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="data set to write (HDF5)")
+    _add_device_flag(parser, "nothing is computed", "cpu")
 
 
 def _add_train(parsers: _Commands) -> None:

@@ -15,9 +15,11 @@ import torch
 from pages.parts.common.session_file import Session, write_session
 from pages.parts.common.shortlist import ShortlistItem
 from vaereg.cli import main
+from vaereg.io.datasets import Dataset
 from vaereg.io.designs import write_designs
 from vaereg.io.export import FORMATS, Provenance, export
 from vaereg.io.labelled_sets import LabelledVolumes, MorphologyPlan, write_labelled_set
+from vaereg.io.shards import Shard, shard_attributes
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import pack_bits
 
@@ -81,6 +83,11 @@ def test_data_sets(tiny_dataset_path: Path) -> None:
     listed = names_of("Labelled data set")
     assert attributes | datasets <= listed
     assert listed - attributes - datasets <= {"0 soft, 1 stiff", "GPa", "float32", *TwoPhase().moduli()}
+
+
+def test_shards(tiny_dataset: Dataset) -> None:
+    attributes = shard_attributes(Shard(index=1, of=2), 224, tiny_dataset.samples)
+    assert set(attributes) == names_of("Shard of a data set")
 
 
 def test_data_sets_of_morphologies(tmp_path: Path, volume: np.ndarray) -> None:

@@ -1,9 +1,8 @@
-"""The commands `generate` and `train`."""
+"""The command `train`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from importlib.util import find_spec
 
 from vaereg.arguments import device_of, load_model
@@ -11,37 +10,7 @@ from vaereg.commands.reporting import progress
 from vaereg.console import tell
 from vaereg.errors import InputError
 
-__all__ = ["run_generate", "run_train"]
-
-
-def run_generate(arguments: argparse.Namespace) -> None:
-    """Make a labelled data set."""
-    from vaereg.training.labelling import generate_dataset
-    from vaereg.training.morphology_labels import generate_morphologies
-
-    if arguments.morphologies:
-        generate_morphologies(
-            arguments.out,
-            arguments.count,
-            arguments.seed,
-            sizes=arguments.size,
-            morphologies=_names(arguments.morphologies),
-            workers=arguments.workers,
-            on_progress=progress("generate", "volumes"),
-        )
-        return
-    sizes = arguments.size or [32]
-    if len(sizes) != 1:
-        raise InputError(f"expected one size, got {len(sizes)}; several need --morphologies")
-    generate_dataset(
-        arguments.out,
-        arguments.count,
-        arguments.seed,
-        size=sizes[0],
-        families=_names(arguments.families),
-        workers=arguments.workers,
-        on_progress=progress("generate", "volumes"),
-    )
+__all__ = ["run_train"]
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -90,8 +59,3 @@ def run_train(arguments: argparse.Namespace) -> None:
 def _training_progress(step: int, steps: int, terms: dict[str, float]) -> None:
     listed = ", ".join(f"{name} {value:.3g}" for name, value in terms.items())
     tell(f"train: step {step}/{steps}: {listed}")
-
-
-def _names(arguments: Sequence[str] | None) -> list[str] | None:
-    """Names given one by one or with commas."""
-    return None if arguments is None else [name for text in arguments for name in text.split(",") if name]

@@ -8,9 +8,10 @@ Dimension letters: N volumes, X Y Z voxels.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -157,7 +158,12 @@ def split_of_seed(seed: int) -> str:
 
 
 def write_dataset(
-    path: Path, plan: DatasetPlan, samples: LabelledBatch, *, scratch: Path | None = None
+    path: Path,
+    plan: DatasetPlan,
+    samples: LabelledBatch,
+    *,
+    scratch: Path | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a data set as a whole.
 
@@ -166,6 +172,7 @@ def write_dataset(
         plan: Its attributes.
         samples: Its volumes and labels.
         scratch: Folder of the temporary file, on the same file system; that of `path` if left out.
+        attributes: Further attributes of the file, such as those of a shard.
 
     Raises:
         InputError: The samples are not as many as the plan says.
@@ -175,6 +182,7 @@ def write_dataset(
 
     def fill(file: h5py.File) -> None:
         _write_plan(file, plan)
+        file.attrs.update(attributes or {})
         write_array(file, "microstructures", samples.microstructures)
         write_array(file, "stiffness", samples.stiffness, units="GPa")
         write_array(file, "volume_fraction", samples.volume_fraction, units="-")

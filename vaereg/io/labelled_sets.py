@@ -8,6 +8,7 @@ Dimension letters: N volumes, P pairs per volume at most, M pairs in the table, 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -215,7 +216,12 @@ def format_of(path: Path) -> int:
 
 
 def write_labelled_set(
-    path: Path, plan: MorphologyPlan, samples: LabelledVolumes, *, scratch: Path | None = None
+    path: Path,
+    plan: MorphologyPlan,
+    samples: LabelledVolumes,
+    *,
+    scratch: Path | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a data set as a whole.
 
@@ -224,6 +230,7 @@ def write_labelled_set(
         plan: Its attributes.
         samples: Its volumes, recipes and labels.
         scratch: Folder of the temporary file, on the same file system; that of `path` if left out.
+        attributes: Further attributes of the file, such as those of a shard.
 
     Raises:
         InputError: The samples are not as many as the plan says.
@@ -238,6 +245,7 @@ def write_labelled_set(
 
     def fill(file: h5py.File) -> None:
         _write_plan(file, plan)
+        file.attrs.update(attributes or {})
         write_array(file, "microstructures", packed)
         write_array(file, "size", samples.size, units="voxel")
         write_array(file, "relative", samples.relative.astype(np.uint8))

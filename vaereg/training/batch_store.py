@@ -8,10 +8,10 @@ batches, and at most a temporary file that the next run removes.
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar, Generic, Protocol, TypeVar
@@ -22,8 +22,9 @@ from vaereg.errors import InputError
 from vaereg.executors import Workers, run_tasks
 from vaereg.io.columns import ColumnBatch
 from vaereg.io.files import lock_file, replace_file
+from vaereg.io.shards import Shard, is_shard, read_shard_header, shard_attributes
 
-__all__ = ["BatchStore", "DatasetFile", "Plan", "label_batches", "make_in_batches"]
+__all__ = ["BatchStore", "DatasetFile", "Plan", "ShardFile", "label_batches", "make_in_batches"]
 
 
 class Plan(Protocol):
@@ -54,24 +55,77 @@ class DatasetFile(Protocol[PlanT, BatchT]):
         """All volumes of the data set in a file."""
         ...
 
-    def write(self, path: Path, plan: PlanT, batch: BatchT, scratch: Path) -> None:
-        """Write a whole data set, its temporary file in the folder `scratch`."""
+    def write(
+        self,
+        path: Path,
+        plan: PlanT,
+        batch: BatchT,
+        scratch: Path,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a whole data set, its temporary file in the folder `scratch`, with further attributes."""
         ...
+
+
+class ShardFile(Generic[PlanT, BatchT]):
+    """Reading and writing of one shard of a data set; its plan is that of the whole data set."""
+
+    def __init__(self, whole: DatasetFile[PlanT, BatchT], shard: Shard) -> None:
+        self.whole = whole
+        self.shard = shard
+        self.batch_type = whole.batch_type
+
+    def read_plan(self, path: Path) -> PlanT:
+        """Plan of the whole data set.
+
+        Raises:
+            InputError: The file holds another shard, or none.
+        """
+        header = read_shard_header(path)
+        if header.shard != self.shard:
+            raise InputError(f"expected the shard {self.shard} in {path}, got {header.shard}")
+        return replace(self.whole.read_plan(path), count=header.total)
+
+    def read_batch(self, path: Path) -> BatchT:
+        """Volumes of the shard."""
+        return self.whole.read_batch(path)
+
+    def write(
+        self,
+        path: Path,
+        plan: PlanT,
+        batch: BatchT,
+        scratch: Path,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the shard, which says what it is."""
+        marks = {**shard_attributes(self.shard, plan.count, batch), **(attributes or {})}
+        self.whole.write(path, replace(plan, count=len(batch)), batch, scratch, marks)
 
 
 class BatchStore(Generic[PlanT, BatchT]):
     """The batches of a data set that is not whole yet."""
 
     def __init__(
-        self, path: Path, plan: PlanT, batch_size: int, dataset_file: DatasetFile[PlanT, BatchT]
+        self,
+        path: Path,
+        plan: PlanT,
+        batch_size: int,
+        dataset_file: DatasetFile[PlanT, BatchT],
+        shard: Shard | None = None,
     ) -> None:
         self.path = path
         self.plan = plan
-        self.file = dataset_file
+        self.file = dataset_file if shard is None else ShardFile(dataset_file, shard)
         self.folder = path.with_name(path.name + ".parts")
-        starts = range(0, plan.count, batch_size)
-        self.batches = [range(start, min(start + batch_size, plan.count)) for start in starts]
+        self.indices = range(plan.count) if shard is None else shard.indices(plan.count)
+        self.extends = shard is None
+        self.batches = [
+            self.indices[start:][:batch_size] for start in range(0, len(self.indices), batch_size)
+        ]
         self.layout = {**asdict(plan), "batch_size": batch_size}
+        if shard is not None:
+            self.layout["shard"] = str(shard)
         self._lock: IO[str] | None = None
 
     def begin(self) -> list[range]:
@@ -82,10 +136,14 @@ class BatchStore(Generic[PlanT, BatchT]):
         """
         plan_file = self.folder / "plan.json"
         if plan_file.exists():
-            _check_plan(json.loads(plan_file.read_text(encoding="utf-8")), self.layout, self.folder)
+            stored = json.loads(plan_file.read_text(encoding="utf-8"))
+            _check_plan(stored, self.layout, self.folder, extends=self.extends)
         present = self.file.read_plan(self.path).count if self.path.exists() else 0
+        if present and self.extends and is_shard(self.path):
+            raise InputError(f"expected a whole data set in {self.path}, got a shard: name another file")
         if present:
-            _check_plan(asdict(self.file.read_plan(self.path)), asdict(self.plan), self.path)
+            stored = asdict(self.file.read_plan(self.path))
+            _check_plan(stored, asdict(self.plan), self.path, extends=self.extends)
         if present == self.plan.count:
             return []
         self.folder.mkdir(exist_ok=True)
@@ -157,7 +215,7 @@ def make_in_batches(
         on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
     """
     report = on_progress or (lambda done, total: None)
-    count = store.plan.count
+    count = len(store.indices)
     try:
         missing = store.begin()
         done = count - sum(map(len, missing))
@@ -179,10 +237,12 @@ def make_in_batches(
         store.close()
 
 
-def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
-    for name, value in asked.items():
-        extends = name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
-        if stored.get(name) != value and not extends:
+def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path, *, extends: bool) -> None:
+    """Refuse arguments that are not the stored ones, save for more volumes where it `extends`."""
+    for name in dict.fromkeys([*asked, *stored]):
+        value = asked.get(name)
+        longer = extends and name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
+        if stored.get(name) != value and not longer:
             raise InputError(
                 f"expected the arguments that {path} was begun with ({name} {stored.get(name)}), "
                 f"got {name} {value}: give the same to go on, or name another file"

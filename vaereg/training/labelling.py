@@ -8,6 +8,7 @@ Until a data set is whole, its batches wait beside it (`vaereg.training.batch_st
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,13 @@ from vaereg.executors import Workers, check_workers
 from vaereg.generators.families import GENERATOR_VERSION, family_weights, generate
 from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset, read_plan, write_dataset
 from vaereg.io.files import check_output
+from vaereg.io.shards import Shard
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.training.batch_store import BatchStore, label_batches, make_in_batches
 
-__all__ = ["generate_dataset", "label_batch", "volume_source"]
+__all__ = ["FamilyFile", "generate_dataset", "label_batch", "volume_source"]
 
 SOLVER_TOLERANCE = 1e-4
 """Relative residual of the labels [-]; the error of the stiffness is of the order of its square."""
@@ -40,6 +42,7 @@ def generate_dataset(
     *,
     materials: TwoPhase | None = None,
     batch_size: int = BATCH_SIZE,
+    shard: Shard | None = None,
 ) -> None:
     """Make a labelled data set, go on with one that was interrupted, or extend a shorter one.
 
@@ -53,6 +56,7 @@ def generate_dataset(
         on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
         materials: The two phases; the reference pair if left out.
         batch_size: Volumes per batch.
+        shard: Part of the data set to make, for `merge_shards`; all of it if left out.
 
     Raises:
         InputError: An argument is out of range, or `path` holds a data set of other arguments.
@@ -71,7 +75,7 @@ def generate_dataset(
         solver_dtype="float32",
         generator_version=GENERATOR_VERSION,
     )
-    store = BatchStore(check_output(path), plan, batch_size, _FamilyFile())
+    store = BatchStore(check_output(path), plan, batch_size, FamilyFile(), shard)
     make_in_batches(store, lambda plan, missing: _label_all(plan, missing, workers), on_progress)
 
 
@@ -110,19 +114,29 @@ def label_batch(plan: DatasetPlan, indices: range) -> LabelledBatch:
     )
 
 
-class _FamilyFile:
+class FamilyFile:
     """Data sets of families, format version 1."""
 
     batch_type = LabelledBatch
 
     def read_plan(self, path: Path) -> DatasetPlan:
+        """Plan of the data set in a file."""
         return read_plan(path)
 
     def read_batch(self, path: Path) -> LabelledBatch:
+        """All volumes of the data set in a file."""
         return read_dataset(path).samples
 
-    def write(self, path: Path, plan: DatasetPlan, batch: LabelledBatch, scratch: Path) -> None:
-        write_dataset(path, plan, batch, scratch=scratch)
+    def write(
+        self,
+        path: Path,
+        plan: DatasetPlan,
+        batch: LabelledBatch,
+        scratch: Path,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a whole data set, its temporary file in the folder `scratch`, with further attributes."""
+        write_dataset(path, plan, batch, scratch=scratch, attributes=attributes)
 
 
 def _label_all(

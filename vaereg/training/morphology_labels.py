@@ -28,6 +28,7 @@ from vaereg.io.labelled_sets import (
     read_morphology_plan,
     write_labelled_set,
 )
+from vaereg.io.shards import Shard
 from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.volume import pack_bits, volume_fraction
 from vaereg.solver.conduction import conduct
@@ -36,6 +37,7 @@ from vaereg.training.batch_store import BatchStore, label_batches, make_in_batch
 
 __all__ = [
     "DEFAULT_SIZES",
+    "MorphologyFile",
     "MorphologySource",
     "draw_pairs",
     "generate_morphologies",
@@ -87,6 +89,7 @@ def generate_morphologies(
     on_progress: Callable[[int, int], None] | None = None,
     *,
     batch_size: int = BATCH_SIZE,
+    shard: Shard | None = None,
 ) -> None:
     """Make a data set of morphologies, go on with one that was interrupted, or extend a shorter one.
 
@@ -99,6 +102,7 @@ def generate_morphologies(
         workers: Number of processes of one thread each, or an executor.
         on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
         batch_size: Volumes per batch.
+        shard: Part of the data set to make, for `merge_shards`; all of it if left out.
 
     Raises:
         InputError: An argument is out of range, or `path` holds a data set of other arguments.
@@ -117,7 +121,7 @@ def generate_morphologies(
         solver_dtype="float32",
         generator_version=MORPHOLOGY_VERSION,
     )
-    store = BatchStore(check_output(path), plan, batch_size, _MorphologyFile())
+    store = BatchStore(check_output(path), plan, batch_size, MorphologyFile(), shard)
     make_in_batches(store, lambda plan, missing: _label_all(plan, missing, workers), on_progress)
 
 
@@ -261,19 +265,29 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
-class _MorphologyFile:
+class MorphologyFile:
     """Data sets of morphologies, format version 2."""
 
     batch_type = LabelledVolumes
 
     def read_plan(self, path: Path) -> MorphologyPlan:
+        """Plan of the data set in a file."""
         return read_morphology_plan(path)
 
     def read_batch(self, path: Path) -> LabelledVolumes:
+        """All volumes of the data set in a file."""
         return read_labelled_set(path).samples
 
-    def write(self, path: Path, plan: MorphologyPlan, batch: LabelledVolumes, scratch: Path) -> None:
-        write_labelled_set(path, plan, batch, scratch=scratch)
+    def write(
+        self,
+        path: Path,
+        plan: MorphologyPlan,
+        batch: LabelledVolumes,
+        scratch: Path,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a whole data set, its temporary file in the folder `scratch`, with further attributes."""
+        write_labelled_set(path, plan, batch, scratch=scratch, attributes=attributes)
 
 
 def _label_all(
