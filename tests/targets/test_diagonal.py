@@ -1,4 +1,4 @@
-"""Targets: read, put in order, completed by p(c), refused when nothing known comes near, measured against."""
+"""Targets on the diagonal: read, put in order, completed by p(c), refused when nothing known comes near."""
 
 import re
 

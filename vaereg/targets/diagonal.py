@@ -1,4 +1,4 @@
-"""Targets of inverse design: their names, their texts, and the distance of properties from them.
+"""Targets on the diagonal of the stiffness, which the model of version 0.1 is conditioned on.
 
 Letters: N volumes, T properties.
 """

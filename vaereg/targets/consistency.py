@@ -1,0 +1,206 @@
+"""Targets that exclude each other whatever the phases are: stability and the relations between constants.
+
+Every relation is checked at the ends of the ranges that are left open, so that a refusal is never wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
+from vaereg.targets.quantities import STIFFNESS_ENTRIES
+from vaereg.targets.wanted import Targets
+
+__all__ = ["check_consistency"]
+
+_SLACK = 1e-9
+_TOLERANCE = 0.01
+"""Relative difference of two ways to the same quantity that counts as the rounding of targets [-]."""
+_SHEARS = {"C44": "G_yz", "C55": "G_xz", "C66": "G_xy"}
+
+Span = Callable[[str], tuple[float, float]]
+
+
+def check_consistency(wanted: Targets, span: Span) -> None:
+    """Refuse targets that exclude each other.
+
+    Args:
+        wanted: What is wanted.
+        span: Least and largest value of a quantity that targets and bounds leave open.
+
+    Raises:
+        InputError: With the limit and the value beyond it.
+    """
+    names = set(wanted.names)
+    _check_moduli(names, span)
+    _check_poisson_ratios(names, span)
+    _check_compliance(wanted)
+    _check_entries(wanted, names, span)
+    _check_averages(names, span)
+
+
+def _check_moduli(names: set[str], span: Span) -> None:
+    """A modulus with free sides is at most that with held sides: 1 / S_ii <= C_ii."""
+    pairs = {"C11": "E_x", "C22": "E_y", "C33": "E_z"} | _SHEARS
+    for entry, modulus in pairs.items():
+        if entry in names and modulus in names and span(modulus)[0] > span(entry)[1] * (1.0 + _SLACK):
+            raise InputError(
+                f"{modulus} = {span(modulus)[0]:.4g} GPa and {entry} = {span(entry)[1]:.4g} GPa exclude each "
+                f"other: {modulus} is at most {entry}, {span(entry)[1]:.4g} GPa"
+            )
+
+
+def _nearest_to_zero(ends: tuple[float, float]) -> float:
+    return 0.0 if ends[0] <= 0.0 <= ends[1] else min(ends, key=abs)
+
+
+def _check_poisson_ratios(names: set[str], span: Span) -> None:
+    """Stability of each pair of axes, nu_ij² < E_i / E_j, and reciprocity, nu_ij E_j = nu_ji E_i."""
+    for i, j in ("xy", "xz", "yx", "yz", "zx", "zy"):
+        name = f"nu_{i}{j}"
+        if name not in names:
+            continue
+        own, other = span(f"E_{i}"), span(f"E_{j}")
+        if other[0] > 0.0 and math.isfinite(own[1]):
+            limit, least = math.sqrt(own[1] / other[0]), abs(_nearest_to_zero(span(name)))
+            if least >= limit:
+                raise InputError(
+                    f"{name} = {_nearest_to_zero(span(name)):.4g} is beyond stability: its size is below "
+                    f"sqrt(E_{i} / E_{j}), at most {limit:.4g}"
+                )
+        back = f"nu_{j}{i}"
+        if back in names and i < j:
+            if all(ends[0] > 0.0 for ends in (span(name), span(back))) and (
+                span(name)[0] * span(back)[0] >= 1.0
+            ):
+                raise InputError(
+                    f"{name} = {span(name)[0]:.4g} and {back} = {span(back)[0]:.4g} are beyond stability: "
+                    f"their product is below 1, not {span(name)[0] * span(back)[0]:.4g}"
+                )
+            first, second = _product(span(name), other), _product(span(back), own)
+            if not _overlap(first, second):
+                raise InputError(
+                    f"{name} and {back} exclude each other with these E_{i} and E_{j}: {name} E_{j} = "
+                    f"{back} E_{i}, but the targets give {first[0]:.4g} to {first[1]:.4g} GPa and "
+                    f"{second[0]:.4g} to {second[1]:.4g} GPa"
+                )
+
+
+def _product(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    ends = [a * b if a and b else 0.0 for a in first for b in second]
+    return min(ends), max(ends)
+
+
+def _overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    slack = _TOLERANCE * max((abs(end) for end in (*first, *second) if math.isfinite(end)), default=0.0)
+    return first[0] <= second[1] + slack and second[0] <= first[1] + slack
+
+
+def _values(wanted: Targets) -> dict[str, float]:
+    return {item.name: item.low for item in wanted if item.is_value}
+
+
+def _check_compliance(wanted: Targets) -> None:
+    """A compliance of the normal directions that is known in full is positive definite."""
+    values = _values(wanted)
+    compliance = np.zeros((3, 3))
+    for i, own in enumerate("xyz"):
+        if f"E_{own}" not in values:
+            return
+        compliance[i, i] = 1.0 / values[f"E_{own}"]
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        ratios = [(i, j), (j, i)]
+        known = [pair for pair in ratios if f"nu_{'xyz'[pair[0]]}{'xyz'[pair[1]]}" in values]
+        if not known:
+            return
+        a, b = known[0]
+        compliance[i, j] = compliance[j, i] = -values[f"nu_{'xyz'[a]}{'xyz'[b]}"] * compliance[a, a]
+    least = float(np.linalg.eigvalsh(compliance)[0] / np.abs(compliance).max())
+    if least <= 0.0:
+        raise InputError(
+            "these Young's moduli and Poisson ratios are beyond stability: their compliance has an "
+            f"eigenvalue of {least:.3g} of its largest entry, which must be above 0"
+        )
+
+
+def _check_entries(wanted: Targets, names: set[str], span: Span) -> None:
+    """Entries of a positive definite matrix: |C_ij| < sqrt(C_ii C_jj), and whole blocks."""
+    for name in STIFFNESS_ENTRIES:
+        if name not in names or name in PROPERTIES:
+            continue
+        ends = [span(f"C{digit}{digit}")[1] for digit in name[1:]]
+        limit, least = math.sqrt(max(ends[0], 0.0) * max(ends[1], 0.0)), _nearest_to_zero(span(name))
+        if abs(least) >= limit:
+            raise InputError(
+                f"{name} = {least:.4g} GPa is beyond stability: its size is below sqrt(C{name[1]}{name[1]} "
+                f"C{name[2]}{name[2]}), at most {limit:.4g} GPa"
+            )
+    values = _values(wanted)
+    for size in (3, 6):
+        entries = [name for name in STIFFNESS_ENTRIES if int(name[2]) <= size]
+        if not set(entries) <= set(values):
+            continue
+        block = np.zeros((size, size))
+        for name in entries:
+            i, j = int(name[1]) - 1, int(name[2]) - 1
+            block[i, j] = block[j, i] = values[name]
+        _check_block(block, wanted)
+
+
+def _check_block(block: NDArray[np.float64], wanted: Targets) -> None:
+    """A block of the stiffness that is known in full, and the moduli that it allows."""
+    least = float(np.linalg.eigvalsh(block)[0])
+    if least <= 0.0:
+        raise InputError(
+            f"these C11 to C{len(block)}{len(block)} are beyond stability: their matrix has an eigenvalue of "
+            f"{least:.4g} GPa, which must be above 0"
+        )
+    softest = 1.0 / np.diag(np.linalg.inv(block))
+    moduli = ("E_x", "E_y", "E_z", *_SHEARS.values())[: len(block)]
+    for name, limit in zip(moduli, softest, strict=True):
+        low, high = wanted.range_of(name)
+        exact = len(block) == len(PROPERTIES)
+        if low > limit * (1.0 + _TOLERANCE) or (exact and high < limit * (1.0 - _TOLERANCE)):
+            asked, word = (low, "at most") if low > limit else (high, "exactly")
+            raise InputError(
+                f"{name} = {asked:.4g} GPa and these C_ij exclude each other: they give {name} {word} "
+                f"{limit:.4g} GPa"
+            )
+
+
+def _check_averages(names: set[str], span: Span) -> None:
+    """Two of the four averages over orientations give the others."""
+
+    def refuse(name: str, ends: tuple[float, float], by: str) -> None:
+        if name in names and not _overlap(span(name), ends):
+            low, high = span(name)
+            asked = low if low > ends[1] else high
+            raise InputError(
+                f"{name} = {asked:.4g} excludes {by}: these give {name} = {ends[0]:.4g}"
+                + ("" if ends[0] == ends[1] else f" to {ends[1]:.4g}")
+            )
+
+    if {"K", "G"} <= names:
+        (bulk, bulk_high), (shear, shear_high) = span("K"), span("G")
+        refuse("E", (_young(bulk, shear), _young(bulk_high, shear_high)), "K and G")
+        refuse("nu", (_poisson(bulk, shear_high), _poisson(bulk_high, shear)), "K and G")
+    if {"E", "nu"} <= names:
+        (young, young_high), (poisson, poisson_high) = span("E"), span("nu")
+        if poisson > -1.0:
+            refuse("G", (young / (2.0 + 2.0 * poisson_high), young_high / (2.0 + 2.0 * poisson)), "E and nu")
+        if poisson_high < 0.5:
+            ends = (young / (3.0 - 6.0 * poisson), young_high / (3.0 - 6.0 * poisson_high))
+            refuse("K", ends, "E and nu")
+
+
+def _young(bulk: float, shear: float) -> float:
+    return 9.0 * bulk * shear / (3.0 * bulk + shear) if bulk + shear > 0.0 else 0.0
+
+
+def _poisson(bulk: float, shear: float) -> float:
+    return (3.0 * bulk - 2.0 * shear) / (6.0 * bulk + 2.0 * shear) if bulk + shear > 0.0 else 0.0
