@@ -52,6 +52,16 @@ def test_page_of_the_morphologies_is_made_from_the_measured_figures(tmp_path: Pa
     assert (tmp_path / "morphologies.png").stat().st_size > 10_000
 
 
+def test_recognition_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:
+    target = tmp_path / "recognition.md"
+    command = [sys.executable, str(ROOT / "benchmarks" / "recognition.py"), "--page", "--out", str(target)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    expected = target.read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "recognition.md").read_text(encoding="utf-8") == expected, (
+        "run benchmarks/recognition.py --page"
+    )
+
+
 def test_refinement_page_is_made_from_a_record(tmp_path: Path) -> None:
     runs = [
         {"kind": "three", "start": "design", "errors": [0.06, 0.02, 0.009]},
