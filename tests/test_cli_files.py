@@ -12,7 +12,7 @@ import tifffile
 from vaereg.cli import main
 from vaereg.io.designs import write_designs
 from vaereg.io.export import FORMATS, export
-from vaereg.materials import TwoPhase
+from vaereg.materials import TwoPhase, choose_materials
 from vaereg.solver.homogenization import homogenize
 
 GREY = np.random.default_rng(0).integers(0, 200, (4, 4, 4), dtype=np.uint8)
@@ -136,6 +136,24 @@ def test_figures_of_other_moduli_are_left_out(
     assert main([*command, "--e-stiff", "200"]) == 0
     reference = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert reference["predicted"] is None and reference["solver"] is None
+    assert "left out" in capsys.readouterr().err
+
+
+def test_designs_are_exported_with_the_phases_of_their_file(
+    designs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or with those that are asked for."""
+    pair = choose_materials("E-glass/epoxy").pairs[0]
+    export(np.eye(4)[:, :, None] * np.ones(4), pair, "h5", tmp_path / "own.h5")
+    command = ["export", str(tmp_path / "own.h5"), "--index", "0", "--format", "json"]
+    command += ["--out", str(tmp_path / "a.json")]
+
+    def written(*flags: str) -> dict:
+        assert main([*command, *flags]) == 0
+        return json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["materials"]
+
+    assert written() == pair.to_dict() and "left out" not in capsys.readouterr().err
+    assert written("--materials", "steel/air")["stiff"]["name"] == "steel"
     assert "left out" in capsys.readouterr().err
 
 

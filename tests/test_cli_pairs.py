@@ -78,6 +78,7 @@ def test_predict_answers_in_full_for_any_pair(shipped: Path, volume: Path, tmp_p
     assert 0.2 < conductivity.min() <= conductivity.max() < 1.2
     fraction = result["volume_fraction"]
     assert result["density"] == pytest.approx(fraction * 2.5 + (1.0 - fraction) * 1.2)
+    assert result["wave_speeds"]["x"][0] == pytest.approx((mean[0, 0] / result["density"]) ** 0.5, rel=0.05)
 
 
 def test_a_void_is_a_phase_like_others(shipped: Path, volume: Path, tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from vaereg.materials import MaterialChoice, TwoPhase
     from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["device_of", "imported_volumes", "load_model", "materials_of", "numbers", "pairs_of"]
+__all__ = [
+    "device_of",
+    "imported_volumes",
+    "load_model",
+    "materials_of",
+    "numbers",
+    "pairs_of",
+    "phases_given",
+]
 
 _Number = TypeVar("_Number", int, float)
 
@@ -67,13 +75,27 @@ def pairs_of(arguments: argparse.Namespace, volumes: int) -> tuple[TwoPhase, ...
     return _material_choice(arguments).per_volume(volumes)
 
 
+def phases_given(arguments: argparse.Namespace) -> bool:
+    """Whether the flags ask for phases other than the reference pair."""
+    from vaereg.materials import TwoPhase
+
+    return arguments.materials is not None or _moduli_of(arguments) != TwoPhase()
+
+
+def _moduli_of(arguments: argparse.Namespace) -> TwoPhase:
+    """The pair by its moduli and Poisson ratios alone."""
+    from vaereg.materials import TwoPhase
+
+    stiff, soft = (arguments.nu if nu is None else nu for nu in (arguments.nu_stiff, arguments.nu_soft))
+    return TwoPhase.from_moduli(
+        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=stiff, nu_soft=soft
+    )
+
+
 def _material_choice(arguments: argparse.Namespace) -> MaterialChoice:
     from vaereg.materials import MaterialChoice, TwoPhase, choose_materials
 
-    stiff, soft = (arguments.nu if nu is None else nu for nu in (arguments.nu_stiff, arguments.nu_soft))
-    given = TwoPhase.from_moduli(
-        e_stiff=arguments.e_stiff, e_soft=arguments.e_soft, nu_stiff=stiff, nu_soft=soft
-    )
+    given = _moduli_of(arguments)
     if arguments.materials is not None:
         if given != TwoPhase():
             raise InputError("expected --materials or the moduli and Poisson ratios of the phases, got both")

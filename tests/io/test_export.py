@@ -23,7 +23,7 @@ from vaereg.io.designs import read_designs
 from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, describe_surface, export
 from vaereg.io.importing import AutomaticChoices, import_volume, read_volumes
 from vaereg.io.meshes import closed_surface, enclosed_volume
-from vaereg.materials import TwoPhase
+from vaereg.materials import VOID, Phase, TwoPhase
 from vaereg.solver.homogenization import homogenize
 
 PAIR = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
@@ -318,7 +318,7 @@ def test_manifest_says_what_is_known(volume: np.ndarray, provenance: Provenance,
     assert content["target"] == {"C11": 30.0, "volume_fraction": [0.3, 0.5]}
     assert (content["seed"], content["component"], content["made_by"]) == (7, 2, "0123456789abcdef")
     assert content["units"]["moduli"] == "GPa"
-    assert content["materials"] == {"e_stiff": 70.0, "e_soft": 3.5, "nu_stiff": 0.2, "nu_soft": 0.35}
+    assert TwoPhase.from_dict(content["materials"]) == PAIR and content["element"] == "hex8"
     assert content["solver"]["tolerance"] == 1e-6
     assert provenance.stiffness is not None
     np.testing.assert_allclose(content["solver"]["stiffness"], provenance.stiffness)
@@ -329,6 +329,47 @@ def test_manifest_says_what_is_known(volume: np.ndarray, provenance: Provenance,
     export(volume, PAIR, "json", tmp_path / "bare.json")
     bare = json.loads((tmp_path / "bare.json").read_text(encoding="utf-8"))
     assert bare["solver"] is None and bare["predicted"] is None and bare["seed"] is None
+    assert bare["density"] is None
+
+
+def test_files_say_both_phases_with_all_their_numbers(
+    volume: np.ndarray, provenance: Provenance, tmp_path: Path
+) -> None:
+    glass = Phase("E-glass", 72.0, 0.22, conductivity=1.3, density=2.54, thermal_expansion=5.4)
+    epoxy = Phase("epoxy", 3.2, 0.35, conductivity=0.2, density=1.2, thermal_expansion=60.0)
+    pair = TwoPhase(glass, epoxy)
+    for format in ("json", "csv", "abaqus", "damask", "fans", "h5"):
+        export(volume, pair, format, tmp_path / f"{format}{FORMATS[format].suffix}", provenance=provenance)
+    content = json.loads((tmp_path / "json.json").read_text(encoding="utf-8"))
+    assert TwoPhase.from_dict(content["materials"]) == pair
+    density = volume.mean() * 2.54 + (1.0 - volume.mean()) * 1.2
+    assert content["density"] == pytest.approx(density)
+    assert len(content["solver"]["thermal_expansion"]) == 6
+    young = content["solver"]["engineering_constants"]["young"]["x"]
+    assert content["solver"]["specific"]["sqrt(E_x)/density"] == pytest.approx(young**0.5 / density)
+    assert read_designs(tmp_path / "h5.h5").materials == pair
+    abaqus = (tmp_path / "abaqus.inp").read_text(encoding="ascii")
+    assert "*EXPANSION\n5.4e-06" in abaqus and "E-glass: Young's modulus 72 GPa" in abaqus
+    assert "density 1.2 g/cm3" in (tmp_path / "damask-material.yaml").read_text(encoding="utf-8")
+    thermal = json.loads((tmp_path / "fans-thermal.json").read_text(encoding="utf-8"))
+    assert thermal["material_properties"]["conductivity"] == [0.2, 1.3]
+    assert np.shape(thermal["macroscale_loading"]) == (3, 1, 3) and thermal["problem_type"] == "thermal"
+    table = (tmp_path / "csv.csv").read_text(encoding="utf-8").splitlines()
+    assert "density [g/cm3]" in table[0]
+
+
+def test_a_cell_that_carries_no_load_has_a_manifest(volume: np.ndarray, tmp_path: Path) -> None:
+    """What has no value is null: a manifest has no NaN."""
+    slit = np.ones((5, 4, 3), dtype=np.uint8)
+    slit[2] = 0
+    pair = TwoPhase(Phase("steel", 200.0, 0.3, conductivity=50.0), VOID)
+    stiffness = homogenize(slit, pair).stiffness
+    export(slit, pair, "json", tmp_path / "a.json", provenance=Provenance(stiffness=stiffness))
+    solver = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["solver"]
+    assert solver["engineering_constants"]["young"]["x"] == 0.0 and solver["universal_anisotropy"] is None
+    (_, _, thermal) = export(slit, pair, "fans", tmp_path / "cell.h5")
+    conductivity = json.loads(thermal.read_text(encoding="utf-8"))["material_properties"]["conductivity"]
+    assert 0.0 < conductivity[0] < 1e-6 and conductivity[1] == 50.0
 
 
 def test_table_of_properties(volume: np.ndarray, provenance: Provenance, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vaereg.arguments import materials_of
+from vaereg.arguments import materials_of, phases_given
 from vaereg.console import tell
 from vaereg.errors import InputError
 
@@ -12,24 +12,28 @@ __all__ = ["run_export"]
 
 
 def run_export(arguments: argparse.Namespace) -> None:
-    """Write designs in the format of another program."""
+    """Write designs in the format of another program, of the phases that are asked for or else of those of
+    their file.
+    """
     from vaereg.io.designs import read_designs
     from vaereg.io.export import bundle, describe_surface, export, stored_items
     from vaereg.io.files import check_output
     from vaereg.materials import TwoPhase
 
-    materials = materials_of(arguments)
+    asked = materials_of(arguments)
     check_output(arguments.out, arguments.designs)
     designs = read_designs(arguments.designs)
+    own = designs.materials or TwoPhase()
+    materials = asked if phases_given(arguments) else own
     if arguments.index is not None and not 0 <= arguments.index < len(designs):
         raise InputError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
     if arguments.index is None and arguments.format != "zip":
         raise InputError("expected --index for one design, or --format zip for all of them")
     chosen = range(len(designs)) if arguments.index is None else [arguments.index]
-    own_pair = materials.moduli() == TwoPhase().moduli()
+    own_pair = materials.moduli() == own.moduli()
     items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
     if not own_pair:
-        tell("export: predicted and solved figures are left out: they are of other moduli")
+        tell("export: predicted and solved figures are left out: they are of other phases")
     size = arguments.voxel_size
     if arguments.format == "zip":
         bundle(arguments.out, items, materials, voxel_size=size)

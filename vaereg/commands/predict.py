@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from vaereg.arguments import imported_volumes, load_model, materials_of, pairs_of
+from vaereg.arguments import imported_volumes, load_model, pairs_of, phases_given
 from vaereg.commands.reporting import progress, tell_reading, tell_seams, write_json
 from vaereg.errors import InputError
 
@@ -21,7 +21,6 @@ def run_predict(arguments: argparse.Namespace) -> None:
     from vaereg.io.files import check_output
     from vaereg.io.importing import to_cubes
     from vaereg.io.provenance import describe_run
-    from vaereg.materials import TwoPhase
     from vaereg.model.prediction import predict
 
     check_output(arguments.out, arguments.volumes)
@@ -29,7 +28,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
     if not imported.cubes:
         imported = to_cubes(imported)
     volumes = imported.volumes
-    if arguments.materials is not None or materials_of(arguments) != TwoPhase():
+    if phases_given(arguments):
         _predict_pairs(arguments, imported)
         return
     checkpoint = load_model(arguments)
@@ -73,6 +72,7 @@ def _predict_pairs(arguments: argparse.Namespace, imported: ImportedVolume) -> N
         predict_stiffness,
     )
     from vaereg.solver.conduction import conduct
+    from vaereg.solver.properties import elastic_properties
 
     pairs = pairs_of(arguments, len(imported.volumes))
     try:
@@ -109,8 +109,8 @@ def _predict_pairs(arguments: argparse.Namespace, imported: ImportedVolume) -> N
         if pair.stiff.conductivity is not None and pair.soft.conductivity is not None:
             solved = conduct(imported.volumes[i], pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
             result["conductivity"] = {"mean": solved.conductivity.tolist()}
-        if pair.stiff.density is not None and pair.soft.density is not None:
-            result["density"] = fraction * pair.stiff.density + (1.0 - fraction) * pair.soft.density
+        known = elastic_properties(mean, fraction, pair)
+        result |= {name: value for name, value in known.items() if name != "engineering"}
         results.append(result)
     content: dict[str, Any] = {
         **describe_run(pairs, tolerance=RESIDUAL, dtype="float32", checkpoint=model.hash),

@@ -26,7 +26,7 @@ from vaereg.io.designs import DesignFile, write_designs
 from vaereg.io.files import hdf5_bytes, replace_file, write_array
 from vaereg.io.meshes import closed_surface, enclosed_volume, write_abaqus, write_stl
 from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
-from vaereg.io.solver_inputs import FANS_DATASET, damask_input, fans_input
+from vaereg.io.solver_inputs import FANS_DATASET, damask_input, describe_phase, fans_input
 from vaereg.io.vti_files import write_vti
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
@@ -221,7 +221,7 @@ def bundle(
                         archive.write(file, f"{stem}/{file.name}")
                         files.append(f"{stem}/{file.name}")
                         file.unlink()
-                record = describe_volume(item.volume, item.provenance) | {"files": files}
+                record = describe_volume(item.volume, item.provenance, materials) | {"files": files}
                 if "stl" in chosen:
                     record["surface"] = describe_surface(item.volume)
                 records.append(record)
@@ -238,7 +238,9 @@ def _comments(job: _Job) -> str:
     """What every file should say of itself, on a few lines of ASCII."""
     provenance, pair = job.provenance, job.materials
     lines = [f"vaereg {__version__}: periodic two-phase cell {' x '.join(map(str, job.volume.shape))}"]
-    lines.append(f"Young's moduli {pair.e_stiff:g} (stiff, 1) and {pair.e_soft:g} (soft, 0) GPa")
+    lines += [
+        f"{key}: {describe_phase(phase)}" for key, phase in (("stiff, 1", pair.stiff), ("soft, 0", pair.soft))
+    ]
     for title, value in (
         ("name", provenance.name),
         ("made by checkpoint", provenance.made_by),
@@ -323,12 +325,12 @@ def _write_fans(path: Path, job: _Job) -> None:
 
 
 def _write_csv(path: Path, job: _Job) -> None:
-    write_properties(path, [describe_volume(job.volume, job.provenance)])
+    write_properties(path, [describe_volume(job.volume, job.provenance, job.materials)])
 
 
 def _write_manifest(path: Path, job: _Job) -> None:
     setting = describe_setting(job.materials, voxel_size=job.voxel_size)
-    _write_json(path, setting | describe_volume(job.volume, job.provenance))
+    _write_json(path, setting | describe_volume(job.volume, job.provenance, job.materials))
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.elasticity import VOIGT_ORDER
+from vaereg.io.solver_inputs import VOID_RATIO, solid_phases
 from vaereg.materials import TwoPhase
 
 __all__ = ["closed_surface", "enclosed_volume", "write_abaqus", "write_stl"]
@@ -18,8 +19,6 @@ _TETRAHEDRA = [
 ]
 """Six tetrahedra of a cube, which meet those of its neighbours face to face: corners, shape (4, 3)."""
 _STRAIN = 1e-3
-_VOID_RATIO = 1e-9
-"""Young's modulus of a void in a mesh, relative to the solid [-]: far below what direct solvers resolve."""
 _HEXAHEDRON = ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1))
 
 
@@ -158,14 +157,9 @@ def _abaqus(
     for element, nodes in enumerate(np.stack(corners, axis=1).tolist(), start=1):
         yield f"{element}, " + ", ".join(map(str, nodes))
     phases = np.asarray(volume).ravel(order="F")
-    floor = _VOID_RATIO * max(materials.e_soft, materials.e_stiff)
     if materials.has_void:
-        yield f"** A void has a Young's modulus of {_VOID_RATIO:g} times that of the solid: a mesh needs some"
-    pair = (
-        ("SOFT", max(materials.e_soft, floor), materials.nu_soft),
-        ("STIFF", max(materials.e_stiff, floor), materials.nu_stiff),
-    )
-    for phase, (name, young, poisson) in enumerate(pair):
+        yield f"** A void has a Young's modulus of {VOID_RATIO:g} times that of the solid: a mesh needs some"
+    for phase, (name, material) in enumerate(zip(("SOFT", "STIFF"), solid_phases(materials), strict=True)):
         members = (1 + np.flatnonzero(phases == phase)).tolist()
         if not members:
             continue
@@ -174,7 +168,10 @@ def _abaqus(
             yield ", ".join(map(str, members[start : start + 16]))
         yield f"*MATERIAL, NAME={name}"
         yield "*ELASTIC"
-        yield f"{young:.9g}, {poisson:.9g}"
+        yield f"{material.young_modulus:.9g}, {material.poisson_ratio:.9g}"
+        if material.thermal_expansion is not None:
+            yield "*EXPANSION"
+            yield f"{1e-6 * material.thermal_expansion:.9g}"
         yield f"*SOLID SECTION, ELSET={name}, MATERIAL={name}"
     yield from _periodic_equations(number, shape, references)
     for case, name in enumerate(VOIGT_ORDER):

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from vaereg import __version__
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
-from vaereg.engineering import engineering_constants, universal_anisotropy
+from vaereg.engineering import engineering_constants, mixed_density
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_fraction, volume_hash
+from vaereg.solver.homogenization import choose_element
+from vaereg.solver.properties import elastic_properties
 from vaereg.targets import Target
 
 __all__ = [
@@ -110,18 +112,33 @@ def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[st
         "phases": {"0": "soft", "1": "stiff"},
         "boundary": "periodic",
         "voxel_size": voxel_size,
-        "materials": materials.moduli(),
+        "materials": materials.to_dict(),
+        "contrast": materials.contrast if not materials.has_void else None,
+        "element": choose_element("auto", materials),
         "discretisation": (
-            "One fully integrated trilinear hexahedron (HEX8) per voxel. At a contrast of 50, splitting each "
-            "voxel into 2 x 2 x 2 lowers the stiffness by 1.5 to 5.5 % (10 % for the finest structures), "
+            "One trilinear hexahedron per voxel, fully integrated (hex8); B-bar where a Poisson ratio is "
+            "above 0.45. At a contrast of 50, splitting each voxel into 2 x 2 x 2 lowers the stiffness by "
+            "1.5 to 5.5 % (10 % for the finest structures), "
             "B-bar elements (the C3D8 of Abaqus) differ by 0.5 to 1.2 %, one-point integration by 2.5 to "
             "6.5 %."
         ),
     }
 
 
-def describe_volume(volume: NDArray[np.uint8], provenance: Provenance) -> dict[str, Any]:
-    """One volume of shape (X, Y, Z) and what is known of it; None where something is not."""
+def describe_volume(
+    volume: NDArray[np.uint8], provenance: Provenance, materials: TwoPhase | None = None
+) -> dict[str, Any]:
+    """One volume and what is known of it; None where something is not.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        provenance: What is known of it.
+        materials: Phases, for the density and the thermal expansion, where they are known.
+    """
+    pair = materials or TwoPhase()
+    fraction = volume_fraction(volume)
+    has_density = pair.stiff.density is not None and pair.soft.density is not None
+    density = mixed_density(fraction, pair) if has_density else None
     predicted = solver = None
     if provenance.mean is not None:
         predicted = {name: {"mean": float(provenance.mean[i])} for i, name in enumerate(PROPERTIES)}
@@ -130,6 +147,7 @@ def describe_volume(volume: NDArray[np.uint8], provenance: Provenance) -> dict[s
                 predicted[name]["std"] = float(provenance.std[i])
     if provenance.stiffness is not None:
         constants = engineering_constants(provenance.stiffness)
+        known = elastic_properties(provenance.stiffness, fraction, pair)
         solver = {
             "stiffness": np.asarray(provenance.stiffness, dtype=np.float64).tolist(),
             "tolerance": provenance.solver_tolerance,
@@ -138,15 +156,19 @@ def describe_volume(volume: NDArray[np.uint8], provenance: Provenance) -> dict[s
             "engineering_constants": {
                 "young": dict(zip("xyz", constants.young.tolist(), strict=True)),
                 "shear": dict(zip(("yz", "xz", "xy"), constants.shear.tolist(), strict=True)),
-                "poisson": constants.poisson.tolist(),
+                "poisson": [[_finite(value) for value in row] for row in constants.poisson],
             },
-            "universal_anisotropy": float(universal_anisotropy(provenance.stiffness)),
+            "universal_anisotropy": _finite(constants.anisotropy),
+            "thermal_expansion": known.get("thermal_expansion"),
+            "specific": known.get("specific"),
+            "wave_speeds": known.get("wave_speeds"),
         }
     return {
         "name": provenance.name,
         "origin": provenance.origin,
         "shape": list(volume.shape),
-        "volume_fraction": volume_fraction(volume),
+        "volume_fraction": fraction,
+        "density": density,
         "volume_sha256": volume_hash(volume),
         "target": {
             name: np.asarray(value, dtype=np.float64).tolist() for name, value in provenance.target.items()
@@ -161,6 +183,10 @@ def describe_volume(volume: NDArray[np.uint8], provenance: Provenance) -> dict[s
         "predicted": predicted,
         "solver": solver,
     }
+
+
+def _finite(value: float | NDArray[np.float64]) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _versions() -> dict[str, str]:
@@ -196,6 +222,8 @@ def _row(design: Mapping[str, Any]) -> dict[str, Any]:
         "volume fraction target [-]": target("volume_fraction"),
         "volume fraction [-]": design["volume_fraction"],
     }
+    if design["density"] is not None:
+        row["density [g/cm3]"] = design["density"]
     for i, name in enumerate(PROPERTIES):
         row[f"{name} target [GPa]"] = target(name)
         predicted = (design["predicted"] or {}).get(name, {})

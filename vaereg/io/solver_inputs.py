@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from vaereg.elasticity import VOIGT_ORDER, lame_parameters
-from vaereg.materials import TwoPhase
+from vaereg.materials import Phase, TwoPhase
 
-__all__ = ["FANS_DATASET", "damask_input", "fans_input"]
+__all__ = ["FANS_DATASET", "VOID_RATIO", "damask_input", "describe_phase", "fans_input", "solid_phases"]
 
 FANS_DATASET = "/microstructure"
 """Name of the volume in the file of FANS."""
+VOID_RATIO = 1e-9
+"""Young's modulus and conductivity of a void in other programs, relative to the solid [-]: far below what
+direct solvers resolve."""
 _TOLERANCE = 1e-6
 _PASCAL = 1e9
 """Pascal in a GPa."""
@@ -22,8 +27,33 @@ _DAMASK_STRAIN = 1e-5
 order."""
 
 
+def solid_phases(materials: TwoPhase) -> tuple[Phase, Phase]:
+    """Soft and stiff phase, a void as a solid of next to no stiffness: other programs divide by it."""
+    floor = VOID_RATIO * max(materials.e_soft, materials.e_stiff)
+    soft, stiff = (
+        replace(phase, young_modulus=max(phase.young_modulus, floor))
+        for phase in (materials.soft, materials.stiff)
+    )
+    return soft, stiff
+
+
+def describe_phase(phase: Phase) -> str:
+    """A phase with all its numbers, in one line of ASCII."""
+    numbers = [f"Young's modulus {phase.young_modulus:g} GPa, Poisson ratio {phase.poisson_ratio:g}"]
+    for name, unit in (
+        ("conductivity", "W/(m K)"),
+        ("density", "g/cm3"),
+        ("thermal_expansion", "1e-6/K"),
+    ):
+        if (value := getattr(phase, name)) is not None:
+            numbers.append(f"{name.replace('_', ' ')} {value:g} {unit}")
+    name = phase.name.encode("ascii", "replace").decode()
+    return f"{name + ': ' if name else ''}{', '.join(numbers)}"
+
+
 def fans_input(shape: Sequence[int], materials: TwoPhase, voxel_size: float, name: str) -> dict[str, str]:
-    """Input of FANS (github.com/DataAnalyticsEngineering/FANS): the six unit strains, in Mandel notation.
+    """Input of FANS (github.com/DataAnalyticsEngineering/FANS): the six unit strains, in Mandel notation, and
+    the three unit gradients of temperature where both phases have a conductivity.
 
     Args:
         shape: Voxels along x, y, z.
@@ -34,10 +64,9 @@ def fans_input(shape: Sequence[int], materials: TwoPhase, voxel_size: float, nam
     Returns:
         Text by the end of the name of its file.
     """
-    pair = materials
-    phases = ((pair.e_soft, pair.nu_soft), (pair.e_stiff, pair.nu_stiff))
-    moduli = [lame_parameters(young, poisson) for young, poisson in phases]
-    settings = {
+    phases = solid_phases(materials)
+    moduli = [lame_parameters(phase.young_modulus, phase.poisson_ratio) for phase in phases]
+    settings: dict[str, Any] = {
         "microstructure": {
             "filepath": name,
             "datasetname": FANS_DATASET,
@@ -57,7 +86,19 @@ def fans_input(shape: Sequence[int], materials: TwoPhase, voxel_size: float, nam
         "macroscale_loading": [[row] for row in np.eye(6).tolist()],
         "results": ["homogenized_tangent", "stress_average", "strain_average", "absolute_error"],
     }
-    return {".json": json.dumps(settings, indent=2, allow_nan=False) + "\n"}
+    files = {".json": settings}
+    conductivities = [phase.conductivity for phase in phases]
+    largest = max(value or 0.0 for value in conductivities)
+    if largest > 0.0 and None not in conductivities:
+        files["-thermal.json"] = settings | {
+            "problem_type": "thermal",
+            "matmodel": "LinearThermalIsotropic",
+            "material_properties": {
+                "conductivity": [max(value or 0.0, VOID_RATIO * largest) for value in conductivities]
+            },
+            "macroscale_loading": [[row] for row in np.eye(3).tolist()],
+        }
+    return {ending: json.dumps(file, indent=2, allow_nan=False) + "\n" for ending, file in files.items()}
 
 
 def damask_input(materials: TwoPhase) -> dict[str, str]:
@@ -67,15 +108,16 @@ def damask_input(materials: TwoPhase) -> dict[str, str]:
     Returns:
         Texts by the ends of the names of their files.
     """
+    names, pair = ("soft", "stiff"), (materials.soft, materials.stiff)
     lines = [
+        *(f"# {name}: {describe_phase(phase)}" for name, phase in zip(names, pair, strict=True)),
         "homogenization:",
         "  direct:",
         "    N_constituents: 1",
         "    mechanical: {type: pass}",
         "phase:",
     ]
-    names = ("soft", "stiff")
-    for name, phase in zip(names, (materials.soft, materials.stiff), strict=True):
+    for name, phase in zip(names, solid_phases(materials), strict=True):
         first, shear = lame_parameters(phase.young_modulus, phase.poisson_ratio)
         elastic = {"C_11": first + 2.0 * shear, "C_12": first, "C_44": shear}
         listed = ", ".join(f"{key}: {_PASCAL * value:.9e}" for key, value in elastic.items())
