@@ -1,12 +1,22 @@
 """The effective stiffness lies between the bounds of few iterations, as a matrix, for any volume and pair."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from vaereg.elasticity import reuss_bound, voigt_bound, voigt_to_mandel
+from vaereg.elasticity import (
+    isotropic_stiffness,
+    lame_parameters,
+    reuss_bound,
+    voigt_bound,
+    voigt_to_mandel,
+)
 from vaereg.generators.families import FAMILIES, generate
+from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.materials import TwoPhase
 from vaereg.solver.bounds import bound_stiffness
+from vaereg.solver.cell import green_operator, node_divergence
 from vaereg.solver.homogenization import homogenize, iterated_bounds
 
 PAIRS = [
@@ -33,6 +43,45 @@ def test_the_stiffness_lies_between_the_bounds_on_every_class(family: str, rng: 
         bounds = bound_stiffness(volume, pair, residual=0.0, max_iter=iterations)
         assert excess(bounds.upper, exact) > -2e-6
         assert excess(exact, bounds.lower) > -2e-6
+
+
+def willis_bounds(phase: np.ndarray, pair: TwoPhase) -> tuple[np.ndarray, np.ndarray]:
+    """Two-point bounds (Willis 1977, doi:10.1016/0022-5096(77)90022-9): the principle of Hashin & Shtrikman
+    with one polarisation in each phase, the reference medium being either phase.
+    """
+    laws = [isotropic_stiffness(p.young_modulus, p.poisson_ratio) for p in (pair.soft, pair.stiff)]
+    fraction = float(phase.mean())
+    axes = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    forces = np.zeros((6, 3, *phase.shape))
+    for row, (a, b) in enumerate(axes):
+        forces[row, a] += node_divergence(phase, b)
+        if a != b:
+            forces[row, b] += node_divergence(phase, a)
+    modes = np.fft.fftn(forces, axes=(2, 3, 4))
+    bounds = []
+    for reference, other, share in ((0, 1, fraction), (1, 0, 1.0 - fraction)):
+        material = (pair.soft, pair.stiff)[reference]
+        green = green_operator(phase.shape, *lame_parameters(material.young_modulus, material.poisson_ratio))
+        blocks = green[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+        energy = np.einsum("iaxyz,abxyz,jbxyz->ij", modes.conj(), blocks, modes).real / phase.size**2
+        step = np.linalg.inv(laws[other] - laws[reference])
+        bounds.append(laws[reference] + share**2 * np.linalg.inv(share * step + energy))
+    return bounds[0], bounds[1]
+
+
+@pytest.mark.parametrize("name", sorted(MORPHOLOGIES))
+def test_two_point_bounds_are_never_violated(name: str, rng: np.random.Generator) -> None:
+    """The order as matrices is Reuss, Willis, stiffness, Willis, Voigt, on every class."""
+    phase = sample(name, 12, generator=rng).volume.astype(float)
+    pair = PAIRS[int(rng.integers(3))]
+    fraction = float(phase.mean())
+    exact = homogenize(phase, pair, rtol=1e-8).stiffness
+    lower, upper = willis_bounds(phase, pair)
+    ordered = [reuss_bound(fraction, pair), lower, exact, upper, voigt_bound(fraction, pair)]
+    for smaller, larger in pairwise(ordered):
+        assert excess(larger, smaller) > -1e-9
+    bounds = bound_stiffness(phase, pair, residual=0.0, max_iter=3)
+    assert excess(bounds.upper, exact) > -2e-6 and excess(exact, bounds.lower) > -2e-6
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.materials import TwoPhase
+from vaereg.materials import Phase, TwoPhase
 from vaereg.solver import differentiable
-from vaereg.solver.differentiable import SolverState, effective_stiffness
+from vaereg.solver.differentiable import SolverState, effective_conductivity, effective_stiffness
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 
 UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
@@ -21,6 +21,7 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """The one of the CPU, and the one of other devices (run on the CPU)."""
     if request.param == "torch":
         monkeypatch.setattr(differentiable, "_solve_compiled", differentiable._solve_torch)
+        monkeypatch.setattr(differentiable, "_conduct_compiled", differentiable._conduct_torch)
     return request.param
 
 
@@ -44,6 +45,18 @@ def test_gradcheck_of_boxes_and_voids(implementation: str, element: str, generat
         return effective_stiffness(x, pair, rtol=1e-11, voxel_size=(1.0, 2.0, 0.7), element=element)
 
     assert torch.autograd.gradcheck(solve, phase, eps=1e-4, rtol=1e-5, atol=1e-6)
+
+
+def test_gradcheck_of_conduction(implementation: str, generator: torch.Generator) -> None:
+    phase = random_phase(2, 2, 3, 2, generator=generator).requires_grad_()
+    pair = TwoPhase(Phase("", 2.0, 0.3, conductivity=0.1), Phase("", 1.0, 0.3, conductivity=5.0))
+
+    def solve(x: torch.Tensor) -> torch.Tensor:
+        return effective_conductivity(x, pair, rtol=1e-11, voxel_size=(1.0, 2.0, 0.7))
+
+    assert torch.autograd.gradcheck(solve, phase, eps=1e-4, rtol=1e-5, atol=1e-6)
+    single = effective_conductivity(phase[0].detach().float().requires_grad_(), pair)
+    assert single.shape == (3, 3) and single.dtype == torch.float32 and single.requires_grad
 
 
 def test_gradient_of_a_loss_along_a_direction(implementation: str, generator: torch.Generator) -> None:

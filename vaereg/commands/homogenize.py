@@ -76,7 +76,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
                 **elastic_properties(result.stiffness, fraction, materials),
             }
         if "thermal" in physics:
-            entry |= thermal_properties(volume, materials, **options)
+            entry |= thermal_properties(volume, materials, device=device, **options)
         results.append(entry)
     report(len(results), len(volumes))
     if "thermal" in physics and not all("conductivity" in entry for entry in results):

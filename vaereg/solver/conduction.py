@@ -28,7 +28,7 @@ from vaereg.solver.cell import node_divergence
 from vaereg.solver.homogenization import ConvergenceError
 from vaereg.solver.problem import as_phase_field, voxel_edges
 
-__all__ = ["ConductionResult", "conduct", "phase_conductivities"]
+__all__ = ["ConductionResult", "conduct", "phase_conductivities", "without_blocked_flow"]
 
 _RESTARTS = 2
 """Restarts from the true residual before a tolerance counts as out of reach."""
@@ -103,12 +103,7 @@ def conduct(
     conductivity = mean * np.eye(3) + cell.fluctuation_energy(temperature)
     blocked: tuple[str, ...] = ()
     if min(stiff, soft) == 0.0:
-        values, axes = np.linalg.eigh(conductivity)
-        if values.min() < _BLOCKED:
-            empty = values < _BLOCKED
-            conductivity = (axes * np.where(empty, 0.0, values)) @ axes.T
-            shares = (axes[:, empty] ** 2).sum(axis=1)
-            blocked = tuple(name for name, share in zip("xyz", shares, strict=True) if share > _BLOCKED)
+        conductivity, blocked = without_blocked_flow(conductivity)
     return ConductionResult(
         conductivity=unit * conductivity,
         iterations=iterations,
@@ -117,6 +112,21 @@ def conduct(
         blocked=blocked,
         sensitivity=cell.sensitivity(temperature, stiff - soft) if sensitivities else None,
     )
+
+
+def without_blocked_flow(
+    conductivity: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Conductivity (3, 3) of a cell with an insulating phase, over the other phase's, without what rounding
+    leaves, and the axes along which nothing flows.
+    """
+    values, axes = np.linalg.eigh(conductivity)
+    empty = values < _BLOCKED
+    if not empty.any():
+        return conductivity, ()
+    shares = (axes[:, empty] ** 2).sum(axis=1)
+    blocked = tuple(name for name, share in zip("xyz", shares, strict=True) if share > _BLOCKED)
+    return np.asarray((axes * np.where(empty, 0.0, values)) @ axes.T), blocked
 
 
 def phase_conductivities(materials: TwoPhase) -> tuple[float, float]:

@@ -18,10 +18,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vaereg.materials import TwoPhase
+from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
+from vaereg.solver.torch_conduction import conduct_batch
 from vaereg.solver.torch_solver import homogenize_batch
 
-__all__ = ["SolverState", "effective_stiffness"]
+__all__ = ["SolverState", "effective_conductivity", "effective_stiffness"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -67,15 +69,53 @@ def effective_stiffness(
         ValueError: `phase` has another shape or dtype, or leaves 0 to 1.
         ConvergenceError: The solver stopped above `rtol`.
     """
+    batch, tolerance = _batch(phase), _tolerance(phase, rtol)
+    cell = _Options(materials, tolerance, max_iter, voxel_size, element)
+    stiffness = _EffectiveStiffness.apply(batch, cell, state)
+    return stiffness if phase.ndim == 4 else stiffness[0]
+
+
+def effective_conductivity(
+    phase: Tensor,
+    materials: TwoPhase,
+    *,
+    rtol: float | None = None,
+    max_iter: int = 1000,
+    voxel_size: Sequence[float] | None = None,
+) -> Tensor:
+    """Effective conductivity, differentiable once with respect to the phase (adjoint method; self-adjoint).
+
+    Args:
+        phase: As in `effective_stiffness`.
+        materials: The two phases, whose conductivities are used.
+        rtol: As in `effective_stiffness`.
+        max_iter: Upper limit of iterations per load case.
+        voxel_size: Edges of a voxel along x, y, z; cubes if left out.
+
+    Returns:
+        Conductivity, shape (3, 3) or (B, 3, 3) [W/(m K)], in the dtype and on the device of `phase`.
+
+    Raises:
+        InputError: A phase has no conductivity, or both are zero.
+        ValueError: `phase` has another shape or dtype, or leaves 0 to 1.
+        ConvergenceError: The solver stopped above `rtol`.
+    """
+    batch = _batch(phase)
+    options = _Options(materials, _tolerance(phase, rtol), max_iter, voxel_size, "")
+    conductivity = _EffectiveConductivity.apply(batch, options)
+    return conductivity if phase.ndim == 4 else conductivity[0]
+
+
+def _batch(phase: Tensor) -> Tensor:
     if phase.ndim not in (3, 4):
         raise ValueError(f"expected phases of shape (X, Y, Z) or (B, X, Y, Z), got {tuple(phase.shape)}")
     if phase.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype must be float32 or float64, got {phase.dtype}")
-    tolerance = rtol if rtol is not None else (1e-4 if phase.dtype == torch.float32 else 1e-6)
-    batch = phase if phase.ndim == 4 else phase[None]
-    cell = _Options(materials, tolerance, max_iter, voxel_size, element)
-    stiffness = _EffectiveStiffness.apply(batch, cell, state)
-    return stiffness if phase.ndim == 4 else stiffness[0]
+    return phase if phase.ndim == 4 else phase[None]
+
+
+def _tolerance(phase: Tensor, rtol: float | None) -> float:
+    return rtol if rtol is not None else (1e-4 if phase.dtype == torch.float32 else 1e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +151,32 @@ class _EffectiveStiffness(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 # pyright: ignore[reportIncompatibleMethodOverride]
         (sensitivity,) = ctx.saved_tensors
-        rows, columns = torch.triu_indices(6, 6, device=grad.device)
-        # an entry off the diagonal stands at two places of the matrix
-        weights = grad[:, rows, columns] + torch.where(rows == columns, 0.0, grad[:, columns, rows])
-        return torch.einsum("bp,bpxyz->bxyz", weights.to(sensitivity.dtype), sensitivity), None, None
+        return _weighted(grad, sensitivity), None, None
+
+
+class _EffectiveConductivity(torch.autograd.Function):
+    """From phases (B, X, Y, Z) to conductivities (B, 3, 3)."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor, options: _Options) -> Tensor:  # noqa: ANN401
+        solve = _conduct_compiled if phase.device.type == "cpu" else _conduct_torch
+        conductivity, sensitivity = solve(phase, options, ctx.needs_input_grad[0])
+        ctx.save_for_backward(sensitivity)
+        return conductivity.to(phase.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 # pyright: ignore[reportIncompatibleMethodOverride]
+        (sensitivity,) = ctx.saved_tensors
+        return _weighted(grad, sensitivity), None
+
+
+def _weighted(grad: Tensor, sensitivity: Tensor) -> Tensor:
+    """Derivative of a loss at each voxel, (B, X, Y, Z), from that at the entries, (B, n, n)."""
+    rows, columns = torch.triu_indices(*grad.shape[1:], device=grad.device)
+    # an entry off the diagonal stands at two places of the matrix
+    weights = grad[:, rows, columns] + torch.where(rows == columns, 0.0, grad[:, columns, rows])
+    return torch.einsum("bp,bpxyz->bxyz", weights.to(sensitivity.dtype), sensitivity)
 
 
 _Solved = tuple[Tensor, Tensor | None]
@@ -177,3 +239,34 @@ def _solve_torch(
         state.iterations += result.iterations * len(phase)
         state.displacement = result.displacement
     return result.stiffness, result.sensitivity
+
+
+def _conduct_compiled(phase: Tensor, options: _Options, sensitivities: bool) -> _Solved:
+    results = [
+        conduct(
+            volume.detach().numpy(),
+            options.materials or TwoPhase(),
+            rtol=options.rtol,
+            max_iter=options.max_iter,
+            voxel_size=options.voxel_size,
+            dtype=np.float32 if phase.dtype == torch.float32 else np.float64,
+            sensitivities=sensitivities,
+        )
+        for volume in phase
+    ]
+    conductivity = torch.from_numpy(np.stack([result.conductivity for result in results]))
+    if not sensitivities:
+        return conductivity, None
+    return conductivity, torch.from_numpy(np.stack([np.asarray(result.sensitivity) for result in results]))
+
+
+def _conduct_torch(phase: Tensor, options: _Options, sensitivities: bool) -> _Solved:
+    result = conduct_batch(
+        phase.detach(),
+        options.materials or TwoPhase(),
+        rtol=options.rtol,
+        max_iter=options.max_iter,
+        voxel_size=options.voxel_size,
+        sensitivities=sensitivities,
+    )
+    return result.conductivity, result.sensitivity

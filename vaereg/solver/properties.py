@@ -104,11 +104,17 @@ def thermal_properties(
     *,
     rtol: float,
     voxel_size: Sequence[float] | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """`conductivity` (3, 3) [W/(m K)] and how it was solved, `conduction`; nothing where a phase has none."""
     if materials.stiff.conductivity is None or materials.soft.conductivity is None:
         return {}
-    result = conduct(volume, materials, rtol=rtol, voxel_size=voxel_size, raise_on_failure=False)
+    if device == "cpu":
+        result = conduct(volume, materials, rtol=rtol, voxel_size=voxel_size, raise_on_failure=False)
+    else:
+        from vaereg.solver.torch_conduction import conduct_on
+
+        result = conduct_on(device, volume, materials, rtol=rtol, voxel_size=voxel_size)
     return {
         "conductivity": result.conductivity.tolist(),
         "conduction": {

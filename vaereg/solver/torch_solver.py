@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,10 +25,22 @@ from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import SOFT_REFERENCE_CONTRAST, ConvergenceError, HomogenizationResult
 from vaereg.solver.problem import choose_element, voxel_edges, without_rounding
 
-__all__ = ["BatchResult", "homogenize_batch", "homogenize_on"]
+__all__ = [
+    "AXES",
+    "CORNERS",
+    "BatchResult",
+    "assemble_corners",
+    "check_phases",
+    "corner_values",
+    "homogenize_batch",
+    "homogenize_on",
+    "solve_cells",
+]
 
-_CORNERS = tuple(itertools.product((0, 1), repeat=3))
-_AXES = (-3, -2, -1)
+CORNERS = tuple(itertools.product((0, 1), repeat=3))
+"""Corners of an element, in the order of all element matrices."""
+AXES = (-3, -2, -1)
+"""Dimensions of the voxels in fields."""
 _RESTARTS = 2
 
 
@@ -86,7 +99,12 @@ def homogenize_batch(
             not positive; `initial` has another shape.
         ConvergenceError: A residual stayed above `rtol` after `max_iter` iterations.
     """
-    _check(phase, rtol, max_iter, initial)
+    check_phases(phase, rtol, max_iter)
+    expected = (phase.shape[0], 6, 3, *phase.shape[1:])
+    if initial is not None and tuple(initial.shape) != expected:
+        raise ValueError(
+            f"expected initial displacements of shape {expected}, got shape {tuple(initial.shape)}"
+        )
     with torch.no_grad():
         pair = TwoPhase() if materials is None else materials
         unit = max(pair.e_stiff, pair.e_soft)
@@ -105,7 +123,7 @@ def homogenize_batch(
             ratio = soft if pair.e_stiff >= pair.e_soft else stiff
         cells = _Cells(soft[0] + phase * steps[0], soft[1] + phase * steps[1], matrices, ratio)
         start = None if initial is None else initial / mean_edge
-        u, iterations, residual = _solve(cells, rtol, max_iter, start)
+        u, iterations, residual = solve_cells(cells, rtol, max_iter, start)
         converged = bool((residual <= rtol).all())
         if not converged and raise_on_failure:
             raise ConvergenceError(
@@ -113,7 +131,7 @@ def homogenize_batch(
                 f"{iterations} iterations: allow more iterations, a looser tolerance or, at a tolerance near "
                 "rounding, float64"
             )
-        total = cells.corners(u) + cells.uniform_strain.reshape(6, 24, 1, 1, 1)
+        total = corner_values(u) + cells.uniform_strain.reshape(6, 24, 1, 1, 1)
         forces = cells.element_forces(total, cells.first, cells.shear)
         voxels = phase[0].numel()
         rows = [(total[:, i, None] * forces).sum(dim=(2, 3, 4, 5), dtype=torch.float64) for i in range(6)]
@@ -141,7 +159,8 @@ def homogenize_batch(
         )
 
 
-def _check(phase: Tensor, rtol: float, max_iter: int, initial: Tensor | None) -> None:
+def check_phases(phase: Tensor, rtol: float, max_iter: int) -> None:
+    """Raise a ValueError for a batch of phases, a tolerance or a limit that no solver takes."""
     if phase.ndim != 4 or phase.numel() == 0:
         raise ValueError(f"expected phase fields of shape (B, X, Y, Z), got shape {tuple(phase.shape)}")
     if phase.dtype not in (torch.float32, torch.float64):
@@ -153,11 +172,6 @@ def _check(phase: Tensor, rtol: float, max_iter: int, initial: Tensor | None) ->
         raise ValueError(f"rtol must be positive, got {rtol}")
     if max_iter < 1:
         raise ValueError(f"max_iter must be at least 1, got {max_iter}")
-    expected = (phase.shape[0], 6, 3, *phase.shape[1:])
-    if initial is not None and tuple(initial.shape) != expected:
-        raise ValueError(
-            f"expected initial displacements of shape {expected}, got shape {tuple(initial.shape)}"
-        )
 
 
 def _element_matrices(
@@ -169,7 +183,7 @@ def _element_matrices(
     With `bbar`, the volume change at each point is that averaged over the element.
     """
     pairs = [tuple("xyz".index(letter) for letter in name) for name in VOIGT_ORDER]
-    corners = np.array(_CORNERS, dtype=np.float64)
+    corners = np.array(CORNERS, dtype=np.float64)
     laws = isotropic_stiffness(1.0, 0.0)  # E = 1, nu = 0: first Lamé parameter 0, shear modulus 1/2
     shear_law = 2.0 * laws
     first_law = np.zeros((6, 6))
@@ -221,6 +235,34 @@ def homogenize_on(
     )
 
 
+def corner_values(field: Tensor) -> Tensor:
+    """Values of each element at its eight corners, shape (B, L, 8 n, X, Y, Z), of n components at the nodes,
+    shape (B, L, n, X, Y, Z).
+    """
+    return torch.cat([field.roll([-c for c in corner], AXES) for corner in CORNERS], dim=2)
+
+
+def assemble_corners(forces: Tensor, components: int) -> Tensor:
+    """Sum of the corner forces of all elements at each node, shape (B, L, n, X, Y, Z), of n components."""
+    parts = forces.unflatten(2, (8, components)).unbind(dim=2)
+    out = torch.zeros_like(parts[0])
+    for part, corner in zip(parts, CORNERS, strict=True):
+        out += part.roll(corner, AXES)
+    return out
+
+
+class LinearCells(Protocol):
+    """Operators of many cells at once, on fields of shape (B, L, n, X, Y, Z)."""
+
+    largest_modulus: Tensor
+
+    def load(self) -> Tensor: ...
+
+    def apply(self, u: Tensor) -> Tensor: ...
+
+    def precondition(self, residual: Tensor) -> Tensor: ...
+
+
 class _Cells:
     """Operators on fields of shape (B, 6, 3, X, Y, Z) for volumes with given Lamé parameters (B, X, Y, Z)."""
 
@@ -236,14 +278,10 @@ class _Cells:
         """
         self.reference = reference
         self.first, self.shear = first[:, None, None], shear[:, None, None]
-        self.largest_modulus = (first + 2.0 * shear).amax(dim=_AXES)
+        self.largest_modulus = (first + 2.0 * shear).amax(dim=AXES)
         matrices = [torch.from_numpy(matrix) for matrix in element]
         self.first_matrix, self.shear_matrix, self.uniform_strain = (matrix.to(first) for matrix in matrices)
         self.green = self._green(matrices[0], matrices[1])
-
-    def corners(self, u: Tensor) -> Tensor:
-        """Values of each element at its eight corners, shape (B, 6, 24, X, Y, Z)."""
-        return torch.cat([u.roll([-c for c in corner], _AXES) for corner in _CORNERS], dim=2)
 
     def element_forces(self, corners: Tensor, first: Tensor | float, shear: Tensor | float) -> Tensor:
         """Corner forces of each element with the Lamé parameters `first` and `shear`."""
@@ -252,36 +290,28 @@ class _Cells:
             self.shear_matrix @ flat
         ).view_as(corners)
 
-    def assemble(self, forces: Tensor) -> Tensor:
-        """Sum of the corner forces of all elements at each node."""
-        parts = forces.unflatten(2, (8, 3)).unbind(dim=2)
-        out = torch.zeros_like(parts[0])
-        for part, corner in zip(parts, _CORNERS, strict=True):
-            out += part.roll(corner, _AXES)
-        return out
-
     def apply(self, u: Tensor) -> Tensor:
         """K u."""
-        return self.assemble(self.element_forces(self.corners(u), self.first, self.shear))
+        return assemble_corners(self.element_forces(corner_values(u), self.first, self.shear), 3)
 
     def load(self) -> Tensor:
         """Right-hand sides -f(E) of the six unit strains."""
         shape = (self.first.shape[0], 6, 24, *self.first.shape[3:])
         strain = self.uniform_strain.reshape(6, 24, 1, 1, 1).expand(shape).contiguous()
-        return -self.assemble(self.element_forces(strain, self.first, self.shear))
+        return -assemble_corners(self.element_forces(strain, self.first, self.shear), 3)
 
     def precondition(self, residual: Tensor) -> Tensor:
         """Inverse of K of the homogeneous medium with the mean Lamé parameters of each volume."""
-        modes = torch.fft.rfftn(residual, dim=_AXES)
+        modes = torch.fft.rfftn(residual, dim=AXES)
         modes = torch.einsum("nxyzij,nljxyz->nlixyz", self.green, modes)
-        return torch.fft.irfftn(modes, s=residual.shape[-3:], dim=_AXES)
+        return torch.fft.irfftn(modes, s=residual.shape[-3:], dim=AXES)
 
     def _green(self, first_matrix: Tensor, shear_matrix: Tensor) -> Tensor:
         """Inverse block of each Fourier mode, shape (B, X, Y, Z // 2 + 1, 3, 3), complex; 0 at mode 0."""
         x, y, z = self.first.shape[-3:]
         frequencies = [torch.fft.fftfreq(x), torch.fft.fftfreq(y), torch.fft.rfftfreq(z)]
         waves = torch.meshgrid(*[2.0 * torch.pi * item.double() for item in frequencies], indexing="ij")
-        angles = [sum((c * wave for c, wave in zip(corner, waves, strict=True))) for corner in _CORNERS]
+        angles = [sum((c * wave for c, wave in zip(corner, waves, strict=True))) for corner in CORNERS]
         phases = torch.exp(1j * torch.stack([torch.as_tensor(angle) for angle in angles]))
         blocks = [
             torch.einsum(
@@ -291,7 +321,7 @@ class _Cells:
         ]
         if self.reference is None:
             means = [
-                modulus.double().mean(dim=_AXES).reshape(-1, 1, 1, 1, 1, 1)
+                modulus.double().mean(dim=AXES).reshape(-1, 1, 1, 1, 1, 1)
                 for modulus in (self.first, self.shear)
             ]
         else:  # its size does not matter
@@ -318,7 +348,9 @@ def _ratio(numerator: Tensor, denominator: Tensor, active: Tensor) -> Tensor:
     return torch.where(active, numerator / torch.where(active, denominator, 1.0), 0.0)
 
 
-def _solve(cells: _Cells, rtol: float, max_iter: int, initial: Tensor | None) -> tuple[Tensor, int, Tensor]:
+def solve_cells(
+    cells: LinearCells, rtol: float, max_iter: int, initial: Tensor | None
+) -> tuple[Tensor, int, Tensor]:
     """Conjugate gradients: displacements, iterations and largest relative residual of each volume, (B,)."""
     load = cells.load()
     # a uniform or layered cell leaves forces at rounding level, and the solution is zero
