@@ -203,7 +203,7 @@ def test_components_used_counts_components() -> None:
 @pytest.mark.parametrize("size", [8, 20])
 def test_near_correlation_is_that_of_the_microstructure(size: int, generator: torch.Generator) -> None:
     volume = (torch.rand(1, 1, size, size, size, generator=generator) < 0.3).float()
-    actual = losses._near_correlation(volume)[0]
+    actual = losses.near_correlation(volume)[0]
     reach = min(8, size // 2 - 1)
     assert actual.shape == (2 * reach + 1, 2 * reach + 1, reach + 1)
     f = float(volume.mean())
@@ -214,7 +214,7 @@ def test_near_correlation_is_that_of_the_microstructure(size: int, generator: to
 
 
 def test_lag_weights_do_not_favour_an_axis() -> None:
-    weights = losses._lag_weights(torch.zeros(1, 7, 7, 4))
+    weights = losses.lag_weights(torch.zeros(1, 7, 7, 4))
     assert float(weights.sum()) == pytest.approx(1.0)
     assert weights[3, 3, 0] == 0.0
     assert torch.equal(weights, weights.flip(0))
@@ -251,7 +251,7 @@ def test_products_of_residuals_measure_the_bias_alone(model: VaeReg) -> None:
     with torch.no_grad():
         pairs = [losses._decode_twice(model, z[:n], size, generator) for n in (count, 100)]
         (a, b), present = (
-            [losses._near_correlation(x)[:, 3, 3:6, 1:3].flatten(1) for x in pair] for pair in pairs
+            [losses.near_correlation(x)[:, 3, 3:6, 1:3].flatten(1) for x in pair] for pair in pairs
         )
     spread = torch.cat([a, b]).std(0)
     for bias in (0.0, 0.5):

@@ -18,7 +18,16 @@ from vaereg.model.vae import Encoding, VaeReg
 from vaereg.training.clusters import MorphologyClusters
 from vaereg.training.features import FeatureMaps, gram_matrices, random_slices, style_distance
 
-__all__ = ["TERMS", "loss_terms", "regression_terms", "term_weights"]
+__all__ = [
+    "TERMS",
+    "heavy_tailed",
+    "lag_weights",
+    "loss_terms",
+    "near_correlation",
+    "regression_terms",
+    "style_term",
+    "term_weights",
+]
 
 _TEMPERATURE = 0.3
 """Width of the straight-through slope of the decoder's cut, in standard deviations of the field."""
@@ -124,14 +133,14 @@ def loss_terms(
 
     count = settings.decoded
     first, second = _decode_twice(model, z[:count], volumes.shape[-1], generator)
-    reference = _near_correlation(volumes[:count])
-    bias = (_near_correlation(first) - reference) * (_near_correlation(second) - reference)
-    terms["correlation"] = (bias * _lag_weights(reference)).sum(
+    reference = near_correlation(volumes[:count])
+    bias = (near_correlation(first) - reference) * (near_correlation(second) - reference)
+    terms["correlation"] = (bias * lag_weights(reference)).sum(
         (1, 2, 3)
     ).mean() / settings.correlation_scale**2
     surface = _log_surface(volumes[:count])
     bias = (_log_surface(first) - surface) * (_log_surface(second) - surface)
-    terms["surface"] = 0.5 * _heavy_tailed(bias, _FAR_SURFACE).mean() / settings.surface_scale**2
+    terms["surface"] = 0.5 * heavy_tailed(bias, _FAR_SURFACE).mean() / settings.surface_scale**2
     if settings.pixel_weight:
         terms["pixel"] = (first - volumes[:count]).square().mean()
 
@@ -152,7 +161,7 @@ def loss_terms(
                 likely = clusters.log_probabilities(correlation, standardised)
                 terms["morphology"] = nn.functional.nll_loss(likely, component.repeat(2))
     if settings.style_weight and step % settings.style_every == 0:
-        terms["style"] = _style_term(features, first, second, volumes, settings.style_volumes, generator)
+        terms["style"] = style_term(features, first, second, volumes, settings.style_volumes, generator)
     return terms
 
 
@@ -196,7 +205,7 @@ def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generato
     return first, second
 
 
-def _near_correlation(volumes: Tensor) -> Tensor:
+def near_correlation(volumes: Tensor) -> Tensor:
     """Two-point correlation at lags up to `_LARGEST_LAG`, centred, shape (B, L, L, L // 2 + 1)."""
     largest = min(_LARGEST_LAG, volumes.shape[-1] // 2 - 1)
     shifted = autocorrelation(volumes).roll((largest, largest), (1, 2))
@@ -204,8 +213,8 @@ def _near_correlation(volumes: Tensor) -> Tensor:
     return shifted[:, :width, :width, : largest + 1]
 
 
-def _lag_weights(correlation: Tensor) -> Tensor:
-    """Weights of the lags of `_near_correlation`: short ones weigh more; they sum to one."""
+def lag_weights(correlation: Tensor) -> Tensor:
+    """Weights of the lags of `near_correlation`: short ones weigh more; they sum to one."""
     largest = correlation.shape[-1] - 1
     lags = torch.arange(-largest, largest + 1, device=correlation.device).float()
     squared = lags[:, None, None].square() + lags[:, None].square() + lags[largest:].square()
@@ -236,17 +245,17 @@ def _property_bias(model: VaeReg, first: Tensor, second: Tensor, target: Tensor,
         for parameter in parameters:
             parameter.requires_grad_(True)
     first_bias, second_bias = (half - target for half in mean.chunk(2))
-    return 0.5 * _heavy_tailed(first_bias * second_bias, _FAR).sum(-1).mean() / scale**2
+    return 0.5 * heavy_tailed(first_bias * second_bias, _FAR).sum(-1).mean() / scale**2
 
 
-def _heavy_tailed(squared: Tensor, far: float) -> Tensor:
+def heavy_tailed(squared: Tensor, far: float) -> Tensor:
     """Squared deviations with the weights of a heavy-tailed likelihood: a few rare volumes are far off, and
     would lead all others.
     """
     return squared / (1.0 + squared.detach().abs() / far**2)
 
 
-def _style_term(
+def style_term(
     features: FeatureMaps,
     first: Tensor,
     second: Tensor,
@@ -254,6 +263,7 @@ def _style_term(
     count: int,
     generator: torch.Generator,
 ) -> Tensor:
+    """Squared relative Gram distance of two realisations from volumes, mean over the first `count` of them."""
     def grams_of(batch: Tensor, slices: int, group: int = 1) -> list[Tensor]:
         chosen = random_slices(batch[:count], slices, generator=generator)
         with mixed_precision(chosen):

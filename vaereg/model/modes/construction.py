@@ -17,16 +17,13 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaereg.generators.bodies import DISTANCE
 from vaereg.generators.points import separated_points
 
 __all__ = ["bodies_field", "cells_field", "coordinates"]
 
-_CELL_POINTS = (3, 20_000)
-"""Least and largest number of points of cells in a volume."""
-_BODY_POINTS = (2, 20_000)
-"""Least and largest number of bodies in a volume."""
-_RELAXED = 0.93
-"""Distance to which points repel one another, over their mean spacing, as the generators have it [-]."""
+_FEWEST_CELLS, _MOST_POINTS = 3, 20_000
+"""Least number of cells and largest number of points in a volume."""
 _ROUNDING = 1e-4
 """Square added under roots, so that the slope at zero distance is finite."""
 
@@ -44,9 +41,16 @@ def coordinates(shape: tuple[int, int, int], warp: Tensor, displacement: Tensor)
 
 
 def cells_field(
-    spacing: Tensor, spread: Tensor, places: Tensor, *, order: int, generator: np.random.Generator
+    spacing: Tensor,
+    spread: Tensor,
+    places: Tensor,
+    *,
+    order: int,
+    apart: float = 0.0,
+    layered: bool = False,
+    generator: np.random.Generator,
 ) -> Tensor:
-    """Distance to the nearest of hard-core points, or how much farther others are, shape (X, Y, Z) [-].
+    """Distance to the nearest of scattered points, or how much farther others are, shape (X, Y, Z) [-].
 
     Args:
         spacing: Spacing of the points along the axes, shape (3,) [voxel]; distances are measured in it.
@@ -54,14 +58,18 @@ def cells_field(
         places: Coordinates of the voxels, shape (3, X, Y, Z) [voxel].
         order: 1 for the distance F1 to the nearest point, 2 for F2 - F1 (walls of Voronoi cells are where it
             vanishes), 3 for F3 - F1 (edges of the cells).
+        apart: Distance to which points repel one another, over their mean spacing [-].
+        layered: Whether a spacing above the length of the cell stands for no structure along this axis.
         generator: Source of the positions.
     """
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
-    count = int(np.clip(round(float(np.prod(np.maximum(box, 1.0)))), *_CELL_POINTS))
-    mean_spacing = (float(np.prod(np.maximum(box, 0.6))) / count) ** (1.0 / 3.0)
-    points = separated_points(box, count, distance=_RELAXED * mean_spacing, generator=generator) * scale
+    kept = np.maximum(box, 1.0) if layered else box
+    least = 1 if layered else _FEWEST_CELLS
+    count = int(np.clip(round(float(np.prod(kept))), least, _MOST_POINTS))
+    mean_spacing = (float(np.prod(kept)) / count) ** (1.0 / 3.0)
+    points = separated_points(box, count, distance=apart * mean_spacing, generator=generator) * scale
     offsets = generator.standard_normal(count)
     added = float(spread.detach()) * offsets
     scaled = (places.detach().cpu().numpy() / scale[:, None, None, None]).astype(np.float32)
@@ -95,9 +103,9 @@ def bodies_field(
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
-    count = int(np.clip(round(float(np.prod(np.maximum(box, 1.0)))), *_BODY_POINTS))
-    mean_spacing = (float(np.prod(np.maximum(box, 0.6))) / count) ** (1.0 / 3.0)
-    points = separated_points(box, count, distance=_RELAXED * mean_spacing, generator=generator) * scale
+    count = int(np.clip(round(float(np.prod(box))), 1, _MOST_POINTS))
+    mean_spacing = (float(np.prod(box)) / count) ** (1.0 / 3.0)
+    points = separated_points(box, count, distance=DISTANCE * mean_spacing, generator=generator) * scale
     directions = weights * torch.from_numpy(generator.standard_normal((count, 3))).to(weights)
     directions = directions / directions.norm(dim=1, keepdim=True)
     nearest = _nearest_body(

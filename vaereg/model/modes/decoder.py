@@ -12,12 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vaereg.generators.cells import DENSEST, GAP
 from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.construction import bodies_field, cells_field, coordinates
 from vaereg.model.modes.geometry import Geometry, GeometryHead
-from vaereg.model.networks import Decoder, cut
+from vaereg.model.networks import cut
 
-__all__ = ["ConstructiveDecoder"]
+__all__ = ["BUILT", "ConstructiveDecoder"]
+
+BUILT = tuple(
+    index for index, mode in enumerate(MODES) if mode.construction in ("cells", "layers", "bodies")
+)
+"""Indices of the modes that are built of cells, layers or bodies, with z as their geometry."""
 
 _CELLS = {
     "particles": (1, -1.0),
@@ -28,6 +34,8 @@ _CELLS = {
     "layers": (1, -1.0),
 }
 """Distance that each mode of points reads (see `cells_field`), and its sign: high values become stiff."""
+_LAYERS_APART = 0.93
+"""Distance that layers keep, over their period [-]."""
 _BODIES = {"fibres": (False, -1.0), "channels": (False, 1.0), "platelets": (True, -1.0)}
 """Whether bodies are flat, and the sign of their distance."""
 _WARP_LENGTH = 6.0
@@ -39,14 +47,11 @@ class ConstructiveDecoder(nn.Module):
 
     Args:
         latent: Size D of z.
-        channels: Gaussian fields that the irregular mode mixes.
-        hidden: Width of the voxelwise network of the irregular mode.
     """
 
-    def __init__(self, latent: int, channels: int = 4, hidden: int = 8) -> None:
+    def __init__(self, latent: int) -> None:
         super().__init__()
         self.geometry = GeometryHead(latent, len(MODES))
-        self.irregular = Decoder(latent, channels, hidden)
 
     def volume_fraction(self, z: Tensor, mode: Tensor) -> Tensor:
         """Volume fraction of the stiff phase [-], shape (B,)."""
@@ -64,23 +69,21 @@ class ConstructiveDecoder(nn.Module):
 
         Args:
             z: Latent vectors, shape (B, D).
-            mode: Index into `MODES` of each, shape (B,); any but the periodic mode, which has no field of z.
+            mode: Index into `MODES` of each, shape (B,), one of `BUILT`.
             shape: Voxels along the axes.
             generators: Source of positions, directions and noise of each volume.
 
         Raises:
-            ValueError: A mode is periodic, or an irregular volume is not a cube.
+            ValueError: A mode is not built of cells, layers or bodies.
         """
         geometry = self.geometry(z, mode)
+        fractions = self.volume_fraction(z, mode).tolist()
         fields = []
         for row, index in enumerate(mode.tolist()):
             name = MODES[index].name
-            if name == "periodic":
-                raise ValueError("expected a mode whose field z gives, got the periodic one")
-            if name == "irregular":
-                fields.append(self._irregular(z[row : row + 1], shape, generators[row]))
-            else:
-                fields.append(self._built(name, geometry, row, shape, generators[row]))
+            if index not in BUILT:
+                raise ValueError(f"expected a mode of cells, layers or bodies, got {name}")
+            fields.append(self._built(name, geometry, row, fractions[row], shape, generators[row]))
         field = torch.stack(fields)[:, None]
         centred = field - field.mean((2, 3, 4), keepdim=True)
         return centred * torch.rsqrt(centred.square().mean((2, 3, 4), keepdim=True) + 1e-8)
@@ -104,6 +107,7 @@ class ConstructiveDecoder(nn.Module):
         name: str,
         geometry: Geometry,
         row: int,
+        fraction: float,
         shape: tuple[int, int, int],
         generator: np.random.Generator,
     ) -> Tensor:
@@ -112,7 +116,13 @@ class ConstructiveDecoder(nn.Module):
         if name in _CELLS:
             order, sign = _CELLS[name]
             return sign * cells_field(
-                geometry.spacing[row], geometry.spread[row], places, order=order, generator=generator
+                geometry.spacing[row],
+                geometry.spread[row],
+                places,
+                order=order,
+                apart=_apart(name, geometry.spacing[row], fraction),
+                layered=name == "layers",
+                generator=generator,
             )
         flat, sign = _BODIES[name]
         return sign * bodies_field(
@@ -124,12 +134,16 @@ class ConstructiveDecoder(nn.Module):
             generator=generator,
         )
 
-    def _irregular(self, z: Tensor, shape: tuple[int, int, int], generator: np.random.Generator) -> Tensor:
-        """Field of filtered and mixed noise, shape (X, Y, Z)."""
-        if len(set(shape)) != 1:
-            raise ValueError(f"expected a cube for the irregular mode, got {shape}")
-        noise = generator.standard_normal((1, self.irregular.channels, *shape), dtype=np.float32)
-        return self.irregular.field(z, torch.from_numpy(noise).to(z))[0, 0]
+
+def _apart(name: str, spacing: Tensor, fraction: float) -> float:
+    """Distance that points keep, over their mean spacing [-], as in `vaereg.generators.cells`."""
+    if name == "layers":
+        return _LAYERS_APART
+    if name not in ("particles", "pores"):
+        return 0.0
+    share = fraction if name == "particles" else 1.0 - fraction
+    mean = float(spacing.detach().log().mean().exp())
+    return min(2.0 * (3.0 * share / (4.0 * math.pi)) ** (1.0 / 3.0) + GAP / mean, DENSEST)
 
 
 def _displacement(shape: tuple[int, int, int], generator: np.random.Generator) -> Tensor:

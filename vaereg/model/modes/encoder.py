@@ -5,6 +5,7 @@ Letters: B batch, D latent size, K modes, S statistics, X Y Z voxels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "geometric_statistics",
     "lineal_paths",
     "log_faces",
+    "permute_statistics",
 ]
 
 PATHS = (1, 2, 3, 4, 6, 8, 12)
@@ -103,6 +105,16 @@ def geometric_statistics(volumes: Tensor) -> Tensor:
         _bands(volumes),
     ]
     return torch.cat(parts, -1)
+
+
+def permute_statistics(statistics: Tensor, axes: Sequence[int]) -> Tensor:
+    """Statistics of volumes whose axes are permuted, as by `torch.permute`, shape (B, S)."""
+    sizes = [3 * len(AXIS_LAGS), 3 * len(PATHS), 3 * len(PATHS), 3, 1, 3 * _BANDS]
+    parts = [
+        part if part.shape[1] == 1 else part.unflatten(1, (3, -1))[:, list(axes)].flatten(1)
+        for part in statistics.split(sizes, 1)
+    ]
+    return torch.cat(parts, 1)
 
 
 def lineal_paths(volumes: Tensor) -> Tensor:

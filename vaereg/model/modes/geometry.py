@@ -31,7 +31,7 @@ or the radius of a disc [voxel]; weights of the directions of bodies along each 
 square displacement of the coordinates [voxel].
 """
 
-_LOWEST = (2.5, 2.5, 2.5, 0.01, 2.0, 0.05, 0.05, 0.05, 0.02)
+_LOWEST = (2.5, 2.5, 2.5, 0.01, 2.0, 0.02, 0.02, 0.02, 0.02)
 """Lower ends of the numbers; the generators stay within."""
 _HIGHEST = (150.0, 150.0, 150.0, 1.0, 32.0, 1.0, 1.0, 1.0, 6.0)
 """Upper ends; a spacing of 150 voxels leaves a single layer of points along an axis of a usual cell."""

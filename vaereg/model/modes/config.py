@@ -1,0 +1,97 @@
+"""Settings of the modes and of their training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from vaereg.errors import InputError
+
+__all__ = ["ModesConfig"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModesConfig:
+    """Sizes of the networks of the modes, and the settings of their training; saved with the weights."""
+
+    latent: int = 16
+    """Size D of the latent vector z."""
+    steps: int = 12_000
+    """Optimisation steps."""
+    batch_size: int = 64
+    """Volumes per step for the encoder, the geometry and the regressor; all modes are equally frequent."""
+    decoded: int = 5
+    """Volumes that are decoded, each with two realisations, of modes that differ."""
+    decode_every: int = 3
+    """Steps from one decoding to the next."""
+    learning_rate: float = 2e-3
+    """Peak of the cosine schedule (AdamW)."""
+    warmup: int = 100
+    """Steps of linear increase of the learning rate."""
+    weight_decay: float = 1e-4
+    """Weight decay of AdamW [-]."""
+    features: str = "vgg16-imagenet"
+    """Feature maps of the style loss (`vaereg.training.features`)."""
+    feature_layers: int = 5
+    """Feature maps used, from the finest: 5 of VGG-16 end at relu3_1."""
+    style_every: int = 4
+    """Decodings from one evaluation of the style loss to the next."""
+    divergence_weight: float = 0.3
+    """Weight of KL(q(z | x, k) ‖ p(z | c, k)) [1/nat]."""
+    regression_weight: float = 20.0
+    """Weight of the deviation of the latent regressor, in squared standard deviations of log c."""
+    fraction_scale: float = 0.01
+    """Volume fraction: deviation that costs half a nat [-]."""
+    geometry_scale: float = 0.15
+    """Logarithm of a number of the geometry: deviation that costs half a nat [-]."""
+    geometry_weight: float = 2.0
+    """Weight of the deviation from the geometry of the recipe."""
+    correlation_weight: float = 4.0
+    """Weight of the two-point correlation, in units of 0.02²."""
+    path_weight: float = 8.0
+    """Weight of the lineal path of both phases, in units of 0.02²."""
+    surface_weight: float = 8.0
+    """Weight of the logarithmic face density along each axis, in units of 0.05²."""
+    style_weight: float = 40.0
+    """Weight of the squared relative Gram distance."""
+    pixel_weight: float = 0.0
+    """Weight of the mean squared difference from the volume itself, voxel by voxel."""
+    seed: int = 0
+    """Seed of initialisation, batches and realisations."""
+    checkpoint_minutes: float = 3.0
+    """Time between saved states."""
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "steps", "decoded", "decode_every", "warmup", "style_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.batch_size < self.decoded:
+            raise InputError(f"expected a batch of at least {self.decoded} volumes, got {self.batch_size}")
+        if not self.learning_rate > 0.0:
+            raise InputError(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Inverse of `to_json`; settings that are left out keep their defaults.
+
+        Raises:
+            InputError: The text is no JSON object, or holds an unknown setting or one of another type.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"expected a JSON object of settings: {error}") from error
+        kinds = {item.name: type(item.default) for item in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or not set(values) <= set(kinds):
+            raise InputError(f"expected settings of {', '.join(sorted(kinds))}, got {values}")
+        for name, value in values.items():
+            expected = (int, float) if kinds[name] is float else kinds[name]
+            if not isinstance(value, expected) or isinstance(value, bool):
+                raise InputError(f"expected {name} of type {kinds[name].__name__}, got {value!r}")
+        return cls(**values)

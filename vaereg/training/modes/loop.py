@@ -1,0 +1,232 @@
+"""Training of the modes: the loop, its log and its resumable state."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaereg.errors import InputError
+from vaereg.io.labelled_sets import LabelledSet
+from vaereg.model.checkpoint import save_state
+from vaereg.model.modes.config import ModesConfig
+from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.network import ModeNetworks
+from vaereg.training.features import load_features
+from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder
+from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
+from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
+
+__all__ = ["train_modes"]
+
+_LOSS_SCALE = 0.02
+"""Factor of the sum of the terms: gradients are clipped at a norm of one."""
+_LOG_EVERY = 50
+"""Steps from one line of the log to the next."""
+_SMOOTHING = 0.98
+"""Decay of the running means that the log shows, by evaluation of the term [-]."""
+_DECODED_EDGE = 32
+"""Edge of the volumes that are decoded [voxel]; other sizes train the encoder, the regressor and the prior."""
+
+
+def train_modes(
+    dataset: LabelledSet,
+    out: Path,
+    config: ModesConfig,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    max_minutes: float | None = None,
+    on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> ModeNetworks:
+    """Train on the training split of a labelled data set.
+
+    Writes `log.csv` (every term), `config.json` and `state.pt` (all that is needed to go on) into `out`.
+
+    Args:
+        dataset: Volumes whose first pair is the reference pair.
+        out: Folder of the run.
+        config: Sizes, weights and schedule.
+        device: "cpu" or "cuda".
+        resume: Go on from the state in `out`; its configuration must be the same.
+        max_minutes: Processor time, all sittings together, after which the schedule is cut short: the learning
+            rate follows the larger of the parts of steps and of time that are spent.
+        on_progress: Called with step, steps and the smoothed terms.
+
+    Raises:
+        InputError: A built mode has no volume to decode, or the run to resume is another one.
+    """
+    check_folder(out, resume=resume)
+    loop = _Loop(read_mode_data(dataset, dataset.indices("train")), dataset, out, config, device, max_minutes)
+    if resume:
+        loop.restore()
+    loop.run(on_progress)
+    return loop.networks.eval()
+
+
+class _Loop:
+    """State of a run."""
+
+    def __init__(
+        self,
+        data: ModeData,
+        dataset: LabelledSet,
+        out: Path,
+        config: ModesConfig,
+        device: str,
+        max_minutes: float | None,
+    ) -> None:
+        self.data, self.dataset, self.out, self.config = data, dataset, out, config
+        self.device = torch.device(device)
+        self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
+        self.by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
+        sizes = torch.from_numpy(data.size)
+        self.decodable = {index: rows[sizes[rows] == _DECODED_EDGE] for index, rows in self.by_mode.items()}
+        if min(len(rows) for rows in self.decodable.values()) == 0:
+            raise InputError(f"expected volumes of {_DECODED_EDGE} voxels per edge of every built mode")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.networks = ModeNetworks(config.latent).to(self.device)
+        self.networks.set_scaling(data.properties.to(self.device))
+        self.networks.encoder.set_scaling(data.statistics.to(self.device))
+        self.optimiser = torch.optim.AdamW(
+            self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.features = load_features(config.features, layers=config.feature_layers).to(self.device)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.step, self.seconds = 0, 0.0
+        self.smooth: dict[str, float] = {}
+
+    def run(self, on_progress: Callable[[int, int, dict[str, float]], None] | None) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
+        began, saved = time.process_time() - self.seconds, time.monotonic()
+        while self.step < self.config.steps and self.seconds < self.max_seconds:
+            for name, value in self._train_step().items():
+                self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
+            self.step += 1
+            self.seconds = time.process_time() - began
+            if self.step % _LOG_EVERY == 0:
+                self._write_log()
+                if on_progress:
+                    on_progress(self.step, self.config.steps, self.smooth)
+            if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def save(self) -> None:
+        state = {
+            "networks": self.networks.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "smooth": self.smooth,
+            "config": self.config.to_json(),
+        }
+        save_state(self.out / STATE_FILE, state)
+
+    def restore(self) -> None:
+        path = self.out / STATE_FILE
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            config = ModesConfig.from_json(state["config"])
+            if config != self.config:
+                raise InputError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
+            self.networks.load_state_dict(state["networks"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.generator.set_state(state["generator"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.smooth = dict(state["smooth"])
+        except InputError:
+            raise
+        except Exception as error:  # torch raises many kinds for a file that is not its own
+            raise InputError(f"{path} is no saved state of a run of the modes, or is damaged") from error
+
+    def _train_step(self) -> dict[str, float]:
+        config, networks = self.config, self.networks
+        spent = max(self.step / config.steps, self.seconds / self.max_seconds)
+        rate = 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent))) * min(1.0, (self.step + 1) / config.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * (0.01 + 0.99 * rate)
+
+        decoding = self.step % config.decode_every == 0
+        rows, order = self._batch(decoding)
+        statistics, geometry, supervised, properties = (
+            column.to(self.device) for column in self.data.permuted(rows, order)
+        )
+        mode = self.data.mode[rows].to(self.device)
+        posterior = networks.encoder(statistics, mode)
+        z = posterior.sample(generator=self.generator)
+        terms = encoding_terms(
+            networks,
+            posterior,
+            z,
+            mode,
+            geometry=geometry,
+            supervised=supervised,
+            properties=properties,
+            fraction=self.data.fraction[rows].to(self.device),
+            config=config,
+        )
+        if decoding:
+            count = config.decoded
+            seeds = torch.randint(2**62, (2 * count,), generator=self.generator).tolist()
+            terms |= decoding_terms(
+                networks,
+                self.features,
+                z[:count],
+                mode[:count],
+                self._volumes(rows[:count], order[:count]),
+                config=config,
+                style=self.step // config.decode_every % config.style_every == 0,
+                generators=[np.random.default_rng(seed) for seed in seeds],
+                generator=self.generator,
+            )
+        weights = term_weights(config)
+        loss = _LOSS_SCALE * torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for part in (networks.encoder, networks.decoder, networks.regressor, networks.prior):
+            nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+        self.optimiser.step()
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _batch(self, decoding: bool) -> tuple[Tensor, Tensor]:
+        """Rows of the data and orders of their axes; in front, if decoded, cells of different modes."""
+        size, generator = self.config.batch_size, self.generator
+        modes = [BUILT[i] for i in torch.randint(len(BUILT), (size,), generator=generator).tolist()]
+        if decoding:
+            front = torch.randperm(len(BUILT), generator=generator)[: self.config.decoded].tolist()
+            modes[: len(front)] = [BUILT[i] for i in front]
+        rows = []
+        for place, index in enumerate(modes):
+            own = self.decodable[index] if decoding and place < self.config.decoded else self.by_mode[index]
+            rows.append(own[torch.randint(len(own), (1,), generator=generator)])
+        return torch.cat(rows), torch.randint(len(ORDERS), (size,), generator=generator)
+
+    def _volumes(self, rows: Tensor, order: Tensor) -> Tensor:
+        """Volumes of some rows with permuted axes, shape (B, 1, X, Y, Z)."""
+        chosen = self.dataset.volumes(self.data.rows[rows.numpy()])
+        turned = [
+            volume.transpose(ORDERS[index]) for volume, index in zip(chosen, order.tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack(turned).astype(np.float32))[:, None].to(self.device)
+
+    def _write_log(self) -> None:
+        path = self.out / LOG_FILE
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["step", "seconds", *TERMS])
+            row = [f"{self.smooth[name]:.5g}" if name in self.smooth else "" for name in TERMS]
+            writer.writerow([self.step, f"{self.seconds:.1f}", *row])

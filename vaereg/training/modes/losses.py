@@ -1,0 +1,164 @@
+"""Terms of the loss of the modes.
+
+As in `vaereg.training.losses`, statistics of two realisations of one z are compared with those of the volume
+by the product of their residuals, whose expectation is the squared bias alone.
+
+Letters: B batch, D latent size, T properties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaereg.model.modes.config import ModesConfig
+from vaereg.model.modes.encoder import ModePosterior, lineal_paths, log_faces
+from vaereg.model.modes.network import ModeNetworks
+from vaereg.training.features import FeatureMaps
+from vaereg.training.losses import heavy_tailed, lag_weights, near_correlation, style_term
+
+__all__ = ["TERMS", "decoding_terms", "divergence", "encoding_terms", "term_weights"]
+
+TERMS = (
+    "divergence",
+    "regression",
+    "fraction",
+    "geometry",
+    "correlation",
+    "path",
+    "surface",
+    "style",
+    "pixel",
+)
+"""Names of all terms."""
+
+_TEMPERATURE = 0.3
+"""Width of the straight-through slope of the cut, in standard deviations of the field."""
+_SCALE = 0.02
+"""Deviation of a two-point correlation or of a lineal path that is one unit [-]."""
+_SURFACE_SCALE = 0.05
+"""Deviation of a logarithmic face density that is one unit [-]."""
+_FAR_GEOMETRY, _FAR_PATH, _FAR_SURFACE = 0.7, 0.1, 0.2
+"""Deviations from which geometry, lineal path and face density count less than their square [-]."""
+
+
+def term_weights(config: ModesConfig) -> dict[str, float]:
+    """Factor of each term; those of decodings make up for the steps that have none."""
+    every = config.decode_every
+    return {
+        "divergence": config.divergence_weight,
+        "regression": config.regression_weight,
+        "fraction": 1.0,
+        "geometry": config.geometry_weight,
+        "correlation": config.correlation_weight * every,
+        "path": config.path_weight * every,
+        "surface": config.surface_weight * every,
+        "style": config.style_weight * every * config.style_every,
+        "pixel": config.pixel_weight * every,
+    }
+
+
+def encoding_terms(
+    networks: ModeNetworks,
+    posterior: ModePosterior,
+    z: Tensor,
+    mode: Tensor,
+    *,
+    geometry: Tensor,
+    supervised: Tensor,
+    properties: Tensor,
+    fraction: Tensor,
+    config: ModesConfig,
+) -> dict[str, Tensor]:
+    """Terms that need no decoding.
+
+    Args:
+        networks: Networks of the modes.
+        posterior: q(z | x, k) of the volumes.
+        z: Latent vectors drawn from it, shape (B, D).
+        mode: Index of the modes, shape (B,).
+        geometry: Logarithms of the geometry of the recipes, shape (B, G).
+        supervised: Whether the recipes tell each number, shape (B, G).
+        properties: Shape (B, T) [GPa].
+        fraction: Volume fractions, shape (B,) [-].
+        config: Settings.
+    """
+    c = networks.standardise(properties)
+    error = networks.regressor(z, mode) - c
+    decoder = networks.decoder
+    lengths = decoder.geometry.log_lengths(z, mode)
+    deviation = (decoder.volume_fraction(z, mode) - fraction) / config.fraction_scale
+    bias = heavy_tailed((lengths - geometry).square(), _FAR_GEOMETRY)
+    return {
+        "divergence": divergence(networks, posterior, c, mode),
+        "regression": heavy_tailed(error.square(), 1.0).mean(),
+        "fraction": 0.5 * deviation.square().mean(),
+        "geometry": 0.5 * (supervised * bias).sum(1).mean() / config.geometry_scale**2,
+    }
+
+
+def divergence(networks: ModeNetworks, posterior: ModePosterior, c: Tensor, mode: Tensor) -> Tensor:
+    """Mean KL(q(z | x, k) ‖ p(z | c, k)) [nats]; p is a single Gaussian of the mode."""
+    prior = networks.prior(c)
+    rows = torch.arange(len(mode), device=mode.device)
+    mean, scale = prior.mean[rows, mode], prior.scale[rows, mode]
+    offset = torch.stack([posterior.mean - mean], -1)
+    whitened = torch.linalg.solve_triangular(scale, offset, upper=False).squeeze(-1)
+    spread = torch.linalg.solve_triangular(scale, torch.diag_embed(posterior.std), upper=False)
+    volume = scale.diagonal(dim1=-2, dim2=-1).log().sum(-1) - posterior.std.log().sum(-1)
+    quadratic = whitened.square().sum(-1) + spread.square().sum((-2, -1))
+    return (0.5 * (quadratic - mean.shape[1]) + volume).mean()
+
+
+def decoding_terms(
+    networks: ModeNetworks,
+    features: FeatureMaps,
+    z: Tensor,
+    mode: Tensor,
+    volumes: Tensor,
+    *,
+    config: ModesConfig,
+    style: bool,
+    generators: Sequence[np.random.Generator],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Terms that compare two realisations of each z with its volume.
+
+    Args:
+        networks: Networks of the modes.
+        features: Feature maps of the style loss.
+        z: Latent vectors of built modes, shape (B, D).
+        mode: Index of the modes, shape (B,).
+        volumes: Shape (B, 1, X, Y, Z).
+        config: Settings.
+        style: Whether the style loss is evaluated.
+        generators: Sources of the realisations, 2 B of them.
+        generator: Source of the slices of the style loss.
+    """
+    shape = (volumes.shape[2], volumes.shape[3], volumes.shape[4])
+    fraction = volumes.mean((1, 2, 3, 4))
+    first, second = networks.decoder(
+        z.repeat(2, 1),
+        mode.repeat(2),
+        shape,
+        generators=generators,
+        temperature=_TEMPERATURE,
+        fraction=fraction.repeat(2),
+    ).chunk(2)
+    reference = near_correlation(volumes)
+    bias = (near_correlation(first) - reference) * (near_correlation(second) - reference)
+    terms = {"correlation": (bias * lag_weights(reference)).sum((1, 2, 3)).mean() / _SCALE**2}
+    reference = lineal_paths(volumes)
+    bias = (lineal_paths(first) - reference) * (lineal_paths(second) - reference)
+    terms["path"] = heavy_tailed(bias, _FAR_PATH).mean() / _SCALE**2
+    reference = log_faces(volumes)
+    bias = (log_faces(first) - reference) * (log_faces(second) - reference)
+    terms["surface"] = 0.5 * heavy_tailed(bias, _FAR_SURFACE).mean() / _SURFACE_SCALE**2
+    if config.pixel_weight:
+        terms["pixel"] = nn.functional.mse_loss(first, volumes)
+    if style and config.style_weight:
+        terms["style"] = style_term(features, first, second, volumes, len(volumes), generator)
+    return terms
