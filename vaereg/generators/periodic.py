@@ -1,6 +1,6 @@
 """Morphologies of regular cells: triply periodic minimal surfaces and lattices of bars."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vaereg.generators.fields import cut_at_quantile
 from vaereg.generators.recipe import Microstructure, Parameters, Triple, log_uniform, triple
-from vaereg.generators.shapes import SURFACES, minimal_surface
+from vaereg.generators.shapes import SURFACES, surface_level
 
 __all__ = [
     "LATTICES",
@@ -20,8 +20,10 @@ __all__ = [
     "SurfaceParameters",
     "draw_lattice",
     "draw_tpms",
+    "lattice_field",
     "make_lattice",
     "make_tpms",
+    "surface_field",
 ]
 
 REFERENCE_EDGE = 32
@@ -127,23 +129,22 @@ def draw_lattice(generator: Generator) -> LatticeParameters:
 
 
 def make_tpms(parameters: SurfaceParameters, size: int, generator: Generator) -> Microstructure:
-    """Sheet along, or network on one side of, a minimal surface; see `shapes.minimal_surface`.
+    """Sheet along, or network on one side of, a minimal surface; see `shapes.surface_level`.
 
     Args:
         parameters: Parameters, lengths in voxels.
         size: Voxels per edge, n; along each axis lies a whole number of periods.
         generator: Source of the random shift.
     """
-    counts = _counts(parameters.period, size)
-    volume = minimal_surface(
-        size,
+    field = surface_field(
         parameters.variant,
-        counts,
-        generator.random(3).tolist(),
-        parameters.volume_fraction,
+        np.asarray(parameters.period),
+        size,
         sheet=parameters.sheet,
         inverted=parameters.inverted,
+        generator=generator,
     )
+    counts = _counts(parameters.period, size)
     recipe = {
         "volume_fraction": parameters.volume_fraction,
         "variant": parameters.variant,
@@ -152,7 +153,25 @@ def make_tpms(parameters: SurfaceParameters, size: int, generator: Generator) ->
         "periods": counts,
         "period": [size / count for count in counts],
     }
-    return Microstructure(volume=volume, recipe=recipe)
+    return Microstructure(volume=cut_at_quantile(field, parameters.volume_fraction), recipe=recipe)
+
+
+def surface_field(
+    variant: str, period: Field, size: int, *, sheet: bool, inverted: bool, generator: Generator
+) -> Field:
+    """Field of a minimal surface whose highest values are stiff, shape (n, n, n).
+
+    Args:
+        variant: One of `vaereg.generators.shapes.SURFACES`.
+        period: Periods along x, y, z, rounded so that whole numbers lie in the cell, shape (3,) [voxel].
+        size: Voxels per edge, n.
+        sheet: Whether one phase is a sheet along the surface.
+        inverted: Whether soft and stiff change places.
+        generator: Source of the random shift.
+    """
+    level = surface_level(size, variant, _counts(period, size), generator.random(3).tolist())
+    level = -np.abs(level) if sheet else level
+    return -level if inverted else level
 
 
 def make_lattice(parameters: LatticeParameters, size: int, generator: Generator) -> Microstructure:
@@ -165,28 +184,44 @@ def make_lattice(parameters: LatticeParameters, size: int, generator: Generator)
         size: Voxels per edge, n; along each axis lies a whole number of periods.
         generator: Source of the random shift.
     """
-    counts = np.array(_counts(parameters.period, size))
-    directions, origins = LATTICES[parameters.variant]
-    squares = directions**2 / (directions**2).sum(axis=1, keepdims=True)
-    thickness = squares @ np.asarray(parameters.weights)
-    x, y, z = [
-        ((np.arange(size) * count % size) / size + shift) % 1.0
-        for count, shift in zip(counts.tolist(), generator.random(3).tolist(), strict=True)
-    ]
-    distance = _bar_distance(x, y, z, directions, origins, thickness, size / counts)
-    volume = cut_at_quantile(-distance, parameters.volume_fraction)
+    weights = np.asarray(parameters.weights)
+    field = lattice_field(parameters.variant, np.asarray(parameters.period), weights, size, generator)
+    counts = _counts(parameters.period, size)
+    volume = cut_at_quantile(field, parameters.volume_fraction)
     recipe = {
         "volume_fraction": parameters.volume_fraction,
         "variant": parameters.variant,
-        "periods": counts.tolist(),
-        "period": (size / counts).tolist(),
+        "periods": counts,
+        "period": [size / count for count in counts],
         "weights": parameters.weights,
-        "strut_radius": float(distance[volume == 1].max()),
+        "strut_radius": float(-field[volume == 1].min()),
     }
     return Microstructure(volume=volume, recipe=recipe)
 
 
-def _counts(period: Triple, size: int) -> list[int]:
+def lattice_field(
+    variant: str, period: Field, weights: Field, size: int, generator: Generator
+) -> Field:
+    """Field of a lattice whose highest values are stiff: minus the distance to the bars, shape (n, n, n).
+
+    Args:
+        variant: One of `LATTICES`.
+        period: Periods along x, y, z, rounded so that whole numbers lie in the cell, shape (3,) [voxel].
+        weights: Relative thickness of bars along x, y, z, shape (3,) [-].
+        size: Voxels per edge, n.
+        generator: Source of the random shift.
+    """
+    counts = np.array(_counts(period, size))
+    directions, origins = LATTICES[variant]
+    squares = directions**2 / (directions**2).sum(axis=1, keepdims=True)
+    x, y, z = [
+        ((np.arange(size) * count % size) / size + shift) % 1.0
+        for count, shift in zip(counts.tolist(), generator.random(3).tolist(), strict=True)
+    ]
+    return -_bar_distance(x, y, z, directions, origins, squares @ weights, size / counts)
+
+
+def _counts(period: Sequence[float] | Field, size: int) -> list[int]:
     most = max(size // LEAST_PERIOD, 1)
     return [min(max(round(size / length), 1), most) for length in period]
 

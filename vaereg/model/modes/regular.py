@@ -1,0 +1,74 @@
+"""Latent vectors of the periodic mode: surface or lattice, periods and thickness of bars, as plain numbers.
+
+A minimal surface or a lattice has no statistics to learn: its latent vector holds its parameters.
+Coordinates: 0 place in `VARIANTS`, 1 sheet, 2 inverted, 3 to 5 periods in `REFERENCE_EDGE` voxels along x,
+y, z, 6 to 8 relative thickness of bars along x, y, z, 9 logit of the volume fraction; the others are 0.
+
+Letters: B batch, D latent size.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.generators.morphologies import REFERENCE_EDGE
+from vaereg.generators.periodic import LATTICES, lattice_field, surface_field
+from vaereg.generators.shapes import SURFACES
+
+__all__ = ["LEAST_LATENT", "VARIANTS", "periodic_field", "periodic_fraction", "periodic_latent", "permute_latent"]
+
+VARIANTS = (*SURFACES, *LATTICES)
+"""Names of the minimal surfaces, then of the lattices."""
+LEAST_LATENT = 10
+"""Least size D of a latent vector that holds all of these."""
+
+
+def periodic_latent(recipe: Mapping[str, Any] | str, size: int, latent: int) -> NDArray[np.float32]:
+    """Latent vector of a surface or lattice, shape (D,).
+
+    Args:
+        recipe: Recipe of the volume, or its JSON.
+        size: Voxels per edge of the volume.
+        latent: Size D.
+    """
+    told = json.loads(recipe) if isinstance(recipe, str) else recipe
+    numbers = np.zeros(latent, dtype=np.float32)
+    numbers[0] = VARIANTS.index(told["variant"])
+    numbers[1:3] = told.get("sheet", False), told.get("inverted", False)
+    numbers[3:6] = np.asarray(told["periods"]) * (REFERENCE_EDGE / size)
+    numbers[6:9] = told.get("weights", (1.0, 1.0, 1.0))
+    fraction = told["volume_fraction"]
+    numbers[9] = math.log(fraction / (1.0 - fraction))
+    return numbers
+
+
+def periodic_fraction(latent: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Volume fraction of the stiff phase [-], shape (B,), of latent vectors, shape (B, D)."""
+    return 1.0 / (1.0 + np.exp(-latent[:, 9].astype(np.float64)))
+
+
+def permute_latent(latent: NDArray[np.float32], axes: Sequence[int]) -> NDArray[np.float32]:
+    """Latent vectors, shape (B, D), of volumes whose axes are permuted, as by `numpy.transpose`."""
+    order = list(range(latent.shape[1]))
+    order[3:6] = [3 + axis for axis in axes]
+    order[6:9] = [6 + axis for axis in axes]
+    return latent[:, order]
+
+
+def periodic_field(
+    latent: NDArray[np.floating], size: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Field whose highest values are stiff, shape (n, n, n), of a latent vector, shape (D,)."""
+    variant = VARIANTS[int(np.clip(round(float(latent[0])), 0, len(VARIANTS) - 1))]
+    period = REFERENCE_EDGE / np.maximum(latent[3:6].astype(np.float64), 1e-3)
+    if variant in SURFACES:
+        return surface_field(
+            variant, period, size, sheet=latent[1] > 0.5, inverted=latent[2] > 0.5, generator=generator
+        )
+    return lattice_field(variant, period, np.asarray(latent[6:9], dtype=np.float64), size, generator)
