@@ -199,9 +199,7 @@ def make_lattice(parameters: LatticeParameters, size: int, generator: Generator)
     return Microstructure(volume=volume, recipe=recipe)
 
 
-def lattice_field(
-    variant: str, period: Field, weights: Field, size: int, generator: Generator
-) -> Field:
+def lattice_field(variant: str, period: Field, weights: Field, size: int, generator: Generator) -> Field:
     """Field of a lattice whose highest values are stiff: minus the distance to the bars, shape (n, n, n).
 
     Args:

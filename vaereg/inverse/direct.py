@@ -1,13 +1,12 @@
 """Direct inverse design: target, free properties, components, z, voxels, regressor, ranked candidates.
 
-No optimisation loop: every step is a pass through a network. Many z are drawn from each component of
-p(z | c), the latent regressor keeps those whose realisations should come nearest to the target, and these are
-decoded with several draws of noise, because a cell of 32^3 voxels is not fully representative: two
-realisations of one z differ by about 10 % in stiffness. The components that do worst, such as coarse ones of
-which few features fit into a cell, get most of the draws. Each decoded field is cut twice: at the volume
-fraction of z, and once more at the one that makes up for what is too stiff or too soft on the whole. The
-encoder's regressor, which sees the very voxels, chooses among all these; the physics-guided one has the last
-word on those that are left.
+No optimisation loop: every step is a pass through a network. The most promising z of each component of
+p(z | c) (`vaereg.inverse.proposals`) are decoded with several draws of noise, because a cell of 32^3 voxels
+is not fully representative: two realisations of one z differ by about 10 % in stiffness. The components that
+do worst, such as coarse ones of which few features fit into a cell, get most of the draws. Each decoded field
+is cut at the volume fraction of z, and again at those that make up for what is too stiff or too soft on the
+whole. The encoder's regressor, which sees the very voxels, chooses among all these; the physics-guided one
+has the last word on those that are left.
 """
 
 from __future__ import annotations
@@ -22,32 +21,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
-from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
+from vaereg.inverse.proposals import allowed_fraction, propose, quota_of
 from vaereg.io.designs import write_designs
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.decoding import decode_fields, decoded_fraction
 from vaereg.model.networks import cut
 from vaereg.model.prediction import encode_batch, predict
-from vaereg.targets import Target, check_targets, interval, target_distance, target_ratio
+from vaereg.targets import Target, check_targets, target_distance, target_ratio
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = ["Designs", "design", "more_like", "save_designs", "with_volumes"]
 
-_POOL = 256
-"""Latent vectors drawn per component."""
 _LATENTS_PER_DESIGN = 2
 """Latent vectors that are decoded per design."""
 _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
 _FRACTION_EXPONENT = 2.0
 """d log C / d log f by which the volume fraction is corrected: 1.0 to 2.9 in decoded cells, median 1.8."""
+_EXPONENTS = (0.6, 6.0)
+"""Ends of that exponent, once it is measured by two cuts of a field [-]."""
+_CUTS = 3
+"""Volume fractions at which a field is cut."""
+_LEAST_MOVE = 1e-3
+"""Change of the logarithm of the volume fraction from which the exponent is measured [-]."""
 _VOXELS_AT_ONCE = 6 * 32**3
 """Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
-_FRACTIONS = (0.02, 0.98)
-"""Volume fractions that the decoder knows [-]."""
 _COLUMNS = ("microstructures", "component", "latent", "fraction", "mean", "std", "mean_distance")
 """Fields of `Designs` with an entry for each design."""
 
@@ -118,15 +119,18 @@ def design(
         raise InputError(
             f"size must be a multiple of {_SIZE_STEP} from {_MIN_SIZE} to {_MAX_SIZE}, got {size}"
         )
-    if component is not None and not 0 <= component < checkpoint.components:
-        raise InputError(f"component must be between 0 and {checkpoint.components - 1}, got {component}")
-    if only_plausible:
-        check_reachable(checkpoint, wanted)
-
+    quota = quota_of(checkpoint, wanted, count, component=component, only_plausible=only_plausible)
     numbers = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    quota = _quota(count, checkpoint.components, component)
-    z, components, weights = _draw_latents(checkpoint, wanted, quota, numbers, generator)
+    proposals = propose(
+        checkpoint,
+        wanted,
+        quota,
+        per_design=_LATENTS_PER_DESIGN,
+        numbers=numbers,
+        generator=generator,
+    )
+    z, components, weights = proposals.latent, proposals.component, proposals.weights
 
     total = len(z) + (_MORE_DRAWS + 1) * count  # at last, each design is predicted once more
 
@@ -265,34 +269,6 @@ def save_designs(
     )
 
 
-def _draw_latents(
-    checkpoint: Checkpoint,
-    wanted: Mapping[str, Target],
-    quota: NDArray[np.int64],
-    numbers: np.random.Generator,
-    generator: torch.Generator,
-) -> tuple[torch.Tensor, NDArray[np.int64], NDArray[np.float64]]:
-    """Promising latent vectors (M, D), their components (M,), and the weight of every component (K,)."""
-    device, model = _device(checkpoint), checkpoint.model
-    components = np.repeat(np.flatnonzero(quota), _POOL)
-    properties = complete_targets(checkpoint, wanted, len(components), generator=numbers)
-    location, scale = scaling(checkpoint)
-    with torch.inference_mode():
-        prior = model.prior(torch.from_numpy(properties).to(device, torch.float32))
-        z, _ = prior.sample(generator=generator, component=torch.from_numpy(components).to(device))
-        weights = prior.weights.mean(0).cpu().numpy().astype(np.float64)
-        expected = checkpoint.fitted.latent_regressor(z).cpu().numpy()
-        fraction = model.decoder.volume_fraction(z)
-        change = (_allowed(fraction, wanted) / fraction).log().abs()
-    location, scale = location[: len(PROPERTIES)], scale[: len(PROPERTIES)]
-    error = target_distance(np.exp(location + scale * expected), wanted) + change.cpu().numpy()
-    order = np.lexsort((error, components))
-    chosen = np.concatenate(
-        [order[components[order] == k][: _LATENTS_PER_DESIGN * n] for k, n in enumerate(quota)]
-    )
-    return z[torch.from_numpy(chosen).to(device)], components[chosen], weights
-
-
 def _realise(
     checkpoint: Checkpoint,
     z: torch.Tensor,
@@ -303,27 +279,16 @@ def _realise(
     on_progress: Callable[[int], None] | None = None,
 ) -> Designs:
     """Decode each z (M, D) once, and judge the voxels by the encoder's regressor; weights are left empty."""
-    parts = z.split(max(1, _VOXELS_AT_ONCE // size**3))
+    count = max(1, _VOXELS_AT_ONCE // size**3)
+    parts = [np.arange(len(z))[begin : begin + count] for begin in range(0, len(z), count)]
     seeds = torch.randint(2**62, (len(parts),), generator=generator).tolist()
-    decoder = checkpoint.model.decoder
 
-    def decode(some: torch.Tensor, seed: int) -> tuple[NDArray, ...]:
-        own = torch.Generator().manual_seed(seed)
+    def decode(rows: NDArray[np.intp], seed: int) -> tuple[NDArray, ...]:
+        some, own = z[torch.from_numpy(rows).to(z.device)], components[rows]
         with torch.inference_mode():
-            field = decoder.field(some, checkpoint.model.noise(len(some), size, generator=own))
-            fraction = _allowed(decoder.volume_fraction(some), wanted)
-            volumes = cut(field, fraction).squeeze(1)
-            mean, std, _, _ = encode_batch(checkpoint, volumes)
-            factor = torch.from_numpy(target_ratio(mean, wanted) ** (1.0 / _FRACTION_EXPONENT)).to(fraction)
-            new_fraction = _allowed(fraction * factor, wanted)
-            if torch.equal(new_fraction, fraction):  # asked for, or nothing to make up for
-                return volumes.to(torch.uint8).cpu().numpy(), mean, std
-            corrected = cut(field, new_fraction).squeeze(1)
-            new_mean, new_std, _, _ = encode_batch(checkpoint, corrected)
-        first, second = (cells.to(torch.uint8).cpu().numpy() for cells in (volumes, corrected))
-        better = target_distance(new_mean, wanted) < target_distance(mean, wanted)
-        first[better], mean[better], std[better] = second[better], new_mean[better], new_std[better]
-        return first, mean, std
+            field = decode_fields(checkpoint, some, own, size, seed=seed)
+            fraction = allowed_fraction(decoded_fraction(checkpoint, some, own), wanted)
+            return _cut_and_judged(checkpoint, field, fraction, wanted)
 
     decoded = []
     # threads of torch on top of these would wait for each other
@@ -349,9 +314,32 @@ def _realise(
     )
 
 
-def _allowed(fraction: torch.Tensor, wanted: Mapping[str, Target]) -> torch.Tensor:
-    """Volume fractions, moved into the range that was asked for."""
-    return fraction.clamp(*interval(wanted.get("volume_fraction", _FRACTIONS)))
+def _cut_and_judged(
+    checkpoint: Checkpoint, field: torch.Tensor, fraction: torch.Tensor, wanted: Mapping[str, Target]
+) -> tuple[NDArray, ...]:
+    """Voxels (B, X, Y, Z), mean and std (B, T) [GPa] at the best of several volume fractions (secants)."""
+    volumes = cut(field, fraction).squeeze(1)
+    mean, std, _, _ = encode_batch(checkpoint, volumes)
+    best = volumes.to(torch.uint8).cpu().numpy()
+    own_mean, own_fraction, exponent = mean, fraction, np.full(len(mean), _FRACTION_EXPONENT)
+    for _ in range(_CUTS - 1):
+        log_ratio = np.log(target_ratio(own_mean, wanted))
+        factor = torch.from_numpy(np.exp(log_ratio / exponent)).to(fraction)
+        new_fraction = allowed_fraction((own_fraction * factor), wanted)
+        if torch.equal(new_fraction, own_fraction):  # asked for, or nothing to make up for
+            break
+        corrected = cut(field, new_fraction).squeeze(1)
+        new_mean, new_std, _, _ = encode_batch(checkpoint, corrected)
+        better = target_distance(new_mean, wanted) < target_distance(mean, wanted)
+        best[better] = corrected.to(torch.uint8).cpu().numpy()[better]
+        mean, std = np.where(better[:, None], new_mean, mean), np.where(better[:, None], new_std, std)
+        moved = (new_fraction / own_fraction).log().cpu().numpy().astype(np.float64)
+        risen = log_ratio - np.log(target_ratio(new_mean, wanted))
+        known = np.abs(moved) > _LEAST_MOVE
+        slope = risen / np.where(known, moved, 1.0)
+        exponent = np.where(known, np.clip(slope, *_EXPONENTS), exponent)
+        own_mean, own_fraction = new_mean, new_fraction
+    return best, mean, std
 
 
 def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -403,13 +391,6 @@ def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], No
     distance = target_distance(better.mean, designs.targets)
     designs = replace(designs, mean=better.mean, std=better.std, mean_distance=distance)
     return _chosen(designs, np.lexsort((designs.mean_distance, designs.component)))
-
-
-def _quota(count: int, components: int, only: int | None) -> NDArray[np.int64]:
-    """Designs per component: shared evenly, the first ones get what is left over."""
-    if only is not None:
-        return np.where(np.arange(components) == only, count, 0)
-    return np.array([count // components + (k < count % components) for k in range(components)])
 
 
 def _check_count(count: int) -> None:

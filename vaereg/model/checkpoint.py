@@ -22,6 +22,8 @@ from vaereg.io.files import replace_file
 from vaereg.materials import TwoPhase
 from vaereg.model.config import RunConfig
 from vaereg.model.embedding import Embedding
+from vaereg.model.modes.catalogue import MODES
+from vaereg.model.modes.release import Modes, pack_modes, unpack_modes
 from vaereg.model.networks import GuidedRegressor, LatentRegressor
 from vaereg.model.prior import PropertyMixture
 from vaereg.model.reachability import TrainingProperties
@@ -97,13 +99,15 @@ class Checkpoint:
     """Plain facts on data, training and hardware."""
     embedding: Embedding | None
     """A map of the latent space; None where the checkpoint was saved without one."""
+    modes: Modes | None
+    """Named modes, one a component; None for a checkpoint whose components are those of a free mixture."""
     hash: str
     """First 16 hexadecimal digits of the SHA-256 of the file."""
 
     @property
     def components(self) -> int:
         """Number K of mixture components."""
-        return self.config.model.components
+        return self.config.model.components if self.modes is None else len(MODES)
 
     @property
     def training_edge(self) -> int | None:
@@ -141,6 +145,7 @@ def save_checkpoint(
     fitted: Fitted,
     card: dict[str, Any],
     embedding: Embedding | None = None,
+    modes: Modes | None = None,
 ) -> None:
     """Write a released model.
 
@@ -151,6 +156,7 @@ def save_checkpoint(
         fitted: What was fitted to them.
         card: Plain facts, JSON-serialisable.
         embedding: A map of the latent space.
+        modes: Named modes.
     """
     mixture = fitted.mixture
     materials = model.materials
@@ -173,6 +179,7 @@ def save_checkpoint(
         "novelty_whitening": fitted.novelty_whitening,
         "disagreement_limit": fitted.disagreement_limit,
         "embedding": None if embedding is None else _pack(embedding),
+        "modes": None if modes is None else pack_modes(modes),
     }
     save_state(path, state)
 
@@ -232,11 +239,21 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
         card = json.loads(state["card"])
         packed = state["embedding"]
         embedding = None if packed is None else _unpack(packed)
+        packed_modes = state.get("modes")  # files of version 0.1 have none
+        modes = None if packed_modes is None else unpack_modes(packed_modes, device)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is damaged or belongs to another version: {error}") from error
     model.to(device).eval().requires_grad_(False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return Checkpoint(model=model, config=config, fitted=fitted, card=card, embedding=embedding, hash=digest)
+    return Checkpoint(
+        model=model,
+        config=config,
+        fitted=fitted,
+        card=card,
+        embedding=embedding,
+        modes=modes,
+        hash=digest,
+    )
 
 
 def _pack(embedding: Embedding) -> dict[str, Any]:

@@ -263,7 +263,8 @@ def style_term(
     count: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """Squared relative Gram distance of two realisations from volumes, mean over the first `count` of them."""
+    """Squared relative Gram distance of two realisations from the first `count` volumes, mean over them."""
+
     def grams_of(batch: Tensor, slices: int, group: int = 1) -> list[Tensor]:
         chosen = random_slices(batch[:count], slices, generator=generator)
         with mixed_precision(chosen):

@@ -20,9 +20,7 @@ from vaereg.model.networks import cut
 
 __all__ = ["BUILT", "ConstructiveDecoder"]
 
-BUILT = tuple(
-    index for index, mode in enumerate(MODES) if mode.construction in ("cells", "layers", "bodies")
-)
+BUILT = tuple(index for index, mode in enumerate(MODES) if mode.construction in ("cells", "layers", "bodies"))
 """Indices of the modes that are built of cells, layers or bodies, with z as their geometry."""
 
 _CELLS = {

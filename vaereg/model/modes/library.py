@@ -20,10 +20,10 @@ from vaereg.model.modes.catalogue import MODES
 __all__ = ["REACHED", "ModeLibrary", "Reach"]
 
 REACHED = 0.10
-"""Largest deviation of the nearest row of a mode that counts as within its reach, as a logarithm [-], after the
-common factor that a change of the volume fraction makes up for."""
+"""Largest deviation of the nearest row of a mode that counts as within its reach, as a logarithm [-], after
+the common factor that a change of the volume fraction makes up for."""
 _LARGEST_FACTOR = 0.15
-"""Largest common factor of all quantities that a change of the volume fraction makes up for, as a logarithm."""
+"""Largest common factor of all quantities that a change of the fraction makes up for, as a logarithm."""
 _WIDTH = 0.10
 """Width of the kernel of p(c | k): deviation of a logarithm [-]."""
 _FRACTION_WIDTH = 0.25
@@ -86,7 +86,9 @@ class ModeLibrary:
         for name in wanted:
             if name not in PROPERTIES:
                 low, high = wanted[name]
-                away = np.maximum(np.maximum(low - self.fraction, self.fraction - high), 0.0) / _FRACTION_WIDTH
+                away = (
+                    np.maximum(np.maximum(low - self.fraction, self.fraction - high), 0.0) / _FRACTION_WIDTH
+                )
                 deviation, square = np.maximum(deviation, away), square + np.square(away)
         density = np.exp(-0.5 * square / _WIDTH**2).mean(0)
         weights, distance = np.zeros(len(MODES)), np.full(len(MODES), np.inf)

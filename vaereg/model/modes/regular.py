@@ -21,7 +21,14 @@ from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.generators.periodic import LATTICES, lattice_field, surface_field
 from vaereg.generators.shapes import SURFACES
 
-__all__ = ["LEAST_LATENT", "VARIANTS", "periodic_field", "periodic_fraction", "periodic_latent", "permute_latent"]
+__all__ = [
+    "LEAST_LATENT",
+    "VARIANTS",
+    "periodic_field",
+    "periodic_fraction",
+    "periodic_latent",
+    "permute_latent",
+]
 
 VARIANTS = (*SURFACES, *LATTICES)
 """Names of the minimal surfaces, then of the lattices."""

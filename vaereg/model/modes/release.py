@@ -68,6 +68,4 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         fraction=columns["fraction"].numpy().astype(np.float64),
         latent=columns["latent"].numpy().astype(np.float32),
     )
-    return Modes(
-        networks=networks.to(device).eval().requires_grad_(False), config=config, library=library
-    )
+    return Modes(networks=networks.to(device).eval().requires_grad_(False), config=config, library=library)

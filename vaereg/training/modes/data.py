@@ -128,7 +128,9 @@ def geometry_of_recipe(
 
     if mode in ("particles", "pores", "closed-foam", "grains", "open-foam"):
         put(0, *recipe["spacing"])
-        spread = recipe["radius_spread"] * recipe["radius"][0] / recipe["spacing"][0] if "radius" in recipe else 0
+        spread = (
+            recipe["radius_spread"] * recipe["radius"][0] / recipe["spacing"][0] if "radius" in recipe else 0
+        )
         put(3, max(spread, _LEAST_SPREAD))
         put(8, _LEAST_WARP)
     elif mode in ("fibres", "channels", "platelets"):

@@ -33,7 +33,7 @@ _LOG_EVERY = 50
 _SMOOTHING = 0.98
 """Decay of the running means that the log shows, by evaluation of the term [-]."""
 _DECODED_EDGE = 32
-"""Edge of the volumes that are decoded [voxel]; other sizes train the encoder, the regressor and the prior."""
+"""Edge of the volumes that are decoded [voxel]; others train the encoder, the regressor and the prior."""
 
 
 def train_modes(
@@ -56,8 +56,8 @@ def train_modes(
         config: Sizes, weights and schedule.
         device: "cpu" or "cuda".
         resume: Go on from the state in `out`; its configuration must be the same.
-        max_minutes: Processor time, all sittings together, after which the schedule is cut short: the learning
-            rate follows the larger of the parts of steps and of time that are spent.
+        max_minutes: Processor time, all sittings together, after which the schedule is cut short: the
+            learning rate follows the larger of the parts of steps and of time that are spent.
         on_progress: Called with step, steps and the smoothed terms.
 
     Raises:
