@@ -49,7 +49,16 @@ _LEAST_MOVE = 1e-3
 _VOXELS_AT_ONCE = 6 * 32**3
 """Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
-_COLUMNS = ("microstructures", "component", "latent", "fraction", "mean", "std", "mean_distance")
+_COLUMNS = (
+    "microstructures",
+    "component",
+    "latent",
+    "realisation",
+    "fraction",
+    "mean",
+    "std",
+    "mean_distance",
+)
 """Fields of `Designs` with an entry for each design."""
 
 
@@ -63,6 +72,8 @@ class Designs:
     """Mixture component of each design, shape (N,)."""
     latent: NDArray[np.float32]
     """Latent vector that each design was decoded from, shape (N, D)."""
+    realisation: NDArray[np.int64]
+    """Seed of the noise, or of the positions, that each design was decoded with, shape (N,)."""
     fraction: NDArray[np.float64]
     """Volume fraction of the stiff phase, shape (N,) [-]."""
     mean: NDArray[np.float64]
@@ -132,7 +143,7 @@ def design(
     )
     z, components, weights = proposals.latent, proposals.component, proposals.weights
 
-    total = len(z) + (_MORE_DRAWS + 1) * count  # at last, each design is predicted once more
+    total = len(z) + (_MORE_DRAWS + _CUTS) * count  # at last, each design is predicted at every cut
 
     def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
         chosen = z[torch.from_numpy(rows).to(z.device)]
@@ -154,7 +165,7 @@ def design(
     return _ranked(
         checkpoint,
         replace(_chosen(candidates, kept), weights=weights, seed=seed),
-        partial(report, total - count),
+        partial(report, total - _CUTS * count),
     )
 
 
@@ -194,7 +205,7 @@ def more_like(
 
     def report(before: int, done: int) -> None:
         if on_progress:
-            on_progress(before + done, pool + count)
+            on_progress(before + done, pool + _CUTS * count)
 
     candidates = _realise(
         checkpoint, z, components, designs.targets, designs.size, generator, partial(report, 0)
@@ -281,19 +292,19 @@ def _realise(
     """Decode each z (M, D) once, and judge the voxels by the encoder's regressor; weights are left empty."""
     count = max(1, _VOXELS_AT_ONCE // size**3)
     parts = [np.arange(len(z))[begin : begin + count] for begin in range(0, len(z), count)]
-    seeds = torch.randint(2**62, (len(parts),), generator=generator).tolist()
+    seeds = torch.randint(2**62, (len(z),), generator=generator).numpy()
 
-    def decode(rows: NDArray[np.intp], seed: int) -> tuple[NDArray, ...]:
+    def decode(rows: NDArray[np.intp]) -> tuple[NDArray, ...]:
         some, own = z[torch.from_numpy(rows).to(z.device)], components[rows]
         with torch.inference_mode():
-            field = decode_fields(checkpoint, some, own, size, seed=seed)
+            field = decode_fields(checkpoint, some, own, size, seeds=seeds[rows])
             fraction = allowed_fraction(decoded_fraction(checkpoint, some, own), wanted)
             return _cut_and_judged(checkpoint, field, fraction, wanted)
 
     decoded = []
     # threads of torch on top of these would wait for each other
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for part in threads.map(decode, parts, seeds):
+        for part in threads.map(decode, parts):
             decoded.append(part)
             if on_progress:
                 on_progress(sum(len(volumes) for volumes, _, _ in decoded))
@@ -302,6 +313,7 @@ def _realise(
         microstructures=voxels,
         component=components,
         latent=z.cpu().numpy(),
+        realisation=seeds,
         fraction=voxels.mean((1, 2, 3)),
         mean=mean,
         std=std,
@@ -334,12 +346,17 @@ def _cut_and_judged(
         best[better] = corrected.to(torch.uint8).cpu().numpy()[better]
         mean, std = np.where(better[:, None], new_mean, mean), np.where(better[:, None], new_std, std)
         moved = (new_fraction / own_fraction).log().cpu().numpy().astype(np.float64)
-        risen = log_ratio - np.log(target_ratio(new_mean, wanted))
-        known = np.abs(moved) > _LEAST_MOVE
-        slope = risen / np.where(known, moved, 1.0)
-        exponent = np.where(known, np.clip(slope, *_EXPONENTS), exponent)
+        exponent = _exponent(log_ratio - np.log(target_ratio(new_mean, wanted)), moved, exponent)
         own_mean, own_fraction = new_mean, new_fraction
     return best, mean, std
+
+
+def _exponent(
+    risen: NDArray[np.float64], moved: NDArray[np.float64], former: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ."""
+    known = np.abs(moved) > _LEAST_MOVE
+    return np.where(known, np.clip(risen / np.where(known, moved, 1.0), *_EXPONENTS), former)
 
 
 def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -375,22 +392,70 @@ def _joined(first: Designs, second: Designs) -> Designs:
     )
 
 
+def _replaced(designs: Designs, rows: NDArray[np.intp], others: Designs) -> Designs:
+    """Designs with others in place of some rows."""
+    columns = {name: getattr(designs, name).copy() for name in _COLUMNS}
+    for name, column in columns.items():
+        column[rows] = getattr(others, name)
+    return replace(designs, **columns)
+
+
 def _chosen(designs: Designs, rows: NDArray[np.intp]) -> Designs:
     """Some of the designs, in a given order."""
     return replace(designs, **{name: getattr(designs, name)[rows] for name in _COLUMNS})
 
 
 def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], None]) -> Designs:
-    """Each component's designs by their distance as the physics-guided regressor sees it."""
+    """Each component's designs by their distance as the physics-guided regressor sees it.
 
-    def on_progress(done: int, count: int) -> None:
-        if done:
-            report(done)
+    It also has the last word on the volume fraction: a field that it sees too stiff or too soft is cut anew.
+    """
+    count = len(designs.component)
 
-    better = predict(checkpoint, designs.microstructures, on_progress=on_progress)
-    distance = target_distance(better.mean, designs.targets)
-    designs = replace(designs, mean=better.mean, std=better.std, mean_distance=distance)
-    return _chosen(designs, np.lexsort((designs.mean_distance, designs.component)))
+    def judged(some: Designs, before: int) -> Designs:
+        def on_progress(done: int, total: int) -> None:
+            if done:
+                report(before + done)
+
+        better = predict(checkpoint, some.microstructures, on_progress=on_progress)
+        distance = target_distance(better.mean, some.targets)
+        return replace(some, mean=better.mean, std=better.std, mean_distance=distance)
+
+    designs = judged(designs, 0)
+    best, exponent = designs, np.full(count, _FRACTION_EXPONENT)
+    for number in range(1, _CUTS):
+        log_ratio = np.log(target_ratio(designs.mean, designs.targets))
+        rows = np.flatnonzero(np.abs(log_ratio) > _LEAST_MOVE)
+        if not len(rows):
+            break
+        before = _chosen(designs, rows)
+        again = judged(_cut_again(checkpoint, before, log_ratio[rows] / exponent[rows]), number * count)
+        risen = log_ratio[rows] - np.log(target_ratio(again.mean, again.targets))
+        exponent[rows] = _exponent(risen, np.log(again.fraction / before.fraction), exponent[rows])
+        designs = _replaced(designs, rows, again)
+        better = np.flatnonzero(designs.mean_distance < best.mean_distance)
+        best = _replaced(best, better, _chosen(designs, better))
+    report(_CUTS * count)
+    return _chosen(best, np.lexsort((best.mean_distance, best.component)))
+
+
+def _cut_again(checkpoint: Checkpoint, designs: Designs, move: NDArray[np.float64]) -> Designs:
+    """The same fields, cut at other volume fractions: their logarithms move by `move`, shape (N,) [-]."""
+    fraction = allowed_fraction(torch.from_numpy(designs.fraction * np.exp(move)), designs.targets)
+    size = designs.size
+    device = _device(checkpoint)
+
+    def decode(row: int) -> NDArray[np.uint8]:
+        z = torch.from_numpy(designs.latent[[row]]).to(device)
+        with torch.inference_mode():
+            field = decode_fields(
+                checkpoint, z, designs.component[[row]], size, seeds=designs.realisation[[row]]
+            )
+            return cut(field, fraction[[row]].to(field)).squeeze().to(torch.uint8).cpu().numpy()
+
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        volumes = np.stack(list(threads.map(decode, range(len(move)))))
+    return replace(designs, microstructures=volumes, fraction=volumes.mean((1, 2, 3)))
 
 
 def _check_count(count: int) -> None:

@@ -9,6 +9,8 @@ Letters: B batch, D latent size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -53,7 +55,12 @@ def decoded_fraction(checkpoint: Checkpoint, z: Tensor, component: NDArray[np.in
 
 
 def decode_fields(
-    checkpoint: Checkpoint, z: Tensor, component: NDArray[np.int64], size: int, *, seed: int
+    checkpoint: Checkpoint,
+    z: Tensor,
+    component: NDArray[np.int64],
+    size: int,
+    *,
+    seeds: Sequence[int] | NDArray[np.int64],
 ) -> Tensor:
     """Continuous fields whose highest values become stiff, shape (B, 1, n, n, n).
 
@@ -62,13 +69,13 @@ def decode_fields(
         z: Latent vectors, shape (B, D).
         component: Component of each, shape (B,).
         size: Voxels per edge, n.
-        seed: Seed of the realisations.
+        seeds: Seed of the realisation of each, B of them.
     """
-    noise = torch.Generator().manual_seed(seed)
+    seeds = [int(seed) for seed in seeds]
     if checkpoint.modes is None:
-        return checkpoint.model.decoder.field(z, checkpoint.model.noise(len(z), size, generator=noise))
+        return checkpoint.model.decoder.field(z, _noise(checkpoint, seeds, size))
     fields = torch.empty((len(z), 1, size, size, size), device=z.device)
-    generators = [np.random.default_rng([seed, row]) for row in range(len(z))]
+    generators = [np.random.default_rng(seed) for seed in seeds]
     built = np.flatnonzero(np.isin(component, BUILT))
     if len(built):
         decoder = checkpoint.modes.networks.decoder
@@ -81,6 +88,12 @@ def decode_fields(
         fields[row, 0] = torch.from_numpy(field).to(fields)
     if len(irregular := np.flatnonzero(component == IRREGULAR)):
         rows = torch.from_numpy(irregular).to(z.device)
-        drawn = checkpoint.model.noise(len(rows), size, generator=noise)
+        drawn = _noise(checkpoint, [seeds[row] for row in irregular], size)
         fields[rows] = checkpoint.model.decoder.field(z[rows], drawn)
     return fields
+
+
+def _noise(checkpoint: Checkpoint, seeds: Sequence[int], size: int) -> Tensor:
+    """White noise of the spectral decoder, a draw a seed, shape (B, C, n, n, n)."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return torch.cat([checkpoint.model.noise(1, size, generator=own) for own in generators])
