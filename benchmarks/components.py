@@ -13,7 +13,8 @@ from families import DOCS, picture, save
 from matplotlib.figure import Figure
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse.direct import Designs, design
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.direct import design
 from vaereg.microstructure.morphology import describe
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 

@@ -6,7 +6,7 @@ from pages.parts.common import start, widgets
 from pages.parts.common.text import sentence
 from pages.parts.design import designing, panels, refine_panels
 from pages.parts.design.inputs import lasting_inputs, sampling_inputs, set_nearest, target_inputs
-from vaereg.inverse.direct import Designs
+from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
 
 POLL = 0.7  # time between two looks at the solver's progress [s]

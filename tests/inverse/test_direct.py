@@ -12,7 +12,8 @@ from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse import direct as module
-from vaereg.inverse.direct import Designs, design, more_like
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import predict

@@ -14,7 +14,8 @@ __all__ = ["run_design", "run_refine"]
 
 def run_design(arguments: argparse.Namespace) -> None:
     """Make designs for a target."""
-    from vaereg.inverse.direct import design, save_designs
+    from vaereg.inverse.designs import save_designs
+    from vaereg.inverse.direct import design
     from vaereg.io.files import check_output
     from vaereg.targets import parse_target
 

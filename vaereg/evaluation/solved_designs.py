@@ -17,7 +17,8 @@ from scipy import fft
 
 from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.executors import Workers, map_tasks
-from vaereg.inverse.direct import Designs, design
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import two_point_correlation, two_point_distances

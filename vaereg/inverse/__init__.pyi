@@ -1,4 +1,5 @@
-from .direct import Designs as Designs, design as design, more_like as more_like, save_designs as save_designs
+from .designs import Designs as Designs, save_designs as save_designs
+from .direct import design as design, more_like as more_like
 from .plausible import UnreachableTargetError as UnreachableTargetError
 from .refinement import Refinement as Refinement, refine as refine, refine_all as refine_all
 from .walks import Walk as Walk, walk as walk

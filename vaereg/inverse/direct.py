@@ -11,20 +11,18 @@ has the last word on those that are left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vaereg.errors import InputError
+from vaereg.inverse.designs import Designs, chosen, joined, replaced
 from vaereg.inverse.proposals import allowed_fraction, propose, quota_of
-from vaereg.io.designs import write_designs
-from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields, decoded_fraction
 from vaereg.model.networks import cut
@@ -32,7 +30,7 @@ from vaereg.model.prediction import encode_batch, predict
 from vaereg.targets import Target, check_targets, target_distance, target_ratio
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
-__all__ = ["Designs", "design", "more_like", "save_designs", "with_volumes"]
+__all__ = ["design", "more_like"]
 
 _LATENTS_PER_DESIGN = 2
 """Latent vectors that are decoded per design."""
@@ -49,49 +47,6 @@ _LEAST_MOVE = 1e-3
 _VOXELS_AT_ONCE = 6 * 32**3
 """Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
-_COLUMNS = (
-    "microstructures",
-    "component",
-    "latent",
-    "realisation",
-    "fraction",
-    "mean",
-    "std",
-    "mean_distance",
-)
-"""Fields of `Designs` with an entry for each design."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Designs:
-    """Candidates for a target, ordered by component, then by predicted distance."""
-
-    microstructures: NDArray[np.uint8]
-    """Phases 0 and 1, shape (N, X, Y, Z)."""
-    component: NDArray[np.int64]
-    """Mixture component of each design, shape (N,)."""
-    latent: NDArray[np.float32]
-    """Latent vector that each design was decoded from, shape (N, D)."""
-    realisation: NDArray[np.int64]
-    """Seed of the noise, or of the positions, that each design was decoded with, shape (N,)."""
-    fraction: NDArray[np.float64]
-    """Volume fraction of the stiff phase, shape (N,) [-]."""
-    mean: NDArray[np.float64]
-    """Predicted properties, shape (N, T) [GPa]."""
-    std: NDArray[np.float64]
-    """Their calibrated standard deviation, shape (N, T) [GPa]."""
-    mean_distance: NDArray[np.float64]
-    """Mean relative distance of the predicted from the wanted properties, shape (N,) [-]."""
-    weights: NDArray[np.float64]
-    """Weight of every mixture component at this target, shape (K,)."""
-    targets: dict[str, Target]
-    """Wanted properties [GPa]."""
-    size: int
-    """Voxels per edge."""
-    seed: int
-    """Seed of all random numbers."""
-    checkpoint: str
-    """Hash of the checkpoint that made the designs."""
 
 
 def design(
@@ -146,10 +101,8 @@ def design(
     total = len(z) + (_MORE_DRAWS + _CUTS) * count  # at last, each design is predicted at every cut
 
     def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
-        chosen = z[torch.from_numpy(rows).to(z.device)]
-        return _realise(
-            checkpoint, chosen, components[rows], wanted, size, generator, partial(report, before)
-        )
+        own = z[torch.from_numpy(rows).to(z.device)]
+        return _realise(checkpoint, own, components[rows], wanted, size, generator, partial(report, before))
 
     def report(before: int, done: int) -> None:
         if on_progress:
@@ -160,11 +113,11 @@ def design(
     again = _drawn_again(candidates, _best(candidates, drawn, quota), _MORE_DRAWS * count)
     if len(again):
         more = realise(again, len(z))
-        candidates, drawn = _joined(candidates, more), np.concatenate([drawn, again])
+        candidates, drawn = joined(candidates, more), np.concatenate([drawn, again])
     kept = _best(candidates, drawn, quota)
     return _ranked(
         checkpoint,
-        replace(_chosen(candidates, kept), weights=weights, seed=seed),
+        replace(chosen(candidates, kept), weights=weights, seed=seed),
         partial(report, total - _CUTS * count),
     )
 
@@ -213,70 +166,8 @@ def more_like(
     kept = np.argsort(candidates.mean_distance, kind="stable")[:count]
     return _ranked(
         checkpoint,
-        replace(_chosen(candidates, kept), weights=designs.weights, seed=seed),
+        replace(chosen(candidates, kept), weights=designs.weights, seed=seed),
         partial(report, pool),
-    )
-
-
-def with_volumes(
-    checkpoint: Checkpoint, designs: Designs, volumes: NDArray[np.uint8], rows: Sequence[int]
-) -> Designs:
-    """Some designs with other voxels, such as refined ones, and predictions for these.
-
-    Args:
-        checkpoint: Trained model that judges the voxels.
-        designs: What `design` returned.
-        volumes: Phases 0 and 1 in place of theirs, shape (M, X, Y, Z).
-        rows: Which design each of them replaces, M of them.
-    """
-    chosen = _chosen(designs, np.asarray(rows, dtype=np.intp))
-    prediction = predict(checkpoint, volumes)
-    return replace(
-        chosen,
-        microstructures=volumes,
-        fraction=volumes.mean((1, 2, 3)),
-        mean=prediction.mean,
-        std=prediction.std,
-        mean_distance=target_distance(prediction.mean, designs.targets),
-    )
-
-
-def save_designs(
-    path: Path,
-    designs: Designs,
-    *,
-    materials: TwoPhase | None = None,
-    stiffness: NDArray[np.float64] | None = None,
-    solver_tolerance: float | None = None,
-    solver_dtype: str = "",
-    solves: NDArray[np.int64] | None = None,
-) -> None:
-    """Write designs as `designs.h5`.
-
-    Args:
-        path: File to create or replace.
-        designs: What `design` returned.
-        materials: The two phases of all figures.
-        stiffness: The solver's, shape (N, 6, 6) [GPa].
-        solver_tolerance: Relative residual at which the solver stopped [-].
-        solver_dtype: Floating point type of the solver.
-        solves: Solves that each design took, shape (N,).
-    """
-    write_designs(
-        path,
-        microstructures=designs.microstructures,
-        component=designs.component,
-        latent=designs.latent,
-        predicted=designs.mean,
-        target=designs.targets,
-        seed=designs.seed,
-        made_by=designs.checkpoint,
-        judged_by=designs.checkpoint,
-        materials=materials,
-        stiffness=stiffness,
-        solver_tolerance=None if solver_tolerance is None else np.full(len(designs.mean), solver_tolerance),
-        solver_dtype=[solver_dtype] * len(designs.mean) if solver_dtype else None,
-        solves=solves,
     )
 
 
@@ -385,26 +276,6 @@ def _drawn_again(candidates: Designs, kept: NDArray[np.intp], count: int) -> NDA
     )
 
 
-def _joined(first: Designs, second: Designs) -> Designs:
-    """Both sets of realisations."""
-    return replace(
-        first, **{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS}
-    )
-
-
-def _replaced(designs: Designs, rows: NDArray[np.intp], others: Designs) -> Designs:
-    """Designs with others in place of some rows."""
-    columns = {name: getattr(designs, name).copy() for name in _COLUMNS}
-    for name, column in columns.items():
-        column[rows] = getattr(others, name)
-    return replace(designs, **columns)
-
-
-def _chosen(designs: Designs, rows: NDArray[np.intp]) -> Designs:
-    """Some of the designs, in a given order."""
-    return replace(designs, **{name: getattr(designs, name)[rows] for name in _COLUMNS})
-
-
 def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], None]) -> Designs:
     """Each component's designs by their distance as the physics-guided regressor sees it.
 
@@ -428,15 +299,15 @@ def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], No
         rows = np.flatnonzero(np.abs(log_ratio) > _LEAST_MOVE)
         if not len(rows):
             break
-        before = _chosen(designs, rows)
+        before = chosen(designs, rows)
         again = judged(_cut_again(checkpoint, before, log_ratio[rows] / exponent[rows]), number * count)
         risen = log_ratio[rows] - np.log(target_ratio(again.mean, again.targets))
         exponent[rows] = _exponent(risen, np.log(again.fraction / before.fraction), exponent[rows])
-        designs = _replaced(designs, rows, again)
+        designs = replaced(designs, rows, again)
         better = np.flatnonzero(designs.mean_distance < best.mean_distance)
-        best = _replaced(best, better, _chosen(designs, better))
+        best = replaced(best, better, chosen(designs, better))
     report(_CUTS * count)
-    return _chosen(best, np.lexsort((best.mean_distance, best.component)))
+    return chosen(best, np.lexsort((best.mean_distance, best.component)))
 
 
 def _cut_again(checkpoint: Checkpoint, designs: Designs, move: NDArray[np.float64]) -> Designs:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common.state import DESIGNS, EXAMPLE, SHOWN_VOLUME
 from vaereg.generators.families import FAMILIES, generate
-from vaereg.inverse.direct import Designs
+from vaereg.inverse.designs import Designs
 from vaereg.io.importing import ReadAs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint

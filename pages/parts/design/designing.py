@@ -8,7 +8,8 @@ import streamlit as st
 
 from pages.parts.common import state
 from pages.parts.solving.store import BoundedStore
-from vaereg.inverse.direct import Designs, design, more_like
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Target

@@ -18,7 +18,7 @@ from pages.parts.design.closure import axis_title, closure_figure, default_axes
 from pages.parts.design.inputs import reachable
 from pages.parts.solving.queue import Outcome
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse.direct import Designs
+from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Target, target_distance
 

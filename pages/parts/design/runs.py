@@ -12,7 +12,7 @@ from pages.parts.common.state import REFINEMENTS, RESTORED_REFINEMENTS, SAVED_RE
 from pages.parts.design.refinement import Entry, Run, cancelled, refreshed
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import Progress, RefineTask
-from vaereg.inverse.direct import Designs
+from vaereg.inverse.designs import Designs
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.materials import Phase, TwoPhase
 

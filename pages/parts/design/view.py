@@ -17,7 +17,7 @@ from pages.parts.design import designing
 from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.parts.solving.tasks import RTOL
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse.direct import Designs, save_designs
+from vaereg.inverse.designs import Designs, save_designs
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.parts.common.shortlist import ShortlistItem
-from vaereg.inverse.direct import Designs
+from vaereg.inverse.designs import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.embedding import Embedding
 

@@ -1,6 +1,7 @@
 """Encoder of the modes: statistics that are exact, and a posterior for each mode."""
 
 import numpy as np
+import pytest
 import torch
 
 from vaereg.generators.shapes import laminate
@@ -12,6 +13,7 @@ from vaereg.model.modes.encoder import (
     geometric_statistics,
     lineal_paths,
     log_faces,
+    permute_statistics,
 )
 
 
@@ -54,3 +56,12 @@ def test_a_mode_has_a_posterior_of_its_own(generator: torch.Generator) -> None:
     draws = torch.stack([posterior.sample(generator=generator).detach() for _ in range(4000)])
     torch.testing.assert_close(draws.mean(0), posterior.mean.detach(), atol=0.06, rtol=0.0)
     torch.testing.assert_close(draws.std(0), posterior.std.detach(), atol=0.0, rtol=0.06)
+
+
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 0, 1)])
+def test_permuted_statistics_are_those_of_permuted_volumes(axes: tuple[int, int, int]) -> None:
+    volume = torch.rand(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0)).round()
+    turned = volume.permute(0, 1, *(2 + axis for axis in axes))
+    expected = geometric_statistics(turned)
+    actual = permute_statistics(geometric_statistics(volume), axes)
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)

@@ -20,7 +20,8 @@ from pages.parts.design.refinement import (
     run_table,
 )
 from pages.parts.solving.tasks import Progress, Task
-from vaereg.inverse.direct import Designs, design
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.direct import design
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.io.designs import read_designs
 from vaereg.microstructure.statistics import within_component

@@ -28,7 +28,7 @@ __all__ = ["train_modes"]
 
 _LOSS_SCALE = 0.02
 """Factor of the sum of the terms: gradients are clipped at a norm of one."""
-_LOG_EVERY = 50
+_LOG_EVERY = 20
 """Steps from one line of the log to the next."""
 _SMOOTHING = 0.98
 """Decay of the running means that the log shows, by evaluation of the term [-]."""
@@ -113,13 +113,13 @@ class _Loop:
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
             self.step += 1
             self.seconds = time.process_time() - began
+            if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
+                self.save()
+                saved = time.monotonic()
             if self.step % _LOG_EVERY == 0:
                 self._write_log()
                 if on_progress:
                     on_progress(self.step, self.config.steps, self.smooth)
-            if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
-                self.save()
-                saved = time.monotonic()
         self.save()
 
     def save(self) -> None:

@@ -1,0 +1,39 @@
+"""What recipes tell of the geometry, and how it turns with the axes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from vaereg.generators.morphologies import component_of, sample
+from vaereg.model.modes.catalogue import CLASS_MODES
+from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.geometry import LENGTHS
+from vaereg.training.modes.data import direction_weights, geometry_of_recipe
+
+BUILT_CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT]
+
+
+@pytest.mark.parametrize("name", BUILT_CLASSES)
+def test_recipes_of_built_classes_tell_the_spacing(name: str) -> None:
+    made = sample(name, 16, generator=np.random.default_rng(1))
+    recipe = json.loads(json.dumps(made.recipe))
+    numbers, told = geometry_of_recipe(name, component_of(name, recipe), recipe)
+    assert numbers.shape == told.shape == (len(LENGTHS),)
+    assert told[:3].all() and np.isfinite(np.log(numbers)).all()
+    if "spacing" in recipe:
+        assert numbers[:3].tolist() == pytest.approx(recipe["spacing"])
+
+
+@pytest.mark.parametrize("squares", [(1 / 3, 1 / 3, 1 / 3), (0.8, 0.15, 0.05), (0.45, 0.45, 0.1)])
+def test_directions_of_the_weights_have_the_mean_squares(squares: tuple[float, float, float]) -> None:
+    weights = direction_weights(np.array(squares))
+    vectors = weights * np.random.default_rng(5).standard_normal((20_000, 3))
+    mean = np.square(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).mean(0)
+    assert mean == pytest.approx(squares, abs=0.015)
+
+
+def test_the_largest_weight_is_one() -> None:
+    assert direction_weights(np.array([0.9, 0.1, 0.0])).max() == 1.0
+    assert torch.tensor(direction_weights(np.array([1.0, 0.0, 0.0]))).min() > 0.0

@@ -1,0 +1,147 @@
+"""Designs: candidates for a target with what is known of them, and their file.
+
+Letters: N designs, D latent size, K components, T properties, X Y Z voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.io.designs import write_designs
+from vaereg.materials import TwoPhase
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.prediction import predict
+from vaereg.targets import Target, target_distance
+
+__all__ = ["COLUMNS", "Designs", "chosen", "joined", "replaced", "save_designs", "with_volumes"]
+
+COLUMNS = (
+    "microstructures",
+    "component",
+    "latent",
+    "realisation",
+    "fraction",
+    "mean",
+    "std",
+    "mean_distance",
+)
+"""Fields of `Designs` with an entry for each design."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Designs:
+    """Candidates for a target, ordered by component, then by predicted distance."""
+
+    microstructures: NDArray[np.uint8]
+    """Phases 0 and 1, shape (N, X, Y, Z)."""
+    component: NDArray[np.int64]
+    """Mixture component of each design, shape (N,)."""
+    latent: NDArray[np.float32]
+    """Latent vector that each design was decoded from, shape (N, D)."""
+    realisation: NDArray[np.int64]
+    """Seed of the noise, or of the positions, that each design was decoded with, shape (N,)."""
+    fraction: NDArray[np.float64]
+    """Volume fraction of the stiff phase, shape (N,) [-]."""
+    mean: NDArray[np.float64]
+    """Predicted properties, shape (N, T) [GPa]."""
+    std: NDArray[np.float64]
+    """Their calibrated standard deviation, shape (N, T) [GPa]."""
+    mean_distance: NDArray[np.float64]
+    """Mean relative distance of the predicted from the wanted properties, shape (N,) [-]."""
+    weights: NDArray[np.float64]
+    """Weight of every mixture component at this target, shape (K,)."""
+    targets: dict[str, Target]
+    """Wanted properties [GPa]."""
+    size: int
+    """Voxels per edge."""
+    seed: int
+    """Seed of all random numbers."""
+    checkpoint: str
+    """Hash of the checkpoint that made the designs."""
+
+
+def with_volumes(
+    checkpoint: Checkpoint, designs: Designs, volumes: NDArray[np.uint8], rows: Sequence[int]
+) -> Designs:
+    """Some designs with other voxels, such as refined ones, and predictions for these.
+
+    Args:
+        checkpoint: Trained model that judges the voxels.
+        designs: What `design` returned.
+        volumes: Phases 0 and 1 in place of theirs, shape (M, X, Y, Z).
+        rows: Which design each of them replaces, M of them.
+    """
+    kept = chosen(designs, np.asarray(rows, dtype=np.intp))
+    prediction = predict(checkpoint, volumes)
+    return replace(
+        kept,
+        microstructures=volumes,
+        fraction=volumes.mean((1, 2, 3)),
+        mean=prediction.mean,
+        std=prediction.std,
+        mean_distance=target_distance(prediction.mean, designs.targets),
+    )
+
+
+def save_designs(
+    path: Path,
+    designs: Designs,
+    *,
+    materials: TwoPhase | None = None,
+    stiffness: NDArray[np.float64] | None = None,
+    solver_tolerance: float | None = None,
+    solver_dtype: str = "",
+    solves: NDArray[np.int64] | None = None,
+) -> None:
+    """Write designs as `designs.h5`.
+
+    Args:
+        path: File to create or replace.
+        designs: What `design` returned.
+        materials: The two phases of all figures.
+        stiffness: The solver's, shape (N, 6, 6) [GPa].
+        solver_tolerance: Relative residual at which the solver stopped [-].
+        solver_dtype: Floating point type of the solver.
+        solves: Solves that each design took, shape (N,).
+    """
+    write_designs(
+        path,
+        microstructures=designs.microstructures,
+        component=designs.component,
+        latent=designs.latent,
+        predicted=designs.mean,
+        target=designs.targets,
+        seed=designs.seed,
+        made_by=designs.checkpoint,
+        judged_by=designs.checkpoint,
+        materials=materials,
+        stiffness=stiffness,
+        solver_tolerance=None if solver_tolerance is None else np.full(len(designs.mean), solver_tolerance),
+        solver_dtype=[solver_dtype] * len(designs.mean) if solver_dtype else None,
+        solves=solves,
+    )
+
+
+def joined(first: Designs, second: Designs) -> Designs:
+    """Both sets of realisations."""
+    return replace(
+        first, **{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in COLUMNS}
+    )
+
+
+def replaced(designs: Designs, rows: NDArray[np.intp], others: Designs) -> Designs:
+    """Designs with others in place of some rows."""
+    columns = {name: getattr(designs, name).copy() for name in COLUMNS}
+    for name, column in columns.items():
+        column[rows] = getattr(others, name)
+    return replace(designs, **columns)
+
+
+def chosen(designs: Designs, rows: NDArray[np.intp]) -> Designs:
+    """Some of the designs, in a given order."""
+    return replace(designs, **{name: getattr(designs, name)[rows] for name in COLUMNS})
