@@ -11,7 +11,7 @@ import torch
 from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse import direct as module
+from vaereg.inverse import direct as module, proposals
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
@@ -110,11 +110,11 @@ def test_any_count_and_size(count: int, size: int, tiny_checkpoint: Checkpoint) 
         ("_POOL", 256, 30.0),
         ("_LATENTS_PER_DESIGN", 8, 45.0),
         ("_MORE_DRAWS", 8, 45.0),
-        ("_FRACTION_EXPONENT", 2.0, 45.0),
+        ("_CUTS", 2, 45.0),
     ],
 )
 def test_choosing_pays(
-    knob: str, more: float, target: float, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    knob: str, more: int, target: float, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More to choose from, at each of the stages alone, gives designs that are predicted nearer.
 
@@ -132,11 +132,10 @@ def test_choosing_pays(
             )
         )
 
-    for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_MORE_DRAWS", 0)):
-        monkeypatch.setattr(module, name, least)
-    monkeypatch.setattr(module, "_FRACTION_EXPONENT", np.inf)  # no correction
+    for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_MORE_DRAWS", 0), ("_CUTS", 1)):
+        monkeypatch.setattr(proposals if name == "_POOL" else module, name, least)
     before = mean_error()
-    monkeypatch.setattr(module, knob, more)
+    monkeypatch.setattr(proposals if knob == "_POOL" else module, knob, more)
     assert mean_error() < 0.8 * before
 
 
@@ -243,7 +242,7 @@ def test_more_like_a_design(designs: Designs, tiny_checkpoint: Checkpoint) -> No
     told: list[tuple[int, int]] = []
     again = more_like(tiny_checkpoint, designs, 5, 3, seed=1, on_progress=lambda *item: told.append(item))
     assert again.mean.tobytes() == result.mean.tobytes()
-    assert told[-1] == (9, 9)
+    assert told[-1] == (15, 15)
 
 
 @pytest.mark.parametrize(

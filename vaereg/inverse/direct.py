@@ -281,12 +281,17 @@ def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], No
 
     It also has the last word on the volume fraction: a field that it sees too stiff or too soft is cut anew.
     """
-    count = len(designs.component)
+    count, told = len(designs.component), 0
+
+    def tell(done: int) -> None:
+        nonlocal told
+        if done > told:
+            told = done
+            report(done)
 
     def judged(some: Designs, before: int) -> Designs:
         def on_progress(done: int, total: int) -> None:
-            if done:
-                report(before + done)
+            tell(before + done)
 
         better = predict(checkpoint, some.microstructures, on_progress=on_progress)
         distance = target_distance(better.mean, some.targets)
@@ -306,7 +311,7 @@ def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], No
         designs = replaced(designs, rows, again)
         better = np.flatnonzero(designs.mean_distance < best.mean_distance)
         best = replaced(best, better, chosen(designs, better))
-    report(_CUTS * count)
+    tell(_CUTS * count)
     return chosen(best, np.lexsort((best.mean_distance, best.component)))
 
 
