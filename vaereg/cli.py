@@ -28,9 +28,8 @@ __all__ = ["main"]
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # pyright: ignore[reportPrivateUsage]
 _VOLUMES_HELP = (
     "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z): .npy, .npz, .h5, .hdf5, .dream3d, "
-    ".tif, .tiff, .vti, .vtk, .mat, .nrrd, .mha, .mhd, .raw, or a folder or .zip of slices, at "
-    "most 512³ voxels "
-    "in all"
+    ".tif, .tiff, .vti, .vtk, .mat, .nrrd, .mha, .mhd, .raw, or a folder or .zip of slices, at most 512³ "
+    "voxels in all"
 )
 _NEGATIVE = re.compile(r"-[0-9.][-+0-9.,:eE]*")
 """Negative numbers with commas or colons between them."""
@@ -171,7 +170,7 @@ def _add_refine(parsers: _Commands) -> None:
     parser.add_argument(
         "--max-solves", type=int, default=20, metavar="N", help="solves per design, the verification included"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
+    _add_worker_flags(parser)
     _add_model_flags(parser)
 
 
@@ -202,13 +201,7 @@ def _add_generate(parsers: _Commands) -> None:
         metavar="NAME",
         help="morphologies that share equally, or all: labelled for several pairs of phases (file format 2)",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes of one thread each; one per core if left out",
-    )
+    _add_worker_flags(parser, os.cpu_count() or 1)
     parser.add_argument(
         "--shard", metavar="I/N", help="make part I of N alone, I from 1 to N; `merge` joins the parts"
     )
@@ -262,7 +255,7 @@ def _add_evaluate(parsers: _Commands) -> None:
     parser.add_argument("--split", default="test", metavar="NAME", help="train, validation or test")
     parser.add_argument("--targets", type=int, default=30, metavar="N", help="targets of inverse design")
     parser.add_argument("--count", type=int, default=12, metavar="N", help="designs per target")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that solve designs")
+    _add_worker_flags(parser)
     parser.add_argument("--card", type=Path, metavar="FILE", help="model card to write (Markdown)")
     parser.add_argument(
         "--baselines", type=Path, metavar="FILE", help="record of benchmarks/baselines.py, for the card"
@@ -349,6 +342,15 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     _add_device_flag(parser)
 
 
+def _add_worker_flags(parser: argparse.ArgumentParser, count: int = 2) -> None:
+    parser.add_argument(
+        "--workers", type=int, default=count, metavar="N", help="processes of one thread each"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="URL", help="Dask scheduler tcp://HOST:PORT whose workers do the work instead"
+    )
+
+
 def _add_device_flag(
     parser: argparse.ArgumentParser, help: str = "where the networks run", *choices: str
 ) -> None:
@@ -389,9 +391,7 @@ def _stated(error: BaseException) -> bool:
 
 
 def _fail(error: BaseException, code: int, *, ours: bool) -> int:
-    """Say in a line what is wrong; where the fault is the program's own, with its traceback and exit code
-    1.
-    """
+    """Say in a line what is wrong; a fault of the program's own has its traceback and exit code 1."""
     if ours or os.environ.get("VAEREG_DEBUG") == "1":
         tell("".join(traceback.format_exception(error)).rstrip())
     message = " ".join(str(error).split()) or type(error).__name__

@@ -16,7 +16,7 @@ from typing import TypeAlias, TypeVar
 from vaereg.errors import InputError
 from vaereg.workers import worker_processes
 
-__all__ = ["ExecutorLostError", "Workers", "check_workers", "map_tasks", "run_tasks"]
+__all__ = ["ExecutorLostError", "TaskGivenUpError", "Workers", "check_workers", "map_tasks", "run_tasks"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,6 +33,10 @@ _logger = logging.getLogger(__name__)
 
 class ExecutorLostError(BrokenExecutor):
     """The executor is gone for good, as a cluster whose scheduler has ended."""
+
+
+class TaskGivenUpError(BrokenExecutor):
+    """A task is given up because the workers that did it died; others may go on."""
 
 
 def check_workers(workers: Workers) -> None:

@@ -43,6 +43,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
     """Bring designs onto their target."""
     import numpy as np
 
+    from vaereg.cluster import workers_of
     from vaereg.elasticity import PROPERTIES
     from vaereg.inverse.refinement import VERIFICATION_RTOL, refine_all
     from vaereg.io.designs import read_designs, write_designs
@@ -62,16 +63,17 @@ def run_refine(arguments: argparse.Namespace) -> None:
     promise = np.zeros(len(stored))
     if predictable and stored.predicted is not None:
         promise = target_distance(stored.predicted, predictable)
-    results = refine_all(
-        stored.microstructures,
-        stored.target,
-        checkpoint.model.materials,
-        order=np.argsort(promise, kind="stable").tolist(),
-        tolerance=arguments.tolerance,
-        max_solves=arguments.max_solves,
-        workers=arguments.workers,
-        on_progress=progress("refine", "designs"),
-    )
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        results = refine_all(
+            stored.microstructures,
+            stored.target,
+            checkpoint.model.materials,
+            order=np.argsort(promise, kind="stable").tolist(),
+            tolerance=arguments.tolerance,
+            max_solves=arguments.max_solves,
+            workers=workers,
+            on_progress=progress("refine", "designs"),
+        )
     volumes = np.stack([result.volume for result in results])
     write_designs(
         arguments.out,

@@ -13,6 +13,7 @@ __all__ = ["run_evaluate"]
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
     """Measure a checkpoint on its test split."""
+    from vaereg.cluster import workers_of
     from vaereg.evaluation.figures import evaluate
     from vaereg.evaluation.model_card import compact_json, model_card
     from vaereg.evaluation.records import read_record
@@ -26,15 +27,17 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
             raise InputError(f"expected the test split for a model card, got {arguments.split}")
     baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
     checkpoint = load_model(arguments)
-    metrics = evaluate(
-        checkpoint,
-        read_dataset(arguments.data),
-        split=arguments.split,
-        targets=arguments.targets,
-        count=arguments.count,
-        workers=arguments.workers,
-        on_progress=progress("evaluate", "designs solved"),
-    )
+    dataset = read_dataset(arguments.data)
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        metrics = evaluate(
+            checkpoint,
+            dataset,
+            split=arguments.split,
+            targets=arguments.targets,
+            count=arguments.count,
+            workers=workers,
+            on_progress=progress("evaluate", "designs solved"),
+        )
     write_text(arguments.out, compact_json(metrics) + "\n")
     if arguments.card is not None:
         write_text(arguments.card, model_card(checkpoint, metrics, baselines))

@@ -14,36 +14,38 @@ __all__ = ["run_generate", "run_merge"]
 
 def run_generate(arguments: argparse.Namespace) -> None:
     """Make a labelled data set."""
+    from vaereg.cluster import workers_of
     from vaereg.io.shards import Shard
     from vaereg.training.labelling import generate_dataset
     from vaereg.training.morphology_labels import generate_morphologies
 
     shard = None if arguments.shard is None else Shard.parse(arguments.shard)
-    if arguments.morphologies:
-        generate_morphologies(
-            arguments.out,
-            arguments.count,
-            arguments.seed,
-            sizes=arguments.size,
-            morphologies=_names(arguments.morphologies),
-            workers=arguments.workers,
-            on_progress=progress("generate", "volumes"),
-            shard=shard,
-        )
-        return
     sizes = arguments.size or [32]
-    if len(sizes) != 1:
+    if not arguments.morphologies and len(sizes) != 1:
         raise InputError(f"expected one size, got {len(sizes)}; several need --morphologies")
-    generate_dataset(
-        arguments.out,
-        arguments.count,
-        arguments.seed,
-        size=sizes[0],
-        families=_names(arguments.families),
-        workers=arguments.workers,
-        on_progress=progress("generate", "volumes"),
-        shard=shard,
-    )
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        if arguments.morphologies:
+            generate_morphologies(
+                arguments.out,
+                arguments.count,
+                arguments.seed,
+                sizes=arguments.size,
+                morphologies=_names(arguments.morphologies),
+                workers=workers,
+                on_progress=progress("generate", "volumes"),
+                shard=shard,
+            )
+        else:
+            generate_dataset(
+                arguments.out,
+                arguments.count,
+                arguments.seed,
+                size=sizes[0],
+                families=_names(arguments.families),
+                workers=workers,
+                on_progress=progress("generate", "volumes"),
+                shard=shard,
+            )
 
 
 def run_merge(arguments: argparse.Namespace) -> None:

@@ -17,8 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 from queue import Queue
 from typing import Any
@@ -39,7 +38,8 @@ from pages.parts.solving.tasks import (
     solver_settings,
     volume_name,
 )
-from pages.parts.solving.worker_pool import start_workers, stop_workers
+from pages.parts.solving.worker_pool import executor_width, start_workers, stop_workers
+from vaereg.executors import TaskGivenUpError
 from vaereg.inverse.refinement import Search
 from vaereg.materials import TwoPhase
 from vaereg.solver.grid_check import MeshCheck
@@ -102,6 +102,7 @@ class SolverQueue:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._workers = workers
+        self._at_once = workers
         self._start = start or start_workers
         self._clock = clock
         self._lock = threading.RLock()
@@ -252,15 +253,16 @@ class SolverQueue:
             del self._sessions[name]
 
     def _dispatch(self) -> None:
-        while len(self._running) < self._workers:
+        while len(self._running) < self._at_once:
             name = self._next()
             if name is None:
                 return
             if self._executor is None:
                 self._executor = self._start(self._workers)
+                self._at_once = max(self._workers, executor_width(self._executor))
             try:
                 future = self._submit(self._executor, name)
-            except BrokenProcessPool as error:
+            except BrokenExecutor as error:
                 self._replace_workers(name, self._executor, error)
                 continue
             except RuntimeError:  # the program is about to end
@@ -319,7 +321,7 @@ class SolverQueue:
             if future.cancelled():
                 return
             error = future.exception()
-            if isinstance(error, BrokenProcessPool):
+            if isinstance(error, BrokenExecutor) and not isinstance(error, TaskGivenUpError):
                 self._replace_workers(name, executor, error)
             elif isinstance(error, Exception):
                 self._keep(name, error)

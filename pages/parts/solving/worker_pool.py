@@ -1,5 +1,6 @@
 """Worker processes of the background solver, and the solver's compiled kernels."""
 
+import logging
 import os
 import sys
 import threading
@@ -10,16 +11,41 @@ from multiprocessing import get_context, parent_process
 import numpy as np
 
 from pages.parts.solving.tasks import RTOL
+from vaereg.cluster import ClusterExecutor
+from vaereg.errors import InputError
 from vaereg.solver.homogenization import homogenize
 from vaereg.workers import leave_with, limit_process_to_one_thread
 
-__all__ = ["prepare_kernels", "start_workers", "stop_workers"]
+__all__ = ["executor_width", "prepare_kernels", "start_processes", "start_workers", "stop_workers"]
 
+SCHEDULER = "VAEREG_SCHEDULER"
+"""Environment variable with the address of a Dask scheduler."""
 NICENESS = 10
 """Niceness of the workers above that of the pages."""
 
+_log = logging.getLogger(__name__)
+
 
 def start_workers(count: int) -> Executor:
+    """Workers of the cluster that `VAEREG_SCHEDULER` names; where there is none, processes of this machine.
+
+    Args:
+        count: Number of processes.
+    """
+    if address := os.environ.get(SCHEDULER):
+        try:
+            return ClusterExecutor(address)
+        except InputError as error:
+            _log.warning("%s; the solver takes processes of this machine", error)
+    return start_processes(count)
+
+
+def executor_width(executor: Executor) -> int:
+    """Number of jobs that an executor does at once, as far as it says."""
+    return executor.worker_count if isinstance(executor, ClusterExecutor) else 0
+
+
+def start_processes(count: int) -> Executor:
     """Start worker processes of one thread each, which end with this process however it ends."""
     executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_prepare_worker)
 
@@ -36,7 +62,7 @@ def start_workers(count: int) -> Executor:
 
 
 def stop_workers(executor: Executor) -> None:
-    """End the workers at once, in the middle of their work."""
+    """End the workers at once, in the middle of their work; those of a cluster stay."""
     # Python 3.14 has `kill_workers` for this.
     processes = dict(getattr(executor, "_processes", None) or {})
     executor.shutdown(wait=False, cancel_futures=True)
