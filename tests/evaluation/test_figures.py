@@ -81,8 +81,18 @@ def test_figures_of_known_predictions(rng: np.random.Generator) -> None:
     mean = forward_figures(np.broadcast_to(truth.mean(0), truth.shape), truth)
     assert all(value == pytest.approx(0.0, abs=1e-12) for value in mean["r2"].values())
 
-    noisy = forward_figures(truth + 2.0 * rng.standard_normal(truth.shape), truth, np.full(truth.shape, 2.0))
-    assert all(abs(value - 0.9) < 0.06 for value in noisy["coverage_90"].values())
+    noisy = truth * np.exp(0.3 * rng.standard_normal(truth.shape))
+    coverage = forward_figures(noisy, truth, 0.3 * noisy)["coverage_90"]
+    assert all(abs(value - 0.9) < 0.06 for value in coverage.values())
+
+
+@pytest.mark.parametrize("end", [-1.0, 1.0])
+def test_coverage_is_that_of_intervals_in_log_c(end: float, rng: np.random.Generator) -> None:
+    """The intervals that pages show: 90 % are 1.645 standard deviations of log C to either side."""
+    mean = rng.uniform(10.0, 100.0, (20, 6))
+    for factor, expected in ((1.64, 1.0), (1.65, 0.0)):
+        truth = mean * np.exp(end * factor * 0.4)
+        assert set(forward_figures(mean, truth, 0.4 * mean)["coverage_90"].values()) == {expected}
 
 
 def test_figures_that_do_not_exist_are_none() -> None:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from vaereg.elasticity import PROPERTIES, diagonal_properties
@@ -29,7 +28,7 @@ from vaereg.executors import Workers, check_workers
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.prediction import Prediction, predict
+from vaereg.model.prediction import Prediction, log_interval, predict
 from vaereg.solver.homogenization import homogenize
 
 __all__ = [
@@ -183,8 +182,11 @@ def _r2(mean: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, floa
 def _covered(
     mean: NDArray[np.float64], truth: NDArray[np.float64], std: NDArray[np.float64], level: float
 ) -> NDArray[np.bool_]:
-    """True where the central interval of a Gaussian at a nominal coverage holds the truth, shape (N, T)."""
-    return np.abs(mean - truth) <= float(norm.ppf(0.5 + 0.5 * level)) * std
+    """True where the central interval at a nominal coverage, that of `log_interval`, holds the truth, shape
+    (N, T).
+    """
+    least, most = log_interval(mean, std, level)
+    return (least <= truth) & (truth <= most)
 
 
 def _tier(prediction: Prediction, truth: NDArray[np.float64], family: NDArray[np.str_]) -> dict[str, Any]:

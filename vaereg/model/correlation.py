@@ -1,4 +1,4 @@
-"""Two-point correlation of batches of volumes in PyTorch.
+"""Two-point correlation and density of faces of batches of volumes in PyTorch.
 
 Dimension letters: B batch, X Y Z voxels.
 """
@@ -12,6 +12,7 @@ from torch import Tensor
 __all__ = [
     "autocorrelation",
     "axis_correlation",
+    "face_densities",
 ]
 
 AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
@@ -45,3 +46,12 @@ def axis_correlation(correlation: Tensor, lags: Sequence[int] = AXIS_LAGS) -> Te
         for axis in (1, 2, 3)
     ]
     return torch.cat([curve[:, 0, 0] for curve in curves], -1)
+
+
+def face_densities(volumes: Tensor) -> Tensor:
+    """Density of faces between the phases normal to x, y, z [faces/voxel], shape (B, 3).
+
+    Their sum is `statistics.face_density` of a volume. Differentiable in soft volumes, shape (B, 1, X, Y, Z).
+    """
+    faces = [(volumes - volumes.roll(1, axis)).square().mean((1, 2, 3, 4)) for axis in (2, 3, 4)]
+    return torch.stack(faces, 1)

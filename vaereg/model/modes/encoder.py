@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaereg.model.correlation import AXIS_LAGS, autocorrelation, axis_correlation
+from vaereg.model.correlation import AXIS_LAGS, autocorrelation, axis_correlation, face_densities
 
 __all__ = [
     "PATHS",
@@ -20,7 +20,6 @@ __all__ = [
     "ModePosterior",
     "geometric_statistics",
     "lineal_paths",
-    "log_faces",
     "permute_statistics",
 ]
 
@@ -100,7 +99,7 @@ def geometric_statistics(volumes: Tensor) -> Tensor:
     parts = [
         axis_correlation(autocorrelation(volumes)),
         lineal_paths(volumes),
-        log_faces(volumes) / 3.0,
+        face_densities(volumes).clamp_min(_FEWEST_FACES).log() / 3.0,
         fraction,
         _bands(volumes),
     ]
@@ -132,12 +131,6 @@ def lineal_paths(volumes: Tensor) -> Tensor:
                 if step in PATHS:
                     result.append(whole.mean((1, 2, 3, 4)))
     return torch.stack(result, 1)
-
-
-def log_faces(volumes: Tensor) -> Tensor:
-    """Logarithm of the density of faces between the phases normal to x, y, z, shape (B, 3)."""
-    faces = [(volumes - volumes.roll(1, axis)).square().mean((1, 2, 3, 4)) for axis in (2, 3, 4)]
-    return torch.stack(faces, 1).clamp_min(_FEWEST_FACES).log()
 
 
 def _bands(volumes: Tensor) -> Tensor:
