@@ -7,10 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from stiffnesses import COPPER, LAMINA, random_rotation, random_stiffness
 
-from vaereg.elasticity import (
-    isotropic_stiffness,
-    rotate_stiffness,
-)
+from vaereg.elasticity import isotropic_stiffness, rotate_stiffness
 from vaereg.engineering import directional_young, engineering_constants, universal_anisotropy
 
 
