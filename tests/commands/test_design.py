@@ -1,0 +1,96 @@
+"""The command `design`: its file, the same for one seed, and what it refuses."""
+
+import json
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from commandline import make_designs, refused
+
+from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.direct import design
+from vaereg.io.designs import read_designs
+from vaereg.model.checkpoint import Checkpoint
+
+
+def test_design_writes_the_agreed_file(
+    tmp_path: Path,
+    tiny_checkpoint_path: Path,
+    tiny_checkpoint: Checkpoint,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expected = design(tiny_checkpoint, {"C11": 45.0, "C33": (25.0, 35.0)}, 5, 16, seed=7)
+    with make_designs(tmp_path / "d.h5", tiny_checkpoint_path, "--count", 5, "--seed", 7) as file:
+        arrays = {}
+        file.visititems(
+            lambda name, item: arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None
+        )
+        predicted = {f"predicted/{name}" for name in PROPERTIES}
+        assert set(arrays) == {"microstructures", "component", "latent", *predicted}
+        assert (arrays["microstructures"].shape, arrays["microstructures"].dtype) == (
+            (5, 16, 16, 16),
+            np.uint8,
+        )
+        assert (arrays["component"].shape, arrays["component"].dtype.kind) == ((5,), "i")
+        assert (arrays["latent"].shape, arrays["latent"].dtype) == ((5, 4), np.float32)
+        for i, name in enumerate(PROPERTIES):
+            column = arrays[f"predicted/{name}"]
+            assert (column.shape, column.dtype.kind, column.attrs["units"]) == ((5,), "f", "GPa")
+            np.testing.assert_array_equal(column[()], expected.mean[:, i])
+        np.testing.assert_array_equal(arrays["microstructures"][()], expected.microstructures)
+        np.testing.assert_array_equal(arrays["component"][()], expected.component)
+        assert {"target", "seed", "checkpoint", "units", "format_version"} <= set(file.attrs)
+        assert json.loads(str(file.attrs["target"])) == {"C11": 45.0, "C33": [25.0, 35.0]}
+        assert (file.attrs["seed"], file.attrs["checkpoint"]) == (7, tiny_checkpoint.hash)
+        assert (file.attrs["units"], file.attrs["format_version"]) == ("GPa", 1)
+    assert read_designs(tmp_path / "d.h5").target == {"C11": 45.0, "C33": (25.0, 35.0)}
+    assert re.search(r"^design: (\d+)/\1 candidates", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_designs_can_be_made_again(tmp_path: Path, tiny_checkpoint_path: Path) -> None:
+    """The same seed, checkpoint and arguments: the same bytes."""
+    for name, flags in {"a": [], "b": [], "c": ["--seed", 1], "d": ["--component", 1]}.items():
+        make_designs(tmp_path / name, tiny_checkpoint_path, "--count", 2, *flags).close()
+    first, again, other = ((tmp_path / name).read_bytes() for name in "abc")
+    assert first == again != other
+    assert read_designs(tmp_path / "d").component.tolist() == [1, 1]
+    assert read_designs(tmp_path / "a").component.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--target", "C11=-3"], "C11 must be a positive number of GPa, or a range low:high, got -3.0"),
+        (["--target", "C99=1"], "unknown property 'C99': expected one of C11, C22, C33, C44, C55, C66"),
+        (["--target", "C11=abc"], "expected a target such as C11=60 or C22=30:40 in GPa, got 'C11=abc'"),
+        (["--target", "C11"], "expected a target such as C11=60 or C22=30:40 in GPa, got 'C11'"),
+        (
+            ["--target", "C11=60:40"],
+            "C11 must be a positive number of GPa, or a range low:high, got (60.0, 40.0)",
+        ),
+        (["--target", "C11=nan"], "C11 must be a positive number of GPa"),
+        (["--target", "C11=40", "--target", "C11=50"], "expected one target for C11, got two"),
+        (["--target", "C11=5000"], "C11 = 5000 GPa: the nearest has C11 = "),
+        ([], "the following arguments are required: --target"),
+        (["--target", "C11=40", "--count", "0"], "count must be between 1 and 256, got 0"),
+        (["--target", "C11=40", "--count", "few"], "--count: invalid int value: 'few'"),
+        (["--target", "C11=40", "--size", "30"], "size must be a multiple of 8 from 16 to 128, got 30"),
+        (["--target", "C11=40", "--component", "2"], "component must be between 0 and 1, got 2"),
+        (["--target", "C11=40", "--seed", "-1"], "seed must be between 0 and 2^63 - 1, got -1"),
+        (["--target", "C11=40", "--seed", str(2**70)], "seed must be between 0 and 2^63 - 1"),
+        (["--target", "C11=40", "--device", "tpu"], "--device: invalid choice: 'tpu'"),
+    ],
+)
+def test_bad_flags_of_design(
+    flags: list[str],
+    message: str,
+    tmp_path: Path,
+    tiny_checkpoint_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "d.h5"
+    line = refused(capsys, "design", *flags, "--out", out, "--checkpoint", tiny_checkpoint_path)
+    assert message in line
+    assert not out.exists()
