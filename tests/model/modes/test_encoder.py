@@ -13,6 +13,7 @@ from vaereg.model.modes.encoder import (
     ModeEncoder,
     geometric_statistics,
     lineal_paths,
+    log_faces,
     permute_statistics,
 )
 
@@ -38,6 +39,7 @@ def test_lineal_paths_are_those_of_the_package() -> None:
 def test_faces_and_waves_of_a_laminate() -> None:
     volume = torch.from_numpy(laminate([4, 4] * 4, axis=1)).float()[None, None]
     torch.testing.assert_close(face_densities(volume)[0], torch.tensor([0.0, 8 / 32, 0.0]))
+    torch.testing.assert_close(log_faces(volume)[0].exp(), torch.tensor([2e-3, 8 / 32, 2e-3]))
     bands = geometric_statistics(volume)[0, -21:].reshape(3, 7)
     assert float(bands[1, 4]) > 0.8  # four waves in 32 voxels along y
     torch.testing.assert_close(bands[[0, 2], 0], torch.ones(2))

@@ -20,6 +20,7 @@ __all__ = [
     "ModePosterior",
     "geometric_statistics",
     "lineal_paths",
+    "log_faces",
     "permute_statistics",
 ]
 
@@ -99,7 +100,7 @@ def geometric_statistics(volumes: Tensor) -> Tensor:
     parts = [
         axis_correlation(autocorrelation(volumes)),
         lineal_paths(volumes),
-        face_densities(volumes).clamp_min(_FEWEST_FACES).log() / 3.0,
+        log_faces(volumes) / 3.0,
         fraction,
         _bands(volumes),
     ]
@@ -131,6 +132,11 @@ def lineal_paths(volumes: Tensor) -> Tensor:
                 if step in PATHS:
                     result.append(whole.mean((1, 2, 3, 4)))
     return torch.stack(result, 1)
+
+
+def log_faces(volumes: Tensor) -> Tensor:
+    """Logarithm of the density of faces normal to x, y, z, shape (B, 3), see `face_densities`."""
+    return face_densities(volumes).clamp_min(_FEWEST_FACES).log()
 
 
 def _bands(volumes: Tensor) -> Tensor:
