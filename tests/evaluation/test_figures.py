@@ -105,13 +105,13 @@ def test_figures_by_family(rng: np.random.Generator) -> None:
     truth = rng.uniform(10.0, 100.0, (40, 6))
     family = np.array(["a", "b"] * 20)
     factor = np.where(family == "a", 1.1, 1.3)[:, None]
-    result = figures_by_family(factor * truth, truth, family, 0.2 * truth)
+    result = figures_by_family(factor * truth, truth, family, 0.2 * factor * truth)
     assert {name: item["volumes"] for name, item in result.items()} == {"a": 20, "b": 20}
     assert result["a"]["mape_axial"] == pytest.approx(0.1)
     assert result["b"]["mape_axial"] == pytest.approx(0.3)
-    # 1.6449 standard deviations of 0.2 reach 0.33
+    # 1.6449 standard deviations of 0.2 reach 0.329, the logarithm of 1.39
     assert result["b"]["coverage_90"]["C11"] == 1.0
-    assert figures_by_family(1.4 * truth, truth, family, 0.2 * truth)["a"]["coverage_90"]["C11"] == 0.0
+    assert figures_by_family(1.4 * truth, truth, family, 0.28 * truth)["a"]["coverage_90"]["C11"] == 0.0
 
 
 def test_reliability_rises_to_the_coverage(tiny_metrics: Metrics) -> None:
