@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 
 __all__ = [
     "THREAD_VARIABLES",
+    "cell_threads",
     "leave_with",
     "limit_process_to_one_thread",
     "limit_thread_to_one_thread",
@@ -56,6 +57,12 @@ def limit_thread_to_one_thread() -> None:
 
     torch.get_num_threads()  # the first use
     ThreadpoolController().select(user_api="openmp").limit(limits=1)
+
+
+def cell_threads() -> int:
+    """Threads that share one large cell: one per processor that this process may use, or as told."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(os.environ.get(_OWN, usable)))
 
 
 def pool_threads() -> int:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from vaereg.arguments import device_of, imported_volumes, pairs_of
-from vaereg.commands.reporting import progress, tell_reading, tell_seams, write_json
+from vaereg.commands.reporting import iteration_progress, progress, tell_reading, tell_seams, write_json
 from vaereg.console import tell
 
 if TYPE_CHECKING:
@@ -43,7 +43,14 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
 
     def solve(volume: NDArray[np.uint8], materials: TwoPhase) -> HomogenizationResult:
         if device == "cpu":
-            return homogenize(volume, materials, element=arguments.element, raise_on_failure=False, **options)
+            return homogenize(
+                volume,
+                materials,
+                element=arguments.element,
+                raise_on_failure=False,
+                on_iteration=iteration_progress("homogenize"),
+                **options,
+            )
         from vaereg.solver.torch_solver import homogenize_on
 
         return homogenize_on(device, volume, materials, element=arguments.element, **options)

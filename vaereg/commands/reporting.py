@@ -13,7 +13,10 @@ from vaereg.console import tell
 if TYPE_CHECKING:
     from vaereg.io.importing import ImportedVolume
 
-__all__ = ["progress", "tell_reading", "tell_seams", "write_json", "write_text"]
+__all__ = ["iteration_progress", "progress", "tell_reading", "tell_seams", "write_json", "write_text"]
+
+_SECONDS = 5.0
+"""Time between two reports of one solve [s]."""
 
 
 def progress(command: str, unit: str) -> Callable[[int, int], None]:
@@ -30,6 +33,19 @@ def progress(command: str, unit: str) -> Callable[[int, int], None]:
         rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
         pace = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
         tell(f"{command}: {done}/{total} {unit}{pace}")
+
+    return report
+
+
+def iteration_progress(command: str) -> Callable[[int, float], None]:
+    """Report a solve that takes long on stderr, every five seconds: load cases that are done, residual."""
+    last = time.monotonic()
+
+    def report(solved: int, residual: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > _SECONDS:
+            last = time.monotonic()
+            tell(f"{command}: {solved} of 6 load cases solved, residual {residual:.1e}")
 
     return report
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
 from vaereg.solver import kernels
+from vaereg.solver.threads import parts_of
 
 __all__ = ["LOAD_PAIRS", "Cell", "green_operator", "node_divergence"]
 
@@ -116,9 +117,10 @@ class Cell:
         all that is added up keep the precision of the fields.
         """
         single = residual.astype(np.float32, copy=False).view(np.complex64)
-        modes = np.asarray(scipy.fft.fftn(single, axes=(1, 2, 3)))
+        threads = len(parts_of(residual.size, self.shape[0]))
+        modes = np.asarray(scipy.fft.fftn(single, axes=(1, 2, 3), workers=threads))
         kernels.apply_green(self.green, modes.view(np.float32).reshape(3, -1))
-        solution = np.asarray(scipy.fft.ifftn(modes, axes=(1, 2, 3), overwrite_x=True))
+        solution = np.asarray(scipy.fft.ifftn(modes, axes=(1, 2, 3), overwrite_x=True, workers=threads))
         return solution.view(np.float32)
 
     def load(self, pair: tuple[int, int]) -> NDArray:

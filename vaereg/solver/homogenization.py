@@ -24,8 +24,9 @@ The cell, its operator and its preconditioner are in `vaereg.solver.cell`, with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,6 +110,7 @@ def homogenize(
     initial: ArrayLike | None = None,
     voxel_size: Sequence[float] | None = None,
     element: str = "auto",
+    on_iteration: Callable[[int, float], None] | None = None,
 ) -> HomogenizationResult:
     """Effective stiffness of a periodic cell (Leuschner & Fritzen 2018, doi:10.1007/s00466-017-1501-5).
 
@@ -129,6 +131,8 @@ def homogenize(
         initial: Displacements of a similar cell of the same shape to start from.
         voxel_size: Edges of a voxel along x, y, z, in any unit of length; cubes of edge 1 if left out.
         element: "hex8", "bbar", or "auto": B-bar where a Poisson ratio is above `BBAR_POISSON_RATIO`.
+        on_iteration: Called after each iteration with the load cases that are solved, 0 to 6, and the
+            relative residual of those under way; what it raises ends the solve.
 
     Raises:
         InputError: `voxel_size` or `element` is none of these.
@@ -159,7 +163,8 @@ def homogenize(
     iterations, residual = 0, 0.0
     for load_pair in LOAD_PAIRS:
         start = None if guess is None else cell.pack(guess[list(load_pair)])
-        displacement, fallen, rest = _solve_pair(cell, load_pair, rtol, max_iter, start)
+        report = None if on_iteration is None else partial(on_iteration, 2 * len(fields))
+        displacement, fallen, rest = _solve_pair(cell, load_pair, rtol, max_iter, start, report=report)
         fields.append(displacement)
         drops.append(fallen)
         iterations, residual = max(iterations, len(fallen)), float(np.maximum(residual, rest))
@@ -232,6 +237,7 @@ def _solve_pair(
     initial: NDArray | None,
     *,
     finish: bool = True,
+    report: Callable[[float], None] | None = None,
 ) -> tuple[NDArray, NDArray[np.float64], float]:
     """Conjugate gradients for two load cases; each has step lengths of its own.
 
@@ -279,6 +285,8 @@ def _solve_pair(
         former, energy = energy, _pair_dot(residual, conditioned)
         if not np.isfinite(energy).all():
             return displacement, np.array(drops), np.nan
+        if report:
+            report(_relative(energy, start))
         if _relative(energy, start) <= rtol or iteration == max_iter:
             conditioned, energy = _true_residual(cell, load, displacement, image, residual)
             relative = _relative(energy, start)

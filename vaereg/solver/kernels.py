@@ -24,6 +24,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from vaereg.solver.threads import parts_of, share
+
 __all__ = [
     "apply_green",
     "apply_stiffness",
@@ -42,7 +44,7 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
     """
 
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-    def apply(u, first, shear, constants, out):  # noqa: ANN001, ANN202
+    def apply(u, first, shear, constants, out, begin_x, end_x):  # noqa: ANN001, ANN202
         nx, ny, row = u.shape[1], u.shape[2], u.shape[3]
         third, ninth, gx, gy, gz = constants[0], constants[1], constants[2], constants[3], constants[4]
         keep, shift = constants[5], constants[6]
@@ -54,8 +56,7 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
         gyz, gxz, gxy = gy * gz, gx * gz, gx * gy
         cxy, cxz, cyx = gx * (gx + gx + gy), gx * (gx + gx + gz), gy * (gy + gy + gx)
         cyz, czx, czy = gy * (gy + gy + gz), gz * (gz + gz + gx), gz * (gz + gz + gy)
-        out[:] = 0
-        for x in range(nx):
+        for x in range(begin_x, end_x):
             x1 = x + 1 if x + 1 < nx else 0
             for y in range(ny):
                 y1 = y + 1 if y + 1 < ny else 0
@@ -215,7 +216,16 @@ def apply_stiffness(
     `constants` are those of `element_constants`; without `general` they are taken to be those of a cube with
     full integration.
     """
-    (_apply_in_general if general else _apply_to_cubes)(u, first, shear, constants, out)
+    kernel = _apply_in_general if general else _apply_to_cubes
+    parts = parts_of(u.size, u.shape[1])
+
+    def apply_inside(begin: int, end: int) -> None:
+        out[:, begin:end] = 0
+        kernel(u, first, shear, constants, out, begin, end - 1)
+
+    share(apply_inside, parts)
+    # an element at the end of a part adds to the first nodes of the next one as well
+    share(lambda begin, end: kernel(u, first, shear, constants, out, end - 1, end), parts)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -347,9 +357,8 @@ def element_constants(edges: tuple[float, float, float], bbar: bool, dtype: np.d
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def apply_green(green, modes):  # noqa: ANN001, ANN201
-    """Multiply each complex mode, shape (3, 2 N), by its real symmetric block, shape (6, N), in place."""
-    for n in range(green.shape[1]):
+def _apply_green(green, modes, begin, end):  # noqa: ANN001, ANN202
+    for n in range(begin, end):
         xx, yy, zz = green[0, n], green[1, n], green[2, n]
         yz, xz, xy = green[3, n], green[4, n], green[5, n]
         for k in range(2 * n, 2 * n + 2):
@@ -357,3 +366,9 @@ def apply_green(green, modes):  # noqa: ANN001, ANN201
             modes[0, k] = xx * a + xy * b + xz * c
             modes[1, k] = xy * a + yy * b + yz * c
             modes[2, k] = xz * a + yz * b + zz * c
+
+
+def apply_green(green: NDArray, modes: NDArray) -> None:
+    """Multiply each complex mode, shape (3, 2 N), by its real symmetric block, shape (6, N), in place."""
+    parts = parts_of(modes.size, green.shape[1], _BLOCK)
+    share(lambda begin, end: _apply_green(green, modes, begin, end), parts)

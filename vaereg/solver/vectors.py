@@ -8,6 +8,9 @@ Even entries belong to the first load case, odd ones to the second (see `vaereg.
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+from vaereg.solver.threads import parts_of, share
 
 __all__ = ["advance", "pair_dot", "pair_gram", "turn"]
 
@@ -19,7 +22,7 @@ _PARTIAL = 2048
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def pair_dot(a, b):  # noqa: ANN001, ANN201
+def _pair_dot(a, b):  # noqa: ANN001, ANN202
     """Inner products of the two packed load cases of `a` and `b`, shape (n,), in float64."""
     lanes = np.empty(_BLOCK, a.dtype)
     even, odd = 0.0, 0.0
@@ -40,7 +43,7 @@ def pair_dot(a, b):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def pair_gram(a, b):  # noqa: ANN001, ANN201
+def _pair_gram(a, b):  # noqa: ANN001, ANN202
     """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
     gram = np.zeros((2, 2))
     for begin in range(0, a.size, _PARTIAL):
@@ -58,7 +61,7 @@ def pair_gram(a, b):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def advance(x, r, p, image, step):  # noqa: ANN001, ANN201
+def _advance(x, r, p, image, step):  # noqa: ANN001, ANN202
     """x += step p and r -= step image, shape (n,), with one step per packed load case."""
     lanes = np.empty(_BLOCK, x.dtype)
     lanes[0::2], lanes[1::2] = step[0], step[1]
@@ -76,7 +79,7 @@ def advance(x, r, p, image, step):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def turn(p, z, ratio):  # noqa: ANN001, ANN201
+def _turn(p, z, ratio):  # noqa: ANN001, ANN202
     """p = z + ratio p, shape (n,), with one ratio per packed load case."""
     lanes = np.empty(_BLOCK, p.dtype)
     lanes[0::2], lanes[1::2] = ratio[0], ratio[1]
@@ -87,3 +90,31 @@ def turn(p, z, ratio):  # noqa: ANN001, ANN201
             ps[k] = zs[k] + lanes[k] * ps[k]
     for k in range(whole, p.size):
         p[k] = z[k] + lanes[k - whole] * p[k]
+
+
+def pair_dot(a: NDArray, b: NDArray) -> tuple[float, float]:
+    """Inner products of the two packed load cases of `a` and `b`, shape (n,), in float64."""
+    sums = share(lambda begin, end: _pair_dot(a[begin:end], b[begin:end]), _parts(a))
+    return sum(even for even, _ in sums), sum(odd for _, odd in sums)
+
+
+def pair_gram(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+    """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
+    return np.sum(share(lambda begin, end: _pair_gram(a[begin:end], b[begin:end]), _parts(a)), axis=0)
+
+
+def advance(x: NDArray, r: NDArray, p: NDArray, image: NDArray, step: NDArray) -> None:
+    """x += step p and r -= step image, shape (n,), with one step per packed load case."""
+    share(
+        lambda begin, end: _advance(x[begin:end], r[begin:end], p[begin:end], image[begin:end], step),
+        _parts(x),
+    )
+
+
+def turn(p: NDArray, z: NDArray, ratio: NDArray) -> None:
+    """p = z + ratio p, shape (n,), with one ratio per packed load case."""
+    share(lambda begin, end: _turn(p[begin:end], z[begin:end], ratio), _parts(p))
+
+
+def _parts(vector: NDArray) -> list[tuple[int, int]]:
+    return parts_of(vector.size, vector.size, _PARTIAL)
