@@ -23,6 +23,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.model.config import RunConfig, preset
     from vaereg.training.fitting import embed, fit
     from vaereg.training.loop import train, training_card
+    from vaereg.training.replicas import join_replicas
 
     if arguments.config is not None:
         config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
@@ -35,17 +36,21 @@ def run_train(arguments: argparse.Namespace) -> None:
     device = device_of(arguments)
     dataset = read_dataset(arguments.data)
     former = None if arguments.checkpoint is None else load_model(arguments)
-    result = train(
-        dataset,
-        arguments.out,
-        config,
-        device=device,
-        resume=arguments.resume,
-        regressor=None if former is None else former.model,
-        whole=True,
-        max_minutes=arguments.minutes,
-        on_progress=_training_progress,
-    )
+    with join_replicas(device) as replicas:
+        result = train(
+            dataset,
+            arguments.out,
+            config,
+            device=device,
+            resume=arguments.resume,
+            regressor=None if former is None else former.model,
+            whole=True,
+            max_minutes=arguments.minutes,
+            on_progress=_training_progress,
+            replicas=replicas,
+        )
+    if not replicas.is_first:
+        return
     path = arguments.out / "checkpoint.pt"
     card = training_card(dataset, config, result, device, former)
     report = progress("train", "volumes for the guided regressor")

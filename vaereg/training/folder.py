@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vaereg.errors import InputError
 
-__all__ = ["CONFIG_FILE", "LOG_FILE", "STATE_FILE", "check_folder"]
+__all__ = ["CONFIG_FILE", "LOG_FILE", "STATE_FILE", "check_folder", "truncate_log"]
 
 LOG_FILE, STATE_FILE, CONFIG_FILE = "log.csv", "state.pt", "config.json"
 
@@ -21,3 +21,12 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         raise InputError(f"there is no run to resume in {folder}")
     if not resume and (folder / STATE_FILE).exists():
         raise InputError(f"{folder} holds a run already: resume it or choose another folder")
+
+
+def truncate_log(path: Path, step: int) -> None:
+    """Drop rows after `step`: they belong to work that was lost between two saved states."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines[1:] if int(line.split(",")[0]) <= step]
+    path.write_text("\n".join([lines[0], *kept]) + "\n")

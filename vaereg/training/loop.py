@@ -33,8 +33,9 @@ from vaereg.training.augmentation import augment
 from vaereg.training.clusters import MorphologyClusters
 from vaereg.training.features import FeatureMaps, load_features
 from vaereg.training.fitting import encode_all
-from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder
+from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
 from vaereg.training.losses import TERMS, loss_terms, regression_terms, term_weights
+from vaereg.training.replicas import Replicas
 
 __all__ = ["TrainingResult", "train", "training_card"]
 
@@ -64,6 +65,7 @@ def train(
     whole: bool = False,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
     max_minutes: float | None = None,
+    replicas: Replicas | None = None,
 ) -> TrainingResult:
     """Train on the training split; the validation split is only measured.
 
@@ -81,19 +83,22 @@ def train(
         on_progress: Called with step, steps and the smoothed terms.
         max_minutes: Wall time after which the schedule is cut short: the learning rate follows the larger of
             the parts of steps and of time that are spent.
+        replicas: Processes that share the work (`vaereg.training.replicas`); the first one writes the files.
 
     Raises:
         InputError: The data set has no training or validation volumes, the run to resume is another one, or
             the regressor is of another shape.
     """
     check_folder(out, resume=resume)
-    loop = _Loop(dataset, out, config, torch.device(device), max_minutes)
+    replicas = replicas or Replicas()
+    replicas.wait()  # the folder is looked at before anything is written
+    loop = _Loop(dataset, out, config, torch.device(device), max_minutes, replicas)
     if regressor is not None:
         loop.take_over(regressor, whole=whole)
     if resume:
         loop.restore()
-    else:
-        _truncate_log(out / LOG_FILE, 0)  # of a run that ended before its first saved state
+    elif replicas.is_first:
+        truncate_log(out / LOG_FILE, 0)  # of a run that ended before its first saved state
     loop.run(on_progress)
     return TrainingResult(model=loop.average, steps=loop.step, seconds=loop.seconds)
 
@@ -102,8 +107,15 @@ class _Loop:
     """State of a run: model, running mean, optimiser, random generators and the log."""
 
     def __init__(
-        self, dataset: Dataset, out: Path, config: RunConfig, device: torch.device, max_minutes: float | None
+        self,
+        dataset: Dataset,
+        out: Path,
+        config: RunConfig,
+        device: torch.device,
+        max_minutes: float | None,
+        replicas: Replicas | None = None,
     ) -> None:
+        self.replicas = replicas or Replicas()
         self.config, self.settings, self.out, self.device = config, config.training, out, device
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
         self.data = dataset
@@ -134,6 +146,7 @@ class _Loop:
         self.features: FeatureMaps = load_features(
             self.settings.features, layers=self.settings.feature_layers
         ).to(device)
+        self.replicas.spread(self.model.encoder, self.model.decoder, self.features)
         self.step, self.seconds = 0, 0.0
         self.joint_begin: int | None = None
         self.frozen = False
@@ -215,28 +228,33 @@ class _Loop:
         self.joint_begin = state["joint_begin"]
         if state["frozen"]:
             self._freeze()
-        _truncate_log(self.out / LOG_FILE, self.step)
+        if self.replicas.is_first:
+            truncate_log(self.out / LOG_FILE, self.step)
 
     def run(self, on_progress: Callable[[int, int, dict[str, float]], None] | None) -> None:
+        first = self.replicas.is_first
         self.out.mkdir(parents=True, exist_ok=True)
-        (self.out / CONFIG_FILE).write_text(self.config.to_json())
+        if first:
+            (self.out / CONFIG_FILE).write_text(self.config.to_json())
         began, saved = time.monotonic() - self.seconds, time.monotonic()
         while self.step < self.settings.steps and self.seconds < self.max_seconds:
             terms = self._train_step()
             self.step += 1
-            self.seconds = time.monotonic() - began
+            self.seconds = self.replicas.agree(time.monotonic() - began)
             for name, value in terms.items():
                 self.smooth[name] = 0.97 * self.smooth.get(name, value) + 0.03 * value
-            if self.step % 20 == 0:
+            if first and self.step % 20 == 0:
                 if self.step % 200 == 0:
                     self.smooth["validation_mape"] = self._validate()
                 self._write_log()
                 if on_progress:
                     on_progress(self.step, self.settings.steps, self.smooth)
-            if time.monotonic() - saved > 60.0 * self.settings.checkpoint_minutes:
+            if first and time.monotonic() - saved > 60.0 * self.settings.checkpoint_minutes:
                 self.save()
                 saved = time.monotonic()
-        self.save()
+        if first:
+            self.save()
+        self.replicas.wait()
 
     def _progress(self) -> float:
         """Part of the run that is spent, by steps or by time, 0 to 1."""
@@ -274,6 +292,7 @@ class _Loop:
             raise RuntimeError(f"the loss is not finite at step {self.step}: {_plain(terms)}")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
+        self.replicas.average_gradients(self.model.parameters())
         for part in self.model.children():
             nn.utils.clip_grad_norm_(part.parameters(), 1.0)
         self._set_learning_rate()
@@ -338,15 +357,6 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 
 def _plain(terms: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in terms.items()}
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Drop rows after `step`: they belong to work that was lost between two saved states."""
-    if not path.exists():
-        return
-    lines = path.read_text().splitlines()
-    kept = [line for line in lines[1:] if int(line.split(",")[0]) <= step]
-    path.write_text("\n".join([lines[0], *kept]) + "\n")
 
 
 def training_card(
