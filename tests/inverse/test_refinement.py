@@ -132,7 +132,7 @@ def test_batches_keep_their_order_and_take_the_promising_first() -> None:
         ({"start": np.ones((8, 8, 8))}, "both phases"),
         ({"start": np.full((8, 8, 8), 2)}, "0 and 1"),
         ({"targets": {}}, "at least one"),
-        ({"targets": {"C12": 30.0}}, "C12"),
+        ({"targets": {"C77": 30.0}}, "C77"),
         ({"targets": {"C11": -3.0}}, "C11"),
         ({"tolerance": 0.0}, "tolerance"),
         ({"tolerance": float("nan")}, "tolerance"),

@@ -1,8 +1,9 @@
 """Physics in the loop: bring a two-phase volume onto its target with the solver, in a few solves.
 
 Each solve says what the volume has and, by its sensitivities, which voxels at the interface to flip (see
-`flips`). The last solve, in float64, verifies the best volume. A search is plain data: `advance`
-does one solve, wherever it is called.
+`flips`). The last solve, in float64, verifies the best volume. Objectives are pushed once all other targets
+are within the tolerance, as long as they stay there. A search is plain data: `advance` does one solve,
+wherever it is called.
 
 Letters: P targeted quantities, X Y Z voxels.
 """
@@ -10,25 +11,32 @@ Letters: P targeted quantities, X Y Z voxels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import PROPERTIES, diagonal_properties
+from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.executors import Workers, check_workers, map_tasks
-from vaereg.inverse.flips import Flips, Ratios, choose_flips, effects_of_flips, first_ratios, learn_ratios
+from vaereg.inverse.aims import objective_gain, wanted_changes
+from vaereg.inverse.constraints import Constraints, meet, satisfied
+from vaereg.inverse.flips import choose_flips, effects_of_flips, first_ratios, learn_ratios
+from vaereg.inverse.search import Best, Refinement, Search, Step
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
-from vaereg.microstructure.volume import as_two_phase, volume_fraction
+from vaereg.microstructure.symmetry import orbits_of
+from vaereg.microstructure.volume import as_two_phase
+from vaereg.solver.conduction import ConductionResult, conduct
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.targets import FRACTION, Target, check_targets, interval
+from vaereg.solver.problem import tolerance_for
+from vaereg.targets import CellProperties, Target, Targets
 
 __all__ = [
     "MAX_SOLVES",
     "TOLERANCE",
     "VERIFICATION_RTOL",
+    "Best",
     "Refinement",
     "Search",
     "Step",
@@ -46,101 +54,35 @@ VERIFICATION_RTOL = 1e-6
 """Relative residual of the last solve, in float64 [-]."""
 
 _RTOL = 1e-3
-"""Relative residual of the solves of the search, in float32: their error is some 1e-6."""
+"""Relative residual of the solves of the search, in float32, or less for a high contrast: their error is some
+1e-6."""
 _INSIDE = 0.999
 """Share of the tolerance that the search allows itself, for that error [-]."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One solve of a search."""
-
-    solves: int
-    """Solves so far, with this one."""
-    largest_distance: float
-    """Largest relative distance of a targeted property from its target [-], by this solve."""
-    properties: NDArray[np.float64]
-    """C11, C22, ... C66 by this solve, shape (6,) [GPa]."""
-    flipped: int
-    """Voxels that changed since the former solve."""
-    iterations: int
-    """Conjugate-gradient iterations: the fewer, the better the former displacements served as a start."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refinement:
-    """Outcome of a search."""
-
-    volume: NDArray[np.uint8]
-    """The best volume that was found, 0 or 1, shape (X, Y, Z)."""
-    stiffness: NDArray[np.float64]
-    """Its stiffness by a solve in float64 at 1e-6, shape (6, 6) [GPa]."""
-    largest_distance: float
-    """Largest relative distance of a targeted property from its target [-], by that stiffness."""
-    converged: bool
-    """True if every quantity is within the tolerance."""
-    solves: int
-    """All solves, the last one in float64 among them."""
-    history: tuple[Step, ...]
-    """Every solve, in order."""
-    changed: float
-    """Share of voxels that differ from the volume at the start [-]."""
-    moved: float
-    """Distance of the two-point statistics from those at the start; see `statistics_distance` [-]."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Search:
-    """A refinement under way: plain data that can be sent to another process between two solves."""
-
-    start: NDArray[np.uint8]
-    """Volume at the start, shape (X, Y, Z)."""
-    targets: dict[str, Target]
-    """Wanted quantities: values or ranges."""
-    materials: TwoPhase
-    """The two phases."""
-    tolerance: float
-    """Relative distance that counts as reached [-]."""
-    max_solves: int
-    """Largest number of solves, that of the verification among them."""
-    volume: NDArray[np.uint8]
-    """Volume to be solved next."""
-    history: tuple[Step, ...]
-    """Solves so far."""
-    best: tuple[float, NDArray[np.uint8]]
-    """Smallest `largest_distance` so far, and its volume."""
-    ratios: Ratios
-    """Actual by estimated changes of the quantities."""
-    flips: Flips | None = None
-    """Flips that made `volume` from the volume before it."""
-    former: NDArray[np.float64] | None = None
-    """Quantities of the volume before, shape (P,)."""
-    displacement: NDArray | None = None
-    """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
-    verify: bool = False
-    """True if the next solve is the last: the verification of the best volume in float64."""
-    result: Refinement | None = None
-    """Outcome, once the search is over."""
+_LEAST_GAIN = 0.005
+"""Relative gain in each objective that is aimed at, below which the search ends [-]."""
+_SMALLER = 0.5
+"""Share of the gain that is tried after a step that failed [-]."""
 
 
 def refine(
     start: ArrayLike,
-    targets: Mapping[str, Target],
+    targets: Targets | Mapping[str, Target],
     materials: TwoPhase | None = None,
     *,
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
+    constraints: Constraints | None = None,
     on_solve: Callable[[Step], None] | None = None,
 ) -> Refinement:
     """Change a volume at its interface until the solver finds every targeted quantity within the tolerance.
 
     Args:
         start: Two-phase volume of both phases, such as a direct design, shape (X, Y, Z).
-        targets: Wanted value or (low, high) range by name: C11 ... C66 [GPa] and volume_fraction [-]; what is
-            left out is free.
+        targets: What is wanted: `Targets`, or a value or (low, high) range by name; what is left out is free.
         materials: The two phases; the reference pair if left out.
         tolerance: Relative distance of each quantity from its value or range that counts as reached [-].
         max_solves: Largest number of solves; after these the best volume is returned as it is.
+        constraints: What the volume has to meet; it is changed before the first solve if it does not.
         on_solve: Called after every solve; what it raises ends the search.
 
     Returns:
@@ -150,7 +92,9 @@ def refine(
         InputError: The volume has a single phase, or an argument is out of range.
         ConvergenceError: The solver failed.
     """
-    search = begin(start, targets, materials, tolerance=tolerance, max_solves=max_solves)
+    search = begin(
+        start, targets, materials, tolerance=tolerance, max_solves=max_solves, constraints=constraints
+    )
     while search.result is None:
         search = advance(search)
         if on_solve:
@@ -160,31 +104,35 @@ def refine(
 
 def begin(
     start: ArrayLike,
-    targets: Mapping[str, Target],
+    targets: Targets | Mapping[str, Target],
     materials: TwoPhase | None = None,
     *,
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
+    constraints: Constraints | None = None,
 ) -> Search:
     """A search before its first solve; arguments and errors as in `refine`."""
-    volume = as_two_phase(start)
-    if volume.min() == volume.max():
+    given = as_two_phase(start)
+    if given.min() == given.max():
         raise InputError("expected a volume of both phases, got a single one")
     if not 0.0 < tolerance < np.inf:
         raise InputError(f"tolerance must be positive, got {tolerance}")
     if max_solves < 1:
         raise InputError(f"max_solves must be at least 1, got {max_solves}")
-    wanted = check_targets(targets)
+    wanted, pair = Targets.of(targets), materials or TwoPhase()
+    wanted.check_materials(pair)
+    limits = constraints or Constraints()
+    volume = meet(given, limits) if limits else given
     return Search(
-        start=volume,
+        start=given,
         targets=wanted,
-        materials=materials or TwoPhase(),
+        materials=pair,
         tolerance=tolerance,
         max_solves=max_solves,
         volume=volume,
         history=(),
-        best=(np.inf, volume),
-        ratios=first_ratios(list(wanted)),
+        best=Best(volume=volume),
+        constraints=limits,
         verify=max_solves == 1,
     )
 
@@ -197,7 +145,42 @@ def advance(search: Search) -> Search:
     """
     if search.result is not None:
         return search
-    rtol, dtype = (VERIFICATION_RTOL, np.float64) if search.verify else (_RTOL, np.float32)
+    solved, heat, cell = _solve(search)
+    quantities = cell.values(search.targets.names)[0]
+    deviation = float(np.nan_to_num(search.targets.largest_deviation(cell), nan=np.inf)[0])
+    step = Step(
+        solves=len(search.history) + 1,
+        largest_distance=deviation,
+        properties=diagonal_properties(solved.stiffness),
+        quantities=quantities,
+        flipped=0 if search.flips is None else len(search.flips.voxels),
+        iterations=solved.iterations,
+    )
+    search = replace(search, history=(*search.history, step), displacement=solved.displacement)
+    if search.verify:
+        return replace(search, result=_result(search, cell))
+    unit = search.targets.scales(cell)[0]
+    if search.flips is not None and search.former is not None and search.ratios is not None:
+        change = np.nan_to_num(quantities - search.former)
+        search = replace(search, ratios=learn_ratios(search.ratios, search.flips, change, unit))
+    reached = deviation <= search.tolerance * _INSIDE
+    if _is_better(search, deviation, quantities, unit):
+        best = Best(volume=search.volume, largest_distance=deviation, quantities=quantities)
+        search = replace(search, best=best)
+    elif search.targets.objectives and search.best.largest_distance <= search.tolerance * _INSIDE:
+        search = replace(search, gain=_SMALLER * search.gain)
+    done = reached and not search.targets.objectives
+    if not done and search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1:
+        following = _flipped(search, solved, heat, cell, reached)
+        if following is not None:
+            return following
+    return replace(search, volume=search.best.volume, flips=None, verify=True)
+
+
+def _solve(search: Search) -> tuple[HomogenizationResult, ConductionResult | None, CellProperties]:
+    """Solve the next volume for what the targets need."""
+    single = min(_RTOL, tolerance_for(search.materials))
+    rtol, dtype = (VERIFICATION_RTOL, np.float64) if search.verify else (single, np.float32)
     solved = homogenize(
         search.volume,
         search.materials,
@@ -207,48 +190,79 @@ def advance(search: Search) -> Search:
         keep_displacement=not search.verify,
         initial=search.displacement,
     )
-    quantities = _quantities(search, solved)
-    low, high, middle = _limits(search.targets)
-    step = Step(
-        solves=len(search.history) + 1,
-        largest_distance=float(
-            (np.maximum(np.maximum(low - quantities, quantities - high), 0.0) / middle).max()
-        ),
-        properties=diagonal_properties(solved.stiffness),
-        flipped=0 if search.flips is None else len(search.flips.voxels),
-        iterations=solved.iterations,
-    )
-    search = replace(search, history=(*search.history, step), displacement=solved.displacement)
-    if search.verify:
-        return replace(search, result=_result(search, solved.stiffness))
-    if step.largest_distance < search.best[0]:
-        search = replace(search, best=(step.largest_distance, search.volume))
-    if step.largest_distance > search.tolerance * _INSIDE and step.solves < search.max_solves - 1:
-        if search.flips is not None and search.former is not None:
-            search = replace(
-                search,
-                ratios=learn_ratios(search.ratios, search.flips, quantities - search.former, quantities),
-            )
-        effects = effects_of_flips(search.volume, np.asarray(solved.sensitivity), list(search.targets))
-        flips = choose_flips(
-            search.volume, effects, search.ratios, low - quantities, high - quantities, middle
+    heat = None
+    if search.targets.needs_conductivity:
+        heat = conduct(
+            search.volume, search.materials, rtol=rtol, dtype=dtype, sensitivities=not search.verify
         )
-        if flips is not None:
-            volume = search.volume.copy()
-            volume.ravel()[flips.voxels] ^= 1
-            if volume.min() < volume.max():
-                return replace(search, volume=volume, flips=flips, former=quantities)
-    return replace(search, volume=search.best[1], flips=None, verify=True)
+    cell = CellProperties(
+        stiffness=solved.stiffness[None],
+        fraction=np.array([search.volume.mean(dtype=np.float64)]),
+        materials=search.materials,
+        conductivity=None if heat is None else heat.conductivity[None],
+    )
+    return solved, heat, cell
+
+
+def _is_better(
+    search: Search, deviation: float, quantities: NDArray[np.float64], unit: NDArray[np.float64]
+) -> bool:
+    """Whether a volume is better than the best so far: nearer, or with more of the objectives if both are
+    near.
+    """
+    best, near = search.best, search.tolerance * _INSIDE
+    if best.quantities is None or not search.targets.objectives:
+        return deviation < best.largest_distance
+    if deviation <= near and best.largest_distance <= near:
+        return objective_gain(search.targets, quantities, best.quantities, unit) > 0.0
+    return deviation < best.largest_distance
+
+
+def _flipped(
+    search: Search,
+    solved: HomogenizationResult,
+    heat: ConductionResult | None,
+    cell: CellProperties,
+    reached: bool,
+) -> Search | None:
+    """The search with the volume that is solved next; None where no flips bring it nearer."""
+    gradients = cell.gradients(search.targets.names)
+    ratios = search.ratios or first_ratios(gradients, search.materials)
+    effects = effects_of_flips(
+        search.volume, gradients, solved.sensitivity, None if heat is None else heat.sensitivity
+    )
+    symmetry, (x, y, z) = search.constraints.symmetry, search.volume.shape
+    least, most, unit = wanted_changes(search.targets, cell, gain=search.gain if reached else 0.0)
+    flips = choose_flips(
+        search.volume,
+        effects,
+        ratios,
+        least,
+        most,
+        unit,
+        orbits=None if symmetry == "none" else orbits_of((x, y, z), symmetry),
+    )
+    if flips is None:
+        return None
+    volume = search.volume.copy()
+    volume.ravel()[flips.voxels] ^= 1
+    if search.constraints:
+        volume = meet(volume, search.constraints)
+    if volume.min() == volume.max() or np.array_equal(volume, search.volume):
+        return None
+    former = cell.values(search.targets.names)[0]
+    return replace(search, volume=volume, flips=flips, former=former, ratios=ratios)
 
 
 def refine_all(
     starts: ArrayLike,
-    targets: Mapping[str, Target],
+    targets: Targets | Mapping[str, Target],
     materials: TwoPhase | None = None,
     *,
     order: Sequence[int] | None = None,
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
+    constraints: Constraints | None = None,
     workers: Workers = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Refinement]:
@@ -256,7 +270,7 @@ def refine_all(
 
     Args:
         starts: Two-phase volumes, shape (N, X, Y, Z).
-        targets: As in `refine`, and so are `materials`, `tolerance` and `max_solves`.
+        targets: As in `refine`, and so are `materials`, `tolerance`, `max_solves` and `constraints`.
         order: In which order they are taken, such as that of promise; as they come if left out.
         workers: Number of processes of one thread each, or an executor; where that is lost, two processes go
             on.
@@ -275,7 +289,15 @@ def refine_all(
     if sorted(taken) != list(range(len(volumes))):
         raise InputError(f"expected an order of all {len(volumes)} volumes, got {taken}")
     searches = [
-        begin(volumes[i], targets, materials, tolerance=tolerance, max_solves=max_solves) for i in taken
+        begin(
+            volumes[i],
+            targets,
+            materials,
+            tolerance=tolerance,
+            max_solves=max_solves,
+            constraints=constraints,
+        )
+        for i in taken
     ]
     results: dict[int, Refinement] = {}
     report = on_progress or (lambda done, total: None)
@@ -292,26 +314,15 @@ def _finish(search: Search) -> Refinement:
     return search.result
 
 
-def _quantities(search: Search, solved: HomogenizationResult) -> NDArray[np.float64]:
-    """The targeted quantities of the volume that was solved, shape (P,)."""
-    values: dict[str, float] = {name: float(solved.stiffness[i, i]) for i, name in enumerate(PROPERTIES)}
-    values[FRACTION] = volume_fraction(search.volume)
-    return np.array([values[name] for name in search.targets])
-
-
-def _limits(targets: Mapping[str, Target]) -> tuple[NDArray[np.float64], ...]:
-    """Lower and upper ends of the targets, and their middles, which errors are relative to, shape (P,)."""
-    low, high = np.array([interval(value) for value in targets.values()]).T
-    return low, high, 0.5 * (low + high)
-
-
-def _result(search: Search, stiffness: NDArray[np.float64]) -> Refinement:
+def _result(search: Search, cell: CellProperties) -> Refinement:
     largest_distance = search.history[-1].largest_distance
+    met = not search.constraints or satisfied(search.volume, search.constraints)
     return Refinement(
         volume=search.volume,
-        stiffness=stiffness,
+        stiffness=cell.stiffness[0],
+        properties=cell,
         largest_distance=largest_distance,
-        converged=largest_distance <= search.tolerance,
+        converged=largest_distance <= search.tolerance and met,
         solves=len(search.history),
         history=search.history,
         changed=float((search.volume != search.start).mean()),

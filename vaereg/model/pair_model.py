@@ -125,6 +125,10 @@ class StiffnessPrediction:
     """Distance from the training set, shape (N,) [-]."""
     in_distribution: NDArray[np.bool_]
     """True where the novelty is at most 1, shape (N,)."""
+    sensitivity: tuple[NDArray, ...] | None = None
+    """Nearly dC_ij / d phase of each voxel, where asked for, see `StiffnessBounds.sensitivity`: for every
+    volume an array of shape (21, X, Y, Z) [GPa].
+    """
 
 
 def decade_of(pairs: Sequence[TwoPhase]) -> NDArray[np.int64]:
@@ -178,6 +182,7 @@ def predict_stiffness(
     pairs: Sequence[TwoPhase],
     *,
     fast: bool = False,
+    sensitivities: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> StiffnessPrediction:
     """Full stiffness of two-phase volumes, each with a pair of phases.
@@ -187,6 +192,7 @@ def predict_stiffness(
         volumes: Phases 0 and 1, each of shape (X, Y, Z).
         pairs: Phases of each volume, or one pair for all.
         fast: Stop at a residual of `FAST_RESIDUAL` in place of `RESIDUAL`.
+        sensitivities: Return what each voxel contributes to the stiffness as well.
         on_progress: Called with the volumes that are done and their number.
 
     Raises:
@@ -198,10 +204,12 @@ def predict_stiffness(
     phases = list(pairs) * len(fields) if len(pairs) == 1 else list(pairs)
     if len(phases) != len(fields):
         raise InputError(f"expected one pair of phases or {len(fields)}, got {len(phases)}")
+    signs = np.ones(len(fields), dtype=np.float32)
     for place, pair in enumerate(phases):
         if pair.e_stiff < pair.e_soft:  # the regressor takes the stiff phase as voxel value 1
             fields[place], phases[place] = (1 - fields[place]).astype(np.uint8), pair.ordered()
-    solve = partial(_bounds, residual=FAST_RESIDUAL if fast else RESIDUAL)
+            signs[place] = -1.0
+    solve = partial(_bounds, residual=FAST_RESIDUAL if fast else RESIDUAL, sensitivities=sensitivities)
     bounds: list[StiffnessBounds] = []
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
         for result in threads.map(solve, fields, phases):
@@ -238,6 +246,13 @@ def predict_stiffness(
         residual=np.array([bound.residual for bound in bounds]),
         novelty=novelty,
         in_distribution=novelty <= 1.0,
+        sensitivity=tuple(
+            sign * bound.sensitivity
+            for sign, bound in zip(signs, bounds, strict=True)
+            if bound.sensitivity is not None
+        )
+        if sensitivities
+        else None,
     )
 
 
@@ -270,9 +285,17 @@ def engineering_spread(
     return spreads
 
 
-def _bounds(field: NDArray[np.uint8], pair: TwoPhase, residual: float) -> StiffnessBounds:
+def _bounds(
+    field: NDArray[np.uint8], pair: TwoPhase, residual: float, sensitivities: bool
+) -> StiffnessBounds:
     return bound_stiffness(
-        field, pair, residual=residual, max_iter=largest_step(pair), steps=STEPS, only_after_steps=True
+        field,
+        pair,
+        residual=residual,
+        max_iter=largest_step(pair),
+        steps=STEPS,
+        only_after_steps=True,
+        sensitivities=sensitivities,
     )
 
 

@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import voigt_bound
 from vaereg.materials import TwoPhase
-from vaereg.solver import vectors
+from vaereg.solver import kernels, vectors
 from vaereg.solver.cell import LOAD_PAIRS, Cell
 from vaereg.solver.problem import as_phase_field, choose_element, scaled_moduli, voxel_edges
 
@@ -61,6 +61,9 @@ class StiffnessBounds:
     """Largest relative residual after 0, 1, 2, ... iterations [-], shape (iterations + 1,)."""
     element: str
     """Element of a voxel, "hex8" or "bbar"."""
+    sensitivity: NDArray | None = None
+    """Energies of the strains so far with the derivative of the law of each voxel, where asked for: nearly
+    dC_ij / d phase, packed as in `HomogenizationResult.sensitivity`, shape (21, X, Y, Z) [GPa]."""
 
 
 def bound_stiffness(
@@ -74,6 +77,7 @@ def bound_stiffness(
     dtype: type[np.float32] | type[np.float64] = np.float32,
     voxel_size: Sequence[float] | None = None,
     element: str = "auto",
+    sensitivities: bool = False,
 ) -> StiffnessBounds:
     """Bounds of the effective stiffness after few iterations: of a given number, or down to a residual.
 
@@ -88,6 +92,7 @@ def bound_stiffness(
         dtype: Precision of the fields. In float32 the bounds hold to 1e-6 of the stiffness.
         voxel_size: Edges of a voxel along x, y, z; cubes if left out.
         element: As in `homogenize`.
+        sensitivities: Return the energies of each voxel as well.
 
     Raises:
         InputError: `voxel_size` or `element` is not what is expected.
@@ -120,6 +125,7 @@ def bound_stiffness(
         residual_energies=unit * np.array([energy for _, _, energy in kept]).reshape(-1, 6, 6),
         residuals=np.array(residuals),
         element=chosen,
+        sensitivity=iteration.sensitivity(unit) if sensitivities else None,
     )
 
 
@@ -200,6 +206,14 @@ class _SixLoads:
         complementary = self.upper() + work + work.T + (dual + dual.T) / 2.0
         bound = stress @ np.linalg.solve(complementary, stress.T)
         return (bound + bound.T) / 2.0
+
+    def sensitivity(self, unit: float) -> NDArray:
+        """Energies of each voxel, shape (21, X, Y, Z) [GPa]."""
+        out = np.empty((21, *self.cell.shape), dtype=self.cell.dtype)
+        scale = unit / (16.0 * np.prod(self.cell.shape))
+        first, shear = self.cell.first_step * scale, self.cell.shear_step * scale
+        kernels.element_energies(*self.displacements, first, shear, self.cell.constants, out)
+        return out
 
     def _gram(self, rows: list[NDArray], columns: list[NDArray]) -> NDArray[np.float64]:
         """Inner products of the fields of all load cases over the number of voxels, shape (6, 6)."""

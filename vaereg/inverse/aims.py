@@ -1,0 +1,65 @@
+"""What a step of a correction or a refinement aims at: changes of the quantities, and whether a step is
+better.
+
+Letters: P targeted quantities.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.targets import CellProperties, Targets
+
+__all__ = ["objective_gain", "wanted_changes"]
+
+_INSIDE = 0.25
+"""Share of a range, from either end, beyond which a step aims [-]."""
+_MARGIN = 5e-3
+"""Most of that, relative to what deviations are relative to [-]."""
+
+
+def wanted_changes(
+    targets: Targets, properties: CellProperties, *, gain: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Least and largest change of each quantity that brings a cell onto its targets, and what these are
+    relative to, each of shape (P,). The changes aim a little inside the ranges.
+
+    Args:
+        targets: What is wanted.
+        properties: Those of one cell.
+        gain: Relative gain in each objective that is aimed at [-]; with 0 it must not get worse.
+    """
+    own, scale = properties.values(targets.names)[0], targets.scales(properties)[0]
+    low, high = targets.limits()
+    with np.errstate(invalid="ignore"):
+        width = np.where(np.isfinite(high - low), high - low, scale)
+    margin = np.minimum(_INSIDE * width, _MARGIN * scale)
+    low, high = low + margin, high - margin
+    for place, item in enumerate(targets):
+        if item.goal and np.isfinite(own[place]):
+            better = own[place] + (gain if item.goal == "max" else -gain) * scale[place]
+            aim = float(np.clip(better, low[place], high[place]))
+            low[place], high[place] = (aim, high[place]) if item.goal == "max" else (low[place], aim)
+    known = np.isfinite(own)
+    least, most = (np.where(known, end - own, sign * np.inf) for end, sign in ((low, -1.0), (high, 1.0)))
+    return least, most, scale
+
+
+def objective_gain(
+    targets: Targets, own: NDArray[np.float64], before: NDArray[np.float64], unit: NDArray[np.float64]
+) -> float:
+    """Weighted sum of the relative gains in the objectives [-], zero without objectives.
+
+    Args:
+        targets: What is wanted.
+        own: Quantities, shape (P,).
+        before: Quantities that the gain is taken from, shape (P,).
+        unit: What changes are relative to, shape (P,).
+    """
+    total = 0.0
+    for place, item in enumerate(targets):
+        if item.goal:
+            sign = item.weight if item.goal == "max" else -item.weight
+            total += sign * float((own[place] - before[place]) / unit[place])
+    return total

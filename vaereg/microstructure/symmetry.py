@@ -1,0 +1,158 @@
+"""Symmetry of fields and volumes: the group of mirrors and quarter turns of a cell, orbits, averages,
+folding.
+
+Mirrors pass through the middle of the cell, between two voxels where an edge is even, so that a symmetric
+volume is unchanged by flips of its array, and by exchanges of axes. Its stiffness then has the symmetry
+exactly.
+
+Letters: X Y Z voxels, O orbits.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
+
+from vaereg.errors import InputError
+from vaereg.microstructure.volume import as_two_phase
+
+__all__ = [
+    "SYMMETRIES",
+    "average_field",
+    "cut_symmetric",
+    "fold_volume",
+    "group_of",
+    "is_symmetric",
+    "orbits_of",
+    "symmetrise_volume",
+]
+
+SYMMETRIES = ("none", "orthotropic", "tetragonal", "cubic")
+"""Symmetries of a cell: mirrors along all axes; x and y alike besides; all axes alike."""
+
+_SMOOTHING = 1.0
+"""Standard deviation of the filter before a volume is averaged over its group [voxel]."""
+_PLACES = 4
+"""Places per axis at which the part of a volume that is mirrored may begin."""
+
+
+def group_of(symmetry: str) -> tuple[tuple[tuple[int, int, int], tuple[int, ...]], ...]:
+    """Operations of a group: axes as `numpy.transpose` takes them, then axes that are flipped.
+
+    Raises:
+        InputError: `symmetry` is none of `SYMMETRIES`.
+    """
+    if symmetry not in SYMMETRIES:
+        raise InputError(f"expected a symmetry of {', '.join(SYMMETRIES)}, got {symmetry!r}")
+    orders = {
+        "none": [(0, 1, 2)],
+        "orthotropic": [(0, 1, 2)],
+        "tetragonal": [(0, 1, 2), (1, 0, 2)],
+        "cubic": list(permutations(range(3))),
+    }[symmetry]
+    mirrors = (
+        [()]
+        if symmetry == "none"
+        else [tuple(axis for axis in range(3) if flip[axis]) for flip in product((False, True), repeat=3)]
+    )
+    return tuple(((a, b, c), flips) for a, b, c in orders for flips in mirrors)
+
+
+@lru_cache(maxsize=16)
+def orbits_of(shape: tuple[int, int, int], symmetry: str) -> NDArray[np.intp]:
+    """Number of the orbit of each voxel, from 0 to O - 1, shape (X, Y, Z); the array is not to be changed.
+
+    Raises:
+        InputError: The symmetry exchanges axes of unlike edges, or is unknown.
+    """
+    index = np.arange(int(np.prod(shape))).reshape(shape)
+    least = index
+    for axes, flips in group_of(symmetry):
+        moved = np.flip(index.transpose(axes), flips)
+        if moved.shape != index.shape:
+            raise InputError(f"expected axes of equal edges for the symmetry {symmetry}, got {shape}")
+        least = np.minimum(least, moved)
+    _, orbits = np.unique(least, return_inverse=True)
+    orbits = orbits.reshape(shape)
+    orbits.setflags(write=False)
+    return orbits
+
+
+def average_field(field: ArrayLike, symmetry: str) -> NDArray[np.float64]:
+    """Mean of a field over the group, exactly alike for all voxels of an orbit, shape (X, Y, Z)."""
+    values = np.asarray(field, dtype=np.float64)
+    orbits = orbits_of(_shape(values), symmetry)
+    means = np.bincount(orbits.ravel(), weights=values.ravel()) / np.bincount(orbits.ravel())
+    return means[orbits]
+
+
+def cut_symmetric(field: ArrayLike, fraction: float, symmetry: str) -> NDArray[np.uint8]:
+    """Volume whose stiff voxels are the highest orbits of a field averaged over the group.
+
+    Args:
+        field: Any field, shape (X, Y, Z).
+        fraction: Volume fraction of the stiff phase [-], met to half the size of an orbit.
+        symmetry: One of `SYMMETRIES`.
+    """
+    values = np.asarray(field, dtype=np.float64)
+    orbits = orbits_of(_shape(values), symmetry)
+    sizes = np.bincount(orbits.ravel())
+    means = np.bincount(orbits.ravel(), weights=values.ravel()) / sizes
+    order = np.argsort(-means, kind="stable")
+    filled = np.cumsum(sizes[order])
+    count = int(np.searchsorted(filled - sizes[order] / 2.0, fraction * values.size))
+    chosen = np.zeros(len(sizes), dtype=np.uint8)
+    chosen[order[:count]] = 1
+    return chosen[orbits]
+
+
+def symmetrise_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
+    """Volume averaged over the group, smoothed a little and cut at its own volume fraction.
+
+    Irregular volumes keep their kind; averages of built ones, such as foams and particles, do not:
+    `fold_volume` is for these.
+    """
+    phases = as_two_phase(volume)
+    if is_symmetric(phases, symmetry):
+        return phases
+    smooth = gaussian_filter(phases.astype(np.float64), _SMOOTHING, mode="wrap")
+    return cut_symmetric(smooth, float(phases.mean()), symmetry)
+
+
+def fold_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
+    """Volume made of the images of one part of another, an eighth or less: nothing is averaged, so walls stay
+    walls. Of several parts that with the nearest volume fraction is taken.
+    """
+    phases = as_two_phase(volume)
+    if is_symmetric(phases, symmetry):
+        return phases
+    orbits = orbits_of(_shape(phases), symmetry)
+    _, first = np.unique(orbits.ravel(), return_index=True)
+    best, nearest = phases, np.inf
+    steps = [max(1, edge // _PLACES) for edge in phases.shape]
+    for place in product(range(_PLACES), repeat=3):
+        moved = np.roll(phases, [a * b for a, b in zip(place, steps, strict=True)], (0, 1, 2))
+        folded = moved.ravel()[first][orbits]
+        distance = abs(float(folded.mean()) - float(phases.mean()))
+        if distance < nearest:
+            best, nearest = folded, distance
+    return best
+
+
+def is_symmetric(volume: ArrayLike, symmetry: str) -> bool:
+    """Whether a volume is unchanged by every operation of the group."""
+    phases = np.asarray(volume)
+    for axes, flips in group_of(symmetry):
+        moved = np.flip(phases.transpose(axes), flips)
+        if moved.shape != phases.shape or not np.array_equal(moved, phases):
+            return False
+    return True
+
+
+def _shape(values: NDArray[np.float64] | NDArray[np.uint8]) -> tuple[int, int, int]:
+    x, y, z = values.shape
+    return x, y, z
