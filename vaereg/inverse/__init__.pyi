@@ -1,3 +1,5 @@
+from .constraints import Constraints as Constraints, check as check, meet as meet
+from .corrections import Corrections as Corrections, correct as correct
 from .designs import Designs as Designs, save_designs as save_designs
 from .direct import design as design, more_like as more_like
 from .plausible import UnreachableTargetError as UnreachableTargetError

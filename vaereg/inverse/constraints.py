@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter, label
 
 from vaereg.errors import InputError
+from vaereg.inverse.features import PHASES, opened, thickened
 from vaereg.microstructure.statistics import connectivity
 from vaereg.microstructure.symmetry import (
     SYMMETRIES,
@@ -35,21 +35,14 @@ from vaereg.microstructure.symmetry import (
 from vaereg.microstructure.volume import as_two_phase
 
 __all__ = [
-    "PHASES",
     "ConstraintReport",
     "ConstraintResult",
     "Constraints",
-    "ball",
     "check",
     "clusters",
-    "least_feature",
     "meet",
-    "opened",
     "satisfied",
 ]
-
-PHASES = {"soft": 0, "stiff": 1}
-"""Value of each phase in a volume."""
 
 _ROUNDS = 12
 """Most rounds in which a volume is changed."""
@@ -225,43 +218,6 @@ def satisfied(volume: ArrayLike, constraints: Constraints) -> bool:
     return check(volume, constraints).met
 
 
-@cache
-def ball(diameter: float) -> tuple[tuple[int, int, int], ...]:
-    """Voxels of a ball, as offsets from 0: those whose centres lie within half the diameter of the centre of
-    the smallest box of voxels that holds it. A diameter of 2 is a cube of 8 voxels, one of 3 has 19.
-    """
-    edge = max(1, math.ceil(diameter - 1e-9))
-    places = np.arange(edge) - (edge - 1) / 2.0
-    squares = places[:, None, None] ** 2 + places[:, None] ** 2 + places**2
-    inside = np.argwhere(squares <= max(diameter / 2.0, math.sqrt(squares.min())) ** 2 + 1e-9)
-    return tuple((int(x), int(y), int(z)) for x, y, z in inside)
-
-
-def opened(mask: NDArray[np.bool_], diameter: float) -> NDArray[np.bool_]:
-    """Union of all balls of a diameter [voxel] that lie in a periodic set, shape (X, Y, Z)."""
-    offsets = ball(float(diameter))
-    fits = np.ones_like(mask)
-    for offset in offsets:
-        fits &= np.roll(mask, [-step for step in offset], (0, 1, 2))
-    union = np.zeros_like(mask)
-    for offset in offsets:
-        union |= np.roll(fits, offset, (0, 1, 2))
-    return union
-
-
-def least_feature(volume: ArrayLike, phase: str) -> int:
-    """Largest whole diameter [voxel] for which every voxel of a phase lies in a ball of it, up to half the
-    least edge; 0 where the phase is absent.
-    """
-    mask = as_two_phase(volume) == PHASES[phase]
-    if not mask.any():
-        return 0
-    diameter = 1
-    while diameter < min(mask.shape) // 2 and np.array_equal(opened(mask, diameter + 1), mask):
-        diameter += 1
-    return diameter
-
-
 def clusters(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Number of the cluster of each voxel of a periodic set, by shared faces: from 1; 0 outside."""
     labels, count = label(mask)  # pyright: ignore[reportGeneralTypeIssues]
@@ -321,7 +277,7 @@ def meet(volume: ArrayLike, constraints: Constraints) -> NDArray[np.uint8]:
         former = phases
         phases = _symmetric(phases, constraints)
         phases = _single_clusters(phases, constraints)
-        phases = _thick(phases, constraints)
+        phases = thickened(phases, constraints.min_feature_stiff, constraints.min_feature_soft)
         phases = _filled(phases, constraints)
         if np.array_equal(former, phases) or phases.min() == phases.max():
             break
@@ -340,19 +296,6 @@ def _single_clusters(phases: NDArray[np.uint8], constraints: Constraints) -> NDA
             if len(sizes) > 2:
                 largest = 1 + int(sizes[1:].argmax())
                 phases = np.where((numbers > 0) & (numbers != largest), 1 - value, phases).astype(np.uint8)
-    return phases
-
-
-def _thick(phases: NDArray[np.uint8], constraints: Constraints) -> NDArray[np.uint8]:
-    """Opening of both phases in turn, until nothing changes."""
-    for _ in range(_ROUNDS):
-        former = phases
-        if constraints.min_feature_stiff > 0.0:
-            phases = opened(phases == 1, constraints.min_feature_stiff).astype(np.uint8)
-        if constraints.min_feature_soft > 0.0:
-            phases = 1 - opened(phases == 0, constraints.min_feature_soft).astype(np.uint8)
-        if np.array_equal(former, phases):
-            break
     return phases
 
 

@@ -6,8 +6,8 @@ has a share x of each voxel, its cost c and its effects A. With a little entropy
 
     x = sigmoid((A^T y - c) / t),
 
-and the concave dual function of the multipliers y is maximised by Newton's method while t falls. What cannot be
-reached is missed softly, in proportion to its multiplier.
+and the concave dual function of the multipliers y is maximised by Newton's method while t falls. What cannot
+be reached is missed softly, in proportion to its multiplier.
 
 Letters: P quantities, V voxels.
 """
@@ -75,7 +75,7 @@ def round_shares(
     most: int,
     sets: NDArray[np.intp] | None,
 ) -> NDArray[np.bool_]:
-    """Which voxels are flipped, shape (V,): those of the largest shares, as many as bring the changes nearest.
+    """Which voxels are flipped, shape (V,): those of the largest shares, as many as bring changes nearest.
 
     Args:
         share: From `choose_shares`, shape (V,).

@@ -25,6 +25,13 @@ from .statistics import (
     specific_surface as specific_surface,
     two_point_correlation as two_point_correlation,
 )
+from .symmetry import (
+    SYMMETRIES as SYMMETRIES,
+    cut_symmetric as cut_symmetric,
+    fold_volume as fold_volume,
+    is_symmetric as is_symmetric,
+    symmetrise_volume as symmetrise_volume,
+)
 from .volume import (
     as_two_phase as as_two_phase,
     volume_fraction as volume_fraction,

@@ -24,9 +24,11 @@ from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.io.designs import read_designs
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
+from vaereg.targets import CellProperties
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,14 @@ def begin(tiny_checkpoint: Checkpoint, designs: Designs) -> Callable[..., Run]:
 
 def steps(*errors: float) -> tuple[Step, ...]:
     return tuple(
-        Step(solves=i, largest_distance=error, properties=np.arange(6.0) + i, flipped=3, iterations=9)
+        Step(
+            solves=i,
+            largest_distance=error,
+            properties=np.arange(6.0) + i,
+            quantities=np.arange(1.0) + i,
+            flipped=3,
+            iterations=9,
+        )
         for i, error in enumerate(errors, 1)
     )
 
@@ -63,9 +72,12 @@ def finished(task: Task, error: float = 0.01) -> Progress:
     """A result for a task: its volume with one voxel changed, and the solver's stiffness of it."""
     volume = task.volume.copy()
     volume[0, 0, 0] ^= 1
+    stiffness = homogenize(volume).stiffness
+    fraction = np.array([volume.mean()])
     result = Refinement(
         volume=volume,
-        stiffness=homogenize(volume).stiffness,
+        stiffness=stiffness,
+        properties=CellProperties(stiffness=stiffness[None], fraction=fraction, materials=TwoPhase()),
         largest_distance=error,
         converged=error <= 0.02,
         solves=3,
