@@ -22,6 +22,7 @@ from vaereg.io.datasets import (
 from vaereg.io.designs import read_designs, write_designs
 from vaereg.io.files import lock_file, replace_file
 from vaereg.microstructure.volume import pack_bits
+from vaereg.targets import parse
 
 COUNT, SIZE = 12, 5
 
@@ -334,9 +335,12 @@ HOSTILE_DESIGNS = {
         "a dataset predicted/C11",
     ),
     "other length": (replace_dataset("component", data=np.zeros(3, int)), r"component of shape \(12\)"),
-    "unknown target": (set_attribute("target", '{"E": 3}'), "one value or range each .*E: 3"),
-    "no range": (set_attribute("target", '{"C11": [1, 2, 3]}'), r"C11: \[1, 2, 3\]"),
-    "no number": (set_attribute("target", '{"C11": "x"}'), "C11: x"),
+    "unknown target": (set_attribute("target", '{"Ex": 3}'), "can be met in .*unknown property 'Ex'"),
+    "no range": (
+        set_attribute("target", '{"C11": [1, 2, 3]}'),
+        r"range or objective of C11, got \[1, 2, 3\]",
+    ),
+    "no number": (set_attribute("target", '{"C11": "x"}'), "an objective of min, max, got 'x'"),
     "other units": (set_attribute("units", "MPa"), "in GPa .*'MPa'"),
 }
 
@@ -407,3 +411,39 @@ def test_a_lock_is_held_once(tmp_path: Path) -> None:
     with lock_file(tmp_path / "lock"), pytest.raises(ValueError, match="no other process at work"):
         lock_file(tmp_path / "lock")
     lock_file(tmp_path / "lock").close()
+
+
+def test_designs_keep_all_that_was_wanted_and_found(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Targets with objectives, quantities by name, modes, weights, constraints, conductivities."""
+    path = tmp_path / "designs.h5"
+    targets = parse(["E_x=20@2", "density=:1.9", "C12=3:4"], maximize=["k_z"])
+    constraints = {"symmetry": "cubic", "connected": {"stiff": "xyz"}}
+    quantities = {name: rng.random(2) for name in (*targets.names, "nu_xy")}
+    met, conductivity = np.array([[True, False], [True, True]]), rng.random((2, 3, 3))
+    write_designs(
+        path,
+        microstructures=np.eye(4, dtype=np.uint8)[None, :, :, None].repeat(4, 3).repeat(2, 0),
+        component=[1, 0],
+        latent=np.zeros((2, 3)),
+        target=targets,
+        seed=1,
+        made_by="a",
+        quantities=quantities,
+        conductivity=conductivity,
+        modes=["pores", "fibres"],
+        weights=[0.2, 0.8],
+        constraints=constraints,
+        met=met,
+    )
+    stored = read_designs(path)
+    assert stored.wanted == targets and stored.modes == ("pores", "fibres")
+    assert stored.target == {"E_x": 20.0, "density": (-np.inf, 1.9), "C12": (3.0, 4.0)}
+    assert stored.constraints == constraints and stored.predicted is None
+    np.testing.assert_array_equal(stored.met, met)
+    np.testing.assert_array_equal(stored.weights, [0.2, 0.8])
+    np.testing.assert_array_equal(stored.conductivity, conductivity)
+    assert set(stored.quantities) == set(quantities)
+    for name, values in quantities.items():
+        np.testing.assert_array_equal(stored.quantities[name], values)
+    with h5py.File(path) as file:
+        assert file["predicted/density"].attrs["units"] == "g/cm³"

@@ -8,7 +8,7 @@ Dimension letters: N designs, D latent size, X Y Z voxels.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from vaereg.errors import InputError
 from vaereg.io.datasets import FORMAT_VERSION, MAX_EDGE, ORDER, PHASES, check_version
 from vaereg.io.files import (
     hdf5_bytes,
-    is_number,
     open_hdf5,
     read_array,
     read_int,
@@ -33,7 +32,7 @@ from vaereg.io.files import (
     write_strings,
 )
 from vaereg.materials import TwoPhase
-from vaereg.targets import Target, check_targets
+from vaereg.targets import QUANTITIES, Target, Targets
 
 __all__ = [
     "DesignFile",
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 
-_UNITS = {"predicted": "GPa", "stiffness": "GPa", "solver_tolerance": "-"}
+_UNITS = {"stiffness": "GPa", "solver_tolerance": "-", "conductivity": "W/(m K)", "weights": "-"}
 _DTYPE_LENGTH = 16
 
 
@@ -57,7 +56,9 @@ class DesignFile:
     latent: NDArray[np.float32]
     """Latent vector of each design, shape (N, D); D is 0 where there are none."""
     target: dict[str, Target]
-    """What was asked for by property: a value or a range [GPa]."""
+    """What was asked for by quantity: a value or a range, whose ends may be infinite; without objectives."""
+    wanted: Targets | None
+    """All that was asked for; None where nothing was."""
     seed: int
     """Seed of the designs; -1 where it is unknown."""
     made_by: str
@@ -69,14 +70,26 @@ class DesignFile:
     """The two phases of all figures; None where they are unknown, as in files of version 0.1."""
     predicted: NDArray[np.float64] | None = None
     """Predicted C11, C22, C33, C44, C55, C66 [GPa] where they were predicted, shape (N, 6)."""
+    quantities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """All that was predicted by name, each in its unit, shape (N,)."""
     stiffness: NDArray[np.float64] | None = None
     """The solver's stiffness [GPa] where it was computed, shape (N, 6, 6)."""
+    conductivity: NDArray[np.float64] | None = None
+    """The solver's conductivity [W/(m K)] where it was computed, shape (N, 3, 3)."""
     solver_tolerance: NDArray[np.float64] | None = None
     """Relative residual at which the solver stopped for each stiffness, where it is known, shape (N,) [-]."""
     solver_dtype: NDArray[np.str_] | None = None
     """Floating point type of the solver for each stiffness, where it is known, shape (N,)."""
     solves: NDArray[np.int64] | None = None
     """Solves that each design took where they were counted, shape (N,)."""
+    modes: tuple[str, ...] = ()
+    """Names of the mixture components by index; empty where they have none."""
+    weights: NDArray[np.float64] | None = None
+    """Weight of every mixture component at the target where it is known, shape (K,) [-]."""
+    constraints: dict[str, Any] = field(default_factory=dict)
+    """What the designs had to meet, as `vaereg.inverse.constraints.Constraints.to_json` has it."""
+    met: NDArray[np.bool_] | None = None
+    """Whether each design meets each constraint where that was checked, shape (N, constraints)."""
 
     def __len__(self) -> int:
         return len(self.component)
@@ -88,18 +101,24 @@ def write_designs(
     microstructures: ArrayLike,
     component: ArrayLike,
     latent: ArrayLike,
-    target: Mapping[str, Target],
+    target: Targets | Mapping[str, Target],
     seed: int,
     made_by: str,
     judged_by: str = "",
     materials: TwoPhase | None = None,
     predicted: ArrayLike | None = None,
+    quantities: Mapping[str, ArrayLike] | None = None,
     stiffness: ArrayLike | None = None,
+    conductivity: ArrayLike | None = None,
     solver_tolerance: ArrayLike | None = None,
     solver_dtype: Sequence[str] | NDArray[np.str_] | None = None,
     solves: ArrayLike | None = None,
+    modes: Sequence[str] = (),
+    weights: ArrayLike | None = None,
+    constraints: Mapping[str, Any] | None = None,
+    met: ArrayLike | None = None,
 ) -> None:
-    """Write designs; the arguments are the fields of `DesignFile`.
+    """Write designs; the arguments are the fields of `DesignFile`, and `target` may be all that was wanted.
 
     Raises:
         ValueError: The shapes contradict each other.
@@ -108,7 +127,7 @@ def write_designs(
     if volumes.ndim != 4:
         raise InputError(f"expected microstructures of shape (N, X, Y, Z), got {volumes.shape}")
     count = len(volumes)
-    wanted = {name: np.asarray(value, dtype=np.float64).tolist() for name, value in target.items()}
+    wanted = Targets.of(target).to_json() if target else {}
     given: dict[str, tuple[Any, tuple[int | None, ...], type[np.generic]]] = {
         "component": (component, (count,), np.int64),
         "latent": (latent, (count, None), np.float32),
@@ -116,6 +135,9 @@ def write_designs(
         "stiffness": (stiffness, (count, 6, 6), np.float64),
         "solver_tolerance": (solver_tolerance, (count,), np.float64),
         "solves": (solves, (count,), np.int64),
+        "conductivity": (conductivity, (count, 3, 3), np.float64),
+        "weights": (weights, (None,), np.float64),
+        "met": (met, (count, None), np.uint8),
     }
     if solver_dtype is not None and len(solver_dtype) != count:
         raise InputError(f"expected solver_dtype of {count} designs, got {len(solver_dtype)}")
@@ -123,6 +145,8 @@ def write_designs(
     if "predicted" in arrays:
         columns = arrays.pop("predicted").T
         arrays |= {f"predicted/{name}": column for name, column in zip(PROPERTIES, columns, strict=True)}
+    for name, column in (quantities or {}).items():
+        arrays[f"predicted/{name}"] = _fitting(f"predicted {name}", column, (count,), np.float64)
 
     def fill(file: h5py.File) -> None:
         file.attrs["format_version"] = FORMAT_VERSION
@@ -136,9 +160,13 @@ def write_designs(
         file.attrs["judged_by"] = judged_by
         if materials is not None:
             file.attrs["materials"] = json.dumps(materials.to_dict())
+        if modes:
+            file.attrs["modes"] = json.dumps(list(modes))
+        if constraints:
+            file.attrs["constraints"] = json.dumps(dict(constraints))
         write_array(file, "microstructures", volumes)
         for name, array in arrays.items():
-            write_array(file, name, array, units=_UNITS.get(name.split("/")[0]))
+            write_array(file, name, array, units=_unit_of(name))
         if solver_dtype is not None:
             write_strings(file, "solver_dtype", solver_dtype, length=_DTYPE_LENGTH)
 
@@ -154,6 +182,7 @@ def read_designs(path: Path) -> DesignFile:
         ValueError: The file holds no designs of this format version, or contradicts itself.
     """
     predicted = stiffness = solves = solver_tolerance = solver_dtype = None
+    conductivity = weights = met = None
     with open_hdf5(path) as file:
         check_version(file)
         if file.attrs.get("units", "GPa") != "GPa":
@@ -165,10 +194,10 @@ def read_designs(path: Path) -> DesignFile:
                 f"got shape {volumes.shape} and largest value {volumes.max(initial=0)}"
             )
         count = len(volumes)
-        if "predicted" in list(file):  # even as a link to nothing
-            names = [f"predicted/{name}" for name in PROPERTIES]
-            columns = [read_array(file, name, shape=(count,), kind="f", dtype=np.float64) for name in names]
-            predicted = np.stack(columns, axis=1)
+        wanted = _read_target(file)
+        quantities = _read_quantities(file, count, wanted)
+        if set(PROPERTIES) <= set(quantities):
+            predicted = np.stack([quantities[name] for name in PROPERTIES], axis=1)
         if "stiffness" in file:
             stiffness = read_array(file, "stiffness", shape=(count, 6, 6), kind="f", dtype=np.float64)
         if "solver_tolerance" in file:
@@ -181,12 +210,25 @@ def read_designs(path: Path) -> DesignFile:
             raise InputError(f"expected phases {PHASES!r} in {path}, got {str(file.attrs['phases'])[:60]!r}")
         if "solves" in file:
             solves = read_array(file, "solves", shape=(count,), kind="iu", dtype=np.int64)
+        if "conductivity" in file:
+            conductivity = read_array(file, "conductivity", shape=(count, 3, 3), kind="f", dtype=np.float64)
+        if "weights" in file:
+            weights = read_array(file, "weights", shape=(None,), kind="f", dtype=np.float64)
+        if "met" in file:
+            met = read_array(file, "met", shape=(count, None), kind="bu", dtype=np.bool_)
         return DesignFile(
             microstructures=volumes,
             component=read_array(file, "component", shape=(count,), kind="iu", dtype=np.int64),
             latent=read_array(file, "latent", shape=(count, None), kind="f", dtype=np.float32),
             predicted=predicted,
-            target=_read_target(file),
+            target={} if wanted is None else wanted.plain(),
+            wanted=wanted,
+            quantities=quantities,
+            conductivity=conductivity,
+            modes=_read_modes(file),
+            weights=weights,
+            constraints=read_json(file, "constraints") if "constraints" in file.attrs else {},
+            met=met,
             seed=read_int(file, "seed"),
             made_by=read_text(file, "made_by" if "made_by" in file.attrs else "checkpoint"),
             judged_by=read_text(file, "judged_by") if "judged_by" in file.attrs else "",
@@ -207,23 +249,48 @@ def _read_materials(file: h5py.File) -> TwoPhase | None:
         raise InputError(f"{file.filename}: {error}") from error
 
 
-def _read_target(file: h5py.File) -> dict[str, Target]:
-    target: dict[str, Target] = {}
-    for name, value in read_json(file, "target").items():
-        numbers = value if isinstance(value, list) else [value]
-        valid = len(numbers) in (1, 2) and all(map(is_number, numbers))
-        if name not in (*PROPERTIES, "volume_fraction") or not valid:
-            raise InputError(
-                f"expected targets of one value or range each in {file.filename}, "
-                f"got {name}: {str(value)[:40]}"
-            )
-        target[name] = (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else float(numbers[0])
-    if target:
-        try:
-            check_targets(target)
-        except ValueError as error:
-            raise InputError(f"expected targets that can be met in {file.filename}: {error}") from error
-    return target
+def _read_target(file: h5py.File) -> Targets | None:
+    stored = read_json(file, "target")
+    if not stored:
+        return None
+    try:
+        return Targets.from_json(stored)
+    except ValueError as error:
+        raise InputError(f"expected targets that can be met in {file.filename}: {error}") from error
+
+
+def _read_quantities(file: h5py.File, count: int, wanted: Targets | None) -> dict[str, NDArray[np.float64]]:
+    if "predicted" not in list(file):  # a link to nothing is in the list
+        return {}
+    names = []
+    if isinstance(file.get("predicted", getlink=True), h5py.HardLink):
+        group = file["predicted"]
+        names = [name for name in QUANTITIES if isinstance(group, h5py.Group) and name in list(group)]
+    asked = () if wanted is None else wanted.names
+    if not names or (set(names) & set(PROPERTIES)) - set(asked):
+        names = list(dict.fromkeys([*PROPERTIES, *names]))  # the diagonal is stored in full, if at all
+    return {
+        name: read_array(file, f"predicted/{name}", shape=(count,), kind="f", dtype=np.float64)
+        for name in names
+    }
+
+
+def _read_modes(file: h5py.File) -> tuple[str, ...]:
+    if "modes" not in file.attrs:
+        return ()
+    try:
+        modes = json.loads(read_text(file, "modes"))
+    except json.JSONDecodeError:
+        modes = None
+    if not isinstance(modes, list) or not all(isinstance(name, str) for name in modes):
+        raise InputError(f"expected names of modes in {file.filename}, got {str(modes)[:40]}")
+    return tuple(modes)
+
+
+def _unit_of(name: str) -> str | None:
+    """Unit of a data set."""
+    group, _, quantity = name.partition("/")
+    return QUANTITIES[quantity].unit if group == "predicted" else _UNITS.get(name)
 
 
 def _fitting(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
-from vaereg.targets.diagonal import Target
+from vaereg.targets.diagonal import Target, interval
 from vaereg.targets.properties import CellProperties
 from vaereg.targets.quantities import QUANTITIES, canonical_name
 
@@ -29,6 +29,8 @@ __all__ = ["GOALS", "Targets", "Wanted", "percent_off"]
 GOALS = ("min", "max")
 """What an objective wants of a quantity: as small, or as large as possible."""
 _INFINITE = math.inf
+_LARGEST = 1e300
+"""Size of a number beyond which a file is not to be trusted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,7 +275,12 @@ class Targets:
     @classmethod
     def of(cls, wanted: Targets | Mapping[str, Target]) -> Targets:
         """The same, from values and ranges by name if it is not yet of this class."""
-        return wanted if isinstance(wanted, Targets) else cls.from_json(dict(wanted))
+        if isinstance(wanted, Targets):
+            return wanted
+        ends = {name: interval(value) for name, value in wanted.items()}
+        return cls(
+            tuple(Wanted(name=canonical_name(name), low=low, high=high) for name, (low, high) in ends.items())
+        )
 
     def plain(self) -> dict[str, Target]:
         """Values and ranges by name, without objectives and weights; the ends may be infinite."""
@@ -298,7 +305,10 @@ def _from_json(name: str, value: Any) -> Wanted:  # noqa: ANN401
         goal, value = value, [None, None]
     ends = list(value) if isinstance(value, list | tuple) else [value, value]
     numbers = [end for end in ends if end is not None] + [weight]
-    plain = all(isinstance(end, int | float | np.number) and not isinstance(end, bool) for end in numbers)
+    plain = all(
+        isinstance(end, int | float | np.number) and not isinstance(end, bool) and abs(end) < _LARGEST
+        for end in numbers
+    )
     if len(ends) != 2 or not plain or not isinstance(goal, str):
         raise InputError(message)
     low = -_INFINITE if ends[0] is None else float(ends[0])
