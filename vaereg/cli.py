@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from vaereg import commands
+from vaereg.arguments import add_constraint_flags, add_material_flags, add_target_flags
 from vaereg.console import Terminated, begin_console, tell
 from vaereg.errors import InputError
 from vaereg.workers import THREAD_VARIABLES
@@ -115,7 +116,7 @@ def _add_homogenize(parsers: _Commands) -> None:
     )
     _add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
-    _add_material_flags(parser)
+    add_material_flags(parser)
     parser.add_argument(
         "--physics", default="elastic", metavar="NAMES", help="elastic, thermal, or elastic,thermal"
     )
@@ -133,7 +134,7 @@ def _add_predict(parsers: _Commands) -> None:
     parser = _add_command(parsers, "predict", commands.run_predict, "stiffness of each volume, predicted")
     _add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
-    _add_material_flags(parser)
+    add_material_flags(parser)
     _add_model_flags(parser)
 
 
@@ -170,6 +171,9 @@ def _add_refine(parsers: _Commands) -> None:
     parser.add_argument(
         "--max-solves", type=int, default=20, metavar="N", help="solves per design, the verification included"
     )
+    add_target_flags(parser)
+    add_constraint_flags(parser)
+    add_material_flags(parser)
     _add_worker_flags(parser)
     _add_model_flags(parser)
 
@@ -278,7 +282,7 @@ def _add_export(parsers: _Commands) -> None:
     parser.add_argument(
         "--voxel-size", type=float, default=1.0, metavar="L", help="edge of a voxel in any unit of length"
     )
-    _add_material_flags(parser)
+    add_material_flags(parser)
     _add_device_flag(parser, "nothing is computed", "cpu")
 
 
@@ -312,27 +316,6 @@ def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--shape", metavar="X,Y,Z", help="voxels of a .raw file, the last axis fastest")
     parser.add_argument("--dtype", default="uint8", metavar="TYPE", help="type of a .raw file, such as >u2")
-
-
-def _add_material_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--materials",
-        metavar="FILE",
-        help="the two phases: a file in JSON, or names of the library such as E-glass/epoxy",
-    )
-    parser.add_argument(
-        "--e-stiff", type=float, default=120.0, metavar="E", help="Young's modulus of phase 1 [GPa]"
-    )
-    parser.add_argument(
-        "--e-soft", type=float, default=2.4, metavar="E", help="Young's modulus of phase 0 [GPa]"
-    )
-    parser.add_argument("--nu", type=float, default=0.3, help="Poisson ratio of both phases [-]")
-    parser.add_argument(
-        "--nu-stiff", type=float, metavar="NU", help="Poisson ratio of phase 1 [-], if another"
-    )
-    parser.add_argument(
-        "--nu-soft", type=float, metavar="NU", help="Poisson ratio of phase 0 [-], if another"
-    )
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:

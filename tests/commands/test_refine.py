@@ -96,3 +96,46 @@ def test_cells_that_are_too_small_are_refused_before_the_search(
 def test_a_file_of_something_else_is_refused(tiny_dataset_path: Path, tmp_path: Path) -> None:
     assert main(["refine", str(tiny_dataset_path), "--out", str(tmp_path / "r.h5")]) == 2
     assert main(["refine", str(tmp_path / "missing.h5"), "--out", str(tmp_path / "r.h5")]) == 2
+
+
+def test_any_pair_quantity_and_constraint(
+    tiny_checkpoint_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second run goes on where the first one stopped: with what is there already, no solve is needed."""
+    volume = gaussian_field(16, (3, 3, 3), 0.5, generator=np.random.default_rng(0))
+    write_designs(
+        tmp_path / "designs.h5",
+        microstructures=volume[None],
+        component=[-1],
+        latent=np.zeros((1, 0)),
+        target={"C11": 60.0},
+        seed=-1,
+        made_by="",
+    )
+    flags = ["--target", "E_x=15:17GPa", "--target", "k_z=0.55:0.6", "--symmetry", "orthotropic"]
+    flags += ["--materials", "E-glass/epoxy", "--workers", "1", "--max-solves", "8", "--connected", "stiff"]
+    checkpoint = ["--checkpoint", str(tiny_checkpoint_path)]
+    first, second = tmp_path / "first.h5", tmp_path / "second.h5"
+    assert main(["refine", str(tmp_path / "designs.h5"), "--out", str(first), *flags, *checkpoint]) == 0
+    stored = read_designs(first)
+    assert stored.wanted is not None and stored.wanted.names == ("E_x", "k_z")
+    assert stored.materials is not None and stored.materials.stiff.name == "E-glass"
+    assert stored.constraints == {"symmetry": "orthotropic", "connected": {"stiff": "xyz"}}
+    assert stored.met is not None and stored.met.all()
+    assert stored.conductivity is not None and stored.solves is not None
+    assert set(stored.quantities) >= {"E_x", "k_z"}
+    young = 1.0 / np.linalg.inv(stored.stiffness)[0, 0, 0] if stored.stiffness is not None else 0.0
+    assert 14.8 <= young <= 17.2 and 0.54 <= stored.conductivity[0, 2, 2] <= 0.61
+    capsys.readouterr()
+    assert main(["refine", str(first), "--out", str(second), *checkpoint]) == 0
+    assert "1 of 1 designs are there already" in capsys.readouterr().err
+    again = read_designs(second)
+    np.testing.assert_array_equal(again.microstructures, stored.microstructures)
+    np.testing.assert_array_equal(again.solves, stored.solves)
+
+
+def test_what_cannot_be_is_refused_before_any_solve(
+    designs: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(designs, tiny_checkpoint_path, "--target", "E_x=300") == 2
+    assert "above Voigt's bound of 119.9 GPa" in capsys.readouterr().err

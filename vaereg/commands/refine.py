@@ -1,0 +1,225 @@
+"""The command `refine`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vaereg.arguments import constraints_of, load_model, materials_of, phases_given, targets_of
+from vaereg.commands.reporting import progress
+from vaereg.console import tell
+from vaereg.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vaereg.inverse.constraints import Constraints
+    from vaereg.inverse.search import Refinement
+    from vaereg.io.designs import DesignFile
+    from vaereg.materials import TwoPhase
+    from vaereg.model.checkpoint import Checkpoint
+    from vaereg.targets import CellProperties, Targets
+
+__all__ = ["run_refine"]
+
+
+def run_refine(arguments: argparse.Namespace) -> None:
+    """Bring designs onto their target; those that are there already are left as they are."""
+    import numpy as np
+
+    from vaereg.cluster import workers_of
+    from vaereg.inverse.constraints import Constraints, check
+    from vaereg.inverse.refinement import VERIFICATION_RTOL, refine_all
+    from vaereg.io.designs import read_designs, write_designs
+    from vaereg.io.files import check_output
+    from vaereg.model.prediction import MIN_EDGE
+    from vaereg.targets import CellProperties, check_possible
+
+    check_output(arguments.out, arguments.designs)
+    stored = read_designs(arguments.designs)
+    if min(stored.microstructures.shape[1:]) < MIN_EDGE:
+        raise InputError(
+            f"expected designs of at least {MIN_EDGE} voxels per edge, got {stored.microstructures.shape[1:]}"
+        )
+    checkpoint = load_model(arguments)
+    pair = materials_of(arguments) if phases_given(arguments) else stored.materials
+    pair = checkpoint.model.materials if pair is None else pair
+    targets = targets_of(arguments) or stored.wanted
+    if targets is None:
+        raise InputError(f"expected a target in {arguments.designs} or by --target, got none")
+    constraints = constraints_of(arguments) or Constraints.from_json(stored.constraints)
+    check_possible(targets, pair, symmetry=constraints.symmetry)
+    done = _reached(stored, targets, pair, constraints, arguments.tolerance)
+    rows = np.flatnonzero(~done)
+    if done.any():
+        tell(f"refine: {done.sum()} of {len(stored)} designs are there already")
+    volumes, stiffness, conductivity = stored.microstructures.copy(), _stiffness(stored), _heat(stored)
+    solves = np.zeros(len(stored), np.int64) if stored.solves is None else stored.solves.copy()
+    results: list[Refinement] = []
+    if len(rows):
+        with workers_of(arguments.workers, arguments.scheduler) as workers:
+            results = refine_all(
+                volumes[rows],
+                targets,
+                pair,
+                order=_promise(stored, targets, pair, rows),
+                tolerance=arguments.tolerance,
+                max_solves=arguments.max_solves,
+                constraints=constraints,
+                workers=workers,
+                on_progress=progress("refine", "designs"),
+            )
+    for row, result in zip(rows, results, strict=True):
+        volumes[row], stiffness[row], solves[row] = (
+            result.volume,
+            result.stiffness,
+            solves[row] + result.solves,
+        )
+        if result.properties.conductivity is not None:
+            conductivity[row] = result.properties.conductivity[0]
+    predicted, judge = _predicted(volumes, pair, checkpoint)
+    known = CellProperties(
+        stiffness=predicted,
+        fraction=volumes.mean(axis=(1, 2, 3), dtype=np.float64),
+        materials=pair,
+        conductivity=conductivity if targets.needs_conductivity else None,
+    )
+    write_designs(
+        arguments.out,
+        microstructures=volumes,
+        component=stored.component,
+        latent=stored.latent,
+        predicted=np.diagonal(predicted, axis1=1, axis2=2),
+        quantities=_quantities(known, targets),
+        target=targets,
+        seed=stored.seed,
+        made_by=stored.made_by,
+        judged_by=judge,
+        materials=pair,
+        stiffness=stiffness,
+        conductivity=conductivity if targets.needs_conductivity else None,
+        solver_tolerance=np.full(len(stored), VERIFICATION_RTOL),
+        solver_dtype=["float64"] * len(stored),
+        solves=solves,
+        modes=stored.modes,
+        weights=stored.weights,
+        constraints=constraints.to_json(),
+        met=[[result.met for result in check(volume, constraints).results] for volume in volumes]
+        if constraints
+        else None,
+    )
+    _tell_outcome(arguments, stored, results)
+    if judge == checkpoint.hash and checkpoint.hash != stored.made_by:
+        tell(
+            f"refine: the designs are of the checkpoint {stored.made_by}, the predictions and materials "
+            f"of {checkpoint.hash}"
+        )
+
+
+def _reached(
+    stored: DesignFile, targets: Targets, pair: TwoPhase, constraints: Constraints, tolerance: float
+) -> NDArray[np.bool_]:
+    """Designs that a former refinement has verified within the tolerance, shape (N,)."""
+    import numpy as np
+
+    from vaereg.inverse.constraints import satisfied
+    from vaereg.inverse.refinement import VERIFICATION_RTOL
+    from vaereg.targets import CellProperties
+
+    none = np.zeros(len(stored), dtype=bool)
+    tolerances = stored.solver_tolerance
+    if stored.materials != pair or stored.stiffness is None or tolerances is None or targets.objectives:
+        return none
+    if not 0.0 < tolerance < np.inf:
+        return none
+    cells = CellProperties(
+        stiffness=stored.stiffness,
+        fraction=stored.microstructures.mean(axis=(1, 2, 3), dtype=np.float64),
+        materials=pair,
+        conductivity=stored.conductivity,
+    )
+    near = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf) <= tolerance
+    met = np.array([not constraints or satisfied(volume, constraints) for volume in stored.microstructures])
+    return near & met & (tolerances <= VERIFICATION_RTOL)
+
+
+def _stiffness(stored: DesignFile) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.full((len(stored), 6, 6), np.nan) if stored.stiffness is None else stored.stiffness.copy()
+
+
+def _heat(stored: DesignFile) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.full((len(stored), 3, 3), np.nan) if stored.conductivity is None else stored.conductivity.copy()
+
+
+def _promise(stored: DesignFile, targets: Targets, pair: TwoPhase, rows: NDArray[np.intp]) -> list[int]:
+    """Order in which some of the designs are refined: the nearest by prediction first."""
+    import numpy as np
+
+    from vaereg.targets import CellProperties
+
+    if stored.predicted is None:
+        return list(range(len(rows)))
+    fraction = stored.microstructures.mean(axis=(1, 2, 3), dtype=np.float64)
+    cells = CellProperties.from_diagonal(stored.predicted, fraction, pair).rows(rows)
+    deviations = np.nan_to_num(targets.deviations(cells), nan=0.0).max(axis=1)
+    return np.argsort(deviations, kind="stable").tolist()
+
+
+def _predicted(
+    volumes: NDArray[np.uint8], pair: TwoPhase, checkpoint: Checkpoint
+) -> tuple[NDArray[np.float64], str]:
+    """Predicted stiffness, NaN where it is not known, shape (N, 6, 6) [GPa], and the hash of its model."""
+    import numpy as np
+
+    from vaereg.model.pair_model import load_pair_model, predict_stiffness
+    from vaereg.model.prediction import predict
+
+    if pair.moduli() == checkpoint.model.materials.moduli():
+        stiffness = np.full((len(volumes), 6, 6), np.nan)
+        stiffness[:, range(6), range(6)] = predict(checkpoint, volumes).mean
+        return stiffness, checkpoint.hash
+    model = load_pair_model()
+    return predict_stiffness(model, list(volumes), [pair]).mean, model.hash
+
+
+def _quantities(cells: CellProperties, targets: Targets) -> dict[str, NDArray[np.float64]]:
+    """Predicted values of what was asked for, by name; those that are not on the diagonal."""
+    import numpy as np
+
+    from vaereg.elasticity import PROPERTIES
+
+    values = cells.values(targets.names)
+    return {
+        name: column
+        for name, column in zip(targets.names, values.T, strict=True)
+        if name not in PROPERTIES and np.isfinite(column).any()
+    }
+
+
+def _tell_outcome(arguments: argparse.Namespace, stored: DesignFile, results: Sequence[Refinement]) -> None:
+    import numpy as np
+
+    from vaereg.microstructure.statistics import within_component
+
+    if not results:
+        return
+    spread = within_component(stored.microstructures, stored.component)
+    usual = "" if spread is None else f" (two designs of one component differ by {spread:.4f})"
+    solves, moved = ([getattr(result, name) for result in results] for name in ("solves", "moved"))
+    tell(
+        f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
+        f"moved by {np.median(moved):.4f}{usual}"
+    )
+    if missed := [result for result in results if not result.converged]:
+        least = min(result.largest_distance for result in missed)
+        tell(
+            f"refine: {len(missed)} of {len(results)} designs are not there yet: "
+            f"more than {100 * arguments.tolerance:g} % off the target after up to {arguments.max_solves} "
+            f"solves, the nearest {100 * least:.2g} %"
+        )
