@@ -1,11 +1,17 @@
-"""The regressor for any pair of phases: labels, training, and error by decade of contrast beside its bound.
+"""Any two phases: labels and training of the regressor, its errors beside those of its bound, and the solver.
 
-    python benchmarks/materials.py label --count 1500 --seed 1 --out labels-1.npz --workers 2
-    python benchmarks/materials.py train --labels labels-1.npz --calibration labels-2.npz --out pairs.pt
-    python benchmarks/materials.py measure --checkpoint pairs.pt --labels labels-3.npz
+    python -m vaereg generate --morphologies all --count 3000 --seed 1 --out labels.h5
+    python benchmarks/materials.py label --data labels.h5 --volumes 0:1200 --out labels-1.npz --workers 2
+    python benchmarks/materials.py label --data labels.h5 --volumes 1200:1400 --out labels-2.npz
+    python benchmarks/materials.py train --labels labels-1.npz --out pairs.pt
+    python benchmarks/materials.py measure --checkpoint pairs.pt --labels labels-2.npz
+    python benchmarks/materials.py held-out --labels labels-1.npz labels-2.npz
+    python benchmarks/materials.py solver
 
-`measure` writes `results/materials.json`: error of the stiffness and iterations, at both residuals, with the
-error of the upper bound alone.
+`measure` writes `results/materials.json`: error and iterations by contrast, Poisson ratio, size and class, at
+both residuals, with the error of the upper bound alone. `held-out` trains without two classes and writes
+their figures to `results/materials_held_out.json`. `solver` writes `results/materials_solver.json`:
+iterations and time of elasticity and conduction against contrast, with the errors of the bounds.
 """
 
 from __future__ import annotations
@@ -13,18 +19,26 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from record import write_record
+from record import seconds, write_record
 
-from vaereg.model.pair_model import FAST_RESIDUAL, RESIDUAL, load_pair_model, save_pair_model
-from vaereg.training.pair_fitting import fit_pair_model, pair_figures
+from vaereg.elasticity import voigt_to_mandel
+from vaereg.generators.morphologies import sample
+from vaereg.io.labelled_sets import read_labelled_set
+from vaereg.materials import VOID, Phase, TwoPhase
+from vaereg.model.pair_model import FAST_RESIDUAL, RESIDUAL, PairModel, load_pair_model, save_pair_model
+from vaereg.solver.bounds import bound_stiffness
+from vaereg.solver.conduction import conduct
+from vaereg.solver.homogenization import homogenize
+from vaereg.training.morphology_labels import CONTRAST, POISSON
+from vaereg.training.pair_figures import pair_figures
+from vaereg.training.pair_fitting import fit_pair_model
 from vaereg.training.pair_labels import (
-    CONTRAST,
-    POISSON,
-    SIZES,
     PairLabels,
     joined,
     label_pairs,
@@ -32,30 +46,45 @@ from vaereg.training.pair_labels import (
     write_pair_labels,
 )
 
+HELD_OUT = ("tpms", "closed-foam")
+"""Classes that one training leaves out."""
+SOLVER_CLASSES = ("gaussian", "particles", "closed-foam", "fibres")
+SOLVER_CONTRASTS = (10.0, 100.0, 1000.0, 1e4, np.inf)
+BOUND_STEPS = (3, 5, 8, 12)
+
 
 def main() -> None:
-    """Run one of the three parts."""
+    """Run one of the parts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parsers = parser.add_subparsers(required=True)
     label = parsers.add_parser("label")
-    label.add_argument("--count", type=int, required=True)
-    label.add_argument("--seed", type=int, required=True)
+    label.add_argument("--data", type=Path, required=True)
+    label.add_argument("--volumes", required=True, metavar="FIRST:END")
     label.add_argument("--workers", type=int, default=1)
     label.add_argument("--out", type=Path, required=True)
     label.set_defaults(run=run_label)
     train = parsers.add_parser("train")
     train.add_argument("--labels", type=Path, nargs="+", required=True)
-    train.add_argument("--calibration", type=Path, nargs="+", required=True)
     train.add_argument("--steps", type=int, default=4000)
     train.add_argument("--out", type=Path, required=True)
     train.set_defaults(run=run_train)
     measure = parsers.add_parser("measure")
-    measure.add_argument("--checkpoint", type=Path, required=True)
+    measure.add_argument("--checkpoint", type=Path)
     measure.add_argument("--labels", type=Path, nargs="+", required=True)
     measure.add_argument("--record", type=Path)
     measure.set_defaults(run=run_measure)
+    held_out = parsers.add_parser("held-out")
+    held_out.add_argument("--labels", type=Path, nargs="+", required=True)
+    held_out.add_argument("--classes", nargs="+", default=list(HELD_OUT))
+    held_out.add_argument("--steps", type=int, default=4000)
+    held_out.add_argument("--record", type=Path)
+    held_out.set_defaults(run=run_held_out)
+    solver = parsers.add_parser("solver")
+    solver.add_argument("--size", type=int, default=32)
+    solver.add_argument("--record", type=Path)
+    solver.set_defaults(run=run_solver)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
@@ -67,51 +96,110 @@ def run_label(arguments: argparse.Namespace) -> None:
         if done % 20 == 0 or done == count:
             print(f"{done}/{count}", file=sys.stderr, flush=True)
 
-    labels = label_pairs(arguments.count, arguments.seed, workers=arguments.workers, on_progress=report)
+    first, end = map(int, arguments.volumes.split(":"))
+    samples = read_labelled_set(arguments.data).samples
+    indices = range(len(samples))[first:end]
+    labels = label_pairs(samples, indices, workers=arguments.workers, on_progress=report)
     write_pair_labels(arguments.out, labels)
 
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Train, calibrate and save a regressor, with its facts."""
-    training, calibration = read(arguments.labels), read(arguments.calibration)
+    save_pair_model(arguments.out, trained(read(arguments.labels), arguments.steps))
+
+
+def trained(labels: PairLabels, steps: int) -> PairModel:
+    """Regressor with the facts of its training."""
     begin = time.process_time()
-    model = fit_pair_model(training, calibration, steps=arguments.steps)
+    model = fit_pair_model(labels, steps=steps)
     card = {
-        "training labels": len(training),
-        "calibration labels": len(calibration),
-        "steps": arguments.steps,
+        "labels": len(labels),
+        "networks": len(model.networks),
+        "steps": steps,
         "training time [CPU s]": round(time.process_time() - begin, 1),
-        "classes": ", ".join(sorted(set(training.morphology.tolist()))),
-        "voxels per edge": sorted(set(training.size.tolist())),
+        "classes": ", ".join(sorted(set(labels.morphology.tolist()))),
+        "voxels per edge": sorted(set(labels.size.tolist())),
         "contrast": list(CONTRAST),
         "Poisson ratios": list(POISSON),
-        "calibration figures": pair_figures(model, calibration),
+        "share of the upper bound": model.upper_share.tolist(),
         "date": time.strftime("%Y-%m-%d"),
     }
-    save_pair_model(arguments.out, replace(model, card=card))
+    return replace(model, card=card)
 
 
 def run_measure(arguments: argparse.Namespace) -> None:
-    """Error by decade of contrast, and the record of it."""
+    """Errors, and the record of them."""
     model, labels = load_pair_model(arguments.checkpoint), read(arguments.labels)
     figures = {
         f"{residual:g}": pair_figures(model, labels, residual) for residual in (RESIDUAL, FAST_RESIDUAL)
     }
-    for residual, by_decade in figures.items():
-        print(f"residual {residual}; errors: relative Frobenius [%], mean / median")
-        for name, row in by_decade.items():
-            error, bound = (
-                f"{100 * row[f'{kind}mean']:.2f} / {100 * row[f'{kind}median']:.2f}"
-                for kind in ("", "upper_")
-            )
-            print(
-                f"{name:12s} n {row['volumes']:4d}  iterations {row['iterations']:5.1f} of "
-                f"{row['solver_iterations']:5.1f}  error {error}  bound {bound}  "
-                f"covered {row['coverage_90']:.0%}  novel {row['novel']:.0%}"
-            )
-    classes = {name: int((labels.morphology == name).sum()) for name in np.unique(labels.morphology)}
-    settings = {"checkpoint": model.hash, "labels": len(labels), "classes": classes, "sizes": list(SIZES)}
-    write_record("materials", settings, figures, arguments.record)
+    for residual, groups in figures.items():
+        show(f"residual {residual}", groups)
+    write_record("materials", {"checkpoint": model.hash, "labels": len(labels)}, figures, arguments.record)
+
+
+def run_held_out(arguments: argparse.Namespace) -> None:
+    """Errors on classes that training left out."""
+    labels = read(arguments.labels)
+    rows = np.isin(labels.morphology, arguments.classes)
+    figures = pair_figures(trained(labels.rows(~rows), arguments.steps), labels.rows(rows))
+    show("left out: " + ", ".join(arguments.classes), figures)
+    settings: dict[str, object] = {"classes": arguments.classes, "training labels": int((~rows).sum())}
+    write_record("materials_held_out", settings, figures, arguments.record)
+
+
+def show(title: str, groups: Mapping[str, Any]) -> None:
+    """Print figures, a line for each group."""
+    print(f"{title}; errors: relative Frobenius [%], mean / median")
+    lines = {"all": groups["all"]}
+    for kind, figures in groups.items():
+        if kind != "all":
+            lines |= {f"{kind} {name}": row for name, row in figures.items()}
+    for name, row in lines.items():
+        error, bound = (
+            f"{100 * row[f'{kind}mean']:.2f} / {100 * row[f'{kind}median']:.2f}" for kind in ("", "upper_")
+        )
+        print(
+            f"{name:22s} n {row['volumes']:4d}  iterations {row['iterations']:5.1f}  error {error}  bound "
+            f"{bound}  E {100 * row['young']:.2f} %  covered {row['coverage_90']:.0%}  "
+            f"novel {row['novel']:.0%}"
+        )
+
+
+def run_solver(arguments: argparse.Namespace) -> None:
+    """Iterations and time against contrast, and the bounds after few iterations."""
+    rows = []
+    for name in SOLVER_CLASSES:
+        volume = sample(name, arguments.size, generator=np.random.default_rng(0)).volume
+        for contrast in SOLVER_CONTRASTS:
+            row = solver_row(volume, contrast)
+            rows.append({"class": name, "fraction": float(volume.mean()), **row})
+            errors = "  ".join(f"{step}: {100 * row['upper_error'][str(step)]:.2f} %" for step in BOUND_STEPS)
+            solved = f"iterations {row['iterations']:3d} ({row['cpu_s']:.2f} s)"
+            conducted = f"conduction {row['conduction_iterations']:3d} ({row['conduction_cpu_s']:.3f} s)"
+            print(f"{name:12s} contrast {contrast:6g}  {solved}  {conducted}  bound after {errors}")
+    write_record("materials_solver", {"size": arguments.size, "rtol": 1e-4}, rows, arguments.record)
+
+
+def solver_row(volume: np.ndarray, contrast: float) -> dict[str, Any]:
+    """Figures of one cell at one contrast, of conductivities as of moduli; infinite for a void."""
+    soft = VOID if np.isinf(contrast) else Phase("", 1.0 / contrast, 0.35, conductivity=1.0 / contrast)
+    pair = TwoPhase(Phase("", 1.0, 0.2, conductivity=1.0), soft)
+    options: dict[str, Any] = {"rtol": 1e-4, "dtype": np.float32, "max_iter": 1000}
+    solved, conducted = homogenize(volume, pair, **options), conduct(volume, pair, **options)
+    exact = voigt_to_mandel(solved.stiffness)
+    bounds = bound_stiffness(volume, pair, residual=0.0, max_iter=BOUND_STEPS[-1], steps=BOUND_STEPS)
+    return {
+        "contrast": None if np.isinf(contrast) else contrast,
+        "iterations": solved.iterations,
+        "cpu_s": seconds(lambda: homogenize(volume, pair, **options), warm_up=False)["cpu_s"],
+        "conduction_iterations": conducted.iterations,
+        "conduction_cpu_s": seconds(lambda: conduct(volume, pair, **options), warm_up=False)["cpu_s"],
+        "upper_error": {
+            str(step): float(np.linalg.norm(voigt_to_mandel(upper) - exact) / np.linalg.norm(exact))
+            for step, upper in zip(bounds.steps, bounds.uppers, strict=True)
+        },
+    }
 
 
 def read(paths: list[Path]) -> PairLabels:

@@ -89,7 +89,7 @@ def test_the_share_lies_between_zero_and_one(size: float) -> None:
 
 def test_the_stiffness_lies_between_its_bounds(network: PairRegressor, rng: np.random.Generator) -> None:
     features = random_features(rng)
-    stiffness = stiffness_between(network, features)
+    stiffness = stiffness_between([network], features)
     upper = features.lower + features.gap @ features.gap
     assert np.linalg.eigvalsh(upper - stiffness).min() > -1e-9
     assert np.linalg.eigvalsh(stiffness - features.lower).min() > -1e-9
@@ -97,7 +97,7 @@ def test_the_stiffness_lies_between_its_bounds(network: PairRegressor, rng: np.r
 
 def test_the_stiffness_turns_with_the_axes(network: PairRegressor, rng: np.random.Generator) -> None:
     features = random_features(rng)
-    stiffness = stiffness_between(network, features)
+    stiffness = stiffness_between([network], features)
     rows, columns = np.triu_indices(6)
     for turn in SYMMETRIES[[3, 8, 17]]:
         full = np.zeros((len(features), MATRICES, 6, 6))
@@ -110,7 +110,7 @@ def test_the_stiffness_turns_with_the_axes(network: PairRegressor, rng: np.rando
             gap=turn @ features.gap @ turn.T,
         )
         np.testing.assert_allclose(
-            stiffness_between(network, turned), turn @ stiffness @ turn.T, rtol=1e-4, atol=1e-5
+            stiffness_between([network], turned), turn @ stiffness @ turn.T, rtol=1e-4, atol=1e-5
         )
 
 

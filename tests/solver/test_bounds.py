@@ -15,7 +15,7 @@ from vaereg.elasticity import (
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.materials import TwoPhase
-from vaereg.solver.bounds import bound_stiffness
+from vaereg.solver.bounds import bound_stiffness, residual_over_bound
 from vaereg.solver.cell import green_operator, node_divergence
 from vaereg.solver.homogenization import homogenize, iterated_bounds
 
@@ -164,3 +164,17 @@ def test_bounds_scale_with_both_moduli(rng: np.random.Generator) -> None:
     second = bound_stiffness(phase, PAIRS[1].scaled(1e3), max_iter=3)
     np.testing.assert_allclose(second.lower, 1e3 * first.lower, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(second.upper, 1e3 * first.upper, rtol=1e-5, atol=1e-3)
+
+
+def test_isolated_inclusions_are_iterated_until_the_residual_is_small_beside_the_bound() -> None:
+    """A stiff cube in a soft matrix: the relative residual is small long before the bound is near."""
+    phase = np.zeros((12, 12, 12))
+    phase[3:9, 3:9, 3:9] = 1.0
+    pair = TwoPhase.from_moduli(1.0, 1e-4, 0.3, 0.3)
+    exact = np.trace(homogenize(phase, pair, rtol=1e-8).stiffness)
+    early = bound_stiffness(phase, pair, residual=0.05, max_iter=40)
+    steps = range(41)
+    late = bound_stiffness(phase, pair, residual=0.05, energy=0.05, max_iter=40, steps=steps)
+    assert early.iterations < late.iterations < 40
+    assert residual_over_bound(late.uppers, late.residual_energies)[-1] <= 0.05
+    assert np.trace(late.upper) < 1.05 * exact and np.trace(early.upper) > 1.5 * exact

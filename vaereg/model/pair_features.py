@@ -32,7 +32,7 @@ __all__ = [
     "root",
 ]
 
-STEPS = (0, 1, 2, 3, 5, 8, 12, 16, 20)
+STEPS = (0, 1, 2, 3, 5, 8, 12, 16, 20, 28, 40)
 """Iterations after which the regressor can answer, but for the first; the one before is an input, too."""
 MATRICES, SCALARS = 5, 9
 """Numbers of matrices and of scalars in the inputs."""

@@ -13,6 +13,8 @@ Letters: B batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -116,12 +118,11 @@ def between_bounds(answer: Tensor) -> Tensor:
     return torch.linalg.inv(identity + torch.matrix_exp(matrix - _PRIOR * identity))
 
 
-def stiffness_between(network: PairRegressor, features: PairFeatures) -> np.ndarray:
-    """Stiffness in the Mandel basis, shape (N, 6, 6) [E of the stiff phase]."""
+def stiffness_between(networks: Sequence[PairRegressor], features: PairFeatures) -> np.ndarray:
+    """Stiffness by the mean G of networks, Mandel basis, shape (N, 6, 6) [E of the stiff phase]."""
+    inputs = torch.from_numpy(features.matrices).float(), torch.from_numpy(features.scalars).float()
     with torch.inference_mode():
-        answer = network.averaged(
-            torch.from_numpy(features.matrices).float(), torch.from_numpy(features.scalars).float()
-        )
+        answer = torch.stack([network.averaged(*inputs) for network in networks]).mean(0)
         share = between_bounds(answer).numpy()
     stiffness = features.lower + features.gap @ share @ features.gap
     return 0.5 * (stiffness + stiffness.swapaxes(-1, -2))

@@ -27,13 +27,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import voigt_bound
+from vaereg.elasticity import voigt_bound, voigt_to_mandel
 from vaereg.materials import TwoPhase
 from vaereg.solver import kernels, vectors
 from vaereg.solver.cell import LOAD_PAIRS, Cell
 from vaereg.solver.problem import as_phase_field, choose_element, scaled_moduli, voxel_edges
 
-__all__ = ["StiffnessBounds", "bound_stiffness"]
+__all__ = ["StiffnessBounds", "bound_stiffness", "residual_over_bound"]
 
 _EXHAUSTED = 10.0
 """Residual over that at the start, in units of rounding, below which a load case is left as it is."""
@@ -71,6 +71,7 @@ def bound_stiffness(
     materials: TwoPhase | None = None,
     *,
     residual: float = 0.05,
+    energy: float = np.inf,
     max_iter: int = 12,
     steps: Sequence[int] = (),
     only_after_steps: bool = False,
@@ -86,6 +87,7 @@ def bound_stiffness(
         materials: The two phases; the reference pair if left out.
         residual: Relative residual of the slowest load case at which the iteration stops [-]; 0 to do
             `max_iter` iterations.
+        energy: Residual relative to the bound (see `residual_over_bound`) that must be reached as well [-].
         max_iter: Upper limit of iterations.
         steps: Iterations after which upper bounds are kept besides the last; those not reached are left out.
         only_after_steps: Stop for the residual only after one of `steps`.
@@ -111,6 +113,9 @@ def bound_stiffness(
         if iteration.count in wanted:
             kept.append((iteration.count, iteration.upper(), iteration.residual_energy()))
         small = residuals[-1] <= residual and (iteration.count in wanted or not only_after_steps)
+        if small and np.isfinite(energy):
+            ratio = residual_over_bound(iteration.upper(), iteration.residual_energy())
+            small = bool(ratio <= energy)
         if iteration.count == max_iter or small or not iteration.advance():
             break
         residuals.append(iteration.relative_residual())
@@ -127,6 +132,23 @@ def bound_stiffness(
         element=chosen,
         sensitivity=iteration.sensitivity(unit) if sensitivities else None,
     )
+
+
+def residual_over_bound(
+    upper: NDArray[np.float64], residual_energy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Root of the trace of the residual's energy over that of the upper bound, in the Mandel basis [-].
+
+    The relative residual is relative to the forces of a uniform strain. Where stiff inclusions touch nothing,
+    these are of the order of the stiff phase and the stiffness is of the order of the soft one: what counts
+    there is the energy of the residual beside the bound.
+
+    Args:
+        upper: Upper bounds, Voigt order, shape (..., 6, 6).
+        residual_energy: Energies of the preconditioned residual, shape (..., 6, 6).
+    """
+    traces = [np.trace(voigt_to_mandel(matrix), axis1=-2, axis2=-1) for matrix in (residual_energy, upper)]
+    return np.sqrt(np.maximum(traces[0], 0.0) / np.maximum(traces[1], np.finfo(np.float64).tiny))
 
 
 class _SixLoads:

@@ -1,12 +1,16 @@
-"""Training, calibration and test figures of the regressor for any pair of phases.
+"""Training and calibration of the regressor for any pair of phases.
 
-Letters: N labels, B batch.
+The labels are split into parts. One network is trained without each part, and answers for it: spreads and
+the share of the upper bound are calibrated on answers to volumes that a network has not seen. The model
+averages all of them.
+
+Letters: N labels, M examples, B batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,30 +23,47 @@ from vaereg.elasticity import voigt_to_mandel
 from vaereg.errors import InputError
 from vaereg.model.pair_features import STEPS, PairFeatures, pair_features
 from vaereg.model.pair_model import (
+    CALIBRATED_SIZES,
     DECADES,
     RESIDUAL,
+    VOID_ENERGY,
     PairAnswer,
     PairModel,
     answer,
     decade_of,
-    largest_step,
     novelty_inputs,
 )
 from vaereg.model.pair_network import PairRegressor, between_bounds
+from vaereg.solver.bounds import residual_over_bound
 from vaereg.training.pair_labels import PairLabels
 
-__all__ = ["answer_labels", "fit_pair_model", "pair_figures", "stopping_places"]
+__all__ = [
+    "PARTS",
+    "answer_labels",
+    "calibrated",
+    "carries_load",
+    "fit_pair_model",
+    "stopping_places",
+]
 
+PARTS = 4
+"""Parts of the labels, and networks."""
 _BATCH, _LEARNING_RATE, _WEIGHT_DECAY = 64, 2e-3, 1e-3
 _LOSS_FLOOR = 1e-5
 """Number under the root of the loss, so that its slope stays finite."""
 _LARGEST_LOSS = 50.0
 _VOID_SHARE = 1e-5
 """Share of the Voigt bound that is added to the stiffness of cells with a void: some carry no load [-]."""
-_NOVEL = 0.995
-"""Part of the labels of the calibration whose novelty is below 1."""
+_NOVEL = 0.99
+"""Part of the labels whose novelty is below 1, where the network has not seen them."""
 _CARRIES = 1e-4
 """Least eigenvalue of the stiffness, over E of the stiff phase, of cells that relative errors are of [-]."""
+_LEARNED_RESIDUAL = 0.02
+"""Relative residual after which a label's further steps are not learned from: there is nothing to correct."""
+_SHARES = np.linspace(0.0, 1.0, 21)
+"""Shares of the upper bound that are tried [-]."""
+_FEWEST = 10
+"""Labels of a decade or size below which it takes the calibration of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,124 +80,120 @@ class _Examples:
 
 def stopping_places(labels: PairLabels, residual: float = RESIDUAL) -> NDArray[np.int64]:
     """Place in `STEPS` at which the iteration stops for each label, shape (N,)."""
-    places = np.empty(len(labels), dtype=np.int64)
-    for row, pair in enumerate(labels.pairs):
-        allowed = [place for place, step in enumerate(STEPS) if 1 <= step <= largest_step(pair)]
-        small = [place for place in allowed if labels.residuals[row, place] <= residual]
-        places[row] = small[0] if small else allowed[-1]
-    return places
+    ratio = residual_over_bound(labels.uppers, labels.energies)
+    void = np.array([pair.has_void for pair in labels.pairs])
+    small = (labels.residuals <= residual) & (ratio <= residual * np.where(void, VOID_ENERGY, 1.0)[:, None])
+    small[:, 0], small[:, -1] = False, True
+    return small.argmax(axis=1)
+
+
+def carries_load(labels: PairLabels) -> NDArray[np.bool_]:
+    """Whether a cell carries load in every direction, so that errors relative to it have a meaning, (N,)."""
+    return np.linalg.eigvalsh(voigt_to_mandel(labels.stiffness))[:, 0] > _CARRIES
 
 
 def fit_pair_model(
-    training: PairLabels,
-    calibration: PairLabels,
+    labels: PairLabels,
     *,
     steps: int = 4000,
     hidden: int = 256,
+    parts: int = PARTS,
     seed: int = 0,
     card: dict[str, Any] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PairModel:
-    """Train one network for all numbers of iterations, and calibrate its spreads.
+    """Train one network for each part of the labels that is left out, and calibrate their answers to it.
 
     Args:
-        training: Labels that the network is trained on, and whose inputs are not novel.
-        calibration: Other labels, for the spreads and for the distance that is novel.
-        steps: Optimisation steps.
-        hidden: Width of the network.
+        labels: Labels in an order that is random.
+        steps: Optimisation steps of each network.
+        hidden: Width of the networks.
+        parts: Number of parts.
         seed: Seed of initialisation, batches and symmetries.
         card: Plain facts, JSON-serialisable.
-        on_progress: Called with the steps that are done and their number.
+        on_progress: Called with the steps of all networks that are done and their number.
 
     Raises:
-        InputError: There are fewer than two labels of either kind.
+        InputError: There are fewer than two parts, or fewer than two labels for each.
     """
-    if min(len(training), len(calibration)) < 2:
-        raise InputError(
-            f"expected at least two labels for training and calibration, got {len(training)} "
-            f"and {len(calibration)}"
-        )
-    network = _train(training, steps, hidden, seed, on_progress)
-    inputs = np.concatenate(
-        [novelty_inputs(_features(training, np.full(len(training), place))) for place in range(1, len(STEPS))]
-    )
+    if parts < 2 or len(labels) < 2 * parts:
+        raise InputError(f"expected two labels for each of two or more parts, got {len(labels)} and {parts}")
+    part = np.arange(len(labels)) % parts
+    networks = []
+    for left_out in range(parts):
+
+        def report(done: int, own: int, before: int = left_out * steps) -> None:
+            if on_progress:
+                on_progress(before + done, parts * own)
+
+        networks.append(_train(labels.rows(part != left_out), steps, hidden, seed + left_out, report))
+    seen = [
+        novelty_inputs(_features(labels.rows(rows), np.full(int(rows.sum()), place)))
+        for place in range(1, len(STEPS))
+        if (rows := _to_be_learned(labels, place)).any()
+    ]
+    inputs = np.concatenate(seen)
     centre = inputs.mean(0)
     values, axes = np.linalg.eigh(np.cov((inputs - centre).T))
     whitening = axes / np.sqrt(np.maximum(values, 1e-6 * values.max()))
-    own = novelty_inputs(_features(calibration, stopping_places(calibration)))
+    own = novelty_inputs(_features(labels, stopping_places(labels)))
     distance = np.sqrt(np.square((own - centre) @ whitening).mean(1))
     model = PairModel(
-        network=network,
+        networks=tuple(networks),
+        upper_share=np.zeros(len(DECADES)),
         spread_factor=np.ones((len(DECADES), 3)),
+        size_factor=np.ones(len(CALIBRATED_SIZES)),
         novelty_mean=centre,
         novelty_whitening=whitening / np.quantile(distance, _NOVEL),
         card=card or {},
     )
-    return PairModel(
-        network=network,
-        spread_factor=_spread_factors(model, calibration),
-        novelty_mean=model.novelty_mean,
-        novelty_whitening=model.novelty_whitening,
-        card=model.card,
+    return calibrated(model, labels)
+
+
+def calibrated(model: PairModel, labels: PairLabels) -> PairModel:
+    """The model with shares and spreads that fit the answers to labels which a network has not seen.
+
+    Args:
+        model: Model of `fit_pair_model`.
+        labels: The labels of its training, in the same order.
+    """
+    part = np.arange(len(labels)) % len(model.networks)
+    plain = replace(
+        model,
+        upper_share=np.zeros(len(DECADES)),
+        spread_factor=np.ones((len(DECADES), 3)),
+        size_factor=np.ones(len(CALIBRATED_SIZES)),
     )
+    shared = replace(plain, upper_share=_upper_shares(_unseen_answers(plain, labels, part), labels))
+    spread = replace(shared, spread_factor=_spread_factors(_unseen_answers(shared, labels, part), labels))
+    return replace(spread, size_factor=_size_factors(_unseen_answers(spread, labels, part), labels))
 
 
 def answer_labels(model: PairModel, labels: PairLabels, residual: float = RESIDUAL) -> PairAnswer:
     """Stiffness of labelled volumes after the iterations that the residual asks for."""
     places = stopping_places(labels, residual)
     uppers = labels.uppers[np.arange(len(labels)), places]
-    return answer(model, _features(labels, places), uppers, labels.pairs)
+    return answer(model, _features(labels, places), uppers, labels.pairs, labels.size.astype(np.float64))
 
 
-def pair_figures(model: PairModel, labels: PairLabels, residual: float = RESIDUAL) -> dict[str, Any]:
-    """Test figures by decade of contrast: relative Frobenius errors, beside those of the upper bound alone.
-
-    Cells that carry no load in some direction are counted, but have no relative error.
-
-    Returns:
-        By decade, and over all: number of `volumes`, mean `iterations` and `solver_iterations`, `mean`
-        and `median` error, `upper_mean` and `upper_median` of the bound, `coverage_90` of C11 ... C66, and
-        the share that is `novel`; JSON-serialisable.
-    """
-    answers, places = answer_labels(model, labels, residual), stopping_places(labels, residual)
-    uppers = labels.uppers[np.arange(len(labels)), places]
-    truth = voigt_to_mandel(labels.stiffness)
-    carrying = np.linalg.eigvalsh(truth)[:, 0] > _CARRIES
-    size = np.where(carrying, np.linalg.norm(truth, axis=(1, 2)), 1.0)
-    error, bound = (
-        np.linalg.norm(voigt_to_mandel(matrix) - truth, axis=(1, 2)) / size
-        for matrix in (answers.mean, uppers)
-    )
-    width = float(norm.ppf(0.95)) * answers.std
-    covered = np.diagonal(np.abs(answers.mean - labels.stiffness) <= width, axis1=1, axis2=2).mean(1)
-    decades = decade_of(labels.pairs)
-    groups = {name: decades == index for index, name in enumerate(DECADES)}
-    figures: dict[str, Any] = {}
-    for name, rows in (groups | {"all": np.ones(len(labels), dtype=bool)}).items():
-        rows = rows & carrying
-        if not rows.any():
-            continue
-        figures[name] = {
-            "volumes": int(rows.sum()),
-            "iterations": float(np.array(STEPS)[places[rows]].mean()),
-            "solver_iterations": float(labels.iterations[rows].mean()),
-            "mean": float(error[rows].mean()),
-            "median": float(np.median(error[rows])),
-            "upper_mean": float(bound[rows].mean()),
-            "upper_median": float(np.median(bound[rows])),
-            "coverage_90": float(covered[rows].mean()),
-            "novel": float((answers.novelty[rows] > 1.0).mean()),
-        }
-    return figures
+def _unseen_answers(model: PairModel, labels: PairLabels, part: NDArray[np.int64]) -> PairAnswer:
+    """Answers by the network that was trained without the label, in the order of the labels."""
+    mean, std = np.empty((len(labels), 6, 6)), np.empty((len(labels), 6, 6))
+    novelty = np.empty(len(labels))
+    for left_out, network in enumerate(model.networks):
+        rows = np.flatnonzero(part == left_out)
+        own = answer_labels(replace(model, networks=(network,)), labels.rows(rows))
+        mean[rows], std[rows], novelty[rows] = own.mean, own.std, own.novelty
+    return PairAnswer(mean=mean, std=std, novelty=novelty)
 
 
 def _features(labels: PairLabels, places: NDArray[np.int64]) -> PairFeatures:
     """Inputs of each label at a place in `STEPS` of its own, in the order of the labels."""
-    parts, order = [], []
+    collected, order = [], []
     pairs = labels.pairs
     for place in np.unique(places):
         rows = np.flatnonzero(places == place)
-        parts.append(
+        collected.append(
             pair_features(
                 labels.fraction[rows],
                 [pairs[row] for row in rows],
@@ -190,14 +207,19 @@ def _features(labels: PairLabels, places: NDArray[np.int64]) -> PairFeatures:
     back = np.argsort(np.concatenate(order))
     return PairFeatures(
         **{
-            name: np.concatenate([getattr(part, name) for part in parts])[back]
+            name: np.concatenate([getattr(features, name) for features in collected])[back]
             for name in ("matrices", "scalars", "lower", "gap")
         }
     )
 
 
+def _to_be_learned(labels: PairLabels, place: int) -> NDArray[np.bool_]:
+    """Labels with something to correct before a place in `STEPS`, and with bounds there, shape (N,)."""
+    return (labels.reached > place) & (labels.residuals[:, place - 1] > _LEARNED_RESIDUAL)
+
+
 def _examples(labels: PairLabels) -> _Examples:
-    """All labels at all steps."""
+    """All labels at the steps with something to correct."""
     void = np.array([pair.has_void for pair in labels.pairs])[:, None, None]
     voigt = voigt_to_mandel(labels.uppers[:, 0])
     shift = _VOID_SHARE * void * voigt
@@ -205,9 +227,13 @@ def _examples(labels: PairLabels) -> _Examples:
     truth = voigt_to_mandel(labels.stiffness) + shift + 1e-10 * voigt
     inverse = np.linalg.inv(np.linalg.cholesky(truth))
     for place in range(1, len(STEPS)):
-        features = _features(labels, np.full(len(labels), place))
-        lower = inverse @ (features.lower + shift) @ inverse.swapaxes(1, 2)
-        columns.append((features.matrices, features.scalars, inverse @ features.gap, lower))
+        rows = np.flatnonzero(_to_be_learned(labels, place))
+        if len(rows) == 0:
+            continue
+        features = _features(labels.rows(rows), np.full(len(rows), place))
+        own = inverse[rows]
+        lower = own @ (features.lower + shift[rows]) @ own.swapaxes(1, 2)
+        columns.append((features.matrices, features.scalars, own @ features.gap, lower))
     return _Examples(
         *(torch.from_numpy(np.concatenate(column)).float() for column in zip(*columns, strict=True))
     )
@@ -218,7 +244,7 @@ def _train(
     steps: int,
     hidden: int,
     seed: int,
-    on_progress: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None],
 ) -> PairRegressor:
     examples = _examples(labels)
     generator = torch.Generator().manual_seed(seed)
@@ -240,7 +266,7 @@ def _train(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        if on_progress and (step + 1) % 100 == 0:
+        if (step + 1) % 100 == 0:
             on_progress(step + 1, steps)
     return network.eval().requires_grad_(False)
 
@@ -251,18 +277,56 @@ def _distance(ratio: Tensor) -> Tensor:
     return ((excess - 12.0).clamp_min(0.0) + _LOSS_FLOOR).sqrt().clamp_max(_LARGEST_LOSS)
 
 
-def _spread_factors(model: PairModel, labels: PairLabels) -> NDArray[np.float64]:
-    """Factors with which a Gaussian's central 90 % cover 90 % of the errors, by decade and kind, (5, 3).
+def _upper_shares(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64]:
+    """Share of the upper bound with the least mean error, by decade, shape (5,) [-]."""
+    places = stopping_places(labels)
+    truth, mean = voigt_to_mandel(labels.stiffness), voigt_to_mandel(answers.mean)
+    upper = voigt_to_mandel(labels.uppers[np.arange(len(labels)), places])
+    carrying, decades = carries_load(labels), decade_of(labels.pairs)
+    shares = np.zeros(len(DECADES))
+    for decade in range(len(DECADES)):
+        rows = _or_all(carrying & (decades == decade), carrying)
+        size = np.linalg.norm(truth[rows], axis=(1, 2))
+        errors = [
+            np.mean(
+                np.linalg.norm((1.0 - share) * mean[rows] + share * upper[rows] - truth[rows], axis=(1, 2))
+                / size
+            )
+            for share in _SHARES
+        ]
+        shares[decade] = _SHARES[int(np.argmin(errors))]
+    return shares
 
-    A decade of fewer than ten labels takes the factors of all.
-    """
-    answers = answer_labels(model, labels)
-    ratio = np.abs(answers.mean - labels.stiffness) / np.maximum(answers.std, 1e-12)
-    kinds = [ratio[:, range(3), range(3)], ratio[:, range(3, 6), range(3, 6)]]
-    kinds.append(ratio[:, *np.triu_indices(6, 1)])
-    decades = decade_of(labels.pairs)
+
+def _spread_factors(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64]:
+    """Factors with which a Gaussian's central 90 % cover 90 % of the errors, by decade and kind, (5, 3)."""
+    kinds = _ratios(answers, labels)
+    carrying, decades = carries_load(labels), decade_of(labels.pairs)
     factors = np.empty((len(DECADES), len(kinds)))
     for decade in range(len(DECADES)):
-        rows = decades == decade if (decades == decade).sum() >= 10 else np.ones(len(labels), dtype=bool)
-        factors[decade] = [np.quantile(kind[rows], 0.9) / norm.ppf(0.95) for kind in kinds]
+        rows = _or_all(carrying & (decades == decade), carrying)
+        factors[decade] = [np.quantile(kind[rows], 0.9) for kind in kinds]
     return factors
+
+
+def _size_factors(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64]:
+    """Factors with which the same holds at each of `CALIBRATED_SIZES`, shape (5,), after those by decade."""
+    ratio = np.concatenate(_ratios(answers, labels)[:2], axis=1)
+    carrying = carries_load(labels)
+    factors = []
+    for size in CALIBRATED_SIZES:
+        rows = carrying & (labels.size == size)
+        factors.append(float(np.quantile(ratio[rows], 0.9)) if rows.sum() >= _FEWEST else 1.0)
+    return np.array(factors)
+
+
+def _ratios(answers: PairAnswer, labels: PairLabels) -> Sequence[NDArray[np.float64]]:
+    """Errors over the half width of the 90 % interval: axial, shear, coupling entries, shape (N, ...)."""
+    width = norm.ppf(0.95) * np.maximum(answers.std, 1e-12)
+    ratio = np.abs(answers.mean - labels.stiffness) / width
+    kinds = [ratio[:, range(3), range(3)], ratio[:, range(3, 6), range(3, 6)]]
+    return [*kinds, ratio[:, *np.triu_indices(6, 1)]]
+
+
+def _or_all(rows: NDArray[np.bool_], every: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return rows if rows.sum() >= _FEWEST else every

@@ -1,7 +1,8 @@
 """Labels of the regressor for any pair of phases: bounds after few iterations, and the stiffness.
 
-Label i depends on the base seed and on i alone: a volume of one of the morphologies and a pair of phases,
-both random. Moduli are over Young's modulus of the stiff phase.
+Volumes, pairs and stiffness come from a data set of morphologies (`vaereg.io.labelled_sets`). What is
+computed here are the bounds, for one pair of phases of each volume. Moduli are over Young's modulus of the
+stiff phase.
 
 Letters: N labels, S steps at which bounds are kept.
 """
@@ -10,34 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 from vaereg.errors import InputError
 from vaereg.executors import Workers, map_tasks
-from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.io.files import replace_file
+from vaereg.io.labelled_sets import LabelledVolumes
 from vaereg.materials import TwoPhase
 from vaereg.model.pair_features import STEPS
 from vaereg.solver.bounds import bound_stiffness
-from vaereg.solver.homogenization import homogenize
-from vaereg.training.morphology_labels import label_tolerance
 
-__all__ = ["PairLabels", "draw_pair", "joined", "label_pairs", "read_pair_labels", "write_pair_labels"]
+__all__ = ["PairLabels", "chosen_pair", "joined", "label_pairs", "read_pair_labels", "write_pair_labels"]
 
-SIZES, SIZE_SHARES = (24, 32), (0.6, 0.4)
-"""Voxels per edge, and their shares [-]."""
-VOID_SHARE, REFERENCE_SHARE = 0.08, 0.1
-"""Shares of pairs with a void, and of the reference pair [-]."""
-CONTRAST, POISSON = (1.0, 1e4), (0.0, 0.45)
-"""Ranges of the ratio of Young's moduli (log-uniform) and of the Poisson ratios (uniform) [-]."""
-MAX_ITER = 600
-"""Upper limit of the solver's iterations; 339 is the most that was seen, for a void without percolation."""
-FORMAT_VERSION = 1
+SMALL_RESIDUAL, SMALL_ENERGY = 0.01, 0.03
+"""Relative residual, and residual over the bound, after which no more bounds are computed [-]: below those
+where the regressor stops."""
+FIRST_PAIR = 8
+"""One in this number of volumes is labelled for its first pair, the others for their last."""
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +52,10 @@ class PairLabels:
     """Energies of the preconditioned residual after each of `STEPS`, shape (N, S, 6, 6)."""
     residuals: NDArray[np.float64]
     """Largest relative residual after each of `STEPS`, shape (N, S) [-]."""
+    reached: NDArray[np.int64]
+    """Number of `STEPS` that were done, shape (N,): bounds of the others repeat the last."""
     stiffness: NDArray[np.float64]
     """Effective stiffness by the converged solver, Voigt order, shape (N, 6, 6)."""
-    iterations: NDArray[np.int64]
-    """Iterations of the converged solver, shape (N,)."""
 
     def __len__(self) -> int:
         return len(self.fraction)
@@ -82,71 +76,81 @@ def joined(parts: Sequence[PairLabels]) -> PairLabels:
     return PairLabels(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def draw_pair(generator: np.random.Generator) -> tuple[float, float, float]:
-    """Young's modulus of the soft over that of the stiff phase, and the Poisson ratios of both [-]."""
-    kind = generator.random()
-    contrast = np.exp(generator.uniform(*np.log(CONTRAST)))
-    nu_stiff, nu_soft = generator.uniform(*POISSON, 2)
-    if kind < VOID_SHARE:
-        return 0.0, float(nu_stiff), 0.0
-    if kind < VOID_SHARE + REFERENCE_SHARE:
-        return 0.02, 0.3, 0.3
-    return float(1.0 / contrast), float(nu_stiff), float(nu_soft)
+def chosen_pair(samples: LabelledVolumes, index: int) -> int | None:
+    """Place of the pair for which a volume is labelled; None where no pair has a stiffness.
+
+    It is the last one, which is random, but for one volume in `FIRST_PAIR` the first one, the reference pair.
+    """
+    solved = np.flatnonzero(np.isfinite(samples.stiffness[index]).all((1, 2)))
+    if len(solved) == 0:
+        return None
+    return int(solved[0 if samples.seed[index] % FIRST_PAIR == 0 else -1])
 
 
 def label_pairs(
-    count: int, seed: int, *, workers: Workers = 1, on_progress: Callable[[int, int], None] | None = None
+    samples: LabelledVolumes,
+    indices: Sequence[int],
+    *,
+    workers: Workers = 1,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> PairLabels:
-    """Make and label volumes; labels whose solver did not converge are left out.
+    """Bound the stiffness of volumes of a data set; those without a stiffness are left out.
 
     Args:
-        count: Number of volumes N.
-        seed: Base seed.
+        samples: Volumes with pairs of phases and stiffness.
+        indices: Which volumes.
         workers: Number of processes of one thread each, or an executor.
         on_progress: Called with the number of labels that are done, and of all.
+
+    Raises:
+        InputError: None of the volumes has a stiffness.
     """
+    places = {index: place for index in indices if (place := chosen_pair(samples, index)) is not None}
+    if not places:
+        raise InputError(f"expected volumes with a stiffness, got none among {len(indices)}")
+    jobs = [
+        (samples.volume(index), samples.phases[index, place], samples.stiffness[index, place])
+        for index, place in places.items()
+    ]
     rows = []
-    for row in map_tasks(partial(_label, seed), range(count), workers):
+    for row in map_tasks(_label, jobs, workers):
         rows.append(row)
         if on_progress:
-            on_progress(len(rows), count)
-    kept = [row for row in rows if row is not None]
-    return PairLabels(**{name: np.array([row[name] for row in kept]) for name in kept[0]})
-
-
-def _label(seed: int, index: int) -> dict[str, object] | None:
-    generator = np.random.default_rng(SeedSequence(seed, spawn_key=(index,)))
-    morphology = list(MORPHOLOGIES)[int(generator.integers(len(MORPHOLOGIES)))]
-    size = int(generator.choice(SIZES, p=SIZE_SHARES))
-    moduli = draw_pair(generator)
-    volume = sample(morphology, size, generator=generator).volume
-    pair = TwoPhase.from_moduli(1.0, *moduli)
-    solved = homogenize(
-        volume,
-        pair,
-        rtol=label_tolerance(pair.contrast),
-        dtype=np.float32,
-        max_iter=MAX_ITER,
-        raise_on_failure=False,
+            on_progress(len(rows), len(places))
+    chosen = np.array(list(places))
+    return PairLabels(
+        morphology=samples.morphology[chosen],
+        size=samples.size[chosen],
+        **{name: np.array([row[name] for row in rows]) for name in rows[0]},
     )
-    if not solved.converged:
-        return None
-    bounds = bound_stiffness(volume, pair, residual=0.0, max_iter=STEPS[-1], steps=STEPS)
-    uppers = np.repeat(bounds.upper[None], len(STEPS), axis=0)  # of steps that were not needed: the last
+
+
+def _label(job: tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float32]]) -> dict[str, object]:
+    volume, numbers, stiffness = job
+    e_stiff, e_soft, nu_stiff, nu_soft = numbers[:4].tolist()
+    moduli = (e_soft / e_stiff, nu_stiff, nu_soft)
+    bounds = bound_stiffness(
+        volume,
+        TwoPhase.from_moduli(1.0, *moduli),
+        residual=SMALL_RESIDUAL,
+        energy=SMALL_ENERGY,
+        max_iter=STEPS[-1],
+        steps=STEPS,
+        only_after_steps=True,
+    )
+    uppers = np.repeat(bounds.upper[None], len(STEPS), axis=0)
     energies, residuals = np.zeros_like(uppers), np.zeros(len(STEPS))
     reached = len(bounds.steps)
     uppers[:reached], energies[:reached] = bounds.uppers, bounds.residual_energies
     residuals[:reached] = bounds.residuals[list(bounds.steps)]
     return {
-        "morphology": morphology,
-        "size": size,
         "fraction": float(volume.mean()),
         "moduli": moduli,
         "uppers": uppers,
         "energies": energies,
         "residuals": residuals,
-        "stiffness": solved.stiffness,
-        "iterations": solved.iterations,
+        "reached": reached,
+        "stiffness": stiffness.astype(np.float64) / e_stiff,
     }
 
 
