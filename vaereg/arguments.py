@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vaereg.io.importing import ImportedVolume
     from vaereg.materials import MaterialChoice, TwoPhase
     from vaereg.model.checkpoint import Checkpoint
+    from vaereg.model.pair_model import PairModel
     from vaereg.targets import Targets
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "device_of",
     "imported_volumes",
     "load_model",
+    "load_pairs",
     "materials_of",
     "numbers",
     "pairs_of",
@@ -241,5 +243,16 @@ def load_model(arguments: argparse.Namespace) -> Checkpoint:
 
     try:
         return load_checkpoint(arguments.checkpoint, device_of(arguments))
+    except CheckpointError as error:  # a file of the user's: bad input, not a failed computation
+        raise InputError(str(error)) from error
+
+
+def load_pairs(arguments: argparse.Namespace) -> PairModel:
+    """The regressor for any pair of phases that is asked for."""
+    from vaereg.model.checkpoint import CheckpointError
+    from vaereg.model.pair_model import load_pair_model
+
+    try:
+        return load_pair_model(arguments.checkpoint)
     except CheckpointError as error:  # a file of the user's: bad input, not a failed computation
         raise InputError(str(error)) from error

@@ -264,6 +264,7 @@ def _add_evaluate(parsers: _Commands) -> None:
     parser.add_argument(
         "--baselines", type=Path, metavar="FILE", help="record of benchmarks/baselines.py, for the card"
     )
+    add_material_flags(parser)
     _add_model_flags(parser)
 
 

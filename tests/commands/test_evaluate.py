@@ -25,6 +25,22 @@ def test_evaluate_writes_figures_and_card(
     assert metrics["data"]["split"] == "test"
 
 
+def test_phases_of_the_user_are_measured_by_the_solver(
+    tmp_path: Path, tiny_dataset_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "metrics.json"
+    flags = ["--data", tiny_dataset_path, "--targets", 2, "--materials", "E-glass/epoxy", "--workers", 1]
+    assert main([str(argument) for argument in ["evaluate", *flags, "--out", out]]) == 0
+    metrics = json.loads(out.read_text(encoding="utf-8"))
+    assert metrics["materials"]["stiff"]["name"] == "E-glass"
+    assert metrics["forward"]["volumes"] == 2 and metrics["forward"]["bounded"] == 1.0
+    shown = capsys.readouterr()
+    assert "evaluate: 2/2 volumes solved" in shown.err
+    assert f"{metrics['forward']['mean']:.2%}" in shown.out and "guaranteed bounds: 100%" in shown.out
+    message = refused(capsys, "evaluate", *flags, "--out", out, "--card", tmp_path / "card.md")
+    assert "expected --card and --baselines without phases" in message
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

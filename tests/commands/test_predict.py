@@ -25,14 +25,18 @@ def test_predict_writes_the_agreed_file(
     place = next(i for i, line in enumerate(lines) if line.startswith("predict: 3/3 volumes"))
     assert f"{cells} read as NumPy array" in lines[place + 1]
     content = json.loads(out.read_text(encoding="utf-8"))
-    assert set(content) == {*RUN, "units", "read_as", "results"}
-    assert content["checkpoint"] == tiny_checkpoint.hash and content["solver"] is None
+    assert set(content) == {*RUN, "regressor", "units", "order", "read_as", "results"}
+    assert content["checkpoint"] == tiny_checkpoint.hash and content["solver"]["tolerance"] == 0.05
     assert content["materials"] == tiny_checkpoint.model.materials.to_dict()
     assert content["units"] == "GPa"
     expected = predict(tiny_checkpoint, np.load(cells))
     assert len(content["results"]) == 3
     for i, result in enumerate(content["results"]):
-        assert set(result) == {"properties", "volume_fraction", "in_distribution", "novelty"}
+        known = {"properties", "stiffness", "engineering", "morphology", "volume_fraction", "in_distribution"}
+        assert set(result) == {*known, "novelty", "iterations", "residual"}
+        assert sum(result["morphology"].values()) == pytest.approx(1.0) and "pores" in result["morphology"]
+        mean, lower, upper = (np.array(result["stiffness"][name]) for name in ("mean", "lower", "upper"))
+        assert (np.diag(lower) <= np.diag(mean)).all() and (np.diag(mean) <= np.diag(upper) + 1e-4).all()
         assert list(result["properties"]) == ["C11", "C22", "C33", "C44", "C55", "C66"]
         for j, values in enumerate(result["properties"].values()):
             assert set(values) == {"mean", "std"}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from vaereg.arguments import load_model
-from vaereg.commands.reporting import progress, write_text
+from vaereg.arguments import load_model, load_pairs, pairs_of, phases_given
+from vaereg.commands.reporting import progress, write_json, write_text
 from vaereg.errors import InputError
 
 __all__ = ["run_evaluate"]
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:
-    """Measure a checkpoint on its test split."""
+    """Measure a checkpoint on its test split, or the regressor for any pair of phases on volumes of it."""
+    if phases_given(arguments):
+        _evaluate_pairs(arguments)
+        return
     from vaereg.cluster import workers_of
     from vaereg.evaluation.figures import evaluate
     from vaereg.evaluation.model_card import compact_json, model_card
@@ -50,3 +53,31 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         f"best of {arguments.count} by prediction, by the solver, median error: "
         f"{inverse['median_error_of_best_by_prediction']:.1%}"
     )
+
+
+def _evaluate_pairs(arguments: argparse.Namespace) -> None:
+    """Errors of the prediction for phases of the user, on `--targets` volumes, each solved."""
+    from vaereg.cluster import workers_of
+    from vaereg.evaluation.any_pair import evaluate_pairs, read_volumes_of
+    from vaereg.io.files import check_output
+    from vaereg.io.provenance import describe_run
+
+    if arguments.card is not None or arguments.baselines is not None:
+        raise InputError("expected --card and --baselines without phases, got both")
+    if arguments.targets < 1:
+        raise InputError(f"expected at least one target, got {arguments.targets}")
+    check_output(arguments.out, arguments.data)
+    model = load_pairs(arguments)
+    volumes = read_volumes_of(arguments.data, arguments.split, arguments.targets)
+    pairs = pairs_of(arguments, len(volumes))
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        report = progress("evaluate", "volumes solved")
+        figures = evaluate_pairs(model, volumes, pairs, workers=workers, on_progress=report)
+    write_json(arguments.out, {**describe_run(pairs, checkpoint=model.hash), "forward": figures})
+    if "mean" in figures:
+        print(
+            f"forward, {figures['volumes']} volumes of the {arguments.split} split, relative Frobenius "
+            f"error: {figures['mean']:.2%} (median {figures['median']:.2%}; upper bound alone "
+            f"{figures['upper_mean']:.2%}), E: {figures['young']:.2%}"
+        )
+    print(f"between the guaranteed bounds: {figures['bounded']:.0%}")

@@ -1,90 +1,98 @@
-"""The command `predict`: by the trained model, or for any pair of phases."""
+"""The command `predict`: stiffness between guaranteed bounds, and what follows, for any pair of phases."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vaereg.arguments import imported_volumes, load_model, pairs_of, phases_given
+from vaereg.arguments import imported_volumes, load_model, load_pairs, pairs_of, phases_given
 from vaereg.commands.reporting import progress, tell_reading, tell_seams, write_json
-from vaereg.errors import InputError
 
 if TYPE_CHECKING:
-    from vaereg.io.importing import ImportedVolume
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vaereg.materials import TwoPhase
+    from vaereg.model.pair_model import PairModel
 
 __all__ = ["run_predict"]
 
+LARGEST_RECOGNISED = 128**3
+"""Voxels up to which the class of a volume is told: its descriptors take some seconds there."""
+
 
 def run_predict(arguments: argparse.Namespace) -> None:
-    """Predict every volume of a file."""
-    from vaereg.elasticity import PROPERTIES
+    """Predict every volume of a file.
+
+    Without phases, for those of the trained model: a checkpoint that is asked for gives the properties C11 to
+    C66 and says what is novel; the shipped one says what is novel, and the regressor gives the properties.
+    """
+    from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
     from vaereg.io.files import check_output
     from vaereg.io.importing import to_cubes
     from vaereg.io.provenance import describe_run
+    from vaereg.model.pair_model import RESIDUAL, load_pair_model
     from vaereg.model.prediction import predict
 
     check_output(arguments.out, arguments.volumes)
     imported = imported_volumes(arguments, both_phases=True)
     if not imported.cubes:
         imported = to_cubes(imported)
-    volumes = imported.volumes
+    volumes = list(imported.volumes)
+    checkpoint, prediction = None, None
     if phases_given(arguments):
-        _predict_pairs(arguments, imported)
-        return
-    checkpoint = load_model(arguments)
-    prediction = predict(checkpoint, volumes, on_progress=progress("predict", "volumes"))
-    tell_reading("predict", arguments.volumes, imported)
-    tell_seams("predict", imported)
-    results = []
-    for i in range(len(volumes)):
-        results.append(
-            {
-                "properties": {
+        pairs, model = pairs_of(arguments, len(volumes)), load_pairs(arguments)
+    else:
+        checkpoint = load_model(arguments)
+        pairs, model = (checkpoint.model.materials,) * len(volumes), load_pair_model()
+        prediction = predict(checkpoint, volumes)
+    results = _answers(model, volumes, pairs)
+    if prediction is not None:
+        for i, result in enumerate(results):
+            result["in_distribution"] = bool(prediction.in_distribution[i])
+            result["novelty"] = float(prediction.novelty[i])
+            if arguments.checkpoint is not None:
+                result["properties"] = {
                     name: {"mean": float(prediction.mean[i, j]), "std": float(prediction.std[i, j])}
                     for j, name in enumerate(PROPERTIES)
-                },
-                "volume_fraction": float(prediction.volume_fraction[i]),
-                "in_distribution": bool(prediction.in_distribution[i]),
-                "novelty": float(prediction.novelty[i]),
-            }
-        )
+                }
+    tell_reading("predict", arguments.volumes, imported)
+    tell_seams("predict", imported)
+    for result, probabilities in zip(results, _morphologies(volumes), strict=True):
+        if probabilities:
+            result["morphology"] = probabilities
     content: dict[str, Any] = {
-        **describe_run(checkpoint.model.materials, checkpoint=checkpoint.hash),
+        **describe_run(
+            pairs,
+            tolerance=RESIDUAL,
+            dtype="float32",
+            checkpoint=model.hash if checkpoint is None else checkpoint.hash,
+        ),
+        "regressor": model.hash,
         "units": "GPa",
+        "order": list(VOIGT_ORDER),
         "read_as": imported.read_as.to_json(),
         "results": results,
     }
     write_json(arguments.out, content)
 
 
-def _predict_pairs(arguments: argparse.Namespace, imported: ImportedVolume) -> None:
-    """Predict the full stiffness for any pair of phases."""
+def _answers(
+    model: PairModel, volumes: Sequence[NDArray[np.uint8]], pairs: Sequence[TwoPhase]
+) -> list[dict[str, Any]]:
+    """What is known of each volume without a full solve of the elastic problem."""
     import numpy as np
 
-    from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
-    from vaereg.io.provenance import describe_run
-    from vaereg.model.checkpoint import CheckpointError
-    from vaereg.model.pair_model import (
-        CONDUCTION_RESIDUAL,
-        RESIDUAL,
-        engineering_spread,
-        load_pair_model,
-        predict_stiffness,
-    )
+    from vaereg.elasticity import PROPERTIES
+    from vaereg.model.pair_model import CONDUCTION_RESIDUAL, engineering_spread, predict_stiffness
     from vaereg.solver.conduction import conduct
     from vaereg.solver.properties import elastic_properties
 
-    pairs = pairs_of(arguments, len(imported.volumes))
-    try:
-        model = load_pair_model(arguments.checkpoint)
-    except CheckpointError as error:  # a file of the user's: bad input, not a failed computation
-        raise InputError(str(error)) from error
-    report = progress("predict", "volumes")
-    prediction = predict_stiffness(model, list(imported.volumes), pairs, on_progress=report)
-    tell_reading("predict", arguments.volumes, imported)
+    prediction = predict_stiffness(model, volumes, pairs, on_progress=progress("predict", "volumes"))
     results: list[dict[str, Any]] = []
     for i, pair in enumerate(pairs):
-        mean, std, fraction = prediction.mean[i], prediction.std[i], float(imported.volumes[i].mean())
+        mean, std, fraction = prediction.mean[i], prediction.std[i], float(volumes[i].mean())
         result: dict[str, Any] = {
             "properties": {
                 name: {"mean": float(mean[j, j]), "std": float(std[j, j])}
@@ -107,16 +115,23 @@ def _predict_pairs(arguments: argparse.Namespace, imported: ImportedVolume) -> N
             "novelty": float(prediction.novelty[i]),
         }
         if pair.stiff.conductivity is not None and pair.soft.conductivity is not None:
-            solved = conduct(imported.volumes[i], pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
+            solved = conduct(volumes[i], pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
             result["conductivity"] = {"mean": solved.conductivity.tolist()}
         known = elastic_properties(mean, fraction, pair)
-        result |= {name: value for name, value in known.items() if name != "engineering"}
-        results.append(result)
-    content: dict[str, Any] = {
-        **describe_run(pairs, tolerance=RESIDUAL, dtype="float32", checkpoint=model.hash),
-        "units": "GPa",
-        "order": list(VOIGT_ORDER),
-        "read_as": imported.read_as.to_json(),
-        "results": results,
-    }
-    write_json(arguments.out, content)
+        results.append(result | {name: value for name, value in known.items() if name != "engineering"})
+    return results
+
+
+def _morphologies(volumes: Sequence[NDArray[np.uint8]]) -> list[dict[str, float]]:
+    """Probability of each class, by name; none for volumes that are too large."""
+    from vaereg.model.recognition import load_classifier
+
+    classifier = load_classifier()
+    named = []
+    for volume in volumes:
+        if volume.size > LARGEST_RECOGNISED:
+            named.append({})
+            continue
+        (probabilities,) = classifier.predict_proba([volume])
+        named.append(dict(zip(classifier.classes, probabilities.tolist(), strict=True)))
+    return named

@@ -6,13 +6,14 @@ import dataclasses
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
+from vaereg.evaluation.markdown import markdown_table
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 from vaereg.model.checkpoint import Checkpoint
 
@@ -28,7 +29,11 @@ _STATISTICS = {
 
 
 def model_card(
-    checkpoint: Checkpoint, metrics: Mapping[str, Any], baselines: Mapping[str, Any] | None = None
+    checkpoint: Checkpoint,
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Any] | None = None,
+    *,
+    pairs: str = "",
 ) -> str:
     """Model card in Markdown.
 
@@ -36,6 +41,7 @@ def model_card(
         checkpoint: The model.
         metrics: What `vaereg.evaluation.figures.evaluate` returned for it.
         baselines: Record of `benchmarks/baselines.py`: other models, trained and tested on the same data.
+        pairs: The part on any two phases, if there is one (`vaereg.evaluation.pair_card`).
 
     Raises:
         InputError: The metrics are of another checkpoint.
@@ -45,9 +51,10 @@ def model_card(
     rest = comparable_baselines(metrics, baselines)
     return "\n\n".join(
         [
-            _HEAD.format(checkpoint=checkpoint.hash, facts=_table(("", ""), checkpoint.card.items())),
+            _HEAD.format(checkpoint=checkpoint.hash, facts=markdown_table(("", ""), checkpoint.card.items())),
             *_forward(metrics, rest, {} if baselines is None else baselines["settings"]),
             *_held_out(metrics, rest),
+            *([pairs] if pairs else []),
             *_calibration(metrics),
             *_components(metrics["components"]),
             *_decoder(metrics["decoder"]),
@@ -92,7 +99,7 @@ def _forward(metrics: Mapping[str, Any], others: Mapping[str, Any], settings: Ma
     }
     parts = [
         _FORWARD.format(**data),
-        _table(("", *PROPERTIES, "C11, C22, C33", "least R²", "90 % interval"), by_property),
+        markdown_table(("", *PROPERTIES, "C11, C22, C33", "least R²", "90 % interval"), by_property),
         "Error over C11, C22, C33 by family:",
         _by_family(families),
     ]
@@ -138,7 +145,7 @@ def _by_family(
         means = [f"{np.mean([errors[name] for name in names]):.2%}" for errors in columns.values()]
         means += [f"{np.mean([flagged[name] for name in names]):.0%}" for flagged in shares.values()]
         rows.append(("mean of the families", *means))
-    return _table(("family", *columns, *shares), rows)
+    return markdown_table(("family", *columns, *shares), rows)
 
 
 def _calibration(metrics: Mapping[str, Any]) -> list[str]:
@@ -153,7 +160,7 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
     return [
         "## Calibration and novelty",
         "Share of volumes inside the predicted interval, least and largest over the properties:",
-        _table(("interval", *_TIERS.values()), rows),
+        markdown_table(("interval", *_TIERS.values()), rows),
         textwrap.fill(text, 110),
     ]
 
@@ -179,7 +186,7 @@ def _components(found: Mapping[str, Any]) -> list[str]:
     return [
         "## Components of the prior",
         _COMPONENTS.format(used=found["used"], all=len(rows), effective=found["effective"]),
-        _table(head, rows),
+        markdown_table(head, rows),
     ]
 
 
@@ -199,7 +206,7 @@ def _decoder(found: Mapping[str, Any]) -> list[str]:
     return [
         "## Samples of the decoder beside the data",
         _DECODER,
-        _table(("family", "volume fraction", *_STATISTICS.values()), rows),
+        markdown_table(("family", "volume fraction", *_STATISTICS.values()), rows),
     ]
 
 
@@ -224,7 +231,7 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
     copies = three["copies"]
     parts = [
         _INVERSE.format(targets=three["targets"], count=count),
-        _table(("median error", *_TRIALS.values()), rows),
+        markdown_table(("median error", *_TRIALS.values()), rows),
         _COPIES.format(
             **{f"{who}_{key}": _share(value) for who in copies for key, value in copies[who].items()}
         ),
@@ -269,7 +276,7 @@ def _ablations(runs: Mapping[str, Any]) -> str:
         "components used (as many equal ones)",
         *_STATISTICS.values(),
     )
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _share(value: float | None) -> str:
@@ -296,7 +303,7 @@ def _times(metrics: Mapping[str, Any]) -> list[str]:
         "## Times",
         f"Wall times on {machine['threads']} thread(s), load average {machine['load_average']:g} on "
         f"{machine['cores']} cores, warm.",
-        _table(("", "time [s]"), [(label, f"{seconds:.3f}") for label, seconds in rows]),
+        markdown_table(("", "time [s]"), [(label, f"{seconds:.3f}") for label, seconds in rows]),
     ]
 
 
@@ -326,11 +333,6 @@ def _settings(settings: Mapping[str, Any]) -> str:
 def _span(shares: Iterable[float]) -> str:
     listed = list(shares)
     return f"{min(listed):.0%} to {max(listed):.0%}" if listed else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 _HEAD = """\
