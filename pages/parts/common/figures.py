@@ -118,6 +118,7 @@ def prediction_figure(
     lower: ArrayLike,
     upper: ArrayLike,
     solver: ArrayLike | None,
+    bounds_name: str = "Reuss to Voigt bound",
 ) -> go.Figure:
     """The properties of a volume between its bounds.
 
@@ -125,12 +126,13 @@ def prediction_figure(
         mean: Predicted properties [GPa], shape (6,); NaN where there is no prediction.
         least: Lower end of the 90 % interval [GPa], shape (6,).
         most: Upper end of the 90 % interval [GPa], shape (6,).
-        lower: Reuss bounds [GPa], shape (6,).
-        upper: Voigt bounds [GPa], shape (6,).
+        lower: Lower bounds [GPa], shape (6,).
+        upper: Upper bounds [GPa], shape (6,).
         solver: The solver's properties [GPa], shape (6,), or None.
+        bounds_name: Name of the bounds.
     """
     bounds = list(zip(np.asarray(lower), np.asarray(upper), strict=True))
-    figure = _range_figure(bounds, "Reuss to Voigt bound")
+    figure = _range_figure(bounds, bounds_name)
     middle = np.asarray(mean)
     error = (middle - np.asarray(least), np.asarray(most) - middle)
     if np.isfinite(middle).all():

@@ -59,19 +59,22 @@ def solved(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
     return np.array(rows).reshape(-1, len(PROPERTIES))
 
 
-def volume_summary(prediction: Prediction, outcome: Outcome, *, asked: bool, applies: bool) -> None:
+def volume_summary(
+    prediction: Prediction, mean: NDArray[np.float64], outcome: Outcome, *, asked: bool
+) -> None:
     """The line above a volume: what it is, and how far prediction and solver agree.
 
     Args:
-        prediction: For the volume and the materials of the model.
+        prediction: For the volume.
+        mean: Predicted C11 ... C66 for the phases that are set [GPa], NaN where there are none, shape (6,).
         outcome: Of the solver.
         asked: Whether it was asked.
-        applies: Whether the prediction is for the materials that are set.
     """
+    applies = bool(np.isfinite(mean).all())
     truth = solved([outcome])[0]
     is_solved = isinstance(outcome, HomogenizationResult)
     novel = not prediction.in_distribution[0]
-    error = np.median(np.abs(prediction.mean[0] / truth - 1)) if is_solved else np.nan
+    error = np.median(np.abs(mean / truth - 1)) if is_solved else np.nan
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
     first.metric(

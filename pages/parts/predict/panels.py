@@ -1,7 +1,6 @@
 """Panels of the Predict page beside the prediction: materials, constants, nearest samples, blocks, files."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,12 @@ from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.common.shown import ShownVolume, predict_volume
 from pages.parts.common.text import sentence
+from pages.parts.predict.answers import PairOutcome, constants_table
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
 from pages.parts.solving.queue import Outcome
 from vaereg.elasticity import PROPERTIES
-from vaereg.engineering import engineering_constants, universal_anisotropy
+from vaereg.engineering import engineering_constants
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint
@@ -33,18 +33,6 @@ TRAINING = "train"
 """Split of the volumes that the model was trained on."""
 QUICK = 64 * 32**3
 """Voxels up to which blocks are predicted unasked: it takes a few seconds."""
-
-
-def material_inputs(pair: TwoPhase) -> TwoPhase:
-    """The two phases of the user; those of the model until others are stated."""
-    with st.expander("Materials"):
-        keep: dict[str, Any] = {"format": "%g", "persist_state": "session"}
-        stiff = st.number_input(
-            "Young's modulus, stiff [GPa]", 1e-3, 1e5, pair.e_stiff, key="e-stiff", **keep
-        )
-        soft = st.number_input("Young's modulus, soft [GPa]", 1e-6, 1e5, pair.e_soft, key="e-soft", **keep)
-        poisson = st.number_input("Poisson ratio [-]", 0.0, 0.49, pair.nu_stiff, 0.01, key="poisson", **keep)
-    return TwoPhase.from_moduli(e_stiff=stiff, e_soft=soft, nu_stiff=poisson, nu_soft=poisson)
 
 
 def scale_of(own: TwoPhase, model: TwoPhase) -> float | None:
@@ -70,29 +58,36 @@ def scan_notice(volume: NDArray[np.uint8], *, novel: bool) -> None:
         (st.warning if novel else st.info)(" ".join(parts))
 
 
-def constants_panel(stiffness: NDArray[np.float64] | None) -> None:
-    """Engineering constants and directional stiffness, once the solver has the whole matrix."""
-    if stiffness is None:
-        st.info("Engineering constants need the whole stiffness matrix: they come with the solver's values.")
-        return
-    try:
-        constants = engineering_constants(stiffness)
-    except ValueError as error:
-        st.warning(f"There are no engineering constants of this stiffness. {sentence(str(error))}")
+def constants_panel(outcome: PairOutcome | None, stiffness: NDArray[np.float64] | None) -> None:
+    """Engineering constants and directional stiffness, predicted and once the solver has the whole matrix.
+
+    Args:
+        outcome: Answer for the pair of phases; None where the volume is too large for one.
+        stiffness: The solver's, shape (6, 6) [GPa].
+    """
+    solved = None
+    if stiffness is not None:
+        try:
+            solved = engineering_constants(stiffness).by_name()
+        except ValueError as error:
+            st.warning(f"There are no engineering constants of this stiffness. {sentence(str(error))}")
+            return
+    if outcome is None and solved is None:
+        st.info("Engineering constants come with the solver's values for a volume as large as this.")
         return
     left, right = st.columns([5, 6], gap="medium")
-    poisson = {
-        f"ν_{a}{b} [-]": constants.poisson[i, j]
-        for i, a in enumerate("xyz")
-        for j, b in enumerate("xyz")
-        if i < j
-    }
-    values = {f"E_{axis} [GPa]": constants.young[i] for i, axis in enumerate("xyz")}
-    values |= {f"G_{plane} [GPa]": constants.shear[i] for i, plane in enumerate(("yz", "xz", "xy"))}
-    values |= poisson | {"Universal anisotropy [-]": float(universal_anisotropy(stiffness))}
-    table = pd.DataFrame({"Constant": list(values), "Solver": [f"{value:.3f}" for value in values.values()]})
+    if outcome is None:
+        table = pd.DataFrame(
+            {"Constant": list(solved or {}), "Solver": [str(v) for v in (solved or {}).values()]}
+        )
+    else:
+        table = constants_table(outcome, solved)
     left.dataframe(table, hide_index=True, key="constants")
-    right.plotly_chart(young_figure(stiffness), key="young", config={"displayModeBar": False})
+    shown = stiffness if stiffness is not None else outcome.mean if outcome else None
+    try:
+        right.plotly_chart(young_figure(shown), key="young", config={"displayModeBar": False})
+    except (ValueError, np.linalg.LinAlgError):
+        right.info("A direction carries no load: there is no surface of Young's modulus.")
 
 
 def nearest_training_samples(embedding: Embedding, prediction: Prediction, count: int) -> NDArray[np.intp]:
