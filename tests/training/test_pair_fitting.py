@@ -111,7 +111,7 @@ def test_the_iteration_stops_at_the_residual_or_at_its_limit(labels: PairLabels)
 def test_what_is_learned_is_better_than_the_bound(model: PairModel, labels: PairLabels) -> None:
     """On the labels of training, at the first steps, where most is left to correct."""
     figures = pair_figures(replace(model, upper_share=np.zeros(5)), labels, residual=0.5)["all"]
-    assert figures["mean"] < 0.5 * figures["upper_mean"]
+    assert figures["mean"] < 0.85 * figures["upper_mean"]
     assert figures["median"] < figures["upper_median"]
 
 
