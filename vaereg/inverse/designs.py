@@ -12,13 +12,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.inverse.judging import Judge, Judged
 from vaereg.io.designs import write_designs
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.prediction import predict
-from vaereg.targets import Target, target_distance
+from vaereg.targets import CellProperties, Target, Targets
 
-__all__ = ["COLUMNS", "Designs", "chosen", "joined", "replaced", "save_designs", "with_volumes"]
+__all__ = [
+    "COLUMNS",
+    "Designs",
+    "chosen",
+    "joined",
+    "judged_columns",
+    "replaced",
+    "save_designs",
+    "with_volumes",
+]
 
 COLUMNS = (
     "microstructures",
@@ -28,14 +37,18 @@ COLUMNS = (
     "fraction",
     "mean",
     "std",
+    "stiffness",
+    "conductivity",
     "mean_distance",
+    "largest_deviation",
+    "score",
 )
 """Fields of `Designs` with an entry for each design."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Designs:
-    """Candidates for a target, ordered by component, then by predicted distance."""
+    """Candidates for a target, ordered by component, then from the best by prediction."""
 
     microstructures: NDArray[np.uint8]
     """Phases 0 and 1, shape (N, X, Y, Z)."""
@@ -51,18 +64,59 @@ class Designs:
     """Predicted properties, shape (N, T) [GPa]."""
     std: NDArray[np.float64]
     """Their calibrated standard deviation, shape (N, T) [GPa]."""
+    stiffness: NDArray[np.float64]
+    """Predicted stiffness, shape (N, 6, 6) [GPa]; NaN where the regressor tells C11 ... C66 alone."""
+    conductivity: NDArray[np.float64]
+    """Conductivity, shape (N, 3, 3) [W/(m K)]; NaN where no target needs it."""
     mean_distance: NDArray[np.float64]
-    """Mean relative distance of the predicted from the wanted properties, shape (N,) [-]."""
+    """Mean relative deviation of the predicted from the wanted quantities, shape (N,) [-]."""
+    largest_deviation: NDArray[np.float64]
+    """Largest relative deviation of the predicted from the wanted quantities, shape (N,) [-]."""
+    score: NDArray[np.float64]
+    """What designing makes small: the largest deviation, or with objectives `scoring.score`, shape (N,)."""
     weights: NDArray[np.float64]
     """Weight of every mixture component at this target, shape (K,)."""
-    targets: dict[str, Target]
-    """Wanted properties [GPa]."""
+    wanted: Targets
+    """What is wanted."""
+    materials: TwoPhase
+    """Phases of all figures."""
     size: int
     """Voxels per edge."""
     seed: int
     """Seed of all random numbers."""
     checkpoint: str
     """Hash of the checkpoint that made the designs."""
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """Wanted values and ranges by name."""
+        return self.wanted.plain()
+
+    @property
+    def cells(self) -> CellProperties:
+        """Predicted properties."""
+        return CellProperties(
+            stiffness=self.stiffness,
+            fraction=self.fraction,
+            materials=self.materials,
+            conductivity=None if np.isnan(self.conductivity).all() else self.conductivity,
+        )
+
+
+def judged_columns(judged: Judged, targets: Targets) -> dict[str, NDArray]:
+    """Columns of designs that say how they are judged."""
+    cells = judged.cells
+    count = len(cells)
+    return {
+        "fraction": cells.fraction,
+        "mean": judged.mean,
+        "std": judged.std,
+        "stiffness": cells.stiffness,
+        "conductivity": np.full((count, 3, 3), np.nan) if cells.conductivity is None else cells.conductivity,
+        "mean_distance": targets.mean_deviation(cells),
+        "largest_deviation": targets.largest_deviation(cells),
+        "score": judged.score,
+    }
 
 
 def with_volumes(
@@ -77,15 +131,8 @@ def with_volumes(
         rows: Which design each of them replaces, M of them.
     """
     kept = chosen(designs, np.asarray(rows, dtype=np.intp))
-    prediction = predict(checkpoint, volumes)
-    return replace(
-        kept,
-        microstructures=volumes,
-        fraction=volumes.mean((1, 2, 3)),
-        mean=prediction.mean,
-        std=prediction.std,
-        mean_distance=target_distance(prediction.mean, designs.targets),
-    )
+    judged = Judge(checkpoint, designs.wanted, designs.materials).final(volumes)
+    return replace(kept, microstructures=volumes, **judged_columns(judged, designs.wanted))
 
 
 def save_designs(
@@ -103,7 +150,7 @@ def save_designs(
     Args:
         path: File to create or replace.
         designs: What `design` returned.
-        materials: The two phases of all figures.
+        materials: The two phases of all figures; those of the designs if left out.
         stiffness: The solver's, shape (N, 6, 6) [GPa].
         solver_tolerance: Relative residual at which the solver stopped [-].
         solver_dtype: Floating point type of the solver.
@@ -119,7 +166,7 @@ def save_designs(
         seed=designs.seed,
         made_by=designs.checkpoint,
         judged_by=designs.checkpoint,
-        materials=materials,
+        materials=designs.materials if materials is None else materials,
         stiffness=stiffness,
         solver_tolerance=None if solver_tolerance is None else np.full(len(designs.mean), solver_tolerance),
         solver_dtype=[solver_dtype] * len(designs.mean) if solver_dtype else None,

@@ -20,14 +20,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
-from vaereg.inverse.designs import Designs, chosen, joined, replaced
-from vaereg.inverse.proposals import allowed_fraction, propose, quota_of
+from vaereg.inverse.designs import Designs, chosen, joined, judged_columns, replaced
+from vaereg.inverse.judging import Judge, Judged
+from vaereg.inverse.proposals import Proposals, propose, share_out
+from vaereg.inverse.reach import mode_reach
+from vaereg.inverse.scoring import allowed_range, best_scale, scaled
+from vaereg.materials import TwoPhase
+from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields, decoded_fraction
+from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
-from vaereg.model.prediction import encode_batch, predict
-from vaereg.targets import Target, check_targets, target_distance, target_ratio
+from vaereg.targets import TARGETS, CellProperties, Target, Targets, check_possible, check_targets
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = ["design", "more_like"]
@@ -51,25 +57,27 @@ _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
 
 def design(
     checkpoint: Checkpoint,
-    targets: Mapping[str, Target],
+    targets: Targets | Mapping[str, Target],
     count: int = 12,
     size: int = 32,
     *,
+    materials: TwoPhase | None = None,
     seed: int = 0,
     component: int | None = None,
     only_plausible: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Designs:
-    """Microstructures with wanted properties, from every component of the prior.
+    """Microstructures with wanted properties, from every component of the prior that reaches them.
 
     Args:
         checkpoint: Trained model.
-        targets: Wanted value or (low, high) range by name, see `TARGETS`; properties that are left out are
-            free and are drawn from the training set's p(c), given the others.
+        targets: What is wanted, see `vaereg.targets`; a mapping gives a value or a (low, high) range by name.
+            What is left out is free.
         count: Number of designs N.
         size: Voxels per edge, a multiple of 8 from 16 to 128.
+        materials: Phases; those of the checkpoint if left out.
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
-        component: Take all designs from this component.
+        component: Take all designs from this component: the index of a mode, where the checkpoint has modes.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
         on_progress: Called with the candidates that are decoded or ranked and with how many there will be at
             most; what it raises ends it all.
@@ -78,47 +86,43 @@ def design(
         UnreachableTargetError: A target is outside what the training set reaches; it says what can be had.
         InputError: An argument is out of range.
     """
-    wanted = check_targets(targets)
+    wanted = Targets.of(targets if isinstance(targets, Targets) else _checked(targets))
     _check_count(count)
     _check_seed(seed)
     if size % _SIZE_STEP or not _MIN_SIZE <= size <= _MAX_SIZE:
         raise InputError(
             f"size must be a multiple of {_SIZE_STEP} from {_MIN_SIZE} to {_MAX_SIZE}, got {size}"
         )
-    quota = quota_of(checkpoint, wanted, count, component=component, only_plausible=only_plausible)
-    numbers = np.random.default_rng(seed)
+    judge = Judge(checkpoint, wanted, materials)
+    if only_plausible:
+        check_possible(wanted, judge.pair)
+    quota = share_out(judge, count, component=component, only_plausible=only_plausible)
     generator = torch.Generator().manual_seed(seed)
     proposals = propose(
-        checkpoint,
-        wanted,
+        judge,
         quota,
         per_design=_LATENTS_PER_DESIGN,
-        numbers=numbers,
+        numbers=np.random.default_rng(seed),
         generator=generator,
     )
-    z, components, weights = proposals.latent, proposals.component, proposals.weights
-
-    total = len(z) + (_MORE_DRAWS + _CUTS) * count  # at last, each design is predicted at every cut
-
-    def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
-        own = z[torch.from_numpy(rows).to(z.device)]
-        return _realise(checkpoint, own, components[rows], wanted, size, generator, partial(report, before))
+    total = len(proposals.component) + (_MORE_DRAWS + _CUTS) * count  # in the end a prediction for each cut
 
     def report(before: int, done: int) -> None:
         if on_progress:
             on_progress(before + done, total)
 
-    drawn = np.arange(len(z))
+    def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
+        return _realise(judge, proposals, rows, size, generator, partial(report, before))
+
+    drawn = np.arange(len(proposals.component))
     candidates = realise(drawn)
-    again = _drawn_again(candidates, _best(candidates, drawn, quota), _MORE_DRAWS * count)
+    again = _drawn_again(candidates, _best(candidates, drawn, quota.designs), _MORE_DRAWS * count)
     if len(again):
-        more = realise(again, len(z))
+        more = realise(again, len(drawn))
         candidates, drawn = joined(candidates, more), np.concatenate([drawn, again])
-    kept = _best(candidates, drawn, quota)
+    kept = _best(candidates, drawn, quota.designs)
     return _ranked(
-        checkpoint,
-        replace(chosen(candidates, kept), weights=weights, seed=seed),
-        partial(report, total - _CUTS * count),
+        judge, replace(chosen(candidates, kept), seed=seed), partial(report, total - _CUTS * count)
     )
 
 
@@ -151,66 +155,71 @@ def more_like(
         raise InputError(f"index must be between 0 and {len(designs.component) - 1}, got {index}")
     _check_count(count)
     _check_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
+    judge = Judge(checkpoint, designs.wanted, designs.materials)
+    mode = int(designs.component[index])
+    rows = None
+    if checkpoint.modes is not None:
+        near = mode_reach(checkpoint.modes, designs.wanted, judge.pair).modes[mode]
+        rows = None if near is None else near.rows[np.zeros(1, dtype=np.intp)]
+    parent = Proposals(
+        latent=torch.from_numpy(designs.latent[[index]]).to(device_of(checkpoint.model)),
+        component=designs.component[[index]],
+        rows=rows,
+        weights=designs.weights,
+    )
     pool = count * _LATENTS_PER_DESIGN
-    z = torch.from_numpy(designs.latent[[index]]).to(_device(checkpoint)).repeat(pool, 1)
-    components = designs.component[[index]].repeat(pool)
 
     def report(before: int, done: int) -> None:
         if on_progress:
             on_progress(before + done, pool + _CUTS * count)
 
-    candidates = _realise(
-        checkpoint, z, components, designs.targets, designs.size, generator, partial(report, 0)
-    )
-    kept = np.argsort(candidates.mean_distance, kind="stable")[:count]
-    return _ranked(
-        checkpoint,
-        replace(chosen(candidates, kept), weights=designs.weights, seed=seed),
-        partial(report, pool),
-    )
+    generator = torch.Generator().manual_seed(seed)
+    same = np.zeros(pool, dtype=np.intp)
+    candidates = _realise(judge, parent, same, designs.size, generator, partial(report, 0))
+    kept = np.argsort(candidates.score, kind="stable")[:count]
+    return _ranked(judge, replace(chosen(candidates, kept), seed=seed), partial(report, pool))
 
 
 def _realise(
-    checkpoint: Checkpoint,
-    z: torch.Tensor,
-    components: NDArray[np.int64],
-    wanted: dict[str, Target],
+    judge: Judge,
+    proposals: Proposals,
+    rows: NDArray[np.intp],
     size: int,
     generator: torch.Generator,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None],
 ) -> Designs:
-    """Decode each z (M, D) once, and judge the voxels by the encoder's regressor; weights are left empty."""
+    """Decode some proposals once each, and judge the voxels by the encoder."""
     count = max(1, _VOXELS_AT_ONCE // size**3)
-    parts = [np.arange(len(z))[begin : begin + count] for begin in range(0, len(z), count)]
-    seeds = torch.randint(2**62, (len(z),), generator=generator).numpy()
+    parts = [rows[begin : begin + count] for begin in range(0, len(rows), count)]
+    seeds = torch.randint(2**62, (len(rows),), generator=generator).numpy()
+    seeds_of = [seeds[begin : begin + count] for begin in range(0, len(rows), count)]
+    checkpoint, limits = judge.checkpoint, allowed_range(judge.targets)
 
-    def decode(rows: NDArray[np.intp]) -> tuple[NDArray, ...]:
-        some, own = z[torch.from_numpy(rows).to(z.device)], components[rows]
+    def decode(own: NDArray[np.intp], own_seeds: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Judged]:
+        z, component = proposals.latent[torch.from_numpy(own)], proposals.component[own]
+        like = None if proposals.rows is None else proposals.rows[own]
         with torch.inference_mode():
-            field = decode_fields(checkpoint, some, own, size, seeds=seeds[rows])
-            fraction = allowed_fraction(decoded_fraction(checkpoint, some, own), wanted)
-            return _cut_and_judged(checkpoint, field, fraction, wanted)
+            field = decode_fields(checkpoint, z, component, size, seeds=own_seeds)
+            fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
+            return _cut_and_judged(judge, field, fraction, like)
 
-    decoded = []
+    voxels: list[NDArray[np.uint8]] = []
+    columns: list[dict[str, NDArray]] = []
     # threads of torch on top of these would wait for each other
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for part in threads.map(decode, parts):
-            decoded.append(part)
-            if on_progress:
-                on_progress(sum(len(volumes) for volumes, _, _ in decoded))
-    voxels, mean, std = (np.concatenate(column) for column in zip(*decoded, strict=True))
+        for volumes, judged in threads.map(decode, parts, seeds_of):
+            voxels.append(volumes)
+            columns.append(judged_columns(judged, judge.targets))
+            on_progress(sum(map(len, voxels)))
     return Designs(
-        microstructures=voxels,
-        component=components,
-        latent=z.cpu().numpy(),
+        microstructures=np.concatenate(voxels),
+        component=proposals.component[rows],
+        latent=proposals.latent.cpu().numpy()[rows],
         realisation=seeds,
-        fraction=voxels.mean((1, 2, 3)),
-        mean=mean,
-        std=std,
-        mean_distance=target_distance(mean, wanted),
-        weights=np.empty(0),
-        targets=dict(wanted),
+        **{name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
+        weights=proposals.weights,
+        wanted=judge.targets,
+        materials=judge.pair,
         size=size,
         seed=0,
         checkpoint=checkpoint.hash,
@@ -218,36 +227,57 @@ def _realise(
 
 
 def _cut_and_judged(
-    checkpoint: Checkpoint, field: torch.Tensor, fraction: torch.Tensor, wanted: Mapping[str, Target]
-) -> tuple[NDArray, ...]:
-    """Voxels (B, X, Y, Z), mean and std (B, T) [GPa] at the best of several volume fractions (secants)."""
-    volumes = cut(field, fraction).squeeze(1)
-    mean, std, _, _ = encode_batch(checkpoint, volumes)
-    best = volumes.to(torch.uint8).cpu().numpy()
-    own_mean, own_fraction, exponent = mean, fraction, np.full(len(mean), _FRACTION_EXPONENT)
+    judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None
+) -> tuple[NDArray[np.uint8], Judged]:
+    """Voxels, shape (B, X, Y, Z), at the best of several volume fractions (secants), by the encoder."""
+
+    def cut_at(share: torch.Tensor) -> tuple[NDArray[np.uint8], Judged]:
+        volumes = cut(field, share).squeeze(1)
+        return volumes.to(torch.uint8).cpu().numpy(), judge.quick(volumes, like)
+
+    best, best_judged = volumes, judged = cut_at(fraction)
+    exponent = np.full(len(best), _FRACTION_EXPONENT)
     for _ in range(_CUTS - 1):
-        log_ratio = np.log(target_ratio(own_mean, wanted))
-        factor = torch.from_numpy(np.exp(log_ratio / exponent)).to(fraction)
-        new_fraction = allowed_fraction((own_fraction * factor), wanted)
-        if torch.equal(new_fraction, own_fraction):  # asked for, or nothing to make up for
-            break
-        corrected = cut(field, new_fraction).squeeze(1)
-        new_mean, new_std, _, _ = encode_batch(checkpoint, corrected)
-        better = target_distance(new_mean, wanted) < target_distance(mean, wanted)
-        best[better] = corrected.to(torch.uint8).cpu().numpy()[better]
-        mean, std = np.where(better[:, None], new_mean, mean), np.where(better[:, None], new_std, std)
-        moved = (new_fraction / own_fraction).log().cpu().numpy().astype(np.float64)
-        exponent = _exponent(log_ratio - np.log(target_ratio(new_mean, wanted)), moved, exponent)
-        own_mean, own_fraction = new_mean, new_fraction
-    return best, mean, std
+        scale, _ = best_scale(judge.targets, judged.cells, exponent)
+        wanted = scaled(judged.cells, scale, exponent, allowed_range(judge.targets)).fraction
+        if np.allclose(wanted, judged.cells.fraction, rtol=_LEAST_MOVE, atol=0.0):
+            break  # asked for, or nothing to make up for
+        former = judged
+        volumes, judged = cut_at(torch.from_numpy(wanted).to(fraction))
+        exponent = _exponent(former.cells, judged.cells, exponent)
+        better = judged.score < best_judged.score
+        best = np.where(better[:, None, None, None], volumes, best)
+        best_judged = _better(best_judged, judged, better)
+    return best, best_judged
+
+
+def _better(former: Judged, other: Judged, better: NDArray[np.bool_]) -> Judged:
+    """Others in place of some rows."""
+    cells, new = former.cells, other.cells
+    conductivity = cells.conductivity
+    if conductivity is not None and new.conductivity is not None:
+        conductivity = np.where(better[:, None, None], new.conductivity, conductivity)
+    merged = CellProperties(
+        stiffness=np.where(better[:, None, None], new.stiffness, cells.stiffness),
+        fraction=np.where(better, new.fraction, cells.fraction),
+        materials=cells.materials,
+        conductivity=conductivity,
+    )
+    return Judged(
+        cells=merged,
+        std=np.where(better[:, None], other.std, former.std),
+        score=np.where(better, other.score, former.score),
+    )
 
 
 def _exponent(
-    risen: NDArray[np.float64], moved: NDArray[np.float64], former: NDArray[np.float64]
+    former: CellProperties, cells: CellProperties, exponent: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ."""
+    moved = np.log(cells.fraction / former.fraction)
+    risen = np.log(diagonal_properties(cells.stiffness) / diagonal_properties(former.stiffness)).mean(1)
     known = np.abs(moved) > _LEAST_MOVE
-    return np.where(known, np.clip(risen / np.where(known, moved, 1.0), *_EXPONENTS), former)
+    return np.where(known, np.clip(risen / np.where(known, moved, 1.0), *_EXPONENTS), exponent)
 
 
 def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -258,7 +288,7 @@ def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64
         drawn: Index of the latent vector of each realisation.
         quota: Number of designs that are wanted of each component.
     """
-    order = np.argsort(candidates.mean_distance, kind="stable")
+    order = np.argsort(candidates.score, kind="stable")
     _, first = np.unique(drawn[order], return_index=True)
     rows = order[np.sort(first)]
     return np.concatenate([rows[candidates.component[rows] == k][:n] for k, n in enumerate(quota)])
@@ -267,17 +297,15 @@ def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64
 def _drawn_again(candidates: Designs, kept: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Latent vectors to be decoded once more, `count` at most: the worse a component, the more of them."""
     used = np.unique(candidates.component[kept])
-    excess = np.array(
-        [np.mean(candidates.mean_distance[kept[candidates.component[kept] == k]]) ** 2 for k in used]
-    )
+    excess = np.array([np.mean(candidates.score[kept[candidates.component[kept] == k]]) ** 2 for k in used])
     share = np.floor(count * excess / max(excess.sum(), 1e-12) + 1e-9).astype(np.int64)
     return np.concatenate(
         [np.resize(np.flatnonzero(candidates.component == k), n) for k, n in zip(used, share, strict=True)]
     )
 
 
-def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], None]) -> Designs:
-    """Each component's designs by their distance as the physics-guided regressor sees it.
+def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> Designs:
+    """Each component's designs from the best on, as the physics-guided regressor sees it.
 
     It also has the last word on the volume fraction: a field that it sees too stiff or too soft is cut anew.
     """
@@ -289,37 +317,31 @@ def _ranked(checkpoint: Checkpoint, designs: Designs, report: Callable[[int], No
             told = done
             report(done)
 
-    def judged(some: Designs, before: int) -> Designs:
-        def on_progress(done: int, total: int) -> None:
-            tell(before + done)
+    def final(some: Designs, before: int) -> Designs:
+        judged = judge.final(some.microstructures, lambda done, _: tell(before + done))
+        return replace(some, **judged_columns(judged, judge.targets))
 
-        better = predict(checkpoint, some.microstructures, on_progress=on_progress)
-        distance = target_distance(better.mean, some.targets)
-        return replace(some, mean=better.mean, std=better.std, mean_distance=distance)
-
-    designs = judged(designs, 0)
+    designs = final(designs, 0)
     best, exponent = designs, np.full(count, _FRACTION_EXPONENT)
     for number in range(1, _CUTS):
-        log_ratio = np.log(target_ratio(designs.mean, designs.targets))
-        rows = np.flatnonzero(np.abs(log_ratio) > _LEAST_MOVE)
+        scale, _ = best_scale(judge.targets, designs.cells, exponent)
+        wanted = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction
+        rows = np.flatnonzero(np.abs(np.log(wanted / designs.fraction)) > _LEAST_MOVE)
         if not len(rows):
             break
         before = chosen(designs, rows)
-        again = judged(_cut_again(checkpoint, before, log_ratio[rows] / exponent[rows]), number * count)
-        risen = log_ratio[rows] - np.log(target_ratio(again.mean, again.targets))
-        exponent[rows] = _exponent(risen, np.log(again.fraction / before.fraction), exponent[rows])
+        again = final(_cut_again(judge.checkpoint, before, wanted[rows]), number * count)
+        exponent[rows] = _exponent(before.cells, again.cells, exponent[rows])
         designs = replaced(designs, rows, again)
-        better = np.flatnonzero(designs.mean_distance < best.mean_distance)
+        better = np.flatnonzero(designs.score < best.score)
         best = replaced(best, better, chosen(designs, better))
     tell(_CUTS * count)
-    return chosen(best, np.lexsort((best.mean_distance, best.component)))
+    return chosen(best, np.lexsort((best.score, best.component)))
 
 
-def _cut_again(checkpoint: Checkpoint, designs: Designs, move: NDArray[np.float64]) -> Designs:
-    """The same fields, cut at other volume fractions: their logarithms move by `move`, shape (N,) [-]."""
-    fraction = allowed_fraction(torch.from_numpy(designs.fraction * np.exp(move)), designs.targets)
-    size = designs.size
-    device = _device(checkpoint)
+def _cut_again(checkpoint: Checkpoint, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
+    """The same fields, cut at other volume fractions, shape (N,) [-]."""
+    size, device = designs.size, device_of(checkpoint.model)
 
     def decode(row: int) -> NDArray[np.uint8]:
         z = torch.from_numpy(designs.latent[[row]]).to(device)
@@ -327,11 +349,17 @@ def _cut_again(checkpoint: Checkpoint, designs: Designs, move: NDArray[np.float6
             field = decode_fields(
                 checkpoint, z, designs.component[[row]], size, seeds=designs.realisation[[row]]
             )
-            return cut(field, fraction[[row]].to(field)).squeeze().to(torch.uint8).cpu().numpy()
+            share = torch.from_numpy(fraction[[row]]).to(field)
+            return cut(field, share).squeeze().to(torch.uint8).cpu().numpy()
 
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        volumes = np.stack(list(threads.map(decode, range(len(move)))))
-    return replace(designs, microstructures=volumes, fraction=volumes.mean((1, 2, 3)))
+        volumes = np.stack(list(threads.map(decode, range(len(fraction)))))
+    return replace(designs, microstructures=volumes)
+
+
+def _checked(targets: Mapping[str, Target]) -> Mapping[str, Target]:
+    """Values and ranges by name; those of C11 ... C66 and the volume fraction in the order of `TARGETS`."""
+    return check_targets(targets) if set(targets) <= set(TARGETS) else targets
 
 
 def _check_count(count: int) -> None:
@@ -342,7 +370,3 @@ def _check_count(count: int) -> None:
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise InputError(f"seed must be between 0 and 2^63 - 1, got {seed}")
-
-
-def _device(checkpoint: Checkpoint) -> torch.device:
-    return checkpoint.model.property_location.device

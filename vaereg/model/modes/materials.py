@@ -91,7 +91,7 @@ def stiffness_at(
         logits = _logits(reference, *_elastic_bounds(share, REFERENCE_PAIR))
         numbers = torch.from_numpy(elastic_numbers(pair)).expand(len(share), -1)
         lower, root = _elastic_bounds(share, pair)
-        moved = network.double()(logits, numbers, share)
+        moved = network(logits, numbers, share)
         return mandel_to_voigt(_between(moved, lower, root).numpy())
 
 
@@ -114,7 +114,7 @@ def conductivity_at(
         logits = _logits(reference, *_thermal_bounds(share, REFERENCE_PAIR))
         numbers = torch.from_numpy(thermal_numbers(pair)).expand(len(share), -1)
         lower, root = _thermal_bounds(share, pair)
-        return _between(network.double()(logits, numbers, share), lower, root).numpy()
+        return _between(network(logits, numbers, share), lower, root).numpy()
 
 
 def elastic_numbers(pair: TwoPhase) -> NDArray[np.float64]:
@@ -176,7 +176,7 @@ def fit_pair_map(
         loss.backward()
         optimiser.step()
         schedule.step()
-    return network.float().eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 def _hydrostatic(size: int) -> Tensor:

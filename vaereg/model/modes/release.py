@@ -1,6 +1,6 @@
 """The modes of a released checkpoint: networks and library, as plain values in its file.
 
-Letters: B batch, D latent size, K modes, T properties.
+Letters: B cells, D latent size, K modes, T properties.
 """
 
 from __future__ import annotations
@@ -10,16 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
+from vaereg.materials import TwoPhase
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.config import ModesConfig
-from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.library import ModeLibrary, Rows
+from vaereg.model.modes.materials import PairMap, conductivity_at, stiffness_at
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.modes.regular import LEAST_LATENT
+from vaereg.targets import CellProperties
 
 __all__ = ["Modes", "pack_modes", "unpack_modes"]
+
+
+_UPPER = np.triu_indices(6)
+_COLUMNS = ("mode", "stiffness", "conductivity", "fraction", "latent")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +41,41 @@ class Modes:
     """Configuration that they were trained with."""
     library: ModeLibrary
     """Training volumes: what each mode reaches."""
+    elastic_map: PairMap
+    """Stiffness of known volumes with other pairs of phases."""
+    thermal_map: PairMap
+    """Their conductivity."""
+
+    def cells(
+        self,
+        rows: Rows,
+        pair: TwoPhase,
+        *,
+        diagonal: NDArray[np.float64] | None = None,
+        fraction: NDArray[np.float64] | None = None,
+    ) -> CellProperties:
+        """Expected properties of cells like those of the library, with any pair of phases.
+
+        Args:
+            rows: Volumes of the library that the B cells are like.
+            pair: Phases of the cells.
+            diagonal: C11 ... C66 of the cells with the reference pair, shape (B, T) [GPa]; those of the rows
+                if left out. The other entries of a row are scaled with the roots of the two diagonal ones.
+            fraction: Volume fractions of the cells, shape (B,) [-]; those of the rows if left out.
+        """
+        stiffness = self.library.stiffness_of(rows)
+        conductivity = self.library.conductivity_of(rows)
+        share = self.library.fraction[rows.row] if fraction is None else np.asarray(fraction, np.float64)
+        if diagonal is not None:
+            root = np.sqrt(diagonal / diagonal_properties(stiffness))
+            stiffness = stiffness * root[:, :, None] * root[:, None, :]
+            conductivity = conductivity * root[:, :3, None] * root[:, None, :3]
+        return CellProperties(
+            stiffness=stiffness_at(self.elastic_map, stiffness, share, pair),
+            fraction=share,
+            materials=pair,
+            conductivity=conductivity_at(self.thermal_map, conductivity, share, pair),
+        )
 
 
 def pack_modes(modes: Modes) -> dict[str, Any]:
@@ -42,9 +86,12 @@ def pack_modes(modes: Modes) -> dict[str, Any]:
         "config": modes.config.to_json(),
         "weights": modes.networks.state_dict(),
         "mode": torch.from_numpy(library.mode.astype(np.int16)),
-        "properties": torch.from_numpy(library.properties.astype(np.float32)),
+        "stiffness": torch.from_numpy(library.stiffness[:, _UPPER[0], _UPPER[1]].astype(np.float32)),
+        "conductivity": torch.from_numpy(library.conductivity.astype(np.float32)),
         "fraction": torch.from_numpy(library.fraction.astype(np.float32)),
         "latent": torch.from_numpy(library.latent.astype(np.float16)),
+        "elastic_map": modes.elastic_map.state_dict(),
+        "thermal_map": modes.thermal_map.state_dict(),
     }
 
 
@@ -59,13 +106,26 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
     config = ModesConfig.from_json(state["config"])
     networks = ModeNetworks(config.latent)
     networks.load_state_dict(state["weights"])
-    columns: dict[str, Tensor] = {name: state[name] for name in ("mode", "properties", "fraction", "latent")}
+    columns: dict[str, Tensor] = {name: state[name] for name in _COLUMNS}
     if len({len(column) for column in columns.values()}) != 1 or config.latent < LEAST_LATENT:
         raise InputError("the columns of the library of modes differ in length")
+    stiffness = np.empty((len(columns["stiffness"]), 6, 6))
+    stiffness[:, _UPPER[0], _UPPER[1]] = columns["stiffness"].numpy()
+    stiffness[:, _UPPER[1], _UPPER[0]] = columns["stiffness"].numpy()
+    elastic_map, thermal_map = PairMap(), PairMap()
+    elastic_map.load_state_dict(state["elastic_map"])
+    thermal_map.load_state_dict(state["thermal_map"])
     library = ModeLibrary(
         mode=columns["mode"].numpy().astype(np.int64),
-        properties=columns["properties"].numpy().astype(np.float64),
+        stiffness=stiffness,
+        conductivity=columns["conductivity"].numpy().astype(np.float64),
         fraction=columns["fraction"].numpy().astype(np.float64),
         latent=columns["latent"].numpy().astype(np.float32),
     )
-    return Modes(networks=networks.to(device).eval().requires_grad_(False), config=config, library=library)
+    return Modes(
+        networks=networks.to(device).eval().requires_grad_(False),
+        config=config,
+        library=library,
+        elastic_map=elastic_map.double().eval().requires_grad_(False),
+        thermal_map=thermal_map.double().eval().requires_grad_(False),
+    )

@@ -1,9 +1,10 @@
-"""What is fitted to trained modes: the prior in closed form, and the library of what each mode reaches."""
+"""What is fitted to trained modes: the prior in closed form, the library, the maps to other phases."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vaereg.elasticity import AXIS_ORDERS
 from vaereg.io.labelled_sets import LabelledSet
@@ -11,16 +12,18 @@ from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.config import ModesConfig
 from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.materials import PairMap, fit_pair_map
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.modes.regular import periodic_latent
 from vaereg.model.modes.release import Modes
 from vaereg.training.modes.data import ORDERS, read_mode_data
+from vaereg.training.morphology_labels import pair_of
 
 __all__ = ["fit_modes"]
 
 
 def fit_modes(networks: ModeNetworks, dataset: LabelledSet, config: ModesConfig) -> Modes:
-    """Fit prior and library to the training split of a labelled data set.
+    """Fit prior, library and maps to the training split of a labelled data set.
 
     Args:
         networks: Trained networks, whose prior is replaced.
@@ -48,10 +51,38 @@ def fit_modes(networks: ModeNetworks, dataset: LabelledSet, config: ModesConfig)
             str(dataset.samples.recipe[row]), int(data.size[place]), config.latent
         )
     latent[~np.isin(data.mode.numpy(), [*BUILT, MODE_NAMES.index("periodic")])] = 0.0
+    samples = dataset.samples
     library = ModeLibrary(
         mode=data.mode.numpy(),
-        properties=data.properties.numpy().astype(np.float64),
+        stiffness=samples.stiffness[data.rows, 0].astype(np.float64),
+        conductivity=samples.conductivity[data.rows, 0].astype(np.float64),
         fraction=data.fraction.numpy().astype(np.float64),
         latent=latent,
     )
-    return Modes(networks=networks.requires_grad_(False), config=config, library=library)
+    return Modes(
+        networks=networks.requires_grad_(False),
+        config=config,
+        library=library,
+        elastic_map=_fit_map(dataset, data.rows, samples.stiffness),
+        thermal_map=_fit_map(dataset, data.rows, samples.conductivity),
+    )
+
+
+def _fit_map(dataset: LabelledSet, rows: NDArray[np.intp], labels: NDArray[np.float32]) -> PairMap:
+    """Map from the reference pair to the other pairs of the data set, of labels (N, P, n, n)."""
+    samples = dataset.samples
+    reference, fraction, pairs, truth = [], [], [], []
+    for place in range(1, labels.shape[1]):
+        known = rows[np.isfinite(labels[rows, place]).all((1, 2))]
+        reference.append(labels[known, 0])
+        fraction.append(samples.volume_fraction[known])
+        pairs += [pair_of(samples.phases[row, place]) for row in known]
+        truth.append(labels[known, place])
+    if not pairs:  # nothing to learn from: the place between the bounds stays
+        return PairMap().double().eval().requires_grad_(False)
+    return fit_pair_map(
+        np.concatenate(reference).astype(np.float64),
+        np.concatenate(fraction),
+        pairs,
+        np.concatenate(truth).astype(np.float64),
+    )

@@ -1,0 +1,121 @@
+"""What says how far decoded volumes are from a target: the encoder at once, a guided regressor in the end.
+
+For C11 ... C66 with the phases of the checkpoint both tiers are its own. For other phases and quantities the
+encoder's answer is moved to these phases by the surrogate of the modes (`vaereg.model.modes.materials`), and
+the regressor for any pair has the last word, with the conductivity solved.
+
+Letters: B volumes, T properties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vaereg.elasticity import diagonal_properties
+from vaereg.errors import InputError
+from vaereg.inverse.scoring import score
+from vaereg.materials import TwoPhase
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.library import Rows
+from vaereg.model.pair_model import CONDUCTION_RESIDUAL, PairModel, load_pair_model, predict_stiffness
+from vaereg.model.prediction import encode_batch, predict
+from vaereg.solver.conduction import conduct
+from vaereg.targets import TARGETS, CellProperties, Targets
+from vaereg.workers import limit_thread_to_one_thread, pool_threads
+
+__all__ = ["Judge", "Judged"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """Predicted properties of volumes."""
+
+    cells: CellProperties
+    """Properties; entries of the stiffness that are not predicted are NaN."""
+    std: NDArray[np.float64]
+    """Calibrated standard deviation of C11 ... C66, shape (B, T) [GPa]."""
+    score: NDArray[np.float64]
+    """What is to be small, see `scoring.score`, shape (B,)."""
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """C11 ... C66, shape (B, T) [GPa]."""
+        return diagonal_properties(self.cells.stiffness)
+
+
+class Judge:
+    """Tiers that judge volumes for one target and one pair of phases.
+
+    Args:
+        checkpoint: Trained model.
+        targets: What is wanted.
+        pair: Phases; those of the checkpoint if left out.
+
+    Raises:
+        InputError: Other quantities or phases are asked for, and the checkpoint has no modes.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, targets: Targets, pair: TwoPhase | None = None) -> None:
+        own = checkpoint.model.materials
+        self.checkpoint, self.targets = checkpoint, targets
+        self.pair = own if pair is None else pair
+        self.plain = self.pair.moduli() == own.moduli() and set(targets.names) <= set(TARGETS)
+        if not self.plain and checkpoint.modes is None:
+            raise InputError(
+                "expected C11 ... C66 or volume_fraction with the phases of the checkpoint: it has no modes"
+            )
+        targets.check_materials(self.pair)
+        self._pairs: PairModel | None = None if self.plain else load_pair_model()
+
+    def quick(self, volumes: NDArray[np.uint8] | torch.Tensor, rows: Rows | None) -> Judged:
+        """Judge by the encoder.
+
+        Args:
+            volumes: Phases 0 and 1, shape (B, X, Y, Z).
+            rows: Volumes of the library that they are like; needed for other quantities and phases.
+        """
+        mean, std, _, _ = encode_batch(self.checkpoint, volumes)
+        fraction = np.asarray(torch.as_tensor(volumes).double().mean((1, 2, 3)).cpu())
+        modes = self.checkpoint.modes
+        if self.plain or modes is None or rows is None:
+            cells = CellProperties.from_diagonal(mean, fraction, self.pair)
+        else:
+            cells = modes.cells(rows, self.pair, diagonal=mean, fraction=fraction)
+        own = diagonal_properties(cells.stiffness)
+        return Judged(cells=cells, std=own * std / mean, score=score(self.targets, cells))
+
+    def final(
+        self, volumes: NDArray[np.uint8], on_progress: Callable[[int, int], None] | None = None
+    ) -> Judged:
+        """Judge by a physics-guided regressor.
+
+        Args:
+            volumes: Phases 0 and 1, shape (B, X, Y, Z).
+            on_progress: Called with the volumes that are done and their number.
+        """
+        fraction = volumes.mean((1, 2, 3), dtype=np.float64)
+        if self._pairs is None:
+            better = predict(self.checkpoint, volumes, on_progress=on_progress)
+            cells = CellProperties.from_diagonal(better.mean, fraction, self.pair)
+            return Judged(cells=cells, std=better.std, score=score(self.targets, cells))
+        told = predict_stiffness(self._pairs, list(volumes), [self.pair], fast=True, on_progress=on_progress)
+        conductivity = None
+        if self.targets.needs_conductivity:
+            with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+                solved = threads.map(self._conductivity, volumes)
+                conductivity = np.stack(list(solved))
+        cells = CellProperties(
+            stiffness=told.mean, fraction=fraction, materials=self.pair, conductivity=conductivity
+        )
+        std = np.diagonal(told.std, axis1=1, axis2=2).copy()
+        return Judged(cells=cells, std=std, score=score(self.targets, cells))
+
+    def _conductivity(self, volume: NDArray[np.uint8]) -> NDArray[np.float64]:
+        result = conduct(volume, self.pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
+        return np.asarray(result.conductivity, dtype=np.float64)

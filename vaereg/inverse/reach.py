@@ -1,0 +1,140 @@
+"""Which modes reach a target with which phases, how likely each is, and the nearest that it has.
+
+Letters: K modes, B rows of the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.scoring import best_scale, scaled
+from vaereg.materials import TwoPhase
+from vaereg.model.modes.catalogue import MODE_NAMES, MODES
+from vaereg.model.modes.library import Rows
+from vaereg.model.modes.materials import REFERENCE_PAIR
+from vaereg.model.modes.release import Modes
+from vaereg.targets import QUANTITIES, CellProperties, Target, Targets, percent_off
+
+__all__ = ["REACHED", "ModeReach", "Reach", "mode_reach", "unreachable"]
+
+REACHED = 0.12
+"""Largest deviation of the nearest volume of a mode, its volume fraction changed to fit, that counts as
+reached [-]."""
+_WIDTH = 0.12
+"""Width of the kernel of p(c | k): largest relative deviation [-]."""
+_TRIED = 192
+"""Nearest rows of a mode whose volume fraction is changed to fit."""
+_NEAR = 48
+"""Rows of a mode that the prior is asked at."""
+_COARSE = ((0.05, 4),)
+"""Steps of the scale for rows of the library, see `scoring.best_scale`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModeReach:
+    """The rows of one mode that come nearest to a target."""
+
+    rows: Rows
+    """Rows from the nearest on, B of them."""
+    scale: NDArray[np.float64]
+    """Logarithm of the factor of the stiffness that a change of their volume fraction gives, shape (B,)."""
+    deviation: NDArray[np.float64]
+    """Largest deviation with that factor, shape (B,) [-]."""
+    nearest: CellProperties
+    """Expected properties of the first row, with that factor."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """How near the modes come to a target."""
+
+    modes: tuple[ModeReach | None, ...]
+    """Nearest rows of each mode, K of them; None where it has no row."""
+    weights: NDArray[np.float64]
+    """Probability of each mode at the target, summing to one, shape (K,); 0 where it has nothing near."""
+
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """Deviation of the nearest row of each mode, shape (K,) [-]; infinite where the mode has no row."""
+        return np.array([np.inf if found is None else found.deviation[0] for found in self.modes])
+
+    @property
+    def reached(self) -> NDArray[np.bool_]:
+        """Whether each mode reaches the target, shape (K,)."""
+        return self.distance <= REACHED
+
+    def nearest(self, mode: int, names: tuple[str, ...]) -> dict[str, float]:
+        """Quantities that a mode can have nearest to the target, each in its unit; empty without a row."""
+        found = self.modes[mode]
+        if found is None:
+            return {}
+        return dict(zip(names, found.nearest.values(names)[0].tolist(), strict=True))
+
+
+def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPhase | None = None) -> Reach:
+    """How near the training volumes of each mode come to a target.
+
+    Args:
+        modes: Trained modes.
+        wanted: What is wanted.
+        pair: Phases; the reference pair if left out.
+    """
+    targets = Targets.of(wanted)
+    phases = REFERENCE_PAIR if pair is None else pair
+    every = [modes.library.rows_of(index) for index in range(len(MODES))]
+    together = Rows(
+        order=np.concatenate([rows.order for rows in every]),
+        row=np.concatenate([rows.row for rows in every]),
+    )
+    cells = modes.cells(together, phases)
+    deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
+    ends = np.cumsum([0, *(len(rows) for rows in every)])
+    found: list[ModeReach | None] = []
+    weights = np.zeros(len(MODES))
+    for index, rows in enumerate(every):
+        if not len(rows):
+            found.append(None)
+            continue
+        places = np.arange(ends[index], ends[index + 1])
+        weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
+        tried = places[targets.order(cells.rows(places), tolerance=0.5 * REACHED)[:_TRIED]]
+        scale, _ = best_scale(targets, cells.rows(tried), levels=_COARSE)
+        moved = scaled(cells.rows(tried), scale)
+        best = targets.order(moved, tolerance=0.5 * REACHED)[:_NEAR]
+        off = np.nan_to_num(targets.largest_deviation(moved)[best], nan=np.inf)
+        found.append(
+            ModeReach(
+                rows=together[tried[best]],
+                scale=scale[best],
+                deviation=off,
+                nearest=moved.rows(best[:1]),
+            )
+        )
+    total = weights.sum()
+    return Reach(modes=tuple(found), weights=weights / total if total > 0.0 else weights)
+
+
+def unreachable(reach: Reach, targets: Targets, mode: int | None) -> UnreachableTargetError:
+    """Refusal that says what comes nearest.
+
+    Args:
+        reach: How near the modes come.
+        targets: What is wanted.
+        mode: Index of the mode that was asked for; None for all.
+    """
+    index = int(np.argmin(reach.distance)) if mode is None else mode
+    nearest = reach.nearest(index, targets.names)
+    who = "no mode reaches" if mode is None else f"the mode {MODE_NAMES[index]} does not reach"
+    if not nearest:
+        return UnreachableTargetError(f"{who} {targets.words()}: it has no training volume", {}, np.inf)
+    offer = ", ".join(
+        f"{name} = {value:.4g} {QUANTITIES[name].unit}".strip() for name, value in nearest.items()
+    )
+    distance = float(reach.distance[index])
+    message = f"{who} {targets.words()}: the nearest is {MODE_NAMES[index]} with {offer}"
+    return UnreachableTargetError(f"{message}, {percent_off(distance)}", nearest, float(np.log1p(distance)))
