@@ -11,7 +11,7 @@ import torch
 from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse import direct as module, proposals
+from vaereg.inverse import direct as module, judging, proposals
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
@@ -120,7 +120,7 @@ def test_choosing_pays(
 
     By the regressor that chooses: the last word of the physics-guided one is left out.
     """
-    monkeypatch.setattr(module, "predict", partial(predict, guided=False))
+    monkeypatch.setattr(judging, "predict", partial(predict, guided=False))
 
     def mean_error() -> float:
         return float(
@@ -156,7 +156,7 @@ def test_progress_is_told_and_may_end_it_all(tiny_checkpoint: Checkpoint) -> Non
 
 
 def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
-    result = replace(designs, mean_distance=np.where(designs.component == 1, 0.2, 0.1))
+    result = replace(designs, score=np.where(designs.component == 1, 0.2, 0.1))
     again = module._drawn_again(result, np.arange(len(result.mean_distance)), 50)
     counts = np.bincount(result.component[again])
     rest = len(counts) - 1
@@ -165,7 +165,7 @@ def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
     np.testing.assert_array_equal(
         np.unique(again), np.arange(len(result.mean_distance)), err_msg="each latent vector is drawn again"
     )
-    exact = replace(designs, mean_distance=np.zeros(len(designs.mean_distance)))
+    exact = replace(designs, score=np.zeros(len(designs.score)))
     assert len(module._drawn_again(exact, np.arange(len(exact.mean_distance)), 50)) == 0
 
 
@@ -173,8 +173,8 @@ def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
     ("targets", "message"),
     [
         ({}, "expected at least one target property"),
-        ({"C99": 1.0}, "unknown property 'C99': expected one of C11, .*, C66, volume_fraction"),
-        ({"C12": 1.0}, "unknown property 'C12'"),
+        ({"C99": 1.0}, "C99"),
+        ({"C12": 10.0}, "it has no modes"),
         ({"C11": -3.0}, "C11 must be a positive number of GPa, or a range low:high, got -3.0"),
         ({"C11": 0.0}, "C11 must be a positive number"),
         ({"C11": (60.0, 40.0)}, r"C11 must be a positive .* got \(60.0, 40.0\)"),
@@ -216,12 +216,13 @@ def test_volume_fractions_are_met_to_the_voxel(fraction: Target, tiny_checkpoint
     low, high = fraction if isinstance(fraction, tuple) else (fraction, fraction)
     tolerance = 0.5 / 16**3
     assert (result.fraction >= low - tolerance).all() and (result.fraction <= high + tolerance).all()
-    np.testing.assert_allclose(result.mean_distance, target_distance(result.mean, {"C11": 40.0}))
+    off = target_distance(result.mean, {"C11": 40.0})
+    np.testing.assert_allclose(result.largest_deviation, off, atol=2.0 * tolerance)
 
 
 def test_the_volume_fraction_alone_is_a_target(tiny_checkpoint: Checkpoint) -> None:
     result = design(tiny_checkpoint, {"volume_fraction": 0.4}, 3, 16)
-    assert result.mean_distance.tolist() == [0.0, 0.0, 0.0]
+    assert (result.largest_deviation < 2.0 / 16**3).all()
     np.testing.assert_allclose(result.fraction, 0.4, atol=0.5 / 16**3)
 
 

@@ -19,8 +19,8 @@ FRACTIONS = (0.02, 0.98)
 """Volume fractions that the decoders know [-]."""
 _EXPONENT = 2.0
 """d log C / d log f of a cell whose field is cut elsewhere: 1.0 to 2.9 in decoded cells, median 1.8."""
-_PENALTY, _FREE = 10.0, 0.005
-"""Price of a deviation, in relative changes of an objective, and the deviation that costs nothing [-]."""
+_PENALTY = 10.0
+"""Price of a deviation, in relative changes of an objective [-]."""
 _LEVELS = ((0.1, 6), (0.025, 4), (0.006, 4))
 """Steps of the scale [-], and how many on both sides, from coarse to fine."""
 _STILL = 1e-4
@@ -34,7 +34,7 @@ def score(targets: Targets, cells: CellProperties) -> NDArray[np.float64]:
     deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
     if not targets.objectives:
         return deviation
-    total = _PENALTY * np.maximum(deviation - _FREE, 0.0)
+    total = _PENALTY * deviation
     for item in targets.objectives:
         value = cells.values([item.name])[:, 0]
         size = np.log(np.maximum(value, 1e-12)) if (value[np.isfinite(value)] > 0.0).all() else value
