@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.inverse.constraints import Constraints, check
 from vaereg.inverse.judging import Judge, Judged
 from vaereg.io.designs import write_designs
 from vaereg.materials import TwoPhase
@@ -22,6 +23,7 @@ __all__ = [
     "COLUMNS",
     "Designs",
     "chosen",
+    "constraints_met",
     "joined",
     "judged_columns",
     "replaced",
@@ -42,6 +44,8 @@ COLUMNS = (
     "mean_distance",
     "largest_deviation",
     "score",
+    "raw_deviation",
+    "met",
 )
 """Fields of `Designs` with an entry for each design."""
 
@@ -74,12 +78,20 @@ class Designs:
     """Largest relative deviation of the predicted from the wanted quantities, shape (N,) [-]."""
     score: NDArray[np.float64]
     """What designing makes small: the largest deviation, or with objectives `scoring.score`, shape (N,)."""
+    raw_deviation: NDArray[np.float64]
+    """Largest deviation before corrections, shape (N,) [-]."""
+    met: NDArray[np.bool_]
+    """Whether each design meets each constraint, shape (N, number of constraints)."""
     weights: NDArray[np.float64]
     """Weight of every mixture component at this target, shape (K,)."""
     wanted: Targets
     """What is wanted."""
     materials: TwoPhase
     """Phases of all figures."""
+    constraints: Constraints
+    """What the designs have to meet besides."""
+    modes: tuple[str, ...]
+    """Names of the components, if they are modes; empty otherwise."""
     size: int
     """Voxels per edge."""
     seed: int
@@ -116,6 +128,7 @@ def judged_columns(judged: Judged, targets: Targets) -> dict[str, NDArray]:
         "mean_distance": targets.mean_deviation(cells),
         "largest_deviation": targets.largest_deviation(cells),
         "score": judged.score,
+        "raw_deviation": targets.largest_deviation(cells),
     }
 
 
@@ -132,7 +145,15 @@ def with_volumes(
     """
     kept = chosen(designs, np.asarray(rows, dtype=np.intp))
     judged = Judge(checkpoint, designs.wanted, designs.materials).final(volumes)
-    return replace(kept, microstructures=volumes, **judged_columns(judged, designs.wanted))
+    met = constraints_met(volumes, designs.constraints)
+    return replace(kept, microstructures=volumes, met=met, **judged_columns(judged, designs.wanted))
+
+
+def constraints_met(volumes: NDArray[np.uint8], constraints: Constraints) -> NDArray[np.bool_]:
+    """Whether each volume meets each constraint, shape (N, number of constraints)."""
+    if not constraints:
+        return np.zeros((len(volumes), 0), dtype=np.bool_)
+    return np.array([[result.met for result in check(volume, constraints).results] for volume in volumes])
 
 
 def save_designs(
@@ -162,7 +183,12 @@ def save_designs(
         component=designs.component,
         latent=designs.latent,
         predicted=designs.mean,
-        target=designs.targets,
+        target=designs.wanted,
+        quantities=dict(zip(designs.wanted.names, designs.cells.values(designs.wanted.names).T, strict=True)),
+        modes=designs.modes,
+        weights=designs.weights,
+        constraints=designs.constraints.to_json(),
+        met=designs.met if designs.constraints else None,
         seed=designs.seed,
         made_by=designs.checkpoint,
         judged_by=designs.checkpoint,

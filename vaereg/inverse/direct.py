@@ -11,7 +11,7 @@ has the last word on those that are left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
-from vaereg.inverse.designs import Designs, chosen, joined, judged_columns, replaced
+from vaereg.inverse.constraints import Constraints
+from vaereg.inverse.corrections import correct
+from vaereg.inverse.designs import (
+    Designs,
+    chosen,
+    constraints_met,
+    joined,
+    judged_columns,
+    replaced,
+)
 from vaereg.inverse.judging import Judge, Judged
 from vaereg.inverse.proposals import Proposals, propose, share_out
 from vaereg.inverse.reach import mode_reach
@@ -31,6 +40,7 @@ from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields, decoded_fraction
+from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
 from vaereg.targets import TARGETS, CellProperties, Target, Targets, check_possible, check_targets
@@ -63,7 +73,9 @@ def design(
     *,
     materials: TwoPhase | None = None,
     seed: int = 0,
-    component: int | None = None,
+    component: int | Sequence[int] | None = None,
+    corrections: int = 0,
+    constraints: Constraints | None = None,
     only_plausible: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Designs:
@@ -77,7 +89,10 @@ def design(
         size: Voxels per edge, a multiple of 8 from 16 to 128.
         materials: Phases; those of the checkpoint if left out.
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
-        component: Take all designs from this component: the index of a mode, where the checkpoint has modes.
+        component: Take all designs from this component, or from these: indices of modes, where the
+            checkpoint has modes.
+        corrections: Steps of correction without a solve (`vaereg.inverse.corrections`); 0 for raw designs.
+        constraints: What every design has to meet besides; `Designs.met` says of each whether it does.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
         on_progress: Called with the candidates that are decoded or ranked and with how many there will be at
             most; what it raises ends it all.
@@ -93,6 +108,8 @@ def design(
         raise InputError(
             f"size must be a multiple of {_SIZE_STEP} from {_MIN_SIZE} to {_MAX_SIZE}, got {size}"
         )
+    if corrections < 0:
+        raise InputError(f"corrections must be 0 or more, got {corrections}")
     judge = Judge(checkpoint, wanted, materials)
     if only_plausible:
         check_possible(wanted, judge.pair)
@@ -105,7 +122,10 @@ def design(
         numbers=np.random.default_rng(seed),
         generator=generator,
     )
-    total = len(proposals.component) + (_MORE_DRAWS + _CUTS) * count  # in the end a prediction for each cut
+    limits = constraints or Constraints()
+    steps = corrections + 1 if corrections or limits else 0
+    # in the end a prediction for each cut and for each correction
+    total = len(proposals.component) + (_MORE_DRAWS + _CUTS + steps) * count
 
     def report(before: int, done: int) -> None:
         if on_progress:
@@ -121,9 +141,14 @@ def design(
         more = realise(again, len(drawn))
         candidates, drawn = joined(candidates, more), np.concatenate([drawn, again])
     kept = _best(candidates, drawn, quota.designs)
-    return _ranked(
-        judge, replace(chosen(candidates, kept), seed=seed), partial(report, total - _CUTS * count)
+    raw = _ranked(
+        judge,
+        replace(chosen(candidates, kept), seed=seed),
+        partial(report, total - (_CUTS + steps) * count),
     )
+    if not steps:
+        return raw
+    return _corrected(judge, raw, corrections, limits, partial(report, total - steps * count))
 
 
 def more_like(
@@ -218,8 +243,11 @@ def _realise(
         realisation=seeds,
         **{name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
         weights=proposals.weights,
+        met=np.zeros((len(rows), 0), dtype=np.bool_),
         wanted=judge.targets,
         materials=judge.pair,
+        constraints=Constraints(),
+        modes=() if checkpoint.modes is None else MODE_NAMES,
         size=size,
         seed=0,
         checkpoint=checkpoint.hash,
@@ -337,6 +365,35 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
         best = replaced(best, better, chosen(designs, better))
     tell(_CUTS * count)
     return chosen(best, np.lexsort((best.score, best.component)))
+
+
+def _corrected(
+    judge: Judge,
+    designs: Designs,
+    steps: int,
+    constraints: Constraints,
+    report: Callable[[int], None],
+) -> Designs:
+    """Designs after corrections without a solve, with constraints met; each component's from the best on."""
+    raw = designs.largest_deviation
+    result = correct(
+        designs.microstructures,
+        judge.targets,
+        judge.pair,
+        steps=steps,
+        constraints=constraints if constraints else None,
+        on_progress=lambda done, _: report(done),
+    )
+    judged = judge.of_prediction(result.properties, result.stiffness_std)
+    corrected = replace(
+        designs,
+        microstructures=result.volumes,
+        constraints=constraints,
+        met=constraints_met(result.volumes, constraints),
+        **{**judged_columns(judged, judge.targets), "raw_deviation": raw},
+    )
+    unmet = (~corrected.met).sum(1)
+    return chosen(corrected, np.lexsort((corrected.score, unmet, corrected.component)))
 
 
 def _cut_again(checkpoint: Checkpoint, designs: Designs, fraction: NDArray[np.float64]) -> Designs:

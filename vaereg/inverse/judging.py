@@ -113,7 +113,11 @@ class Judge:
         cells = CellProperties(
             stiffness=told.mean, fraction=fraction, materials=self.pair, conductivity=conductivity
         )
-        std = np.diagonal(told.std, axis1=1, axis2=2).copy()
+        return self.of_prediction(cells, told.std)
+
+    def of_prediction(self, cells: CellProperties, stiffness_std: NDArray[np.float64]) -> Judged:
+        """Judgement of cells that the regressor for any pair has predicted, std of shape (B, 6, 6) [GPa]."""
+        std = np.diagonal(stiffness_std, axis1=1, axis2=2).copy()
         return Judged(cells=cells, std=std, score=score(self.targets, cells))
 
     def _conductivity(self, volume: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ Letters: B proposals, D latent size, K components, T properties.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,9 @@ class Quota:
     """How near the modes come; None for a free mixture."""
 
 
-def share_out(judge: Judge, count: int, *, component: int | None, only_plausible: bool) -> Quota:
+def share_out(
+    judge: Judge, count: int, *, component: int | Sequence[int] | None, only_plausible: bool
+) -> Quota:
     """Deal designs to the components.
 
     A free mixture shares them evenly. Modes that reach the target share them evenly, the most likely ones
@@ -72,7 +75,7 @@ def share_out(judge: Judge, count: int, *, component: int | None, only_plausible
     Args:
         judge: Target, phases and trained model.
         count: Number of designs.
-        component: Component that makes all of them.
+        component: Component, or components, that make all of them.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
 
     Raises:
@@ -80,21 +83,22 @@ def share_out(judge: Judge, count: int, *, component: int | None, only_plausible
         InputError: There is no such component.
     """
     checkpoint, components = judge.checkpoint, judge.checkpoint.components
-    if component is not None and not 0 <= component < components:
-        raise InputError(f"component must be between 0 and {components - 1}, got {component}")
+    asked = np.arange(components) if component is None else np.atleast_1d(np.asarray(component))
+    for index in asked.tolist():
+        if not 0 <= index < components:
+            raise InputError(f"component must be between 0 and {components - 1}, got {index}")
     quota = np.zeros(components, dtype=np.int64)
     if checkpoint.modes is None:
         if only_plausible:
             check_reachable(checkpoint, judge.targets.plain())
-        shares = np.arange(components) if component is None else np.array([component])
-        np.add.at(quota, shares[np.arange(count) % len(shares)], 1)
+        np.add.at(quota, asked[np.arange(count) % len(asked)], 1)
         return Quota(designs=quota, reach=None)
     reach = mode_reach(checkpoint.modes, judge.targets, judge.pair)
     allowed = reach.reached if only_plausible else np.isfinite(reach.distance)
-    if component is not None:
-        allowed = allowed & (np.arange(components) == component)
+    allowed = allowed & np.isin(np.arange(components), asked)
     if not allowed.any():
-        raise unreachable(reach, judge.targets, component)
+        nearest = int(asked[np.argmin(reach.distance[asked])])
+        raise unreachable(reach, judge.targets, None if component is None else nearest)
     likely = np.lexsort((reach.distance, -reach.weights))
     order = likely[allowed[likely]]
     np.add.at(quota, order[np.arange(count) % len(order)], 1)
