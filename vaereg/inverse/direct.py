@@ -33,7 +33,8 @@ from vaereg.inverse.designs import (
     replaced,
 )
 from vaereg.inverse.judging import Judge, Judged
-from vaereg.inverse.proposals import Proposals, propose, share_out
+from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.reach import mode_reach
 from vaereg.inverse.scoring import allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
@@ -43,7 +44,15 @@ from vaereg.model.decoding import decode_fields, decoded_fraction
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
-from vaereg.targets import TARGETS, CellProperties, Target, Targets, check_possible, check_targets
+from vaereg.targets import (
+    TARGETS,
+    CellProperties,
+    ImpossibleTargetError,
+    Target,
+    Targets,
+    check_possible,
+    check_targets,
+)
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = ["design", "more_like"]
@@ -111,9 +120,7 @@ def design(
     if corrections < 0:
         raise InputError(f"corrections must be 0 or more, got {corrections}")
     judge = Judge(checkpoint, wanted, materials)
-    if only_plausible:
-        check_possible(wanted, judge.pair)
-    quota = share_out(judge, count, component=component, only_plausible=only_plausible)
+    quota = _possible_quota(judge, count, component, only_plausible)
     generator = torch.Generator().manual_seed(seed)
     proposals = propose(
         judge,
@@ -412,6 +419,28 @@ def _cut_again(checkpoint: Checkpoint, designs: Designs, fraction: NDArray[np.fl
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
         volumes = np.stack(list(threads.map(decode, range(len(fraction)))))
     return replace(designs, microstructures=volumes)
+
+
+def _possible_quota(
+    judge: Judge, count: int, component: int | Sequence[int] | None, only_plausible: bool
+) -> Quota:
+    """Designs per component; a target that no cell can have is refused with the bound and the nearest."""
+    impossible: ImpossibleTargetError | None = None
+    if only_plausible:
+        try:
+            check_possible(judge.targets, judge.pair)
+        except ImpossibleTargetError as error:
+            impossible = error
+    try:
+        quota = share_out(judge, count, component=component, only_plausible=only_plausible)
+    except UnreachableTargetError as error:
+        if impossible is None:
+            raise
+        message = f"{impossible}; {error}"
+        raise UnreachableTargetError(message, error.nearest, error.distance) from impossible
+    if impossible is not None:
+        raise impossible
+    return quota
 
 
 def _checked(targets: Mapping[str, Target]) -> Mapping[str, Target]:
