@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_homogenize(parsers)
     _add_predict(parsers)
     _add_design(parsers)
+    _add_modes(parsers)
     _add_refine(parsers)
     _add_generate(parsers)
     _add_merge(parsers)
@@ -140,22 +141,45 @@ def _add_predict(parsers: _Commands) -> None:
 
 def _add_design(parsers: _Commands) -> None:
     parser = _add_command(parsers, "design", commands.run_design, "microstructures for target properties")
-    parser.add_argument(
-        "--target",
-        action="append",
-        required=True,
-        metavar="NAME=VALUE",
-        help="property and its value or range in GPa, as C11=60 or C22=30:40; may be repeated",
-    )
+    add_target_flags(parser)
     parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs, at most 256")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge: 16, 24, … 128")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="the same seed gives the same designs"
     )
     parser.add_argument(
-        "--component", type=int, metavar="K", help="take all designs from this mixture component"
+        "--mode",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="morphology of the designs, such as closed-foam; may be repeated (default: all that reach it)",
     )
+    parser.add_argument(
+        "--component", type=int, metavar="K", help="the same by its index, or that of a free mixture"
+    )
+    parser.add_argument(
+        "--corrections",
+        type=int,
+        default=2,
+        metavar="N",
+        help="steps of correction without a solve; 0 for raw designs (default: 2)",
+    )
+    add_constraint_flags(parser)
+    add_material_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5)")
+    _add_model_flags(parser)
+
+
+def _add_modes(parsers: _Commands) -> None:
+    parser = _add_command(
+        parsers,
+        "modes",
+        commands.run_modes,
+        "which morphologies reach a target, and how near the others come",
+    )
+    add_target_flags(parser)
+    add_material_flags(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
     _add_model_flags(parser)
 
 

@@ -1,4 +1,4 @@
-from .design import run_design as run_design
+from .design import run_design as run_design, run_modes as run_modes
 from .evaluate import run_evaluate as run_evaluate
 from .export import run_export as run_export
 from .generate import run_generate as run_generate, run_merge as run_merge

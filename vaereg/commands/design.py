@@ -1,14 +1,22 @@
-"""The command `design`."""
+"""The commands `design` and `modes`."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from vaereg.arguments import load_model
-from vaereg.commands.reporting import progress
+from vaereg.arguments import constraints_of, load_model, materials_of, phases_given, targets_of
+from vaereg.commands.reporting import progress, write_json
+from vaereg.console import tell
 from vaereg.errors import InputError
 
-__all__ = ["run_design"]
+if TYPE_CHECKING:
+    from vaereg.inverse.designs import Designs
+    from vaereg.materials import TwoPhase
+    from vaereg.model.checkpoint import Checkpoint
+    from vaereg.targets import Targets
+
+__all__ = ["run_design", "run_modes"]
 
 
 def run_design(arguments: argparse.Namespace) -> None:
@@ -16,14 +24,9 @@ def run_design(arguments: argparse.Namespace) -> None:
     from vaereg.inverse.designs import save_designs
     from vaereg.inverse.direct import design
     from vaereg.io.files import check_output
-    from vaereg.targets import parse_target
 
-    targets = {}
-    for text in arguments.target:
-        name, value = parse_target(text)
-        if name in targets:
-            raise InputError(f"expected one target for {name}, got two")
-        targets[name] = value
+    targets = _wanted(arguments)
+    constraints = constraints_of(arguments)
     check_output(arguments.out)
     checkpoint = load_model(arguments)
     designs = design(
@@ -31,8 +34,92 @@ def run_design(arguments: argparse.Namespace) -> None:
         targets,
         arguments.count,
         arguments.size,
+        materials=_pair(arguments),
         seed=arguments.seed,
-        component=arguments.component,
+        component=_components(arguments, checkpoint),
+        corrections=arguments.corrections,
+        constraints=constraints,
         on_progress=progress("design", "candidates"),
     )
-    save_designs(arguments.out, designs, materials=checkpoint.model.materials)
+    save_designs(arguments.out, designs)
+    _tell_designs(designs)
+
+
+def run_modes(arguments: argparse.Namespace) -> None:
+    """Say which modes reach a target."""
+    from vaereg.inverse.reach import mode_reach
+    from vaereg.io.files import check_output
+    from vaereg.io.provenance import describe_run
+    from vaereg.model.modes.catalogue import MODES
+
+    targets = _wanted(arguments)
+    check_output(arguments.out)
+    checkpoint = load_model(arguments)
+    if checkpoint.modes is None:
+        raise InputError("expected a checkpoint with modes, got one with a free mixture")
+    pair = _pair(arguments) or checkpoint.model.materials
+    targets.check_materials(pair)
+    reach = mode_reach(checkpoint.modes, targets, pair)
+    modes = {}
+    for index, mode in enumerate(MODES):
+        distance = float(reach.distance[index])
+        modes[mode.name] = {
+            "sentence": mode.sentence,
+            "weight": float(reach.weights[index]),
+            "reached": bool(reach.reached[index]),
+            "largest_deviation": distance if distance < float("inf") else None,
+            "nearest": reach.nearest(index, targets.names),
+        }
+    content = {
+        **describe_run(pair, checkpoint=checkpoint.hash),
+        "target": targets.to_json(),
+        "modes": modes,
+    }
+    write_json(arguments.out, content)
+
+
+def _wanted(arguments: argparse.Namespace) -> Targets:
+    targets = targets_of(arguments)
+    if targets is None:
+        raise InputError("expected a target, such as --target E_x=20GPa or --maximize E_z")
+    return targets
+
+
+def _pair(arguments: argparse.Namespace) -> TwoPhase | None:
+    """The phases of the flags; None for those of the checkpoint."""
+    return materials_of(arguments) if phases_given(arguments) else None
+
+
+def _components(arguments: argparse.Namespace, checkpoint: Checkpoint) -> list[int] | None:
+    """Indices of the components that are asked for by name or number; None for all."""
+    from vaereg.model.modes.catalogue import MODE_NAMES
+
+    chosen = [] if arguments.component is None else [arguments.component]
+    for name in arguments.mode:
+        if checkpoint.modes is None:
+            raise InputError("expected a checkpoint with modes for --mode, got one with a free mixture")
+        if name not in MODE_NAMES:
+            raise InputError(f"unknown mode {name!r}, expected one of {', '.join(MODE_NAMES)}")
+        chosen.append(MODE_NAMES.index(name))
+    return chosen or None
+
+
+def _tell_designs(designs: Designs) -> None:
+    """What was made, in a line."""
+    import numpy as np
+
+    from vaereg.targets import percent_off
+
+    best = float(np.nanmin(designs.largest_deviation))
+    middle = float(np.nanmedian(designs.largest_deviation))
+    made = sorted(set(designs.component.tolist()))
+    names = ", ".join(designs.modes[index] for index in made) if designs.modes else f"{len(made)} components"
+    tell(f"design: {names}; by prediction the best is {percent_off(best)}, the median {percent_off(middle)}")
+    if designs.constraints and not designs.met.all():
+        unmet = {
+            name: int((~designs.met[:, place]).sum())
+            for place, name in enumerate(designs.constraints.names)
+            if not designs.met[:, place].all()
+        }
+        told = ", ".join(f"{name} by {count}" for name, count in unmet.items())
+        tell(f"design: constraints are not met: {told} of {len(designs.met)} designs")

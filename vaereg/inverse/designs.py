@@ -36,6 +36,7 @@ COLUMNS = (
     "component",
     "latent",
     "realisation",
+    "cut_fraction",
     "fraction",
     "mean",
     "std",
@@ -62,6 +63,8 @@ class Designs:
     """Latent vector that each design was decoded from, shape (N, D)."""
     realisation: NDArray[np.int64]
     """Seed of the noise, or of the positions, that each design was decoded with, shape (N,)."""
+    cut_fraction: NDArray[np.float64]
+    """Volume fraction at which each field was cut, before constraints were met, shape (N,) [-]."""
     fraction: NDArray[np.float64]
     """Volume fraction of the stiff phase, shape (N,) [-]."""
     mean: NDArray[np.float64]

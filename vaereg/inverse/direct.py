@@ -36,14 +36,13 @@ from vaereg.inverse.judging import Judge, Judged
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.reach import mode_reach
-from vaereg.inverse.scoring import allowed_range, best_scale, scaled
+from vaereg.inverse.scoring import FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields, decoded_fraction
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.library import Rows
-from vaereg.model.networks import cut
 from vaereg.targets import (
     TARGETS,
     CellProperties,
@@ -119,7 +118,7 @@ def design(
         )
     if corrections < 0:
         raise InputError(f"corrections must be 0 or more, got {corrections}")
-    judge = Judge(checkpoint, wanted, materials)
+    judge = Judge(checkpoint, wanted, materials, constraints)
     quota = _possible_quota(judge, count, component, only_plausible)
     generator = torch.Generator().manual_seed(seed)
     proposals = propose(
@@ -129,8 +128,7 @@ def design(
         numbers=np.random.default_rng(seed),
         generator=generator,
     )
-    limits = constraints or Constraints()
-    steps = corrections + 1 if corrections or limits else 0
+    steps = corrections + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
     total = len(proposals.component) + (_MORE_DRAWS + _CUTS + steps) * count
 
@@ -155,7 +153,7 @@ def design(
     )
     if not steps:
         return raw
-    return _corrected(judge, raw, corrections, limits, partial(report, total - steps * count))
+    return _corrected(judge, raw, corrections, partial(report, total - steps * count))
 
 
 def more_like(
@@ -187,7 +185,7 @@ def more_like(
         raise InputError(f"index must be between 0 and {len(designs.component) - 1}, got {index}")
     _check_count(count)
     _check_seed(seed)
-    judge = Judge(checkpoint, designs.wanted, designs.materials)
+    judge = Judge(checkpoint, designs.wanted, designs.materials, designs.constraints)
     mode = int(designs.component[index])
     rows = None
     if checkpoint.modes is not None:
@@ -227,7 +225,9 @@ def _realise(
     seeds_of = [seeds[begin : begin + count] for begin in range(0, len(rows), count)]
     checkpoint, limits = judge.checkpoint, allowed_range(judge.targets)
 
-    def decode(own: NDArray[np.intp], own_seeds: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Judged]:
+    def decode(
+        own: NDArray[np.intp], own_seeds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
         z, component = proposals.latent[torch.from_numpy(own)], proposals.component[own]
         like = None if proposals.rows is None else proposals.rows[own]
         with torch.inference_mode():
@@ -236,11 +236,13 @@ def _realise(
             return _cut_and_judged(judge, field, fraction, like)
 
     voxels: list[NDArray[np.uint8]] = []
+    shares: list[NDArray[np.float64]] = []
     columns: list[dict[str, NDArray]] = []
     # threads of torch on top of these would wait for each other
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for volumes, judged in threads.map(decode, parts, seeds_of):
+        for volumes, share, judged in threads.map(decode, parts, seeds_of):
             voxels.append(volumes)
+            shares.append(share)
             columns.append(judged_columns(judged, judge.targets))
             on_progress(sum(map(len, voxels)))
     return Designs(
@@ -248,12 +250,13 @@ def _realise(
         component=proposals.component[rows],
         latent=proposals.latent.cpu().numpy()[rows],
         realisation=seeds,
+        cut_fraction=np.concatenate(shares),
         **{name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
         weights=proposals.weights,
-        met=np.zeros((len(rows), 0), dtype=np.bool_),
+        met=constraints_met(np.concatenate(voxels), judge.constraints),
         wanted=judge.targets,
         materials=judge.pair,
-        constraints=Constraints(),
+        constraints=judge.constraints,
         modes=() if checkpoint.modes is None else MODE_NAMES,
         size=size,
         seed=0,
@@ -263,27 +266,32 @@ def _realise(
 
 def _cut_and_judged(
     judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None
-) -> tuple[NDArray[np.uint8], Judged]:
-    """Voxels, shape (B, X, Y, Z), at the best of several volume fractions (secants), by the encoder."""
-
-    def cut_at(share: torch.Tensor) -> tuple[NDArray[np.uint8], Judged]:
-        volumes = cut(field, share).squeeze(1)
-        return volumes.to(torch.uint8).cpu().numpy(), judge.quick(volumes, like)
-
-    best, best_judged = volumes, judged = cut_at(fraction)
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
+    """Voxels, shape (B, X, Y, Z), at the best of several cuts (secants), the cuts, what the encoder sees."""
+    share = fraction.double().cpu().numpy()
+    volumes = judge.cut(field, fraction)
+    judged = judge.quick(volumes, like)
+    best, best_share, best_judged = volumes, share, judged
     exponent = np.full(len(best), _FRACTION_EXPONENT)
     for _ in range(_CUTS - 1):
         scale, _ = best_scale(judge.targets, judged.cells, exponent)
         wanted = scaled(judged.cells, scale, exponent, allowed_range(judge.targets)).fraction
         if np.allclose(wanted, judged.cells.fraction, rtol=_LEAST_MOVE, atol=0.0):
             break  # asked for, or nothing to make up for
-        former = judged
-        volumes, judged = cut_at(torch.from_numpy(wanted).to(fraction))
+        former, share = judged, _moved(share, wanted / judged.cells.fraction)
+        volumes = judge.cut(field, torch.from_numpy(share).to(fraction))
+        judged = judge.quick(volumes, like)
         exponent = _exponent(former.cells, judged.cells, exponent)
         better = judged.score < best_judged.score
         best = np.where(better[:, None, None, None], volumes, best)
+        best_share = np.where(better, share, best_share)
         best_judged = _better(best_judged, judged, better)
-    return best, best_judged
+    return best, best_share, best_judged
+
+
+def _moved(share: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cuts that change the volume fraction by a factor, within those that the decoders know."""
+    return np.clip(share * factor, *FRACTIONS)
 
 
 def _better(former: Judged, other: Judged, better: NDArray[np.bool_]) -> Judged:
@@ -365,7 +373,8 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
         if not len(rows):
             break
         before = chosen(designs, rows)
-        again = final(_cut_again(judge.checkpoint, before, wanted[rows]), number * count)
+        share = _moved(before.cut_fraction, wanted[rows] / before.fraction)
+        again = final(_cut_again(judge, before, share), number * count)
         exponent[rows] = _exponent(before.cells, again.cells, exponent[rows])
         designs = replaced(designs, rows, again)
         better = np.flatnonzero(designs.score < best.score)
@@ -378,11 +387,10 @@ def _corrected(
     judge: Judge,
     designs: Designs,
     steps: int,
-    constraints: Constraints,
     report: Callable[[int], None],
 ) -> Designs:
     """Designs after corrections without a solve, with constraints met; each component's from the best on."""
-    raw = designs.largest_deviation
+    raw, constraints = designs.largest_deviation, judge.constraints
     result = correct(
         designs.microstructures,
         judge.targets,
@@ -395,7 +403,6 @@ def _corrected(
     corrected = replace(
         designs,
         microstructures=result.volumes,
-        constraints=constraints,
         met=constraints_met(result.volumes, constraints),
         **{**judged_columns(judged, judge.targets), "raw_deviation": raw},
     )
@@ -403,9 +410,10 @@ def _corrected(
     return chosen(corrected, np.lexsort((corrected.score, unmet, corrected.component)))
 
 
-def _cut_again(checkpoint: Checkpoint, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
+def _cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
     """The same fields, cut at other volume fractions, shape (N,) [-]."""
-    size, device = designs.size, device_of(checkpoint.model)
+    checkpoint, size = judge.checkpoint, designs.size
+    device = device_of(checkpoint.model)
 
     def decode(row: int) -> NDArray[np.uint8]:
         z = torch.from_numpy(designs.latent[[row]]).to(device)
@@ -413,12 +421,12 @@ def _cut_again(checkpoint: Checkpoint, designs: Designs, fraction: NDArray[np.fl
             field = decode_fields(
                 checkpoint, z, designs.component[[row]], size, seeds=designs.realisation[[row]]
             )
-            share = torch.from_numpy(fraction[[row]]).to(field)
-            return cut(field, share).squeeze().to(torch.uint8).cpu().numpy()
+            return judge.cut(field, torch.from_numpy(fraction[[row]]).to(field))[0]
 
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
         volumes = np.stack(list(threads.map(decode, range(len(fraction)))))
-    return replace(designs, microstructures=volumes)
+    met = constraints_met(volumes, judge.constraints)
+    return replace(designs, microstructures=volumes, cut_fraction=fraction, met=met)
 
 
 def _possible_quota(

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
+from vaereg.inverse.constraints import Constraints, meet
 from vaereg.inverse.scoring import score
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.library import Rows
+from vaereg.model.networks import cut
 from vaereg.model.pair_model import CONDUCTION_RESIDUAL, PairModel, load_pair_model, predict_stiffness
 from vaereg.model.prediction import encode_batch, predict
 from vaereg.solver.conduction import conduct
@@ -56,13 +58,21 @@ class Judge:
         checkpoint: Trained model.
         targets: What is wanted.
         pair: Phases; those of the checkpoint if left out.
+        constraints: What volumes have to meet besides.
 
     Raises:
         InputError: Other quantities or phases are asked for, and the checkpoint has no modes.
     """
 
-    def __init__(self, checkpoint: Checkpoint, targets: Targets, pair: TwoPhase | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        targets: Targets,
+        pair: TwoPhase | None = None,
+        constraints: Constraints | None = None,
+    ) -> None:
         own = checkpoint.model.materials
+        self.constraints = Constraints() if constraints is None else constraints
         self.checkpoint, self.targets = checkpoint, targets
         self.pair = own if pair is None else pair
         self.plain = self.pair.moduli() == own.moduli() and set(targets.names) <= set(TARGETS)
@@ -72,6 +82,13 @@ class Judge:
             )
         targets.check_materials(self.pair)
         self._pairs: PairModel | None = None if self.plain else load_pair_model()
+
+    def cut(self, field: torch.Tensor, fraction: torch.Tensor) -> NDArray[np.uint8]:
+        """Volumes, shape (B, X, Y, Z), from fields (B, 1, X, Y, Z) cut at fractions (B,), constraints met."""
+        volumes = cut(field, fraction).squeeze(1).to(torch.uint8).cpu().numpy()
+        if not self.constraints:
+            return volumes
+        return np.stack([meet(volume, self.constraints) for volume in volumes])
 
     def quick(self, volumes: NDArray[np.uint8] | torch.Tensor, rows: Rows | None) -> Judged:
         """Judge by the encoder.
