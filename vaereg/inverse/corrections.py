@@ -244,7 +244,9 @@ def _judge(
     prediction, conduction, conductivity = None, None, None
     stiffness = np.full((len(volumes), 6, 6), np.nan)
     if wanted.needs_stiffness and model is not None:
-        prediction = predict_stiffness(model, list(volumes), [pair], sensitivities=sensitivities)
+        prediction = predict_stiffness(
+            model, list(volumes), [pair], sensitivities=sensitivities, lower_bound=False
+        )
         stiffness = prediction.mean
     if wanted.needs_conductivity:
         solved = list(

@@ -197,6 +197,7 @@ def predict_stiffness(
     *,
     fast: bool = False,
     sensitivities: bool = False,
+    lower_bound: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> StiffnessPrediction:
     """Full stiffness of two-phase volumes, each with a pair of phases.
@@ -207,6 +208,7 @@ def predict_stiffness(
         pairs: Phases of each volume, or one pair for all.
         fast: Stop at a residual of `FAST_RESIDUAL` in place of `RESIDUAL`.
         sensitivities: Return what each voxel contributes to the stiffness as well.
+        lower_bound: Compute the guaranteed lower bound, too; zero otherwise.
         on_progress: Called with the volumes that are done and their number.
 
     Raises:
@@ -223,7 +225,12 @@ def predict_stiffness(
         if pair.e_stiff < pair.e_soft:  # the regressor takes the stiff phase as voxel value 1
             fields[place], phases[place] = (1 - fields[place]).astype(np.uint8), pair.ordered()
             signs[place] = -1.0
-    solve = partial(_bounds, residual=FAST_RESIDUAL if fast else RESIDUAL, sensitivities=sensitivities)
+    solve = partial(
+        _bounds,
+        residual=FAST_RESIDUAL if fast else RESIDUAL,
+        sensitivities=sensitivities,
+        lower_bound=lower_bound,
+    )
     bounds: list[StiffnessBounds] = []
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
         for result in threads.map(solve, fields, phases):
@@ -301,7 +308,7 @@ def engineering_spread(
 
 
 def _bounds(
-    field: NDArray[np.uint8], pair: TwoPhase, residual: float, sensitivities: bool
+    field: NDArray[np.uint8], pair: TwoPhase, residual: float, sensitivities: bool, lower_bound: bool
 ) -> StiffnessBounds:
     return bound_stiffness(
         field,
@@ -312,6 +319,7 @@ def _bounds(
         steps=STEPS,
         only_after_steps=True,
         sensitivities=sensitivities,
+        lower_bound=lower_bound,
     )
 
 

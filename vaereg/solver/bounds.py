@@ -79,6 +79,7 @@ def bound_stiffness(
     voxel_size: Sequence[float] | None = None,
     element: str = "auto",
     sensitivities: bool = False,
+    lower_bound: bool = True,
 ) -> StiffnessBounds:
     """Bounds of the effective stiffness after few iterations: of a given number, or down to a residual.
 
@@ -95,6 +96,7 @@ def bound_stiffness(
         voxel_size: Edges of a voxel along x, y, z; cubes if left out.
         element: As in `homogenize`.
         sensitivities: Return the energies of each voxel as well.
+        lower_bound: Compute L, which takes one more application of an operator; zero otherwise.
 
     Raises:
         InputError: `voxel_size` or `element` is not what is expected.
@@ -119,7 +121,7 @@ def bound_stiffness(
         if iteration.count == max_iter or small or not iteration.advance():
             break
         residuals.append(iteration.relative_residual())
-    lower = np.zeros((6, 6)) if pair.has_void else iteration.lower()
+    lower = np.zeros((6, 6)) if pair.has_void or not lower_bound else iteration.lower()
     return StiffnessBounds(
         lower=unit * lower,
         upper=unit * iteration.upper(),
