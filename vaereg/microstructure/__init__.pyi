@@ -17,6 +17,7 @@ from .segmentation import (
     otsu_threshold as otsu_threshold,
     split_blocks as split_blocks,
 )
+from .spec_sheet import spec_sheet as spec_sheet
 from .statistics import (
     Connectivity as Connectivity,
     connectivity as connectivity,

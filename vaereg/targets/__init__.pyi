@@ -13,4 +13,5 @@ from .possible import ImpossibleTargetError as ImpossibleTargetError, check_poss
 from .properties import CellProperties as CellProperties, Gradients as Gradients
 from .quantities import QUANTITIES as QUANTITIES, Quantity as Quantity, quantity as quantity
 from .reading import parse as parse
+from .tables import TableRow as TableRow, read_table as read_table
 from .wanted import Targets as Targets, Wanted as Wanted, percent_off as percent_off
