@@ -16,9 +16,10 @@ from vaereg.microstructure.volume import pack_bits
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.config import PRESETS
 from vaereg.model.embedding import Embedding
+from vaereg.training.card import training_card
 from vaereg.training.fitting import fit
 from vaereg.training.labelling import SOLVER_TOLERANCE, label_batch
-from vaereg.training.loop import train, training_card
+from vaereg.training.loop import train
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

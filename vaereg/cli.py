@@ -266,7 +266,8 @@ def _add_train(parsers: _Commands) -> None:
         type=Path,
         metavar="FILE",
         dest="checkpoint",
-        help="begin with a trained model; its encoder and regressor stay as they are",
+        help="begin with a trained model; what stays as it is depends on the settings: with the preset "
+        "continued its prior and decoder, otherwise its encoder and regressor",
     )
     _add_device_flag(parser)
 

@@ -191,7 +191,7 @@ def test_files_of_torch_that_hold_something_else(content: object, tmp_path: Path
 def test_every_entry_is_needed(state: State, tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     assert len(state) > 10
-    for name in state.keys() - {"modes"}:  # files of version 0.1 have none
+    for name in state.keys() - {"modes", "cell_sizes"}:  # files of version 0.1 have none
         save_state(path, {key: value for key, value in state.items() if key != name})
         with pytest.raises(CheckpointError):
             load_checkpoint(path)
@@ -200,7 +200,7 @@ def test_every_entry_is_needed(state: State, tmp_path: Path) -> None:
 def test_entries_of_another_type(state: State, tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     for name in state:
-        for other in ("text",) if name in ("embedding", "modes") else ("text", None):
+        for other in ("text",) if name in ("embedding", "modes", "cell_sizes") else ("text", None):
             save_state(path, {**state, name: other})
             with pytest.raises(CheckpointError):
                 load_checkpoint(path)

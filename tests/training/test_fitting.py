@@ -8,10 +8,12 @@ import torch
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.datasets import Dataset, known_indices
+from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.config import PRESETS
 from vaereg.model.prediction import predict
 from vaereg.training.fitting import embed, encode_all, fit
+from vaereg.training.training_set import TrainingSet
 
 
 def test_encoding_in_parts_is_encoding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:
@@ -144,3 +146,28 @@ def test_the_latent_regressor_knows_what_the_decoder_makes(tiny_checkpoint: Chec
         actual = model.standardise(decoded).reshape(24, 4, -1).mean(1)
     error = (expected - actual).square().mean()
     assert error < 0.5 * actual.var(0).mean()
+
+
+def test_intervals_and_novelty_follow_the_size(tiny_checkpoint: Checkpoint, sized_set: LabelledSet) -> None:
+    """Of a data set of several sizes: nine in ten are held and most volumes are known, size by size."""
+    item = tiny_checkpoint
+    fitted = fit(item.model, sized_set, item.config.training, former=item.fitted)
+    assert fitted.cell_sizes is not None and fitted.cell_sizes.edges.tolist() == [8.0, 16.0]
+    data = TrainingSet.of(sized_set)
+    trained = len(data.known("train")) + len(item.fitted.training_properties.values)
+    assert len(fitted.training_properties.values) == trained
+    checkpoint = dataclasses.replace(item, fitted=fitted)
+    rows = data.known("validation")
+    for size in (8, 16):
+        chosen = rows[data.size[rows] == size]
+        for guided in (False, True):
+            result = predict(checkpoint, data.volumes(chosen), guided=guided)
+            deviations = np.abs(np.log(result.mean / data.properties[chosen])) / (result.std / result.mean)
+            np.testing.assert_allclose(np.quantile(deviations, 0.9), 1.6449, rtol=0.1)
+            assert result.in_distribution.mean() > 0.7
+
+
+def test_the_map_of_classes_has_their_modes(tiny_checkpoint: Checkpoint, sized_set: LabelledSet) -> None:
+    result = embed(tiny_checkpoint.model, sized_set, tiny_checkpoint.config.training)
+    assert result.size == 16 and set(result.family.tolist()) == {"gaussian"}
+    assert {result.modes[index] for index in result.component} == {"irregular"}

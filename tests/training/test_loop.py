@@ -14,9 +14,12 @@ import torch
 
 from vaereg.generators.families import family_weights, gaussian_field
 from vaereg.io.datasets import Dataset
+from vaereg.io.labelled_sets import LabelledSet
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.config import PRESETS, RunConfig
 from vaereg.solver.homogenization import homogenize
 from vaereg.training.augmentation import augment
+from vaereg.training.card import training_card
 from vaereg.training.fitting import encode_all
 from vaereg.training.loop import (
     CONFIG_FILE,
@@ -25,9 +28,9 @@ from vaereg.training.loop import (
     TrainingResult,
     _Loop,
     train,
-    training_card,
 )
 from vaereg.training.losses import TERMS
+from vaereg.training.training_set import TrainingSet
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -164,7 +167,7 @@ def test_a_limit_of_time_ends_a_run_early(small_dataset: Dataset, tmp_path: Path
 
 def test_the_learning_rate_rises_and_falls(small_dataset: Dataset, tmp_path: Path) -> None:
     config = settings(steps=100, warmup=10, learning_rate=1.0)
-    loop = _Loop(small_dataset, tmp_path, config, torch.device("cpu"), max_minutes=1.0)
+    loop = _Loop(TrainingSet.of(small_dataset), tmp_path, config, torch.device("cpu"), max_minutes=1.0)
     rates = []
     for step in range(101):
         loop.step = step
@@ -192,7 +195,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(small_dataset: Dataset, tmp_path
 
 def test_validation_is_the_error_of_the_running_mean(small_dataset: Dataset, tmp_path: Path) -> None:
     """Over C11, C22, C33 of the validation split."""
-    loop = _Loop(small_dataset, tmp_path, settings(), torch.device("cpu"), max_minutes=None)
+    loop = _Loop(TrainingSet.of(small_dataset), tmp_path, settings(), torch.device("cpu"), max_minutes=None)
     rows = small_dataset.indices("validation")
     stiffness = small_dataset.samples.stiffness[rows].astype(np.float64)
     mean, _, _ = encode_all(loop.average, small_dataset.volumes(rows))
@@ -278,3 +281,34 @@ def test_a_regressor_is_taken_over_and_stays(small_dataset: Dataset, tmp_path: P
     other = dataclasses.replace(config, model=dataclasses.replace(config.model, widths=(4, 8)))
     with pytest.raises(ValueError, match="expected a model of the shape"):
         train(small_dataset, tmp_path / "third", other, regressor=first)
+
+
+def test_a_model_goes_on_with_volumes_of_several_sizes(
+    tiny_checkpoint: Checkpoint, sized_set: LabelledSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The regressor learns, prior and decoder stay, latent vectors stay nearly; every size is trained on."""
+    former = tiny_checkpoint.model
+    shapes = []
+    turned = _Loop._turned
+
+    def spy(loop: _Loop, rows: np.ndarray, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        shapes.append((len(rows), sized_set.samples.size[rows].tolist()))
+        return turned(loop, rows, generator)
+
+    monkeypatch.setattr(_Loop, "_turned", spy)
+    config = settings(forward_share=1.0, steps=30)
+    result = train(sized_set, tmp_path, config, regressor=former)
+    assert {(count, *set(sizes)) for count, sizes in shapes} == {(8, 8), (8, 16)}
+    before, after = former.state_dict(), result.model.state_dict()
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"encoder", "property_head", "latent_head"}
+    rows = sized_set.indices("test", size=16)
+    volumes = torch.from_numpy(sized_set.volumes(rows)).float()[:, None]
+    with torch.inference_mode():
+        old, new = former.encode(volumes), result.model.encode(volumes)
+    assert not torch.allclose(old.statistics, new.statistics, rtol=1e-3)
+    error = (new.latent_mean - old.latent_mean).square().mean()
+    assert error < 0.2 * old.latent_mean.var(0).mean()
+    card = training_card(sized_set, config, result, "cpu", tiny_checkpoint)
+    assert card["continued from"].endswith("prior and decoder are its")
+    assert card["cell"] == "8³ to 16³ voxels, periodic"

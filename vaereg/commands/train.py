@@ -18,12 +18,13 @@ def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.training.folder import check_folder
 
     check_folder(arguments.out, resume=arguments.resume)
-    from vaereg.io.datasets import read_dataset
     from vaereg.model.checkpoint import save_checkpoint
     from vaereg.model.config import RunConfig, preset
+    from vaereg.training.card import training_card
     from vaereg.training.fitting import embed, fit
-    from vaereg.training.loop import train, training_card
+    from vaereg.training.loop import train
     from vaereg.training.replicas import join_replicas
+    from vaereg.training.training_set import read_training_set
 
     if arguments.config is not None:
         config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
@@ -34,7 +35,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     if find_spec("umap") is None:
         raise InputError("expected the package umap-learn, which maps the latent space, got none: install it")
     device = device_of(arguments)
-    dataset = read_dataset(arguments.data)
+    dataset = read_training_set(arguments.data)
     former = None if arguments.checkpoint is None else load_model(arguments)
     with join_replicas(device) as replicas:
         result = train(
@@ -54,7 +55,8 @@ def run_train(arguments: argparse.Namespace) -> None:
     path = arguments.out / "checkpoint.pt"
     card = training_card(dataset, config, result, device, former)
     report = progress("train", "volumes for the guided regressor")
-    fitted = fit(result.model, dataset, config.training, on_progress=report)
+    reached = former.fitted if former is not None and config.training.forward_share == 1.0 else None
+    fitted = fit(result.model, dataset, config.training, former=reached, on_progress=report)
     tell("train: mapping the latent space")
     embedding = embed(result.model, dataset, config.training)
     save_checkpoint(path, result.model, config, fitted, card, embedding)

@@ -310,12 +310,12 @@ def _times(metrics: Mapping[str, Any]) -> list[str]:
 def _limits(checkpoint: Checkpoint) -> str:
     own = not checkpoint.config.training.features.endswith("imagenet")
     left_out = checkpoint.config.training.held_out
-    trained = [name for name in checkpoint.card["families"].split(", ") if name not in left_out]
+    names = checkpoint.card.get("families", checkpoint.card.get("classes", ""))
+    trained = [name for name in names.split(", ") if name not in left_out]
     points = [
         f"Trained on these families: {', '.join(trained)}. Other volumes are flagged by the novelty score at "
         "best; the shares above say how often.",
-        "Trained on cells of one size. Others are predicted less well and with wider intervals, "
-        "and are often flagged: [cell-sizes.md](cell-sizes.md).",
+        _SIZES if checkpoint.fitted.cell_sizes is not None else _ONE_SIZE,
         _DISCRETE,
         _OWN_FEATURES if own else _IMAGENET,
     ]
@@ -388,4 +388,9 @@ _IMAGENET = (
     "The style loss reads features of a network trained on ImageNet, whose terms are non-commercial "
     "research. Its weights are not part of the checkpoint."
 )
+_ONE_SIZE = (
+    "Trained on cells of one size. Others are predicted less well and with wider intervals, "
+    "and are often flagged: [cell-sizes.md](cell-sizes.md)."
+)
+_SIZES = "Trained on cells of several sizes: [cell-sizes.md](cell-sizes.md) has the errors by size and class."
 _OWN_FEATURES = "The style loss reads features of random weights: no data of others went into the checkpoint."

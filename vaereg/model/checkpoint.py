@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from vaereg.elasticity import PROPERTIES
@@ -31,6 +31,7 @@ from vaereg.model.vae import VaeReg
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
+    "CellSizes",
     "Checkpoint",
     "CheckpointError",
     "Fitted",
@@ -60,6 +61,24 @@ class CheckpointError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CellSizes:
+    """Corrections by the size of a cell, for models that were trained on several sizes."""
+
+    edges: NDArray[np.float64]
+    """Edges that the corrections were fitted for, ascending, shape (S,) [voxel]."""
+    encoder: NDArray[np.float64]
+    """Factor of the standard deviation of the encoder's regressor, shape (S,) [-]."""
+    guided: NDArray[np.float64]
+    """Factor of the standard deviation of the guided regressor, shape (S,) [-]."""
+    novelty: NDArray[np.float64]
+    """Usual distance from the training set, relative to that at the usual size, shape (S,) [-]."""
+
+    def at(self, name: str, edge: ArrayLike) -> NDArray[np.float64]:
+        """A correction at other edges [voxel], linear in the logarithm of the edge."""
+        return np.interp(np.log(edge), np.log(self.edges), getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
     """Quantities that are fitted to a trained model on the training and validation splits."""
 
@@ -83,6 +102,8 @@ class Fitted:
     """Maps centred statistics to unit covariance, in units of the distance that is novel, shape (S, S')."""
     disagreement_limit: float
     """Disagreement of the two regressors that counts as novel, see `vaereg.model.prediction` [-]."""
+    cell_sizes: CellSizes | None = None
+    """Corrections by size; None for a model that was trained on cells of one size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +199,7 @@ def save_checkpoint(
         "novelty_mean": fitted.novelty_mean,
         "novelty_whitening": fitted.novelty_whitening,
         "disagreement_limit": fitted.disagreement_limit,
+        "cell_sizes": None if fitted.cell_sizes is None else _pack(fitted.cell_sizes),
         "embedding": None if embedding is None else _pack(embedding),
         "modes": None if modes is None else pack_modes(modes),
     }
@@ -235,6 +257,7 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
             novelty_mean=state["novelty_mean"].to(device),
             novelty_whitening=state["novelty_whitening"].to(device),
             disagreement_limit=float(state["disagreement_limit"]),
+            cell_sizes=_unpack_sizes(state.get("cell_sizes")),
         )
         card = json.loads(state["card"])
         packed = state["embedding"]
@@ -256,16 +279,21 @@ def load_checkpoint(path: Path | None = None, device: str = "cpu") -> Checkpoint
     )
 
 
-def _pack(embedding: Embedding) -> dict[str, Any]:
-    """Plain values and tensors of a map; text as lists, which tensors cannot hold."""
+def _pack(record: Embedding | CellSizes) -> dict[str, Any]:
+    """Plain values and tensors of a dataclass; text as lists, which tensors cannot hold."""
     return {
         field.name: torch.from_numpy(value)
-        if isinstance(value := getattr(embedding, field.name), np.ndarray) and value.dtype.kind != "U"
+        if isinstance(value := getattr(record, field.name), np.ndarray) and value.dtype.kind != "U"
         else value.tolist()
         if isinstance(value, np.ndarray)
         else value
-        for field in dataclasses.fields(embedding)
+        for field in dataclasses.fields(record)
     }
+
+
+def _unpack_sizes(packed: dict[str, torch.Tensor] | None) -> CellSizes | None:
+    """Corrections by size; None where a file has none, as those of version 0.1."""
+    return None if packed is None else CellSizes(**{name: value.numpy() for name, value in packed.items()})
 
 
 def _unpack(packed: dict[str, Any]) -> Embedding:

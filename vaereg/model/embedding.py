@@ -1,7 +1,7 @@
 """A map of the latent space: some thousand volumes of the data set, in the plane (PCA and UMAP).
 
 Computed once, after training, and shipped in the checkpoint. Volumes are not stored: each is a pure function
-of its family, its size and its seed, and is made again when it is looked at.
+of its family or class, its size and its seed, and is made again when it is looked at.
 
 Letters: M volumes of the map, D latent size, T properties, N points asked for.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.generators.families import generate
+from vaereg.generators.morphologies import sample
 
 __all__ = ["Embedding"]
 
@@ -26,7 +27,7 @@ class Embedding:
     """Volumes of the data set with their latent vectors, properties and places in two planes."""
 
     family: NDArray[np.str_]
-    """Name of the family, shape (M,)."""
+    """Name of the family, or of the class in a map of morphologies, shape (M,)."""
     seed: NDArray[np.int64]
     """Seed of the volume, shape (M,)."""
     split: NDArray[np.str_]
@@ -38,7 +39,8 @@ class Embedding:
     volume_fraction: NDArray[np.float32]
     """Volume fraction of the stiff phase, shape (M,) [-]."""
     component: NDArray[np.int64]
-    """Mixture component of largest responsibility at the volume's own properties, shape (M,)."""
+    """Index of the mode in a map of morphologies; otherwise the mixture component of largest responsibility
+    at the volume's own properties, shape (M,)."""
     latent: NDArray[np.float32]
     """Mean of q(z | x), shape (M, D)."""
     pca_mean: NDArray[np.float32]
@@ -47,9 +49,15 @@ class Embedding:
     """All its axes, by falling variance, shape (D, D): axis i is row i."""
     umap: NDArray[np.float32]
     """Places in the UMAP plane, shape (M, 2) [-]."""
+    modes: tuple[str, ...] = ()
+    """Names of the modes by index, in a map of morphologies; empty in a map of families."""
 
     def __len__(self) -> int:
         return len(self.seed)
+
+    def component_name(self, index: int) -> str:
+        """Name of a mode, or of a component by its number from 1."""
+        return self.modes[index] if self.modes else f"component {index + 1}"
 
     @property
     def pca(self) -> NDArray[np.float32]:
@@ -89,5 +97,7 @@ class Embedding:
 
     def volume(self, index: int) -> NDArray[np.uint8]:
         """One volume of the map, made again: phase per voxel, shape (X, Y, Z)."""
-        generator = np.random.default_rng(int(self.seed[index]))
-        return generate(str(self.family[index]), self.size, generator=generator).volume
+        generator, name = np.random.default_rng(int(self.seed[index])), str(self.family[index])
+        if self.modes:  # lengths in voxels: at the size that they are drawn for there is no other choice
+            return sample(name, self.size, generator=generator).volume
+        return generate(name, self.size, generator=generator).volume

@@ -34,10 +34,15 @@ _BUMPS = 6
 """Radial functions of the spectral basis."""
 
 
-def mixed_precision(inputs: Tensor) -> torch.autocast:
-    """Convolutions in bfloat16 where the device has it and a network is trained; float32 elsewhere."""
-    enabled = inputs.is_cuda and torch.is_grad_enabled() and torch.cuda.is_bf16_supported()
-    return torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled)
+def mixed_precision(inputs: Tensor, *, on_cpu: bool = False) -> torch.autocast:
+    """Convolutions in bfloat16 where a network is trained; float32 elsewhere.
+
+    Args:
+        inputs: Input of the network.
+        on_cpu: Use bfloat16 on a processor, too; a graphics card uses it wherever it has it.
+    """
+    enabled = torch.cuda.is_bf16_supported() if inputs.is_cuda else on_cpu
+    return torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled and torch.is_grad_enabled())
 
 
 class _Residual(nn.Module):
@@ -80,6 +85,7 @@ class Encoder(nn.Module):
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         self.statistics = 2 * sum(widths) + 1 + 3 * len(AXIS_LAGS)
+        self.bfloat16_on_cpu = False
         self.stem = nn.Conv3d(1, widths[0], 4, stride=2, padding=1, padding_mode="circular")
         self.stages = nn.ModuleList(
             _Stage(widths[i - 1] if i else None, width) for i, width in enumerate(widths)
@@ -90,7 +96,7 @@ class Encoder(nn.Module):
         fraction = volumes.mean((1, 2, 3, 4))[:, None]
         pooled = [2.0 * fraction - 1.0, axis_correlation(autocorrelation(volumes))]
         scales = []
-        with mixed_precision(volumes):
+        with mixed_precision(volumes, on_cpu=self.bfloat16_on_cpu):
             maps = torch.relu(self.stem(2.0 * volumes - 1.0))
             for stage in self.stages:
                 maps = stage(maps)

@@ -28,8 +28,9 @@ MIN_EDGE = 8
 """Edge of the smallest volume that the model takes [voxel]."""
 
 _WIDER_GUIDED, _WIDER_ENCODER = 0.9, 1.7
-"""Relative widening of the intervals at half or twice the edge of the training set's cells [-]; in between
-it grows with the square of the logarithm of the edge. From `benchmarks/cell_sizes.py`, its seed 7."""
+"""Relative widening of the intervals at half or twice the edge of the training set's cells [-], of models
+that were trained on one size; in between it grows with the square of the logarithm of the edge. From
+`benchmarks/cell_sizes.py`, its seed 7."""
 _VOXELS_AT_ONCE = 64 * 32**3
 """Largest batch [voxel]."""
 
@@ -92,17 +93,18 @@ def predict(
     fraction = np.array([float(field.mean()) for field in fields])
     two_phase = (fraction > 0.0) & (fraction < 1.0)
     std[~two_phase] = 0.0  # of one phase: the bounds coincide, the mean is exact
+    wider = _wider(checkpoint, fields, guided=False)[:, None]
     if guided:
         better, own_std = _guided(checkpoint, fields, fraction, mean, std, two_phase, on_progress)
-        disagreement = tier_disagreement(mean[two_phase], std[two_phase], better)
+        disagreement = tier_disagreement(mean[two_phase], (std * wider)[two_phase], better)
         novelty[two_phase] = np.maximum(
             novelty[two_phase], disagreement / checkpoint.fitted.disagreement_limit
         )
         mean[two_phase], std[two_phase] = better, own_std
-    share = _WIDER_GUIDED if guided else _WIDER_ENCODER
+        wider = _wider(checkpoint, fields, guided=True)[:, None]
     return Prediction(
         mean=mean,
-        std=std * _wider(checkpoint, fields, share)[:, None],
+        std=std * wider,
         volume_fraction=fraction,
         latent=latent,
         novelty=novelty,
@@ -159,6 +161,9 @@ def encode_batch(checkpoint: Checkpoint, volumes: NDArray[np.uint8] | torch.Tens
         encoding = checkpoint.model.encode(batch)
         whitened = (encoding.statistics - fitted.novelty_mean) @ fitted.novelty_whitening
         novelty = whitened.square().mean(1).sqrt()
+        if fitted.cell_sizes is not None:
+            edge = float(np.prod(volumes.shape[1:])) ** (1.0 / 3.0)
+            novelty = novelty / float(fitted.cell_sizes.at("novelty", edge))
     mean = encoding.property_mean.cpu().numpy().astype(np.float64)
     std = mean * encoding.property_spread.cpu().numpy() * fitted.spread_factor
     return mean, std, encoding.latent_mean.cpu().numpy(), novelty.cpu().numpy().astype(np.float64)
@@ -184,12 +189,15 @@ def _guided(
     return better, better * own_spread * fitted.guided_spread_factor
 
 
-def _wider(checkpoint: Checkpoint, fields: list[NDArray[np.uint8]], share: float) -> NDArray[np.float64]:
+def _wider(checkpoint: Checkpoint, fields: list[NDArray[np.uint8]], *, guided: bool) -> NDArray[np.float64]:
     """Factor of the standard deviation of volumes by their size, shape (N,)."""
+    edges = np.cbrt([field.size for field in fields])
+    if checkpoint.fitted.cell_sizes is not None:
+        return checkpoint.fitted.cell_sizes.at("guided" if guided else "encoder", edges)
     if checkpoint.training_edge is None:
         return np.ones(len(fields))
-    octaves = np.log2([field.size for field in fields]) / 3.0 - np.log2(checkpoint.training_edge)
-    return 1.0 + share * np.square(octaves)
+    share = _WIDER_GUIDED if guided else _WIDER_ENCODER
+    return 1.0 + share * np.square(np.log2(edges / checkpoint.training_edge))
 
 
 def _as_list(volumes: ArrayLike | Sequence[ArrayLike]) -> list:

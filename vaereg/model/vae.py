@@ -90,16 +90,21 @@ class VaeReg(nn.Module):
         statistics, so that the joint model predicts as well as one that is trained for nothing else.
         """
         statistics = self.encoder(volumes)
-        latent_mean, latent_raw = self.latent_head(statistics.detach())
+        latent_mean, latent_std = self.latent_distribution(statistics.detach())
         place, spread = self.property_head(statistics)
         lower, upper = _diagonal_bounds(volumes.mean((1, 2, 3, 4)), self.materials)
         return Encoding(
             statistics=statistics,
             latent_mean=latent_mean,
-            latent_std=nn.functional.softplus(latent_raw - 1.0) + 1e-3,
+            latent_std=latent_std,
             property_mean=lower + torch.sigmoid(place - 1.0) * (upper - lower),
             property_spread=nn.functional.softplus(spread - 2.0) + 1e-3,
         )
+
+    def latent_distribution(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of q(z | x), each of shape (B, D), for statistics, shape (B, S)."""
+        mean, raw = self.latent_head(statistics)
+        return mean, nn.functional.softplus(raw - 1.0) + 1e-3
 
     def prior(self, properties: Tensor) -> ConditionalMixture:
         """p(z | c) for properties c, shape (B, T) [GPa]."""

@@ -1,7 +1,9 @@
+from .card import training_card as training_card
 from .fitting import embed as embed, fit as fit
 from .labelling import generate_dataset as generate_dataset, label_batch as label_batch
-from .loop import TrainingResult as TrainingResult, train as train, training_card as training_card
+from .loop import TrainingResult as TrainingResult, train as train
 from .morphology_labels import (
     generate_morphologies as generate_morphologies,
     label_morphologies as label_morphologies,
 )
+from .training_set import TrainingSet as TrainingSet, read_training_set as read_training_set

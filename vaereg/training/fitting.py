@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,23 +12,29 @@ from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from vaereg.elasticity import PROPERTIES, diagonal_properties
-from vaereg.io.datasets import Dataset, known_indices
+from vaereg.elasticity import PROPERTIES
+from vaereg.io.datasets import Dataset
+from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.batches import decode_batches, device_of, encode_batches
-from vaereg.model.checkpoint import Fitted
+from vaereg.model.checkpoint import CellSizes, Fitted
 from vaereg.model.config import TrainingConfig
 from vaereg.model.embedding import Embedding
 from vaereg.model.guided import ITERATIONS, fit_guided, guide, guided_inputs, upper_bounds
+from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.networks import LatentRegressor
 from vaereg.model.prediction import tier_disagreement
 from vaereg.model.prior import PropertyMixture
 from vaereg.model.reachability import TrainingProperties
 from vaereg.model.vae import VaeReg
+from vaereg.training.augmentation import augment
+from vaereg.training.training_set import TrainingSet
 
 __all__ = [
     "embed",
     "encode_all",
+    "encode_set",
     "fit",
+    "fit_latent_head",
     "fit_latent_regressor",
 ]
 
@@ -35,68 +42,86 @@ _NOVEL = 0.995
 """Part of the validation volumes whose novelty, of each of two kinds, is below 1."""
 _MAPPED = 3000
 """Volumes of the data set in the map of the latent space."""
+_FEWEST = 5
+"""Validation volumes of a size from which corrections for this size are fitted."""
 
 
 def fit(
     model: VaeReg,
-    dataset: Dataset,
+    dataset: Dataset | LabelledSet | TrainingSet,
     settings: TrainingConfig,
     *,
+    former: Fitted | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Fitted:
     """Fit everything that a released model needs beside its weights.
 
     Ranges, p(c), the novelty's reference and the small regressors come from the training split; calibration
-    of the spreads and the novelty's threshold from the validation split.
+    of the spreads, by size where the data set has several, and the novelty's threshold from the validation
+    split.
 
     Args:
         model: Trained networks.
         dataset: The data set that they were trained on.
         settings: How they were trained: families that were left out stay out.
+        former: What was fitted to the model whose encoder and regressor were trained on: its training
+            volumes count among those that say which targets are reachable, and its latent regressor stays,
+            since prior and decoder are the same.
         on_progress: Called with the volumes that the solver has seen, for the guided regressor, and their
             number.
     """
-    properties = diagonal_properties(dataset.samples.stiffness)
-    training = known_indices(dataset, "train", settings.held_out)
-    validation = known_indices(dataset, "validation", settings.held_out)
+    data = TrainingSet.of(dataset)
+    training = data.known("train", settings.held_out)
+    validation = data.known("validation", settings.held_out)
+    materials, fraction = model.materials, data.volume_fraction
 
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
-    training_values = np.column_stack([properties, dataset.samples.volume_fraction])[training]
-    logs = np.log(training_values)
+    own = np.column_stack([data.properties, fraction])[training]
+    logs = np.log(own)
     standardised = np.column_stack([(logs[:, :-1] - location) / scale, logs[:, -1]])
     parts = min(12, max(1, len(training) // 50))
     mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
+    reached = own if former is None else np.concatenate([former.training_properties.values, own])
 
-    train_mean, train_spread, statistics = encode_all(model, dataset.volumes(training))
-    centre, width = statistics.mean(0), statistics.std(0) + 1e-9
-    values, vectors = np.linalg.eigh(np.cov(((statistics - centre) / width).T))
-    kept = (values > 1e-4 * values.max()) & (
-        np.arange(len(values)) >= len(values) - max(1, len(training) // 10)
-    )
-    whitening = vectors[:, kept] / np.sqrt(values[kept]) / width[:, None]
-
-    mean, spread, statistics = encode_all(model, dataset.volumes(validation))
+    train_mean, train_spread, statistics = encode_set(model, data, training)
+    centre, whitening = _whitening(statistics)
+    mean, spread, statistics = encode_set(model, data, validation)
     distance = np.sqrt(np.square((statistics - centre) @ whitening).mean(1))
-    whitening /= np.quantile(distance, _NOVEL)
-    bounds = np.empty((len(dataset), ITERATIONS, len(PROPERTIES)))
-    both = np.concatenate([training, validation])
-    bounds[both] = upper_bounds(list(dataset.volumes(both)), model.materials, on_progress=on_progress)
-    fraction, materials = dataset.samples.volume_fraction, model.materials
+
+    bounds = _bounds(model, data, np.concatenate([training, validation]), on_progress)
     guided = fit_guided(
         guided_inputs(bounds[training], fraction[training], train_mean, train_spread, materials),
         bounds[training, -1],
         fraction[training],
-        properties[training],
+        data.properties[training],
         materials,
     )
     guided_mean, guided_spread = guide(
         guided, bounds[validation], fraction[validation], mean, spread, materials
     )
-    spread_factor = _spread_factor(mean, spread, properties[validation])
-    disagreement = tier_disagreement(mean, mean * spread * spread_factor, guided_mean)
+    truth, usual = data.properties[validation], data.size[validation] == data.edge
+    spread_factor = _spread_factor(mean[usual], spread[usual], truth[usual])
+    guided_factor = _spread_factor(guided_mean[usual], guided_spread[usual], truth[usual])
+    sizes = _cell_sizes(
+        data.size[validation],
+        data.edge,
+        encoder=np.abs(np.log(mean / truth)) / (spread * spread_factor),
+        guided=np.abs(np.log(guided_mean / truth)) / (guided_spread * guided_factor),
+        distance=distance,
+    )
+    wider = np.ones(len(validation))
+    if sizes is not None:
+        distance = distance / sizes.at("novelty", data.size[validation])
+        wider = sizes.at("encoder", data.size[validation])
+    whitening /= np.quantile(distance, _NOVEL)
+    deviation = mean * spread * spread_factor * wider[:, None]
+    if former is None:
+        latent_regressor = fit_latent_regressor(model, data.edge, data.properties[training])
+    else:
+        latent_regressor = former.latent_regressor
     return Fitted(
-        property_quantiles=np.quantile(properties[training], [0.01, 0.99], axis=0),
-        training_properties=TrainingProperties(training_values),
+        property_quantiles=np.quantile(reached[:, :-1].astype(np.float64), [0.01, 0.99], axis=0),
+        training_properties=TrainingProperties(reached),
         mixture=PropertyMixture(
             weights=np.asarray(mixture.weights_),
             means=np.asarray(mixture.means_),
@@ -104,16 +129,17 @@ def fit(
         ),
         spread_factor=spread_factor,
         guided=guided,
-        guided_spread_factor=_spread_factor(guided_mean, guided_spread, properties[validation]),
-        latent_regressor=fit_latent_regressor(model, dataset.shape[0], properties[training]),
+        guided_spread_factor=guided_factor,
+        latent_regressor=latent_regressor,
         novelty_mean=torch.from_numpy(centre.astype(np.float32)),
         novelty_whitening=torch.from_numpy(whitening.astype(np.float32)),
-        disagreement_limit=float(np.quantile(disagreement, _NOVEL)),
+        disagreement_limit=float(np.quantile(tier_disagreement(mean, deviation, guided_mean), _NOVEL)),
+        cell_sizes=sizes,
     )
 
 
-def embed(model: VaeReg, dataset: Dataset, settings: TrainingConfig) -> Embedding:
-    """Map of the latent space: the first volumes of the data set, of all its splits.
+def embed(model: VaeReg, dataset: Dataset | LabelledSet | TrainingSet, settings: TrainingConfig) -> Embedding:
+    """Map of the latent space: the first volumes of the data set, of its commonest size and all its splits.
 
     UMAP (McInnes et al. 2018, arXiv 1802.03426) is computed by the package umap-learn.
 
@@ -124,30 +150,34 @@ def embed(model: VaeReg, dataset: Dataset, settings: TrainingConfig) -> Embeddin
     """
     from umap import UMAP  # takes ten seconds to import
 
-    rows = np.arange(min(_MAPPED, len(dataset)))
-    samples = dataset.samples
-    properties = diagonal_properties(samples.stiffness[rows]).astype(np.float32)
+    data = TrainingSet.of(dataset)
+    rows = np.flatnonzero((data.size == data.edge) & data.labelled)[:_MAPPED]
+    properties = data.properties[rows].astype(np.float32)
     with torch.no_grad():
-        means = torch.cat([encoding.latent_mean for encoding in encode_batches(model, dataset.volumes(rows))])
-        prior = model.prior(torch.from_numpy(properties).to(device_of(model)))
-        component = prior.responsibilities(means).argmax(1).cpu().numpy()
+        means = torch.cat([encoding.latent_mean for encoding in encode_batches(model, data.volumes(rows))])
+        if data.mode is None:
+            prior = model.prior(torch.from_numpy(properties).to(device_of(model)))
+            component = prior.responsibilities(means).argmax(1).cpu().numpy()
+        else:
+            component = np.array([MODE_NAMES.index(name) for name in data.mode[rows].tolist()])
     latent = means.cpu().numpy()
     centre = latent.mean(0)
     axes = np.linalg.svd(latent - centre, full_matrices=False)[2]
     neighbours = min(15, len(rows) - 1)
     places = UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1).fit_transform(latent)
     return Embedding(
-        family=samples.family[rows],
-        seed=samples.seed[rows],
-        split=np.where(np.isin(samples.family[rows], settings.held_out), "held-out", dataset.split[rows]),
-        size=dataset.plan.size,
+        family=data.name[rows],
+        seed=data.seed[rows],
+        split=np.where(np.isin(data.name[rows], settings.held_out), "held-out", data.split[rows]),
+        size=data.edge,
         properties=properties,
-        volume_fraction=samples.volume_fraction[rows].astype(np.float32),
+        volume_fraction=data.volume_fraction[rows].astype(np.float32),
         component=component,
         latent=latent,
         pca_mean=centre,
         pca_axes=axes,
         umap=np.asarray(places, dtype=np.float32),
+        modes=() if data.mode is None else MODE_NAMES,
     )
 
 
@@ -198,6 +228,130 @@ def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDAr
             parts.append(tuple(column.cpu().numpy().astype(np.float64) for column in columns))
     mean, spread, statistics = (np.concatenate(column) for column in zip(*parts, strict=True))
     return mean, spread, statistics
+
+
+def encode_set(
+    model: VaeReg, data: TrainingSet, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """As `encode_all`, of volumes of a data set, which may differ in size."""
+    columns: tuple[NDArray[np.float64], ...] | None = None
+    for places, volumes in data.by_size(rows):
+        parts = encode_all(model, volumes)
+        columns = columns or tuple(np.empty((len(rows), part.shape[1])) for part in parts)
+        for column, part in zip(columns, parts, strict=True):
+            column[places] = part
+    if columns is None:
+        raise ValueError("expected at least one volume, got none")
+    mean, spread, statistics = columns
+    return mean, spread, statistics
+
+
+def fit_latent_head(
+    model: VaeReg,
+    former: VaeReg,
+    data: TrainingSet,
+    rows: NDArray[np.intp],
+    *,
+    turns: int = 1,
+    epochs: int = 60,
+) -> None:
+    """Fit the latent head to changed statistics, in place: q(z | x) is to stay what it was.
+
+    The encoder of a continued model gives other statistics; the prior and the decoder, which stay as they
+    are, need the latent vectors that they were trained with.
+
+    Args:
+        model: Continued model.
+        former: Model that it was continued from.
+        data: Volumes.
+        rows: Training volumes in `data`.
+        turns: Random symmetries in which each volume is encoded.
+        epochs: Passes over the encodings.
+    """
+    generator, device = torch.Generator().manual_seed(0), device_of(model)
+    parts: list[tuple[torch.Tensor, ...]] = []
+    with torch.no_grad():
+        for _ in range(turns):
+            for places, volumes in data.by_size(rows):
+                properties = torch.from_numpy(data.properties[rows[places]]).float()
+                turned, _ = augment(torch.from_numpy(volumes).float(), properties, generator=generator)
+                encodings = zip(encode_batches(model, turned), encode_batches(former, turned), strict=True)
+                for new, old in encodings:
+                    parts.append((new.statistics, old.latent_mean.to(device), old.latent_std.to(device)))
+    statistics, mean, std = (torch.cat(column) for column in zip(*parts, strict=True))
+    head = model.latent_head.requires_grad_(True)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    for _ in range(epochs):
+        for part in torch.randperm(len(statistics), generator=generator).to(device).split(128):
+            own_mean, own_std = model.latent_distribution(statistics[part])
+            ratio = std[part] / own_std
+            offset = (mean[part] - own_mean) / own_std
+            divergence = 0.5 * (ratio.square() + offset.square() - 1.0) - ratio.log()
+            optimiser.zero_grad(set_to_none=True)
+            divergence.sum(1).mean().backward()
+            optimiser.step()
+        schedule.step()
+    head.requires_grad_(False)
+
+
+def _whitening(statistics: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of the training volumes' statistics, (S,), and the map to unit covariance, (S, S')."""
+    centre, width = statistics.mean(0), statistics.std(0) + 1e-9
+    values, vectors = np.linalg.eigh(np.cov(((statistics - centre) / width).T))
+    largest = np.arange(len(values)) >= len(values) - max(1, len(statistics) // 10)
+    kept = (values > 1e-4 * values.max()) & largest
+    return centre, vectors[:, kept] / np.sqrt(values[kept]) / width[:, None]
+
+
+def _bounds(
+    model: VaeReg,
+    data: TrainingSet,
+    rows: NDArray[np.intp],
+    on_progress: Callable[[int, int], None] | None,
+) -> NDArray[np.float64]:
+    """Upper bounds of the volumes in `rows`, by their index in the data set, shape (N, I, T) [GPa]."""
+    bounds = np.full((len(data), ITERATIONS, len(PROPERTIES)), np.nan)
+    done = 0
+
+    def report(begin: int, now: int, _: int) -> None:
+        if on_progress:
+            on_progress(begin + now, len(rows))
+
+    for places, volumes in data.by_size(rows):
+        bounds[rows[places]] = upper_bounds(list(volumes), model.materials, on_progress=partial(report, done))
+        done += len(places)
+    return bounds
+
+
+def _cell_sizes(
+    size: NDArray[np.int64],
+    usual: int,
+    *,
+    encoder: NDArray[np.float64],
+    guided: NDArray[np.float64],
+    distance: NDArray[np.float64],
+) -> CellSizes | None:
+    """Corrections by size from the validation volumes; None where they have one size.
+
+    Args:
+        size: Voxels per edge, shape (N,).
+        usual: The size that needs no correction.
+        encoder: Errors of the encoder's regressor over its calibrated spread, shape (N, T) [-].
+        guided: Errors of the guided regressor over its calibrated spread, shape (N, T) [-].
+        distance: Distance of the statistics from the training set, shape (N,) [-].
+    """
+    edges, counts = np.unique(size, return_counts=True)
+    edges = edges[(counts >= _FEWEST) | (edges == usual)]
+    if len(edges) == 1:
+        return None
+    level, near = norm.ppf(0.95), np.exp(np.log(distance[size == usual]).mean())
+    return CellSizes(
+        edges=edges.astype(np.float64),
+        encoder=np.array([np.quantile(encoder[size == edge], 0.9) for edge in edges]) / level,
+        guided=np.array([np.quantile(guided[size == edge], 0.9) for edge in edges]) / level,
+        novelty=np.array([np.exp(np.log(distance[size == edge]).mean()) for edge in edges]) / near,
+    )
 
 
 def _spread_factor(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -19,25 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from vaereg import __version__
-from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
-from vaereg.generators.families import mix_name
-from vaereg.io.datasets import Dataset, known_indices
-from vaereg.materials import TwoPhase
-from vaereg.model.checkpoint import Checkpoint, save_state
+from vaereg.io.datasets import Dataset
+from vaereg.io.labelled_sets import LabelledSet
+from vaereg.model.checkpoint import save_state
 from vaereg.model.config import RunConfig
 from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.vae import VaeReg
 from vaereg.training.augmentation import augment
 from vaereg.training.clusters import MorphologyClusters
 from vaereg.training.features import FeatureMaps, load_features
-from vaereg.training.fitting import encode_all
+from vaereg.training.fitting import encode_set, fit_latent_head
 from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
 from vaereg.training.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.training.replicas import Replicas
+from vaereg.training.training_set import TrainingSet
 
-__all__ = ["TrainingResult", "train", "training_card"]
+__all__ = ["TrainingResult", "train"]
 
 _COLUMNS = (*TERMS, "validation_mape")
 _CLUSTERED = 4000
@@ -55,7 +51,7 @@ class TrainingResult:
 
 
 def train(
-    dataset: Dataset,
+    dataset: Dataset | LabelledSet | TrainingSet,
     out: Path,
     config: RunConfig,
     *,
@@ -72,13 +68,16 @@ def train(
     Writes `log.csv` (every loss term), `config.json` and `state.pt` (all that is needed to go on) into `out`.
 
     Args:
-        dataset: Labelled volumes.
+        dataset: Labelled volumes, of one size or several; a step sees volumes of one size.
         out: Folder of the run.
         config: Sizes, weights and schedule.
         device: "cpu" or "cuda".
         resume: Go on from the state in `out`; its configuration and its regressor must be the same.
         regressor: Trained model whose encoder and regressor are taken over and stay as they are: only the
-            prior, the latent head and the decoder are trained.
+            prior, the latent head and the decoder are trained. Where the configuration trains the regressor
+            alone to the end (`forward_share` 1), the whole model is taken over, its encoder and regressor
+            are trained, its prior and decoder stay as they are, and its latent head is fitted to give the
+            same latent vectors as before.
         whole: Begin with the other parts of that model, too, in place of new ones.
         on_progress: Called with step, steps and the smoothed terms.
         max_minutes: Wall time after which the schedule is cut short: the learning rate follows the larger of
@@ -92,7 +91,7 @@ def train(
     check_folder(out, resume=resume)
     replicas = replicas or Replicas()
     replicas.wait()  # the folder is looked at before anything is written
-    loop = _Loop(dataset, out, config, torch.device(device), max_minutes, replicas)
+    loop = _Loop(TrainingSet.of(dataset), out, config, torch.device(device), max_minutes, replicas)
     if regressor is not None:
         loop.take_over(regressor, whole=whole)
     if resume:
@@ -100,6 +99,8 @@ def train(
     elif replicas.is_first:
         truncate_log(out / LOG_FILE, 0)  # of a run that ended before its first saved state
     loop.run(on_progress)
+    if regressor is not None and loop.forward_alone and replicas.is_first:
+        fit_latent_head(loop.average, regressor, loop.data, loop.train_indices)
     return TrainingResult(model=loop.average, steps=loop.step, seconds=loop.seconds)
 
 
@@ -108,7 +109,7 @@ class _Loop:
 
     def __init__(
         self,
-        dataset: Dataset,
+        data: TrainingSet,
         out: Path,
         config: RunConfig,
         device: torch.device,
@@ -118,23 +119,25 @@ class _Loop:
         self.replicas = replicas or Replicas()
         self.config, self.settings, self.out, self.device = config, config.training, out, device
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
-        self.data = dataset
-        self.train_indices = known_indices(dataset, "train", self.settings.held_out)
-        self.validation_indices = known_indices(dataset, "validation", self.settings.held_out)
+        self.data = data
+        self.forward_alone = self.settings.forward_share == 1.0
+        self.train_indices = data.known("train", self.settings.held_out)
+        self.validation_indices = data.known("validation", self.settings.held_out)
         if len(self.train_indices) < self.settings.batch_size or len(self.validation_indices) == 0:
             raise InputError(
                 f"expected at least {self.settings.batch_size} training volumes and one for validation, "
                 f"got {len(self.train_indices)} and {len(self.validation_indices)}"
             )
-        self.properties = torch.from_numpy(diagonal_properties(dataset.samples.stiffness)).float()
+        self.properties = torch.from_numpy(data.properties).float()
+        self.size_groups = _size_groups(data, self.train_indices, self.settings.batch_size)
         self.generator = torch.Generator().manual_seed(self.settings.seed)
-        materials = TwoPhase.from_dict(dataset.plan.materials)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
-            self.model = VaeReg(config.model, materials).to(device)
+            self.model = VaeReg(config.model, data.materials).to(device)
         self.model.set_scaling(self.properties[self.train_indices].to(device))
         self.running_mean = AveragedModel(self.model, avg_fn=self._average)
         self.running_mean.n_averaged.fill_(1)  # the initial weights count: the first update averages, too
+        self.model.encoder.bfloat16_on_cpu = self.settings.bfloat16_on_cpu
         forward = [*self.model.encoder.parameters(), *self.model.property_head.parameters()]
         forward_ids = {id(parameter) for parameter in forward}
         rest = [parameter for parameter in self.model.parameters() if id(parameter) not in forward_ids]
@@ -143,10 +146,13 @@ class _Loop:
             lr=self.settings.learning_rate,
             weight_decay=self.settings.weight_decay,
         )
-        self.features: FeatureMaps = load_features(
-            self.settings.features, layers=self.settings.feature_layers
-        ).to(device)
-        self.replicas.spread(self.model.encoder, self.model.decoder, self.features)
+        self.features: FeatureMaps | None = None
+        if not self.forward_alone:
+            layers = self.settings.feature_layers
+            self.features = load_features(self.settings.features, layers=layers).to(device)
+        self.replicas.spread(self.model.encoder, self.model.decoder)
+        if self.features is not None:
+            self.replicas.spread(self.features)
         self.step, self.seconds = 0, 0.0
         self.joint_begin: int | None = None
         self.frozen = False
@@ -169,8 +175,8 @@ class _Loop:
         return mean.lerp(value, 1.0 - decay)
 
     def take_over(self, regressor: VaeReg, *, whole: bool) -> None:
-        """Copy a trained model, or its encoder and regressor alone; these stay as they are."""
-        parts = [""] if whole else ["encoder.", "property_head."]
+        """Copy a trained model, or its encoder and regressor alone, and freeze what is not trained."""
+        parts = [""] if whole or self.forward_alone else ["encoder.", "property_head."]
         taken = {
             name: value for name, value in regressor.state_dict().items() if name.startswith(tuple(parts))
         }
@@ -183,10 +189,13 @@ class _Loop:
         self._freeze()
 
     def _freeze(self) -> None:
-        """Train the prior, the latent head and the decoder alone, from the next step."""
-        self.frozen, self.joint_begin = True, self.joint_begin or 0
-        self.model.encoder.requires_grad_(False)
-        self.model.property_head.requires_grad_(False)
+        """Train the regressor alone, or all but the regressor, from the next step."""
+        self.frozen = True
+        if not self.forward_alone:
+            self.joint_begin = self.joint_begin or 0
+        forward = (self.model.encoder, self.model.property_head)
+        for part in self.model.children():
+            part.requires_grad_((part in forward) == self.forward_alone)
 
     def save(self) -> None:
         save_state(
@@ -203,7 +212,7 @@ class _Loop:
                 "seconds": self.seconds,
                 "smooth": self.smooth,
                 "config": self.config.to_json(),
-                "data": _identity(self.data),
+                "data": self.data.identity,
             },
         )
 
@@ -213,7 +222,7 @@ class _Loop:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for a file that is not its own
             raise InputError(f"{path} is no saved state of a run, or is damaged") from error
-        if state.get("data", _identity(self.data)) != _identity(self.data):
+        if state.get("data", self.data.identity) != self.data.identity:
             raise InputError(f"the run in {self.out} was begun on another data set: {state['data']}")
         if RunConfig.from_json(state["config"]) != self.config:
             raise InputError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
@@ -273,6 +282,8 @@ class _Loop:
         if self.joint_begin is None:
             joint_step = 0
             terms = regression_terms(self.model.encode(volumes), properties)
+        elif self.features is None:
+            raise RuntimeError("expected feature maps for the joint training, got none")
         else:
             joint_step = self.step - self.joint_begin
             self.clusters = self.clusters or self._find_clusters()
@@ -301,9 +312,14 @@ class _Loop:
         return _plain(terms)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
-        """Random volumes of the training split."""
-        picks = torch.randint(len(self.train_indices), (self.settings.batch_size,), generator=self.generator)
-        return self._turned(self.train_indices[picks.numpy()], self.generator)
+        """Random volumes of the training split, all of one size."""
+        group = 0
+        if len(self.size_groups) > 1:
+            shares = torch.tensor([len(rows) / count for rows, count in self.size_groups])
+            group = int(torch.multinomial(shares, 1, generator=self.generator))
+        rows, count = self.size_groups[group]
+        picks = torch.randint(len(rows), (count,), generator=self.generator)
+        return self._turned(rows[picks.numpy()], self.generator)
 
     def _turned(self, indices: NDArray[np.intp], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Volumes, each turned by a random symmetry of the cube and shifted, and their properties."""
@@ -315,7 +331,7 @@ class _Loop:
         """Clusters of the training split's morphologies; the same ones after a run is resumed."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         correlations, properties = [], []
-        chosen = self.train_indices[:_CLUSTERED]
+        chosen = self.train_indices[self.data.size[self.train_indices] == self.data.edge][:_CLUSTERED]
         for rows in np.array_split(chosen, max(1, len(chosen) // 64)):
             volumes, targets = self._turned(rows, generator)
             correlations.append(axis_correlation(autocorrelation(volumes)))
@@ -326,9 +342,8 @@ class _Loop:
 
     def _validate(self) -> float:
         indices = self.validation_indices[:256]
-        truth = self.properties[indices].numpy().astype(np.float64)
-        mean, _, _ = encode_all(self.average, self.data.volumes(indices))
-        return float(np.abs(mean / truth - 1.0)[:, :3].mean())
+        mean, _, _ = encode_set(self.average, self.data, indices)
+        return float(np.abs(mean / self.data.properties[indices] - 1.0)[:, :3].mean())
 
     def _write_log(self) -> None:
         path = self.out / LOG_FILE
@@ -342,9 +357,18 @@ class _Loop:
             writer.writerow(row)
 
 
-def _identity(dataset: Dataset) -> str:
-    """Identity of a data set, as JSON."""
-    return json.dumps(dataclasses.asdict(dataset.plan), sort_keys=True)
+def _size_groups(
+    data: TrainingSet, rows: NDArray[np.intp], batch_size: int
+) -> list[tuple[NDArray[np.intp], int]]:
+    """Volumes of each size, and how many of them make a batch: of large ones fewer, so that a step costs
+    about the same.
+    """
+    sizes = data.size[rows]
+    usual = data.edge
+    return [
+        (rows[sizes == size], min(batch_size, max(2, batch_size * usual**3 // int(size) ** 3)))
+        for size in np.unique(sizes)
+    ]
 
 
 def _digest(weights: Mapping[str, Tensor]) -> str:
@@ -357,43 +381,3 @@ def _digest(weights: Mapping[str, Tensor]) -> str:
 
 def _plain(terms: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in terms.items()}
-
-
-def training_card(
-    dataset: Dataset,
-    config: RunConfig,
-    result: TrainingResult,
-    device: str,
-    former: Checkpoint | None = None,
-) -> dict[str, str | int | float]:
-    """Plain facts of a run for the model card: data, settings, hardware, time, and of the model before it."""
-    plan, features = dataset.plan, load_features(config.training.features)
-    hardware = (
-        torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-    )
-    begun = {}
-    if former is not None:
-        names = ("steps", "training time", "trained on", "date")
-        facts = ", ".join(f"{name} {former.card[name]}" for name in names if name in former.card)
-        begun = {"continued from": f"checkpoint {former.hash} ({facts}); encoder and regressor are its"}
-    return {
-        "training volumes": len(known_indices(dataset, "train", config.training.held_out)),
-        "validation volumes": len(known_indices(dataset, "validation", config.training.held_out)),
-        "families left out": ", ".join(config.training.held_out) or "none",
-        "cell": f"{plan.size}³ voxels, periodic",
-        "families": ", ".join(sorted(plan.families)),
-        "data": f"python -m vaereg generate --count {plan.count} --seed {plan.seed} --size {plan.size} "
-        f"--families {mix_name(plan.families) or dict(plan.families)}",
-        "labels": f"solver in {plan.solver_dtype}, residual {plan.solver_tolerance:g}",
-        "stiff phase": f"{plan.materials['e_stiff']:g} GPa, Poisson ratio {plan.materials['nu_stiff']:g}",
-        "soft phase": f"{plan.materials['e_soft']:g} GPa, Poisson ratio {plan.materials['nu_soft']:g}",
-        "style features": f"{features.name}, SHA-256 {features.sha256}",
-        "seed": config.training.seed,
-        **begun,
-        "steps": result.steps,
-        "parameters": sum(parameter.numel() for parameter in result.model.parameters()),
-        "trained on": hardware,
-        "training time": f"{result.seconds / 60.0:.0f} min",
-        "date": time.strftime("%Y-%m-%d"),
-        "versions": f"vaereg {__version__}, torch {torch.__version__}",
-    }

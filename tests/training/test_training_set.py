@@ -1,0 +1,56 @@
+"""Data sets of either format are read alike by training."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaereg.elasticity import diagonal_properties
+from vaereg.io.datasets import Dataset
+from vaereg.io.labelled_sets import LabelledSet, write_labelled_set
+from vaereg.training.training_set import TrainingSet, read_training_set
+
+
+def test_families_keep_their_labels_and_volumes(tiny_dataset: Dataset, tiny_dataset_path: Path) -> None:
+    data = read_training_set(tiny_dataset_path)
+    assert data.mode is None and data.edge == 16
+    np.testing.assert_array_equal(data.properties, diagonal_properties(tiny_dataset.samples.stiffness))
+    rows = data.known("test", ["gaussian-free"])
+    expected = tiny_dataset.indices("test")
+    assert rows.tolist() == [i for i in expected if tiny_dataset.samples.family[i] != "gaussian-free"]
+    np.testing.assert_array_equal(data.volumes(rows), tiny_dataset.volumes(rows))
+
+
+def test_classes_have_the_labels_of_the_reference_pair(sized_set: LabelledSet, tiny_dataset: Dataset) -> None:
+    """Whichever of the pairs it is; a volume without one is in no split."""
+    data = TrainingSet.of(sized_set)
+    truth = diagonal_properties(tiny_dataset.samples.stiffness)
+    np.testing.assert_array_equal(data.properties[: len(truth)], truth)
+    assert np.isnan(data.properties[-1]).all()
+    assert data.mode is not None and set(data.mode.tolist()) == {"irregular", "layers"}
+    known = np.concatenate([data.known(split) for split in ("train", "validation", "test")])
+    assert sorted(known.tolist()) == list(range(len(data) - 1))
+    assert not (data.name[data.known("train", ["laminate"])] == "laminate").any()
+
+
+def test_sets_without_the_reference_pair_are_refused(sized_set: LabelledSet) -> None:
+    phases = sized_set.samples.phases.copy()
+    phases[:, 1, 1] = 3.0
+    with pytest.raises(ValueError, match="expected labels for the reference pair"):
+        TrainingSet.of(replace(sized_set, samples=replace(sized_set.samples, phases=phases)))
+
+
+def test_volumes_come_by_size_and_in_parts(sized_set: LabelledSet, tmp_path: Path) -> None:
+    path = tmp_path / "set.h5"
+    write_labelled_set(path, sized_set.plan, sized_set.samples)
+    data = read_training_set(path)
+    rows = np.random.default_rng(0).permutation(len(data))[:60]
+    seen = []
+    for places, volumes in data.by_size(rows, most=7 * 16**3):
+        assert volumes.size <= 7 * 16**3 and len(volumes) == len(places)
+        assert (data.size[rows[places]] == volumes.shape[1]).all()
+        for place, volume in zip(places, volumes, strict=True):
+            np.testing.assert_array_equal(volume, sized_set.samples.volume(rows[place]))
+        seen += places.tolist()
+    assert sorted(seen) == list(range(len(rows)))

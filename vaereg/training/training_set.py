@@ -1,0 +1,193 @@
+"""Volumes with labels for one pair of phases, of one size or of several: what training and fitting read.
+
+Both formats of data sets are read alike: families of one size (`vaereg.io.datasets`), and classes of several
+sizes (`vaereg.io.labelled_sets`), of which the labels for the reference pair are taken.
+
+Dimension letters: N volumes, T properties, n voxels per edge.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.elasticity import diagonal_properties
+from vaereg.errors import InputError
+from vaereg.generators.families import mix_name
+from vaereg.generators.morphologies import component_of
+from vaereg.io.datasets import SPLITS, Dataset, read_dataset
+from vaereg.io.labelled_sets import (
+    LABELLED_SET_VERSION,
+    PAIR_COLUMNS,
+    LabelledSet,
+    format_of,
+    read_labelled_set,
+)
+from vaereg.materials import MODULI, TwoPhase
+
+__all__ = ["TrainingSet", "read_training_set"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSet:
+    """Labelled volumes of either format."""
+
+    name: NDArray[np.str_]
+    """Name of the family or of the class of each volume, shape (N,)."""
+    mode: NDArray[np.str_] | None
+    """Name of the mode of each volume, shape (N,); None for families."""
+    seed: NDArray[np.int64]
+    """Seed of each volume, shape (N,)."""
+    split: NDArray[np.str_]
+    """Split of each volume, shape (N,)."""
+    size: NDArray[np.int64]
+    """Voxels per edge, shape (N,)."""
+    properties: NDArray[np.float64]
+    """Properties by the solver, shape (N, T) [GPa]."""
+    labelled: NDArray[np.bool_]
+    """Whether a volume of format 2 has a label for this pair of phases, shape (N,)."""
+    volume_fraction: NDArray[np.float64]
+    """Volume fraction of the stiff phase [-], shape (N,)."""
+    materials: TwoPhase
+    """Phases of the labels."""
+    identity: str
+    """Plan of the data set, as JSON."""
+    facts: dict[str, str]
+    """Facts for the model card: cells, classes, the command, labels."""
+    unpack: Callable[[NDArray[np.intp]], NDArray[np.uint8]]
+    """Function that gives the phases of volumes of one size, shape (N, n, n, n)."""
+
+    @classmethod
+    def of(cls, data: Dataset | LabelledSet | Self) -> Self:
+        """Training set of a data set of either format; a training set stays as it is."""
+        if isinstance(data, Dataset):
+            return cls._of_families(data)
+        return cls._of_classes(data) if isinstance(data, LabelledSet) else data
+
+    @classmethod
+    def _of_families(cls, data: Dataset) -> Self:
+        plan, samples = data.plan, data.samples
+        families = mix_name(plan.families) or dict(plan.families)
+        return cls(
+            name=samples.family,
+            mode=None,
+            seed=samples.seed,
+            split=data.split,
+            size=np.full(len(data), plan.size, dtype=np.int64),
+            properties=diagonal_properties(samples.stiffness),
+            labelled=np.ones(len(data), dtype=bool),
+            volume_fraction=samples.volume_fraction,
+            materials=TwoPhase.from_dict(plan.materials),
+            identity=_identity(plan),
+            facts={
+                "cell": f"{plan.size}³ voxels, periodic",
+                "families": ", ".join(sorted(plan.families)),
+                "data": f"python -m vaereg generate --count {plan.count} --seed {plan.seed} "
+                f"--size {plan.size} --families {families}",
+                "labels": f"solver in {plan.solver_dtype}, residual {plan.solver_tolerance:g}",
+            },
+            unpack=data.volumes,
+        )
+
+    @classmethod
+    def _of_classes(cls, data: LabelledSet) -> Self:
+        plan, samples, materials = data.plan, data.samples, TwoPhase()
+        properties = _labels_of(data, materials)
+        sizes = [int(text) for text in plan.sizes]
+        modes = [
+            component_of(str(name), json.loads(str(recipe)))
+            for name, recipe in zip(samples.morphology, samples.recipe, strict=True)
+        ]
+        return cls(
+            name=samples.morphology,
+            mode=np.array(modes),
+            seed=samples.seed,
+            split=data.split,
+            size=samples.size,
+            properties=properties,
+            labelled=np.asarray(np.isfinite(properties).all(1)),
+            volume_fraction=samples.volume_fraction,
+            materials=materials,
+            identity=_identity(plan),
+            facts={
+                "cell": f"{min(sizes)}³ to {max(sizes)}³ voxels, periodic",
+                "classes": ", ".join(plan.morphologies),
+                "data": f"python -m vaereg generate --count {plan.count} --seed {plan.seed} "
+                f"--morphologies {','.join(plan.morphologies)}",
+                "labels": f"solver in {plan.solver_dtype}, residual {plan.tolerance_rule}",
+            },
+            unpack=data.volumes,
+        )
+
+    def __len__(self) -> int:
+        return len(self.seed)
+
+    @property
+    def edge(self) -> int:
+        """Voxels per edge of most volumes."""
+        sizes, counts = np.unique(self.size, return_counts=True)
+        return int(sizes[counts.argmax()])
+
+    def known(self, split: str, left_out: Sequence[str] = ()) -> NDArray[np.intp]:
+        """Labelled volumes of a split whose families or classes training did not leave out, ascending."""
+        if split not in SPLITS:
+            raise InputError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
+        chosen = (self.split == split) & self.labelled
+        return np.flatnonzero(chosen & ~np.isin(self.name, tuple(left_out)))
+
+    def volumes(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Phases 0 and 1 of volumes of one size, shape (N, n, n, n)."""
+        return self.unpack(indices)
+
+    def by_size(
+        self, indices: NDArray[np.intp], most: int = 64 * 32**3
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
+        """Places in `indices` and phases of volumes, size by size, at most so many voxels at once."""
+        sizes = self.size[indices]
+        for size in np.unique(sizes):
+            places = np.flatnonzero(sizes == size)
+            parts = -(-len(places) * int(size) ** 3 // most)
+            for part in np.array_split(places, parts):
+                yield part, self.volumes(indices[part])
+
+
+def read_training_set(path: Path) -> TrainingSet:
+    """Read a data set of either format.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: The file is no data set, or contradicts itself.
+    """
+    if format_of(path) == LABELLED_SET_VERSION:
+        return TrainingSet.of(read_labelled_set(path))
+    return TrainingSet.of(read_dataset(path))
+
+
+def _labels_of(data: LabelledSet, materials: TwoPhase) -> NDArray[np.float64]:
+    """Properties for one pair of phases; NaN where a volume has no label for it, shape (N, T) [GPa].
+
+    Raises:
+        InputError: No volume has a label for this pair.
+    """
+    wanted = materials.moduli()
+    columns = [PAIR_COLUMNS.index(name) for name in MODULI]
+    numbers = np.array([wanted[name] for name in MODULI])
+    same = (data.samples.phases[:, :, columns] == numbers).all(2)
+    place = same.argmax(1)
+    rows = np.arange(len(data))
+    properties = diagonal_properties(data.samples.stiffness[rows, place])
+    properties[~same[rows, place]] = np.nan
+    if not np.isfinite(properties).all(1).any():
+        raise InputError(f"expected labels for the reference pair {wanted}, got none")
+    return properties
+
+
+def _identity(plan: object) -> str:
+    return json.dumps(dataclasses.asdict(plan), sort_keys=True)  # pyright: ignore[reportArgumentType]
