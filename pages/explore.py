@@ -31,7 +31,7 @@ if embedding is None:
     st.stop()
 with st.sidebar:
     st.subheader("Latent map")
-    view = latent_map.view_inputs()
+    view = latent_map.view_inputs(embedding)
     st.caption(f"{len(embedding)} volumes of the data set, {embedding.size}³ voxels each.")
 
 places = latent_map.known_places(checkpoint)

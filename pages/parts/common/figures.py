@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import PROPERTIES
 from vaereg.engineering import directional_young
 from vaereg.generators.families import FAMILIES
+from vaereg.generators.morphologies import MORPHOLOGIES
+from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
 from vaereg.model.prediction import log_interval
 from vaereg.targets import Target
 
@@ -17,6 +19,7 @@ __all__ = [
     "CLASS_COLORS",
     "COMPONENT_COLORS",
     "ONE_SIGMA",
+    "class_rank",
     "class_style",
     "design_figure",
     "isosurface_figure",
@@ -36,8 +39,11 @@ MAX_POINTS = 5000
 ONE_SIGMA = 0.682689
 """Probability of a normal variable to lie within one standard deviation of its mean [-]."""
 
-COMPONENT_COLORS = ("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c")
-"""One per mixture component, readable on light and dark grounds."""
+COMPONENT_COLORS = (
+    *("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c"),
+    *("#7d8894", "#96643c", "#5f9432"),
+)
+"""One per mixture component or mode, readable on light and dark grounds."""
 PREDICTED = "#3f7fd6"
 SOLVER = "#d9892b"
 TARGET = "#2f9e78"
@@ -196,13 +202,31 @@ def drawn_points(count: int) -> NDArray[np.intp]:
 
 
 def class_style(name: str, names: Sequence[str]) -> tuple[str, str]:
-    """Colour and symbol of a class: those of its own wherever it is a family or a component."""
+    """Colour and symbol of a class: those of its own wherever it is a family, a component or a mode.
+
+    Classes of morphologies have the colour of their mode.
+    """
     if name.startswith(COMPONENT):
         number = int(name.removeprefix(COMPONENT)) - 1
         return COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "circle"
+    if set(names) <= {*MODE_NAMES, *MORPHOLOGIES}:
+        mode = MODE_NAMES.index(name) if name in MODE_NAMES else CLASS_MODES[name]
+        others = [other for other in MORPHOLOGIES if CLASS_MODES[other] == mode]
+        turn = others.index(name) if name in others else 0
+        turn += mode % 2  # neighbours in the palette differ in their symbol, too
+        return COMPONENT_COLORS[mode % len(COMPONENT_COLORS)], CLASS_SYMBOLS[turn % len(CLASS_SYMBOLS)]
     number = list(FAMILIES if name in FAMILIES else names).index(name)
     turn = number // len(CLASS_COLORS) % len(CLASS_SYMBOLS)
     return CLASS_COLORS[number % len(CLASS_COLORS)], CLASS_SYMBOLS[turn]
+
+
+def class_rank(name: str) -> tuple[int, str]:
+    """Place of a class in a legend: families, modes and morphologies in the order of their catalogues."""
+    families, count = list(FAMILIES), len(FAMILIES) + len(MODE_NAMES)
+    if name in MODE_NAMES or name in CLASS_MODES:
+        mode = MODE_NAMES.index(name) if name in MODE_NAMES else CLASS_MODES[name]
+        return len(families) + mode, name
+    return families.index(name) if name in families else count, name
 
 
 def isosurface_figure(volume: NDArray[np.uint8]) -> go.Figure:

@@ -15,11 +15,11 @@ from pages.parts.common.figures import (
     LAYOUT,
     ONE_SIGMA,
     PREDICTED,
+    class_rank,
     class_style,
     drawn_points,
 )
 from vaereg.elasticity import PROPERTIES
-from vaereg.generators.families import FAMILIES
 from vaereg.inverse.walks import Walk
 from vaereg.model.prediction import log_interval
 
@@ -231,17 +231,12 @@ def _groups(shade: Shade, shown: NDArray[np.intp]) -> list[tuple[str, NDArray[np
         bar = {"title": {"text": shade.name, "side": "right"}, "thickness": 12, "outlinewidth": 0}
         scale = {"colorscale": SEQUENTIAL, "cmin": low, "cmax": high, "showscale": True, "colorbar": bar}
         return [("volumes", shown, {"color": values.tolist()} | scale)]
-    names = sorted(set(shade.values.tolist()), key=_rank)
+    names = sorted(set(shade.values.tolist()), key=class_rank)
     groups = []
     for name in names:
         color, symbol = class_style(name, names)
         groups.append((name, shown[values == name], {"color": color, "symbol": symbol}))
     return groups
-
-
-def _rank(name: str) -> tuple[int, str]:
-    families = list(FAMILIES)
-    return (families.index(name) if name in families else len(families), name)
 
 
 def _faded(color: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import put_aside, state, widgets
-from pages.parts.common.figures import COMPONENT, COMPONENT_COLORS
+from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.common.shown import show_volume, shown_designs
@@ -17,6 +17,7 @@ from pages.parts.explore import map_state
 from pages.parts.explore.figures import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
 from pages.parts.explore.places import (
     Place,
+    component_names,
     design_places,
     item_places,
     sample_key,
@@ -38,8 +39,12 @@ SHOWN_MOST = 12
 NEIGHBOURS = 8
 SHOWN = PROPERTIES[:3]
 """Properties in the captions of the gallery."""
-FRACTION, FAMILY, BY_COMPONENT = "volume fraction [-]", "family", "component"
+FRACTION = "volume fraction [-]"
 PLANES = ("PCA", "UMAP")
+_SHADE_HELP = {
+    "mode": "Class: what the generator made. Mode: the component of the inverse model that makes its like.",
+    "component": "Component: the one that explains a volume best, given its properties.",
+}
 _PLANE_HELP = (
     "PCA: the two directions in which the latent vectors differ most, true to scale. "
     "UMAP: volumes that are near each other stay so; distances between groups mean little."
@@ -63,7 +68,7 @@ class View:
     """Whether the volumes that were put aside are on it."""
 
 
-def view_inputs() -> View:
+def view_inputs(embedding: Embedding) -> View:
     """Plane, colour and overlays of the map."""
     plane = st.segmented_control(
         "Plane",
@@ -74,14 +79,15 @@ def view_inputs() -> View:
         key=state.MAP_PLANE,
         persist_state="session",
     )
-    shades = [f"{name} [GPa]" for name in PROPERTIES] + [FRACTION, FAMILY, BY_COMPONENT]
+    family, component = _class_words(embedding)
+    shades = [f"{name} [GPa]" for name in PROPERTIES] + [FRACTION, family, component]
     shade = st.selectbox(
         "Colour by",
         shades,
-        index=shades.index(FAMILY),
+        index=shades.index(family),
         key=state.MAP_SHADE,
         persist_state="session",
-        help="Component: the one that explains a volume best, given its properties.",
+        help=_SHADE_HELP[component],
     )
     designs = st.toggle(
         "Current designs",
@@ -154,7 +160,8 @@ def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[st
         most = np.argsort(-counts, kind="stable")[:4]
         text = ", ".join(f"{families[i]} {counts[i]}" for i in most)
         more = len(families) - len(most)
-        st.caption(text + (f" and {more} other families" if more > 0 else ""))
+        plural = {"family": "families", "class": "classes"}[_class_words(embedding)[0]]
+        st.caption(text + (f" and {more} other {plural}" if more > 0 else ""))
         columns = _numbers(embedding)
         figure = histogram_figure(columns, {name: values[rows] for name, values in columns.items()})
         st.plotly_chart(figure, key="map-histograms", config={"displayModeBar": False})
@@ -184,20 +191,23 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
         shown = [sample_place(embedding, i) for i in _sample_numbers(keys)[begin : begin + SHOWN_MOST]]
         rows = [_row(shown, 0, "Selection", note)]
     else:
-        shown = [sample_place(embedding, i) for i in typical_samples(embedding).values()][:SHOWN_MOST]
-        rows = [_row(shown, 0, "Typical volumes", "nearest to the middle of their family")]
+        shown = [sample_place(embedding, i) for i in typical_samples(embedding).values()]
+        note = f"nearest to the middle of their {_class_words(embedding)[0]}"
+        rows = [_row(shown, 0, "Typical volumes", note)]
     _gallery(state.MAP_GALLERY, shown, rows, embedding, None)
 
 
 def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
     """Designs of the current target and volumes that were put aside, by key."""
-    designs = shown_designs()
-    own = [] if designs is None else design_places(designs)
+    designs, names = shown_designs(), component_names(checkpoint)
 
     def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
         return _latent(checkpoint, checkpoint.hash, volume_hash(volume), volume)
 
-    items = item_places(put_aside.shortlist(), checkpoint.hash, checkpoint.config.model.latent, encode)
+    own = []
+    if designs is not None:
+        own = design_places(designs, names, None if checkpoint.modes is None else encode)
+    items = item_places(put_aside.shortlist(), checkpoint, names, encode)
     return {place.key: place for place in own + items}
 
 
@@ -210,8 +220,7 @@ def find_place(embedding: Embedding, places: Mapping[str, Place], key: str) -> P
 def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> None:
     st.subheader(plain(place.name[:1].upper() + place.name[1:]))
     facts = [place.note, f"volume fraction {place.volume_fraction:.3f}"]
-    if place.component is not None:
-        facts.append(f"component {place.component + 1}")
+    facts.append(place.kind)
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
     ordered = np.sort(embedding.properties, axis=0)
     rank = [np.searchsorted(ordered[:, i], place.properties[i]) for i in range(len(PROPERTIES))]
@@ -288,7 +297,7 @@ def _gallery(
 
 def _caption(embedding: Embedding, place: Place) -> Caption:
     number = sample_number(place.key)
-    title = place.name if number is None else str(embedding.family[number])
+    title = place.name if number is None else _class_and_mode(embedding, number)
     values = [f"{value:.1f}" for value in place.properties[: len(SHOWN)]]
     return Caption(
         title=title,
@@ -296,6 +305,18 @@ def _caption(embedding: Embedding, place: Place) -> Caption:
         columns=SHOWN,
         lines=[Line(label=place.source, values=values, kind=_LINE_KINDS.get(place.source, "spread"))],
     )
+
+
+def _class_words(embedding: Embedding) -> tuple[str, str]:
+    """Words for the kinds of volumes of a map, and for the components of the model."""
+    return ("class", "mode") if embedding.modes else ("family", "component")
+
+
+def _class_and_mode(embedding: Embedding, index: int) -> str:
+    """Class of a volume of the map, and its mode where that has another name."""
+    name = str(embedding.family[index])
+    mode = embedding.component_name(int(embedding.component[index])) if embedding.modes else name
+    return name if name == mode else f"{name}, {mode}"
 
 
 def _row(places: Sequence[Place], begin: int, title: str, note: str = "") -> Row:
@@ -318,10 +339,11 @@ def _numbers(embedding: Embedding) -> dict[str, NDArray[np.floating]]:
 
 
 def _shade(embedding: Embedding, name: str) -> Shade:
-    if name == FAMILY:
+    family, component = _class_words(embedding)
+    if name == family:
         return Shade(name=name, values=embedding.family)
-    if name == BY_COMPONENT:
-        return Shade(name=name, values=np.array([f"{COMPONENT}{k + 1}" for k in embedding.component]))
+    if name == component:
+        return Shade(name=name, values=np.array(list(map(embedding.component_name, embedding.component))))
     return Shade(name=name, values=_numbers(embedding)[name])
 
 
@@ -363,9 +385,9 @@ def _plain_text(text: str) -> str:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _labels(_embedding: Embedding, checkpoint_hash: str) -> list[str]:
-    columns = zip(_embedding.family, _embedding.properties, _embedding.volume_fraction, strict=True)
+    columns = zip(_embedding.properties, _embedding.volume_fraction, strict=True)
     return [
-        f"sample {number}, {family}<br>C11 {row[0]:.1f}, C22 {row[1]:.1f}, C33 {row[2]:.1f} GPa"
-        f"<br>volume fraction {fraction:.2f}"
-        for number, (family, row, fraction) in enumerate(columns)
+        f"sample {number}, {_class_and_mode(_embedding, number)}"
+        f"<br>C11 {row[0]:.1f}, C22 {row[1]:.1f}, C33 {row[2]:.1f} GPa<br>volume fraction {fraction:.2f}"
+        for number, (row, fraction) in enumerate(columns)
     ]

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.parts.common.figures import class_rank
 from pages.parts.common.shortlist import ShortlistItem
 from vaereg.inverse.designs import Designs
 from vaereg.microstructure.volume import volume_hash
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
+from vaereg.model.modes.catalogue import MODE_NAMES
 
 __all__ = [
     "Place",
+    "component_names",
     "design_places",
     "item_places",
     "sample_key",
@@ -37,7 +41,9 @@ class Place:
     latent: NDArray[np.floating]
     """Shape (D,)."""
     component: int | None
-    """Mixture component, from 0."""
+    """Mixture component or mode, from 0."""
+    kind: str
+    """Name of the component or mode; empty where there is none."""
     volume_fraction: float
     """Volume fraction of the stiff phase [-]."""
     properties: NDArray[np.floating]
@@ -65,7 +71,7 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
     Args:
         embedding: The map.
         index: Number of the volume.
-        name: What to call it, if not by number and family.
+        name: What to call it, if not by number and class.
     """
     return Place(
         key=sample_key(index),
@@ -73,6 +79,7 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
         note=f"{embedding.split[index]} split, seed {embedding.seed[index]}",
         latent=embedding.latent[index],
         component=int(embedding.component[index]),
+        kind=embedding.component_name(int(embedding.component[index])),
         volume_fraction=float(embedding.volume_fraction[index]),
         properties=embedding.properties[index],
         source="solver",
@@ -81,24 +88,41 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
 
 
 def typical_samples(embedding: Embedding) -> dict[str, int]:
-    """Return the volume of each family that is nearest to the mean of its latent vectors."""
+    """Return the volume of each family or class that is nearest to the mean of its latent vectors."""
     samples = {}
-    for family in sorted(set(embedding.family.tolist())):
+    for family in sorted(set(embedding.family.tolist()), key=class_rank):
         rows = np.flatnonzero(embedding.family == family)
         latent = embedding.latent[rows]
         samples[family] = int(rows[np.linalg.norm(latent - latent.mean(0), axis=1).argmin()])
     return samples
 
 
-def design_places(designs: Designs) -> list[Place]:
-    """The designs of the current target."""
+def component_names(checkpoint: Checkpoint) -> list[str]:
+    """Names of the components that designs are made by: modes, or components by their number from 1."""
+    if checkpoint.modes is not None:
+        return list(MODE_NAMES)
+    return [f"component {index + 1}" for index in range(checkpoint.components)]
+
+
+def design_places(
+    designs: Designs, names: Sequence[str], encode: Callable[[NDArray[np.uint8]], NDArray] | None = None
+) -> list[Place]:
+    """The designs of the current target.
+
+    Args:
+        designs: The designs.
+        names: Names of the components or modes by index.
+        encode: Gives the place (D,) of a volume in the latent space of the map, where the designs were
+            decoded from another one.
+    """
     return [
         Place(
             key=f"design {number} {volume_hash(designs.microstructures[number])[:16]}",
             name=f"design #{number + 1}",
-            note=f"component {component + 1}, {designs.size}³ voxels",
-            latent=designs.latent[number],
+            note=f"{designs.size}³ voxels",
+            latent=designs.latent[number] if encode is None else encode(designs.microstructures[number]),
             component=int(component),
+            kind=names[int(component)],
             volume_fraction=float(designs.microstructures[number].mean()),
             properties=designs.mean[number],
             source="predicted",
@@ -109,19 +133,26 @@ def design_places(designs: Designs) -> list[Place]:
 
 
 def item_places(
-    items: Iterable[ShortlistItem], checkpoint: str, size: int, encode: Callable[[NDArray[np.uint8]], NDArray]
+    items: Iterable[ShortlistItem],
+    checkpoint: Checkpoint,
+    names: Sequence[str],
+    encode: Callable[[NDArray[np.uint8]], NDArray],
 ) -> list[Place]:
     """The volumes that were put aside.
 
     Args:
         items: The shortlist.
-        checkpoint: Hash of the checkpoint whose latent space is meant.
-        size: Dimensions D of that space.
-        encode: Gives the latent vector (D,) of a volume that this checkpoint did not decode.
+        checkpoint: Model whose latent space is meant.
+        names: Names of its components or modes by index.
+        encode: Gives the latent vector (D,) of a volume that was not decoded from this space.
     """
     places = []
     for item in items:
-        own = item.latent is not None and item.checkpoint == checkpoint and len(item.latent) == size
+        same = item.latent is not None and item.checkpoint == checkpoint.hash
+        latent = item.latent if same else None
+        of_mode = checkpoint.modes is not None and item.component is not None
+        if latent is None or of_mode or len(latent) != checkpoint.config.model.latent:
+            latent = encode(item.volume)
         properties = np.diag(item.stiffness) if item.stiffness is not None else item.mean
         source = "solver" if item.verified else "from file" if item.from_file else "predicted"
         places.append(
@@ -129,8 +160,9 @@ def item_places(
                 key=f"shortlist {item.hash}",
                 name=item.name,
                 note=item.origin,
-                latent=item.latent if own and item.latent is not None else encode(item.volume),
-                component=item.component if own else None,
+                latent=latent,
+                component=item.component if same else None,
+                kind=names[item.component] if same and item.component is not None else "",
                 volume_fraction=float(item.volume.mean()),
                 properties=np.full(6, np.nan) if properties is None else properties,
                 source=source,

@@ -1,6 +1,7 @@
 """The Explore page: map, selection, neighbours and walks; without a map it says what to do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from dashboard import galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
-from pages.parts.common.figures import MAX_POINTS, drawn_points
+from pages.parts.common.figures import MAX_POINTS, class_rank, class_style, drawn_points
 from pages.parts.explore import map_state
 from pages.parts.explore.figures import Shade, histogram_figure, map_figure
-from pages.parts.explore.places import sample_key, sample_number, typical_samples
+from pages.parts.explore.places import design_places, sample_key, sample_number, typical_samples
 from vaereg.elasticity import PROPERTIES
+from vaereg.generators.morphologies import MORPHOLOGIES, sample
+from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
+from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
 
 APP = Path(__file__).parents[3] / "app.py"
 
@@ -145,6 +149,69 @@ def test_every_colour_and_plane_is_drawn(page: AppTest) -> None:
     for name in ("C11 [GPa]", "volume fraction [-]", "component"):
         page.selectbox(state.MAP_SHADE).set_value(name).run()
         assert not page.exception
+
+
+@pytest.fixture
+def class_map(tiny_embedding: Embedding) -> Embedding:
+    """A map of classes: that of families, told to be one of laminates, tpms and lattices."""
+    names = np.array(["laminate", "tpms", "lattice"])[np.arange(len(tiny_embedding)) % 3]
+    component = np.array([CLASS_MODES[str(name)] for name in names])
+    return replace(tiny_embedding, family=names, component=component, modes=MODE_NAMES)
+
+
+def test_a_map_of_classes_names_classes_and_modes(
+    class_map: Embedding, tmp_path: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, path = tiny_checkpoint, tmp_path / "classes.pt"
+    save_checkpoint(path, item.model, item.config, item.fitted, item.card, class_map)
+    for app in open_page(path, monkeypatch):
+        assert not app.exception
+        titles = [panel["title"] for panel in galleries(app)[0]["panels"]]
+        assert titles == ["laminate, layers", "lattice, periodic", "tpms, periodic"]
+        shades = app.selectbox(state.MAP_SHADE)
+        assert shades.value == "class" and "family" not in shades.options
+        shades.set_value("mode").run()
+        choose(app, sample_key(4))
+        assert not app.exception
+        assert app.subheader[0].value == r"Sample 4\, tpms"
+        assert any("periodic" in caption.value for caption in app.caption)
+        again = sample("tpms", class_map.size, generator=np.random.default_rng(class_map.seed[4]))
+        np.testing.assert_array_equal(class_map.volume(4), again.volume)
+
+
+def test_designs_of_modes_are_placed_by_what_the_encoder_sees() -> None:
+    """Their own latent vectors are of another space than the map's."""
+    cells = np.zeros((2, 8, 8, 8), dtype=np.uint8)
+    cells[1, 0] = 1
+    rows = np.zeros((2, 6))
+    designs = Designs(
+        microstructures=cells,
+        component=np.array([0, 2]),
+        latent=np.ones((2, 12), dtype=np.float32),
+        realisation=np.zeros(2, dtype=np.int64),
+        fraction=np.zeros(2),
+        mean=rows,
+        std=rows,
+        mean_distance=np.zeros(2),
+        weights=np.ones(11),
+        targets={},
+        size=8,
+        seed=0,
+        checkpoint="",
+    )
+    places = design_places(designs, MODE_NAMES, lambda cell: np.full(4, cell.mean()))
+    assert [place.kind for place in places] == ["particles", "fibres"]
+    assert [place.latent.tolist() for place in places] == [[0.0] * 4, [0.125] * 4]
+    assert design_places(designs, MODE_NAMES)[0].latent.tolist() == [1.0] * 12
+
+
+def test_classes_have_the_colour_of_their_mode() -> None:
+    """And no two modes, nor two classes, share both colour and symbol."""
+    modes = {name: class_style(name, MODE_NAMES) for name in MODE_NAMES}
+    classes = {name: class_style(name, list(MORPHOLOGIES)) for name in MORPHOLOGIES}
+    assert len(set(modes.values())) == len(modes) and len(set(classes.values())) == len(classes)
+    assert all(classes[name][0] == modes[MODE_NAMES[CLASS_MODES[name]]][0] for name in classes)
+    assert sorted(MODE_NAMES, key=class_rank) == list(MODE_NAMES)
 
 
 def test_keys_of_samples_read_back() -> None:
