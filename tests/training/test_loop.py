@@ -30,7 +30,6 @@ from vaereg.training.loop import (
     train,
 )
 from vaereg.training.losses import TERMS
-from vaereg.training.training_set import TrainingSet
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -167,7 +166,7 @@ def test_a_limit_of_time_ends_a_run_early(small_dataset: Dataset, tmp_path: Path
 
 def test_the_learning_rate_rises_and_falls(small_dataset: Dataset, tmp_path: Path) -> None:
     config = settings(steps=100, warmup=10, learning_rate=1.0)
-    loop = _Loop(TrainingSet.of(small_dataset), tmp_path, config, torch.device("cpu"), max_minutes=1.0)
+    loop = _Loop(small_dataset, tmp_path, config, torch.device("cpu"), max_minutes=1.0)
     rates = []
     for step in range(101):
         loop.step = step
@@ -195,7 +194,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(small_dataset: Dataset, tmp_path
 
 def test_validation_is_the_error_of_the_running_mean(small_dataset: Dataset, tmp_path: Path) -> None:
     """Over C11, C22, C33 of the validation split."""
-    loop = _Loop(TrainingSet.of(small_dataset), tmp_path, settings(), torch.device("cpu"), max_minutes=None)
+    loop = _Loop(small_dataset, tmp_path, settings(), torch.device("cpu"), max_minutes=None)
     rows = small_dataset.indices("validation")
     stiffness = small_dataset.samples.stiffness[rows].astype(np.float64)
     mean, _, _ = encode_all(loop.average, small_dataset.volumes(rows))

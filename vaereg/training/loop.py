@@ -91,7 +91,7 @@ def train(
     check_folder(out, resume=resume)
     replicas = replicas or Replicas()
     replicas.wait()  # the folder is looked at before anything is written
-    loop = _Loop(TrainingSet.of(dataset), out, config, torch.device(device), max_minutes, replicas)
+    loop = _Loop(dataset, out, config, torch.device(device), max_minutes, replicas)
     if regressor is not None:
         loop.take_over(regressor, whole=whole)
     if resume:
@@ -109,7 +109,7 @@ class _Loop:
 
     def __init__(
         self,
-        data: TrainingSet,
+        dataset: Dataset | LabelledSet | TrainingSet,
         out: Path,
         config: RunConfig,
         device: torch.device,
@@ -119,7 +119,7 @@ class _Loop:
         self.replicas = replicas or Replicas()
         self.config, self.settings, self.out, self.device = config, config.training, out, device
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
-        self.data = data
+        self.data = data = TrainingSet.of(dataset)
         self.forward_alone = self.settings.forward_share == 1.0
         self.train_indices = data.known("train", self.settings.held_out)
         self.validation_indices = data.known("validation", self.settings.held_out)
