@@ -155,7 +155,7 @@ def any_pair(figures: list[dict[str, Any]]) -> str:
             f"{row['cpu_s']:.2f}",
             str(row["conduction_iterations"]),
             f"{row['conduction_cpu_s']:.3f}",
-            *(f"{100.0 * row['upper_error'][step]:.2f}" for step in steps),
+            *("" if error is None else f"{100.0 * error:.2f}" for error in row["upper_error"].values()),
         ]
         for row in figures
     ]
@@ -190,9 +190,12 @@ SECTIONS: dict[str, Callable[..., str]] = {
 def provenance(record: dict[str, Any]) -> str:
     machine, versions = record["hardware"], record["versions"]
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    command = {"materials_solver": "materials.py solver"}.get(
+        record["benchmark"], f"{record['benchmark']}.py"
+    )
     load = ", ".join(f"{item:g}" for item in machine["load_average"])
     return (
-        f"*`benchmarks/{record['benchmark']}.py`, {record['date']}; {machine['processor']}, "
+        f"*`benchmarks/{command}`, {record['date']}; {machine['processor']}, "
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, load average at the end {load}; {packages}.*"
     )
 
