@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vaereg.console import tell
@@ -20,6 +21,7 @@ __all__ = [
     "add_constraint_flags",
     "add_material_flags",
     "add_target_flags",
+    "add_volume_flags",
     "constraints_of",
     "device_of",
     "imported_volumes",
@@ -33,6 +35,46 @@ __all__ = [
 ]
 
 _Number = TypeVar("_Number", int, float)
+
+
+_VOLUMES_HELP = (
+    "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z): .npy, .npz, .h5, .hdf5, .dream3d, "
+    ".tif, .tiff, .vti, .vtk, .mat, .nrrd, .mha, .mhd, .raw, or a folder or .zip of slices, at most 512³ "
+    "voxels in all"
+)
+
+
+def add_volume_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that name a file of volumes and say how it is meant."""
+    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="array in the file, where it holds several that could be volumes"
+    )
+    parser.add_argument(
+        "--threshold", metavar="T", help="grey values above T are stiff; otsu chooses T (Otsu 1979)"
+    )
+    parser.add_argument("--labels", metavar="A,B", help="labels that are stiff, all others being soft")
+    parser.add_argument(
+        "--phase-order",
+        choices=("soft-stiff", "stiff-soft"),
+        default="soft-stiff",
+        help="what 0 and 1 are, after threshold or labels",
+    )
+    parser.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="stored axes, as zyx, or nzyx for several volumes (default: the file's)",
+    )
+    parser.add_argument(
+        "--voxel-size", metavar="HX,HY,HZ", help="edges of a voxel, or one number (default: the file's)"
+    )
+    parser.add_argument(
+        "--mirror",
+        action="store_true",
+        help="join every volume with its mirror images: for scans, not periodic",
+    )
+    parser.add_argument("--shape", metavar="X,Y,Z", help="voxels of a .raw file, the last axis fastest")
+    parser.add_argument("--dtype", default="uint8", metavar="TYPE", help="type of a .raw file, such as >u2")
 
 
 def imported_volumes(arguments: argparse.Namespace, *, both_phases: bool = False) -> ImportedVolume:

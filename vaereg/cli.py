@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from vaereg import commands
-from vaereg.arguments import add_constraint_flags, add_material_flags, add_target_flags
+from vaereg.arguments import (
+    add_constraint_flags,
+    add_material_flags,
+    add_target_flags,
+    add_volume_flags,
+)
 from vaereg.console import Terminated, begin_console, tell
 from vaereg.errors import InputError
 from vaereg.workers import THREAD_VARIABLES
@@ -27,11 +32,6 @@ from vaereg.workers import THREAD_VARIABLES
 __all__ = ["main"]
 
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # pyright: ignore[reportPrivateUsage]
-_VOLUMES_HELP = (
-    "volumes of 0 (soft) and 1 (stiff), shape (X, Y, Z) or (N, X, Y, Z): .npy, .npz, .h5, .hdf5, .dream3d, "
-    ".tif, .tiff, .vti, .vtk, .mat, .nrrd, .mha, .mhd, .raw, or a folder or .zip of slices, at most 512³ "
-    "voxels in all"
-)
 _NEGATIVE = re.compile(r"-[0-9.][-+0-9.,:eE]*")
 """Negative numbers with commas or colons between them."""
 _FLAG = re.compile(r"--[a-z][-a-z]*")
@@ -115,7 +115,7 @@ def _add_homogenize(parsers: _Commands) -> None:
     parser = _add_command(
         parsers, "homogenize", commands.run_homogenize, "effective stiffness of each volume, solved"
     )
-    _add_volume_flags(parser)
+    add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
     add_material_flags(parser)
     parser.add_argument(
@@ -133,7 +133,7 @@ def _add_homogenize(parsers: _Commands) -> None:
 
 def _add_predict(parsers: _Commands) -> None:
     parser = _add_command(parsers, "predict", commands.run_predict, "stiffness of each volume, predicted")
-    _add_volume_flags(parser)
+    add_volume_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results to write (JSON)")
     add_material_flags(parser)
     _add_model_flags(parser)
@@ -142,6 +142,13 @@ def _add_predict(parsers: _Commands) -> None:
 def _add_design(parsers: _Commands) -> None:
     parser = _add_command(parsers, "design", commands.run_design, "microstructures for target properties")
     add_target_flags(parser)
+    parser.add_argument(
+        "--targets",
+        type=Path,
+        metavar="FILE",
+        help="table of targets (CSV), quantities with their units in the header as E_x [GPa]; --out is a "
+        "folder then, and a second run goes on where the first one stopped",
+    )
     parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs, at most 256")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge: 16, 24, … 128")
     parser.add_argument(
@@ -166,7 +173,9 @@ def _add_design(parsers: _Commands) -> None:
     )
     add_constraint_flags(parser)
     add_material_flags(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5), or a folder"
+    )
     _add_model_flags(parser)
 
 
@@ -310,38 +319,6 @@ def _add_export(parsers: _Commands) -> None:
     )
     add_material_flags(parser)
     _add_device_flag(parser, "nothing is computed", "cpu")
-
-
-def _add_volume_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("volumes", type=Path, metavar="VOLUMES", help=_VOLUMES_HELP)
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="array in the file, where it holds several that could be volumes"
-    )
-    parser.add_argument(
-        "--threshold", metavar="T", help="grey values above T are stiff; otsu chooses T (Otsu 1979)"
-    )
-    parser.add_argument("--labels", metavar="A,B", help="labels that are stiff, all others being soft")
-    parser.add_argument(
-        "--phase-order",
-        choices=("soft-stiff", "stiff-soft"),
-        default="soft-stiff",
-        help="what 0 and 1 are, after threshold or labels",
-    )
-    parser.add_argument(
-        "--axes",
-        metavar="LETTERS",
-        help="stored axes, as zyx, or nzyx for several volumes (default: the file's)",
-    )
-    parser.add_argument(
-        "--voxel-size", metavar="HX,HY,HZ", help="edges of a voxel, or one number (default: the file's)"
-    )
-    parser.add_argument(
-        "--mirror",
-        action="store_true",
-        help="join every volume with its mirror images: for scans, not periodic",
-    )
-    parser.add_argument("--shape", metavar="X,Y,Z", help="voxels of a .raw file, the last axis fastest")
-    parser.add_argument("--dtype", default="uint8", metavar="TYPE", help="type of a .raw file, such as >u2")
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from commandline import make_designs, refused
 
+from vaereg.cli import main
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import design
 from vaereg.io.designs import read_designs
@@ -96,3 +97,26 @@ def test_bad_flags_of_design(
     line = refused(capsys, "design", *flags, "--out", out, "--checkpoint", tiny_checkpoint_path)
     assert message in line
     assert not out.exists()
+
+
+def test_a_table_of_targets_is_a_folder_of_designs(
+    tmp_path: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refused rows are on record; a second run makes only what is missing."""
+    table, out = tmp_path / "targets.csv", tmp_path / "out"
+    table.write_text("name,C11 [MPa],C33\nfirst,45000,25:35\nfar,900000,\n", encoding="utf-8")
+    flags = ["design", "--targets", str(table), "--out", str(out), "--count", "2", "--size", "16"]
+    flags += ["--checkpoint", str(tiny_checkpoint_path), "--corrections", "0"]
+    assert main(flags) == 0
+    said = capsys.readouterr().err
+    assert "1 of 2 rows have designs" in said and "the first, line 3: C11 = 900 GPa is above" in said
+    made = out / "000002-first.h5"
+    assert read_designs(made).target == {"C11": 45.0, "C33": (25.0, 35.0)}
+    before = made.stat().st_mtime_ns
+    assert main(flags) == 0
+    assert made.stat().st_mtime_ns == before
+    assert "1 of 2 rows have designs" in capsys.readouterr().err
+    assert main([*flags, "--target", "C11=3"]) == 2
+    table.write_text("C11 [kg]\n3\n", encoding="utf-8")
+    assert main(flags) == 2
+    assert "line 1, column 1: expected a unit of C11" in capsys.readouterr().err

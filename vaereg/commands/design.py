@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaereg.arguments import constraints_of, load_model, materials_of, phases_given, targets_of
@@ -20,16 +22,29 @@ __all__ = ["run_design", "run_modes"]
 
 
 def run_design(arguments: argparse.Namespace) -> None:
-    """Make designs for a target."""
-    from vaereg.inverse.designs import save_designs
-    from vaereg.inverse.direct import design
+    """Make designs for a target, or for every row of a table."""
     from vaereg.io.files import check_output
 
+    if arguments.targets is not None:
+        _run_table(arguments)
+        return
     targets = _wanted(arguments)
-    constraints = constraints_of(arguments)
+    constraints_of(arguments)  # refused before anything is loaded
     check_output(arguments.out)
-    checkpoint = load_model(arguments)
-    designs = design(
+    designs = _designed(arguments, load_model(arguments), targets, progress("design", "candidates"))
+    _save(arguments.out, designs)
+    _tell_designs(designs)
+
+
+def _designed(
+    arguments: argparse.Namespace,
+    checkpoint: Checkpoint,
+    targets: Targets,
+    on_progress: Callable[[int, int], None] | None,
+) -> Designs:
+    from vaereg.inverse.direct import design
+
+    return design(
         checkpoint,
         targets,
         arguments.count,
@@ -38,11 +53,38 @@ def run_design(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         component=_components(arguments, checkpoint),
         corrections=arguments.corrections,
-        constraints=constraints,
-        on_progress=progress("design", "candidates"),
+        constraints=constraints_of(arguments),
+        on_progress=on_progress,
     )
-    save_designs(arguments.out, designs)
-    _tell_designs(designs)
+
+
+def _save(path: Path, designs: Designs) -> None:
+    from vaereg.inverse.designs import save_designs
+
+    save_designs(path, designs)
+
+
+def _run_table(arguments: argparse.Namespace) -> None:
+    """Make designs for every row of a table that is not done yet."""
+    from vaereg.inverse.batch import RECORD, run_batch
+    from vaereg.targets import TableRow, read_table
+
+    if targets_of(arguments) is not None:
+        raise InputError("expected --targets, or --target and its like, got both")
+    rows = read_table(arguments.targets)
+    checkpoint = load_model(arguments)
+
+    def make(row: TableRow, path: Path) -> None:
+        _save(path, _designed(arguments, checkpoint, row.targets, None))
+
+    outcomes = run_batch(rows, arguments.out, make, on_progress=progress("design", "rows"))
+    refused = [outcome for outcome in outcomes if outcome.error]
+    tell(f"design: {len(outcomes) - len(refused)} of {len(outcomes)} rows have designs in {arguments.out}")
+    if refused:
+        tell(
+            f"design: {len(refused)} rows are refused, see {arguments.out / RECORD}; the first, line "
+            f"{refused[0].line}: {refused[0].error}"
+        )
 
 
 def run_modes(arguments: argparse.Namespace) -> None:

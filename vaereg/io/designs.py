@@ -94,6 +94,11 @@ class DesignFile:
     def __len__(self) -> int:
         return len(self.component)
 
+    def mode(self, place: int) -> str:
+        """Name of the mixture component of one design; empty where it has none."""
+        component = int(self.component[place])
+        return self.modes[component] if 0 <= component < len(self.modes) else ""
+
 
 def write_designs(
     path: Path,

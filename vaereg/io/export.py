@@ -25,7 +25,13 @@ from vaereg.errors import InputError
 from vaereg.io.designs import DesignFile, write_designs
 from vaereg.io.files import hdf5_bytes, replace_file, write_array
 from vaereg.io.meshes import closed_surface, enclosed_volume, write_abaqus, write_stl
-from vaereg.io.provenance import Provenance, describe_setting, describe_volume, write_properties
+from vaereg.io.provenance import (
+    Provenance,
+    describe_design,
+    describe_setting,
+    describe_volume,
+    write_properties,
+)
 from vaereg.io.solver_inputs import FANS_DATASET, damask_input, describe_phase, fans_input
 from vaereg.io.vti_files import write_vti
 from vaereg.materials import TwoPhase
@@ -151,7 +157,8 @@ def stored_items(
             provenance=Provenance(
                 name=f"design {i}",
                 origin=f"design {i} of {source}",
-                target=designs.target,
+                target=designs.wanted or {},
+                mode=designs.mode(i),
                 seed=designs.seed if designs.seed >= 0 else None,
                 component=int(designs.component[i]) if designs.component[i] >= 0 else None,
                 latent=designs.latent[i] if designs.latent.size else None,
@@ -221,7 +228,8 @@ def bundle(
                         archive.write(file, f"{stem}/{file.name}")
                         files.append(f"{stem}/{file.name}")
                         file.unlink()
-                record = describe_volume(item.volume, item.provenance, materials) | {"files": files}
+                record = describe_design(item.volume, item.provenance, materials, voxel_size)
+                record["files"] = files
                 if "stl" in chosen:
                     record["surface"] = describe_surface(item.volume)
                 records.append(record)
@@ -330,7 +338,7 @@ def _write_csv(path: Path, job: _Job) -> None:
 
 def _write_manifest(path: Path, job: _Job) -> None:
     setting = describe_setting(job.materials, voxel_size=job.voxel_size)
-    _write_json(path, setting | describe_volume(job.volume, job.provenance, job.materials))
+    _write_json(path, setting | describe_design(job.volume, job.provenance, job.materials, job.voxel_size))
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -19,14 +19,16 @@ from vaereg import __version__
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
 from vaereg.engineering import engineering_constants, mixed_density
 from vaereg.materials import TwoPhase
+from vaereg.microstructure.spec_sheet import spec_sheet
 from vaereg.microstructure.volume import volume_fraction, volume_hash
 from vaereg.solver.homogenization import choose_element
 from vaereg.solver.properties import elastic_properties
-from vaereg.targets import Target
+from vaereg.targets import Target, Targets
 
 __all__ = [
     "RESULT_VERSION",
     "Provenance",
+    "describe_design",
     "describe_run",
     "describe_setting",
     "describe_volume",
@@ -47,8 +49,10 @@ class Provenance:
     """What the user calls it."""
     origin: str = ""
     """Its origin in words."""
-    target: Mapping[str, Target] = field(default_factory=dict)
-    """What it was designed for: value or (low, high) by name, [GPa] or volume fraction [-]."""
+    target: Targets | Mapping[str, Target] = field(default_factory=dict)
+    """What it was designed for: targets, or a value or (low, high) by name in the unit of the quantity."""
+    mode: str = ""
+    """Name of the mixture component; empty where it has none."""
     seed: int | None = None
     component: int | None = None
     """Mixture component, from 0."""
@@ -170,9 +174,7 @@ def describe_volume(
         "volume_fraction": fraction,
         "density": density,
         "volume_sha256": volume_hash(volume),
-        "target": {
-            name: np.asarray(value, dtype=np.float64).tolist() for name, value in provenance.target.items()
-        },
+        "target": Targets.of(provenance.target).to_json() if provenance.target else {},
         "seed": provenance.seed,
         "component": provenance.component,
         "latent": None
@@ -183,6 +185,21 @@ def describe_volume(
         "predicted": predicted,
         "solver": solver,
     }
+
+
+def describe_design(
+    volume: NDArray[np.uint8], provenance: Provenance, materials: TwoPhase, voxel_size: float
+) -> dict[str, Any]:
+    """One volume and what is known of it, with its specification sheet; arguments as in `describe_volume`.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        provenance: What is known of it.
+        materials: The two phases.
+        voxel_size: Edge of a voxel, in any unit of length.
+    """
+    sheet = spec_sheet(volume, voxel_size=voxel_size, morphology=provenance.mode)
+    return describe_volume(volume, provenance, materials) | {"spec_sheet": sheet}
 
 
 def _finite(value: float | NDArray[np.float64]) -> float | None:
@@ -214,8 +231,11 @@ def _row(design: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of one volume, by a heading with its unit."""
 
     def target(name: str) -> object:
-        wanted = design["target"].get(name, "")
-        return " to ".join(map(str, wanted)) if isinstance(wanted, list) else wanted
+        stored = design["target"].get(name)
+        if stored is None:
+            return ""
+        wanted = Targets.from_json({name: stored}).wanted[0]
+        return wanted.low if wanted.is_value else wanted.text().partition("=")[2].replace(":", " to ")
 
     row: dict[str, Any] = {
         "name": design["name"],

@@ -37,7 +37,7 @@ def spec_sheet(
     Args:
         volume: Phases 0 and 1, shape (X, Y, Z).
         voxel_size: Edge of a voxel in `length_unit`.
-        length_unit: Unit of lengths; "voxel" leaves out all but voxels.
+        length_unit: Unit of lengths; with "voxel" and an edge other than 1, lengths are given "as given" too.
         morphology: Name of the mode or class; empty where there is none.
         recipe: What the volume was made of, where that is known: added as it is.
 
@@ -48,6 +48,8 @@ def spec_sheet(
     if not (math.isfinite(voxel_size) and voxel_size > 0.0):
         raise InputError(f"expected a positive voxel size, got {voxel_size}")
     both = 0 < phases.mean() < 1
+    if length_unit == "voxel" and voxel_size != 1.0:
+        length_unit = "as given"  # in any unit of length, as exports have it
 
     def length(value: float) -> dict[str, float]:
         lengths = {"voxel": float(value)}
@@ -110,11 +112,12 @@ def phase_thickness(volume: ArrayLike, phase: int = 1) -> tuple[float, float]:
     mask = as_two_phase(volume) == phase
     if mask.all() or not mask.any():
         raise InputError("expected a volume of both phases, got a single one")
-    width = max(mask.shape) // 2
+    width = max(mask.shape) // 2 + 2  # beyond the furthest voxel of the other phase
     padded = np.pad(mask, width, mode="wrap")
     distance = np.asarray(distance_transform_edt(padded))
     middle = mask & (distance == maximum_filter(distance, 3))[width:-width, width:-width, width:-width]
-    radii = distance[width:-width, width:-width, width:-width][middle]
+    inside = distance[width:-width, width:-width, width:-width]
+    radii = inside[middle] if middle.any() else inside[mask].max(keepdims=True)
     # digital surfaces have small spurious maxima: balls count by their cross section
     return float(np.average(2.0 * radii - 1.0, weights=radii**2)), float(2.0 * radii.min() - 1.0)
 
