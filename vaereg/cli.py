@@ -266,7 +266,9 @@ def _add_train(parsers: _Commands) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="data set made by generate")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     settings = parser.add_mutually_exclusive_group()
-    settings.add_argument("--preset", default="default", metavar="NAME", help="settings by name")
+    settings.add_argument(
+        "--preset", default="default", metavar="NAME", help="settings by name; modes trains named modes"
+    )
     settings.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file")
     parser.add_argument("--minutes", type=float, metavar="M", help="fit the schedule into this wall time")
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")

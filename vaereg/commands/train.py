@@ -20,18 +20,22 @@ def run_train(arguments: argparse.Namespace) -> None:
     check_folder(arguments.out, resume=arguments.resume)
     from vaereg.model.checkpoint import save_checkpoint
     from vaereg.model.config import RunConfig, preset
+    from vaereg.model.modes.config import MODES_PRESETS
     from vaereg.training.card import training_card
     from vaereg.training.fitting import embed, fit
     from vaereg.training.loop import train
     from vaereg.training.replicas import join_replicas
     from vaereg.training.training_set import read_training_set
 
+    if arguments.minutes is not None and not arguments.minutes > 0.0:
+        raise InputError(f"expected positive minutes, got {arguments.minutes}")
+    if arguments.preset in MODES_PRESETS:
+        _train_modes(arguments)
+        return
     if arguments.config is not None:
         config = RunConfig.from_json(arguments.config.read_text(encoding="utf-8"))
     else:
         config = preset(arguments.preset)
-    if arguments.minutes is not None and not arguments.minutes > 0.0:
-        raise InputError(f"expected positive minutes, got {arguments.minutes}")
     if find_spec("umap") is None:
         raise InputError("expected the package umap-learn, which maps the latent space, got none: install it")
     device = device_of(arguments)
@@ -60,6 +64,44 @@ def run_train(arguments: argparse.Namespace) -> None:
     tell("train: mapping the latent space")
     embedding = embed(result.model, dataset, config.training)
     save_checkpoint(path, result.model, config, fitted, card, embedding)
+    tell(f"train: wrote {path}")
+
+
+def _train_modes(arguments: argparse.Namespace) -> None:
+    """Train named modes for a model whose encoder, regressors and irregular mode stay as they are."""
+    from dataclasses import replace
+
+    from vaereg.io.labelled_sets import read_labelled_set
+    from vaereg.model.checkpoint import save_checkpoint
+    from vaereg.model.modes.config import MODES_PRESETS
+    from vaereg.model.modes.regular import LEAST_LATENT
+    from vaereg.training.modes.card import modes_card
+    from vaereg.training.modes.fitting import fit_modes
+    from vaereg.training.modes.loop import train_modes
+
+    config = MODES_PRESETS[arguments.preset]
+    device = device_of(arguments)
+    former = load_model(arguments)
+    if former.config.model.latent < LEAST_LATENT:
+        raise InputError(
+            f"expected a model of at least {LEAST_LATENT} latent numbers, got {former.config.model.latent}"
+        )
+    if former.config.model.latent != config.latent:
+        config = replace(config, latent=former.config.model.latent)
+    dataset = read_labelled_set(arguments.data)
+    result = train_modes(
+        dataset,
+        arguments.out,
+        config,
+        device=device,
+        resume=arguments.resume,
+        max_minutes=arguments.minutes,
+        on_progress=_training_progress,
+    )
+    modes = fit_modes(result.networks, dataset, config)
+    modes = replace(modes, card=modes_card(modes, dataset, result, device))
+    path = arguments.out / "checkpoint.pt"
+    save_checkpoint(path, former.model, former.config, former.fitted, former.card, former.embedding, modes)
     tell(f"train: wrote {path}")
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from vaereg.errors import InputError
 
-__all__ = ["ModesConfig"]
+__all__ = ["MODES_PRESETS", "ModesConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,3 +95,24 @@ class ModesConfig:
             if not isinstance(value, expected) or isinstance(value, bool):
                 raise InputError(f"expected {name} of type {kinds[name].__name__}, got {value!r}")
         return cls(**values)
+
+
+MODES_PRESETS = {
+    "modes": ModesConfig(),
+    "modes-no-style": ModesConfig(style_weight=0.0),
+    "modes-no-geometry": ModesConfig(geometry_weight=0.0),
+    "modes-pixel": ModesConfig(style_weight=0.0, pixel_weight=2000.0),
+    "modes-tiny": ModesConfig(
+        latent=10,
+        steps=30,
+        batch_size=16,
+        decoded=2,
+        decode_every=10,
+        warmup=5,
+        features="random-multiscale",
+        feature_layers=2,
+    ),
+}
+"""Runs of the modes by name. `modes` trains those that are shipped, `modes-tiny` checks an installation in
+seconds; the others take claims away one by one: no style loss, no geometry from recipes, voxels in place of
+style."""

@@ -5,7 +5,8 @@ Letters: B cells, D latent size, K modes, T properties.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class Modes:
     """Stiffness of known volumes with other pairs of phases."""
     thermal_map: PairMap
     """Their conductivity."""
+    card: dict[str, Any] = field(default_factory=dict)
+    """Plain facts on data, training and hardware."""
 
     def cells(
         self,
@@ -84,6 +87,7 @@ def pack_modes(modes: Modes) -> dict[str, Any]:
     return {
         "names": list(MODE_NAMES),
         "config": modes.config.to_json(),
+        "card": json.dumps(modes.card),
         "weights": modes.networks.state_dict(),
         "mode": torch.from_numpy(library.mode.astype(np.int16)),
         "stiffness": torch.from_numpy(library.stiffness[:, _UPPER[0], _UPPER[1]].astype(np.float32)),
@@ -128,4 +132,5 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         library=library,
         elastic_map=elastic_map.double().eval().requires_grad_(False),
         thermal_map=thermal_map.double().eval().requires_grad_(False),
+        card=json.loads(state["card"]),
     )

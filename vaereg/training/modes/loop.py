@@ -6,6 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_fold
 from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
 from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
 
-__all__ = ["train_modes"]
+__all__ = ["ModesResult", "train_modes"]
 
 _LOSS_SCALE = 0.02
 """Factor of the sum of the terms: gradients are clipped at a norm of one."""
@@ -36,6 +37,16 @@ _DECODED_EDGE = 32
 """Edge of the volumes that are decoded [voxel]; others train the encoder, the regressor and the prior."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModesResult:
+    """Trained networks, with what it took."""
+
+    networks: ModeNetworks
+    steps: int
+    seconds: float
+    """Processor time of all sittings [s]."""
+
+
 def train_modes(
     dataset: LabelledSet,
     out: Path,
@@ -45,7 +56,7 @@ def train_modes(
     resume: bool = False,
     max_minutes: float | None = None,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
-) -> ModeNetworks:
+) -> ModesResult:
     """Train on the training split of a labelled data set.
 
     Writes `log.csv` (every term), `config.json` and `state.pt` (all that is needed to go on) into `out`.
@@ -68,7 +79,7 @@ def train_modes(
     if resume:
         loop.restore()
     loop.run(on_progress)
-    return loop.networks.eval()
+    return ModesResult(networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds)
 
 
 class _Loop:
