@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg.elasticity import bulk_and_shear, voigt_to_mandel
+from vaereg.elasticity import bulk_and_shear, mandel_to_voigt, voigt_to_mandel
 from vaereg.engineering import (
     EngineeringConstants,
     engineering_constants,
@@ -38,7 +38,7 @@ _SINGULAR = 1e-12
 """Eigenvalue of a stiffness over its largest [-], below which it counts as none."""
 _ALIKE_BULK = 1e-4
 """Relative difference of the bulk moduli [-], below which thermal expansion follows the fraction alone."""
-_TINY = 1e-300
+_TINY = 1e-150
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,10 +96,22 @@ class CellProperties:
         )
 
     @cached_property
+    def _sound(self) -> NDArray[np.float64]:
+        """Stiffness without negative eigenvalues, which a prediction may have where a cell carries no load;
+        zero where it is not known.
+        """
+        matrices = np.where(np.isfinite(self.stiffness).all(axis=(1, 2), keepdims=True), self.stiffness, 0.0)
+        values, axes = np.linalg.eigh(voigt_to_mandel(matrices))
+        if (values >= 0.0).all():
+            return matrices
+        kept = np.maximum(values, 0.0)
+        return mandel_to_voigt(np.einsum("nik,nk,njk->nij", axes, kept, axes))
+
+    @cached_property
     def _constants(self) -> EngineeringConstants:
         """Engineering constants; NaN for cells whose stiffness is not known in full."""
         known = np.isfinite(self.stiffness).all(axis=(1, 2))
-        constants = engineering_constants(np.where(known[:, None, None], self.stiffness, np.eye(6)))
+        constants = engineering_constants(np.where(known[:, None, None], self._sound, np.eye(6)))
         hidden = {
             name: np.where(known.reshape(-1, *[1] * (value.ndim - 1)), value, np.nan)
             for name in ("young", "shear", "poisson", "bulk", "mean_shear", "anisotropy")
@@ -112,10 +124,10 @@ class CellProperties:
         """Thermal expansion, shape (N, 6) [1e-6/K]."""
         return np.array(
             [
-                thermal_expansion(stiffness, float(fraction), self.materials)
+                thermal_expansion(sound, float(fraction), self.materials)
                 if np.isfinite(stiffness).all()
                 else np.full(6, np.nan)
-                for stiffness, fraction in zip(self.stiffness, self.fraction, strict=True)
+                for stiffness, sound, fraction in zip(self.stiffness, self._sound, self.fraction, strict=True)
             ]
         ).reshape(-1, 6)
 
@@ -201,7 +213,7 @@ class CellProperties:
         """
         names = [canonical_name(name) for name in names]
         values = self.rows([row]).values(names)[0]
-        stiffness = np.nan_to_num(self.stiffness[row])
+        stiffness = self._sound[row]
         calculus = _Calculus(self, row, stiffness)
         by_stiffness, by_conductivity = np.zeros((len(names), 6, 6)), np.zeros((len(names), 3, 3))
         by_fraction = np.zeros(len(names))
