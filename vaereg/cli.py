@@ -263,7 +263,18 @@ def _add_train(parsers: _Commands) -> None:
     parser = _add_command(
         parsers, "train", commands.run_train, "train a model on a labelled data set; can be resumed"
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="data set made by generate")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="FILE", help="data set made by generate")
+    source.add_argument(
+        "--volumes",
+        type=Path,
+        metavar="PATH",
+        help="your own volumes, a file or a folder of files: solved, classed and added to the modes of the "
+        "model of --continue-from",
+    )
+    parser.add_argument(
+        "--mode", metavar="NAME", help="mode of your own volumes (default: as they are recognised)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     settings = parser.add_mutually_exclusive_group()
     settings.add_argument(

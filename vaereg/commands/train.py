@@ -12,6 +12,9 @@ from vaereg.errors import InputError
 
 __all__ = ["run_train"]
 
+_UNSURE = 0.5
+"""Share of the votes of the classifier below which a volume is not clearly of its mode [-]."""
+
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Train a model, or go on with a run."""
@@ -29,6 +32,9 @@ def run_train(arguments: argparse.Namespace) -> None:
 
     if arguments.minutes is not None and not arguments.minutes > 0.0:
         raise InputError(f"expected positive minutes, got {arguments.minutes}")
+    if arguments.volumes is not None:
+        _add_volumes(arguments)
+        return
     if arguments.preset in MODES_PRESETS:
         _train_modes(arguments)
         return
@@ -102,6 +108,40 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     modes = replace(modes, card=modes_card(modes, dataset, result, device))
     path = arguments.out / "checkpoint.pt"
     save_checkpoint(path, former.model, former.config, former.fitted, former.card, former.embedding, modes)
+    tell(f"train: wrote {path}")
+
+
+def _add_volumes(arguments: argparse.Namespace) -> None:
+    """Add volumes of a user's own to the modes of a trained model."""
+    from collections import Counter
+
+    from vaereg.io.importing import import_volume, to_cubes
+    from vaereg.model.checkpoint import save_checkpoint
+    from vaereg.training.modes.own_volumes import add_volumes
+
+    if arguments.checkpoint is None:
+        raise InputError("expected --continue-from with the model that the volumes are added to, got none")
+    former = load_model(arguments)
+    if former.modes is None:
+        raise InputError("expected a checkpoint with modes, got one with a free mixture")
+    paths = [arguments.volumes]
+    if arguments.volumes.is_dir():
+        paths = sorted(path for path in arguments.volumes.iterdir() if path.is_file())
+    volumes = []
+    for path in paths:
+        imported = import_volume(path, both_phases=True)
+        volumes += (imported if imported.cubes else to_cubes(imported)).volumes
+    modes, added = add_volumes(
+        former.modes, volumes, mode=arguments.mode, on_progress=progress("train", "volumes")
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "checkpoint.pt"
+    save_checkpoint(path, former.model, former.config, former.fitted, former.card, former.embedding, modes)
+    counts = Counter(volume.mode for volume in added)
+    tell(f"train: added {', '.join(f'{count} {name}' for name, count in counts.most_common())}")
+    unsure = sum(volume.probability < _UNSURE for volume in added)
+    if unsure:
+        tell(f"train: {unsure} of {len(added)} volumes are recognised by less than half of the votes")
     tell(f"train: wrote {path}")
 
 
