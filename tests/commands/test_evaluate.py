@@ -45,7 +45,7 @@ def test_phases_of_the_user_are_measured_by_the_solver(
     ("flags", "message"),
     [
         (["--split", "tests"], "expected a split of train, validation, test, got 'tests'"),
-        (["--targets", "0"], "expected at least one target, one design and one worker, got 0, 12 and 2"),
+        (["--targets", "0"], "expected at least one target and one design, got 0 and 12"),
         (["--targets", "999"], "expected at least 999 volumes in the split 'test', got "),
         (["--card", "no/card.md"], "expected a file in an existing folder, got no/card.md"),
         (["--baselines", "pyproject.toml"], "expected a JSON record of baselines in pyproject.toml"),
