@@ -90,10 +90,11 @@ def round_shares(
     if len(order) == 0:
         return chosen
     sums = np.cumsum(changes[:, order], axis=1)
-    missed = np.maximum(np.maximum(low[:, None] - sums, sums - high[:, None]), 0.0).max(axis=0)
+    outside = np.maximum(np.maximum(low[:, None] - sums, sums - high[:, None]), 0.0)
+    missed = np.linalg.norm(outside, axis=0)
     whole = np.append(keys[order][1:] != keys[order][:-1], len(order) < most or sets is None)
     missed[~whole] = np.inf
-    before = float(np.maximum(np.maximum(low, -high), 0.0).max())
+    before = float(np.linalg.norm(np.maximum(np.maximum(low, -high), 0.0)))
     best = int(missed.argmin())
     if missed[best] < before:
         chosen[order[: best + 1]] = True

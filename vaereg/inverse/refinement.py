@@ -58,6 +58,8 @@ _RTOL = 1e-3
 1e-6."""
 _INSIDE = 0.999
 """Share of the tolerance that the search allows itself, for that error [-]."""
+_SLACKS = (0.0, 0.7)
+"""Shares of the tolerance by which the wanted changes are widened: the second where the first fails [-]."""
 _LEAST_GAIN = 0.005
 """Relative gain in each objective that is aimed at, below which the search ends [-]."""
 _SMALLER = 0.5
@@ -233,15 +235,13 @@ def _flipped(
     )
     symmetry, (x, y, z) = search.constraints.symmetry, search.volume.shape
     least, most, unit = wanted_changes(search.targets, cell, gain=search.gain if reached else 0.0)
-    flips = choose_flips(
-        search.volume,
-        effects,
-        ratios,
-        least,
-        most,
-        unit,
-        orbits=None if symmetry == "none" else orbits_of((x, y, z), symmetry),
-    )
+    orbits = None if symmetry == "none" else orbits_of((x, y, z), symmetry)
+    flips = None
+    for slack in _SLACKS:  # single voxels may be too coarse for the middle of what is within the tolerance
+        room = slack * search.tolerance * unit
+        flips = choose_flips(search.volume, effects, ratios, least - room, most + room, unit, orbits=orbits)
+        if flips is not None:
+            break
     if flips is None:
         return None
     volume = search.volume.copy()
