@@ -94,6 +94,23 @@ def test_a_void_is_a_phase_like_others(shipped: Path, volume: Path, tmp_path: Pa
     assert not np.array(result["stiffness"]["lower"]).any() and "density" not in result
 
 
+def test_cells_that_carry_no_load_are_answered(tmp_path: Path) -> None:
+    """By the shipped regressor: a slit along x, and a ball in empty space, which carries nothing at all."""
+    volumes = np.zeros((2, 8, 8, 8), dtype=np.uint8)
+    volumes[0] = 1
+    volumes[0, 3] = 0
+    volumes[1, 2:6, 2:6, 2:6] = 1
+    np.save(tmp_path / "cells.npy", volumes)
+    out = tmp_path / "out.json"
+    assert main(["predict", str(tmp_path / "cells.npy"), "--materials", "steel/void", "--out", str(out)]) == 0
+    slit, ball = json.loads(out.read_text())["results"]
+    assert slit["engineering"]["E_x"]["mean"] == 0.0 and slit["engineering"]["nu_xy"]["mean"] is None
+    assert slit["engineering"]["E_y"]["mean"] == pytest.approx(7 / 8 * 200.0, rel=0.05)
+    assert slit["engineering"]["E_y"]["std"] is not None and slit["thermal_expansion"][0] is None
+    assert not np.array(ball["stiffness"]["mean"]).any()
+    assert ball["engineering"]["E_x"] == {"mean": 0.0, "std": None} and ball["wave_speeds"]["x"] == [0.0] * 3
+
+
 def test_the_spread_of_constants_is_that_of_draws(rng: np.random.Generator) -> None:
     mean = np.diag([40.0, 30.0, 20.0, 8.0, 9.0, 10.0])
     mean[:3, :3] += 8.0

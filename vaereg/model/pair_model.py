@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import mandel_to_voigt, voigt_to_mandel
-from vaereg.engineering import engineering_constants
+from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
@@ -30,6 +30,7 @@ from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pair_features import STEPS, PairFeatures, pair_features
 from vaereg.model.pair_network import PairRegressor, stiffness_between
 from vaereg.solver.bounds import StiffnessBounds, bound_stiffness
+from vaereg.solver.problem import without_rounding
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = [
@@ -259,6 +260,9 @@ def predict_stiffness(
         sizes = np.array([float(fields[row].size) ** (1.0 / 3.0) for row in rows])
         answers = answer(model, features, upper[rows] / unit, chosen, sizes)
         mean[rows], std[rows], novelty[rows] = answers.mean * unit, answers.std * unit, answers.novelty
+    for row, pair in enumerate(phases):
+        if pair.has_void:  # what rounding leaves where no load is carried
+            mean[row] = pair.e_stiff * without_rounding(mean[row] / pair.e_stiff)[0]
     return StiffnessPrediction(
         mean=mean,
         std=std,
@@ -294,17 +298,30 @@ def engineering_spread(
     moved = np.zeros((len(rows), 6, 6))
     moved[range(len(rows)), rows, columns] = moved[range(len(rows)), columns, rows] = steps
     constants = engineering_constants(mean).by_name()
-    ends = [[engineering_constants(mean + sign * move).by_name() for move in moved] for sign in (1.0, -1.0)]
+    values, axes = np.linalg.eigh(voigt_to_mandel(mean))
+    carried = axes[:, values > _STEP**2 * values[-1]]  # moves elsewhere would take load where none is carried
+    projection = carried @ carried.T
+    moved = mandel_to_voigt(projection @ voigt_to_mandel(moved) @ projection)
+    ends = [[_constants(mean + sign * move) for move in moved] for sign in (1.0, -1.0)]
     spreads: dict[str, tuple[float | None, float | None]] = {}
     for name, value in constants.items():
         slopes = [
-            (high - low) / (2.0 * step)
+            (high - low) / (2.0 * step) if step > 0.0 else 0.0
             for above, below, step in zip(*ends, steps, strict=True)
-            if (high := above[name]) is not None and (low := below[name]) is not None and step > 0.0
+            if (high := above[name]) is not None and (low := below[name]) is not None
         ]
-        whole = value is not None and len(slopes) == len(rows)
+        unloaded = value is None or (value == 0.0 and name.startswith(("E_", "G_")))
+        whole = not unloaded and len(slopes) == len(rows)
         spreads[name] = (value, float(np.linalg.norm(slopes * std[rows, columns])) if whole else None)
     return spreads
+
+
+def _constants(stiffness: NDArray[np.float64]) -> dict[str, float | None]:
+    """Engineering constants by name; none of a matrix that is no stiffness."""
+    try:
+        return engineering_constants(stiffness).by_name()
+    except ValueError:
+        return dict.fromkeys(ENGINEERING_NAMES)
 
 
 def _bounds(

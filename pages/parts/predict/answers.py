@@ -71,9 +71,11 @@ def _predict(
     return PairOutcome(stiffness=predict_stiffness(_model, [_volume], [_pair]), conductivity=conductivity)
 
 
-def constants_table(outcome: PairOutcome, solved: dict[str, float | None] | None) -> pd.DataFrame:
-    """Engineering constants with their spread, beside the solver's by name, once they are there."""
-    spreads = engineering_spread(outcome.mean, outcome.std)
+def constants_table(outcome: PairOutcome | None, solved: dict[str, float | None] | None) -> pd.DataFrame:
+    """Engineering constants with their spread, beside the solver's by name, as far as they are there."""
+    spreads: dict[str, tuple[float | None, float | None]] = dict.fromkeys(ENGINEERING_NAMES, (None, None))
+    if outcome is not None:
+        spreads = engineering_spread(outcome.mean, outcome.std)
     rows = []
     for name in ENGINEERING_NAMES:
         value, spread = spreads[name]

@@ -72,20 +72,14 @@ def constants_panel(outcome: PairOutcome | None, stiffness: NDArray[np.float64] 
         except ValueError as error:
             st.warning(f"There are no engineering constants of this stiffness. {sentence(str(error))}")
             return
-    if outcome is None and solved is None:
+    if outcome is None and stiffness is None:
         st.info("Engineering constants come with the solver's values for a volume as large as this.")
         return
+    shown = outcome.mean if stiffness is None and outcome is not None else stiffness
     left, right = st.columns([5, 6], gap="medium")
-    if outcome is None:
-        table = pd.DataFrame(
-            {"Constant": list(solved or {}), "Solver": [str(v) for v in (solved or {}).values()]}
-        )
-    else:
-        table = constants_table(outcome, solved)
-    left.dataframe(table, hide_index=True, key="constants")
-    shown = stiffness if stiffness is not None else outcome.mean if outcome else None
+    left.dataframe(constants_table(outcome, solved), hide_index=True, key="constants")
     try:
-        right.plotly_chart(young_figure(shown), key="young", config={"displayModeBar": False})
+        right.plotly_chart(young_figure(np.asarray(shown)), key="young", config={"displayModeBar": False})
     except (ValueError, np.linalg.LinAlgError):
         right.info("A direction carries no load: there is no surface of Young's modulus.")
 
