@@ -152,6 +152,12 @@ def _add_design(parsers: _Commands) -> None:
     parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs, at most 256")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge: 16, 24, … 128")
     parser.add_argument(
+        "--lengths",
+        choices=("voxels", "relative"),
+        default="voxels",
+        help="whether features keep their size in voxels, or grow with the cell",
+    )
+    parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="the same seed gives the same designs"
     )
     parser.add_argument(

@@ -50,6 +50,7 @@ def _designed(
         arguments.count,
         arguments.size,
         materials=_pair(arguments),
+        lengths=arguments.lengths,
         seed=arguments.seed,
         component=_components(arguments, checkpoint),
         corrections=arguments.corrections,

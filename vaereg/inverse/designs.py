@@ -97,6 +97,8 @@ class Designs:
     """Names of the components, if they are modes; empty otherwise."""
     size: int
     """Voxels per edge."""
+    stretch: float
+    """Factor of all lengths, relative to those that the latent vectors stand for [-]."""
     seed: int
     """Seed of all random numbers."""
     checkpoint: str

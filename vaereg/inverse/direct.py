@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
+from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.corrections import correct
 from vaereg.inverse.designs import (
@@ -80,6 +82,7 @@ def design(
     size: int = 32,
     *,
     materials: TwoPhase | None = None,
+    lengths: Literal["voxels", "relative"] = "voxels",
     seed: int = 0,
     component: int | Sequence[int] | None = None,
     corrections: int = 0,
@@ -96,6 +99,8 @@ def design(
         count: Number of designs N.
         size: Voxels per edge, a multiple of 8 from 16 to 128.
         materials: Phases; those of the checkpoint if left out.
+        lengths: Whether pores, walls and periods have the lengths [voxel] of cells of 32 voxels, so that a
+            larger cell holds more of them, or grow with the cell, which is then resolved more finely.
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
         component: Take all designs from this component, or from these: indices of modes, where the
             checkpoint has modes.
@@ -118,6 +123,9 @@ def design(
         )
     if corrections < 0:
         raise InputError(f"corrections must be 0 or more, got {corrections}")
+    if lengths not in ("voxels", "relative"):
+        raise InputError(f"expected lengths in voxels or relative to the cell, got {lengths!r}")
+    stretch = size / REFERENCE_EDGE if lengths == "relative" else 1.0
     judge = Judge(checkpoint, wanted, materials, constraints)
     quota = _possible_quota(judge, count, component, only_plausible)
     generator = torch.Generator().manual_seed(seed)
@@ -137,7 +145,7 @@ def design(
             on_progress(before + done, total)
 
     def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
-        return _realise(judge, proposals, rows, size, generator, partial(report, before))
+        return _realise(judge, proposals, rows, size, stretch, generator, partial(report, before))
 
     drawn = np.arange(len(proposals.component))
     candidates = realise(drawn)
@@ -205,7 +213,7 @@ def more_like(
 
     generator = torch.Generator().manual_seed(seed)
     same = np.zeros(pool, dtype=np.intp)
-    candidates = _realise(judge, parent, same, designs.size, generator, partial(report, 0))
+    candidates = _realise(judge, parent, same, designs.size, designs.stretch, generator, partial(report, 0))
     kept = np.argsort(candidates.score, kind="stable")[:count]
     return _ranked(judge, replace(chosen(candidates, kept), seed=seed), partial(report, pool))
 
@@ -215,6 +223,7 @@ def _realise(
     proposals: Proposals,
     rows: NDArray[np.intp],
     size: int,
+    stretch: float,
     generator: torch.Generator,
     on_progress: Callable[[int], None],
 ) -> Designs:
@@ -231,7 +240,7 @@ def _realise(
         z, component = proposals.latent[torch.from_numpy(own)], proposals.component[own]
         like = None if proposals.rows is None else proposals.rows[own]
         with torch.inference_mode():
-            field = decode_fields(checkpoint, z, component, size, seeds=own_seeds)
+            field = decode_fields(checkpoint, z, component, size, seeds=own_seeds, stretch=stretch)
             fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
             return _cut_and_judged(judge, field, fraction, like)
 
@@ -259,6 +268,7 @@ def _realise(
         constraints=judge.constraints,
         modes=() if checkpoint.modes is None else MODE_NAMES,
         size=size,
+        stretch=stretch,
         seed=0,
         checkpoint=checkpoint.hash,
     )
@@ -419,7 +429,12 @@ def _cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) ->
         z = torch.from_numpy(designs.latent[[row]]).to(device)
         with torch.inference_mode():
             field = decode_fields(
-                checkpoint, z, designs.component[[row]], size, seeds=designs.realisation[[row]]
+                checkpoint,
+                z,
+                designs.component[[row]],
+                size,
+                seeds=designs.realisation[[row]],
+                stretch=designs.stretch,
             )
             return judge.cut(field, torch.from_numpy(fraction[[row]]).to(field))[0]
 

@@ -61,6 +61,7 @@ def decode_fields(
     size: int,
     *,
     seeds: Sequence[int] | NDArray[np.int64],
+    stretch: float = 1.0,
 ) -> Tensor:
     """Continuous fields whose highest values become stiff, shape (B, 1, n, n, n).
 
@@ -70,10 +71,11 @@ def decode_fields(
         component: Component of each, shape (B,).
         size: Voxels per edge, n.
         seeds: Seed of the realisation of each, B of them.
+        stretch: Factor of all lengths [-].
     """
     seeds = [int(seed) for seed in seeds]
     if checkpoint.modes is None:
-        return checkpoint.model.decoder.field(z, _noise(checkpoint, seeds, size))
+        return checkpoint.model.decoder.field(z, _noise(checkpoint, seeds, size), stretch)
     fields = torch.empty((len(z), 1, size, size, size), device=z.device)
     generators = [np.random.default_rng(seed) for seed in seeds]
     built = np.flatnonzero(np.isin(component, BUILT))
@@ -82,14 +84,14 @@ def decode_fields(
         rows = torch.from_numpy(built).to(z.device)
         mode = torch.from_numpy(component[built]).to(z.device)
         chosen = [generators[row] for row in built]
-        fields[rows] = decoder.field(z[rows], mode, (size, size, size), generators=chosen)
+        fields[rows] = decoder.field(z[rows], mode, (size, size, size), generators=chosen, stretch=stretch)
     for row in np.flatnonzero(component == PERIODIC):
-        field = periodic_field(z[row].cpu().numpy(), size, generators[row])
+        field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch)
         fields[row, 0] = torch.from_numpy(field).to(fields)
     if len(irregular := np.flatnonzero(component == IRREGULAR)):
         rows = torch.from_numpy(irregular).to(z.device)
         drawn = _noise(checkpoint, [seeds[row] for row in irregular], size)
-        fields[rows] = checkpoint.model.decoder.field(z[rows], drawn)
+        fields[rows] = checkpoint.model.decoder.field(z[rows], drawn, stretch)
     return fields
 
 

@@ -191,15 +191,15 @@ class GuidedRegressor(nn.Module):
 
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)  # kept for calls that need gradients
-def _spectral_basis(size: int, device: torch.device) -> Tensor:
+def _spectral_basis(size: int, device: torch.device, stretch: float = 1.0) -> Tensor:
     """Functions of the wave vector that log-amplitudes are made of, shape (J, modes of the half spectrum).
 
     The squares of the components give anisotropic Gaussian filters exactly; bumps in log |k|, alone and
     times the squared direction cosines, shape the spectrum freely. All are even in every component, so
-    kernels are real.
+    kernels are real. All lengths are multiplied by `stretch`.
     """
-    full = torch.fft.fftfreq(size, device=device)  # [cycles per voxel]
-    half = torch.fft.rfftfreq(size, device=device)
+    full = stretch * torch.fft.fftfreq(size, device=device)  # [cycles per voxel]
+    half = stretch * torch.fft.rfftfreq(size, device=device)
     k = torch.stack(torch.meshgrid(full, full, half, indexing="ij"))
     squared = (2.0 * math.pi * k).square()
     norm = squared.sum(0).clamp_min(1e-12)
@@ -250,12 +250,15 @@ class SpectralFilter(nn.Module):
         with torch.no_grad():
             last.bias.copy_(start.flatten())
 
-    def forward(self, z: Tensor, size: int) -> Tensor:
-        """Transfer functions, shape (B, C, N, N, N // 2 + 1), for latent vectors, shape (B, D)."""
+    def forward(self, z: Tensor, size: int, stretch: float = 1.0) -> Tensor:
+        """Transfer functions, shape (B, C, N, N, N // 2 + 1), for latent vectors, shape (B, D).
+
+        Lengths are multiplied by `stretch`.
+        """
         beta = self.coefficients(z).unflatten(-1, (self.channels, self.terms))
         # the Gaussian part is given by the logarithm of its standard deviations
         beta = torch.cat([(2.0 * beta[..., :3].clamp(-4.0, 3.0)).exp(), beta[..., 3:]], -1)
-        amplitude = (beta @ _spectral_basis(size, z.device)).clamp(-30.0, 10.0).exp()
+        amplitude = (beta @ _spectral_basis(size, z.device, stretch)).clamp(-30.0, 10.0).exp()
         power = amplitude.square() @ _mode_weights(size, z.device)
         amplitude = amplitude * torch.rsqrt(power + 1e-12)[..., None]
         return amplitude.unflatten(-1, (size, size, size // 2 + 1))
@@ -293,12 +296,13 @@ class Decoder(nn.Module):
         """Volume fraction of the stiff phase [-], shape (B,)."""
         return 0.02 + 0.96 * torch.sigmoid(self.fraction(z)).squeeze(-1)
 
-    def field(self, z: Tensor, noise: Tensor) -> Tensor:
+    def field(self, z: Tensor, noise: Tensor, stretch: float = 1.0) -> Tensor:
         """Continuous field before the cut, zero mean and unit variance, shape (B, 1, N, N, N).
 
         Args:
             z: Latent vectors, shape (B, D).
             noise: White noise, shape (B, C, N, N, N).
+            stretch: Factor of all lengths [-].
         """
         modulation = self.modulation(z)[..., None, None, None]
         scale, shift, weights, gate = modulation.split(
@@ -306,12 +310,14 @@ class Decoder(nn.Module):
         )
         size, axes = noise.shape[-1], (2, 3, 4)
         fields = torch.fft.irfftn(
-            torch.fft.rfftn(noise, dim=axes) * self.shape_noise(z, size), s=noise.shape[2:], dim=axes
+            torch.fft.rfftn(noise, dim=axes) * self.shape_noise(z, size, stretch), s=noise.shape[2:], dim=axes
         )
         mixed = torch.nn.functional.silu(self.mix_in(fields) * (1.0 + scale) + shift)
         fields = fields + (1.0 + gate) * self.mix_out(mixed)
         first = torch.eye(1, self.channels, device=z.device)[..., None, None, None]
-        kernels = self.shape_field(z, size) * (first + weights)  # begins as the first Gaussian field alone
+        kernels = self.shape_field(z, size, stretch) * (
+            first + weights
+        )  # begins as the first Gaussian field alone
         field = torch.fft.irfftn(
             (torch.fft.rfftn(fields, dim=axes) * kernels).sum(1, keepdim=True), s=noise.shape[2:], dim=axes
         )

@@ -125,3 +125,14 @@ def test_the_warp_displaces_the_voxels_by_its_length() -> None:
     still = coordinates(SHAPE, torch.tensor(0.0), displacement)
     moved = coordinates(SHAPE, torch.tensor(1.5), displacement)
     assert float((moved - still).square().mean().sqrt()) == pytest.approx(1.5, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["closed-foam", "layers"])
+def test_stretched_lengths_are_those_of_a_smaller_cell(decoder: ConstructiveDecoder, name: str) -> None:
+    z, mode, fraction = torch.zeros(4, LATENT), mode_of(name).repeat(4), torch.full((4,), 0.4)
+    small = cut(decoder.field(z, mode, SHAPE, generators=generators(1, 2, 3, 4)), fraction)
+    large = cut(
+        decoder.field(z, mode, (32, 32, 32), generators=generators(1, 2, 3, 4), stretch=2.0), fraction
+    )
+    faces = [np.mean([face_density(cell.numpy()) for cell in cells[:, 0]]) for cells in (small, large)]
+    assert faces[1] == pytest.approx(0.5 * faces[0], rel=0.15)

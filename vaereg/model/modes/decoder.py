@@ -62,6 +62,7 @@ class ConstructiveDecoder(nn.Module):
         shape: tuple[int, int, int],
         *,
         generators: Sequence[np.random.Generator],
+        stretch: float = 1.0,
     ) -> Tensor:
         """Continuous fields before the cut, zero mean and unit variance, shape (B, 1, X, Y, Z).
 
@@ -70,11 +71,12 @@ class ConstructiveDecoder(nn.Module):
             mode: Index into `MODES` of each, shape (B,), one of `BUILT`.
             shape: Voxels along the axes.
             generators: Source of positions, directions and noise of each volume.
+            stretch: Factor of all lengths [-].
 
         Raises:
             ValueError: A mode is not built of cells, layers or bodies.
         """
-        geometry = self.geometry(z, mode)
+        geometry = self.geometry(z, mode).stretched(stretch)
         fractions = self.volume_fraction(z, mode).tolist()
         fields = []
         for row, index in enumerate(mode.tolist()):

@@ -46,6 +46,12 @@ class Geometry:
     numbers: Tensor
     """The numbers of `LENGTHS`, shape (B, 9)."""
 
+    def stretched(self, factor: float) -> Geometry:
+        """The same geometry with all lengths multiplied by a factor."""
+        factors = torch.ones(len(LENGTHS)).to(self.numbers)
+        factors[[0, 1, 2, 4, 8]] = factor
+        return Geometry(numbers=self.numbers * factors)
+
     @property
     def spacing(self) -> Tensor:
         """Spacing along the axes, shape (B, 3) [voxel]."""

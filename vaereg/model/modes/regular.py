@@ -69,11 +69,14 @@ def permute_latent(latent: NDArray[np.float32], axes: Sequence[int]) -> NDArray[
 
 
 def periodic_field(
-    latent: NDArray[np.floating], size: int, generator: np.random.Generator
+    latent: NDArray[np.floating], size: int, generator: np.random.Generator, stretch: float = 1.0
 ) -> NDArray[np.float64]:
-    """Field whose highest values are stiff, shape (n, n, n), of a latent vector, shape (D,)."""
+    """Field whose highest values are stiff, shape (n, n, n), of a latent vector, shape (D,).
+
+    Periods are multiplied by `stretch`.
+    """
     variant = VARIANTS[int(np.clip(round(float(latent[0])), 0, len(VARIANTS) - 1))]
-    period = REFERENCE_EDGE / np.maximum(latent[3:6].astype(np.float64), 1e-3)
+    period = stretch * REFERENCE_EDGE / np.maximum(latent[3:6].astype(np.float64), 1e-3)
     if variant in SURFACES:
         return surface_field(
             variant, period, size, sheet=latent[1] > 0.5, inverted=latent[2] > 0.5, generator=generator
