@@ -83,3 +83,23 @@ def test_refinement_page_is_made_from_a_record(tmp_path: Path) -> None:
     text = (tmp_path / "refinement.md").read_text(encoding="utf-8")
     assert "| C11, C22, C33 | design of the model | 1 | 2 | 2 | 3 | 100% | 0.90% |" in text
     assert (tmp_path / "refinement.png").stat().st_size > 5000
+
+
+def test_every_part_of_the_benchmark_of_gpus_runs(tmp_path: Path) -> None:
+    """On the processor, at tiny sizes: no part may fail."""
+    out = tmp_path / "gpu.json"
+    flags = ["--device", "cpu", "--tiny", "--repeats", "1", "--out", str(out)]
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), *flags]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    record = json.loads(done.stdout)
+    assert record == json.loads(out.read_text(encoding="utf-8"))
+    assert {name.split()[0] for name in record["figures"]} == {"batch", "conduction", "cell", "training", "2"}
+    for name, figures in record["figures"].items():
+        assert "failed" not in figures and figures["seconds"] > 0.0, f"{name}: {figures}"

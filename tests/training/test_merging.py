@@ -180,11 +180,15 @@ def test_shards_of_another_version_are_named(shards: list[Path], tmp_path: Path)
 
 def test_a_damaged_shard_is_named(shards: list[Path], tmp_path: Path) -> None:
     with h5py.File(shards[1], "r+") as file:
-        file["stiffness"][1, 2, 2] += 1.0
+        stiffness = file["stiffness"]
+        assert isinstance(stiffness, h5py.Dataset)
+        stiffness[1, 2, 2] = 1.0
     with pytest.raises(InputError, match=r"shard-2\.h5 was written with, got another checksum"):
         merge_shards(shards, tmp_path / "data.h5")
     with h5py.File(shards[1], "r+") as file:
-        file["seed"][1] += 1
+        seed = file["seed"]
+        assert isinstance(seed, h5py.Dataset)
+        seed[1] = seed[1] + 1
     with pytest.raises(InputError, match=r"expected the seed \d+ of volume 3 in .*shard-2\.h5, got \d+"):
         merge_shards(shards, tmp_path / "data.h5")
     shards[1].write_bytes(shards[1].read_bytes()[:-100])

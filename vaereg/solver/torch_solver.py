@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from vaereg.elasticity import VOIGT_ORDER, isotropic_stiffness, lame_parameters
 from vaereg.materials import TwoPhase
+from vaereg.solver.batches import BatchResult, in_halves
 from vaereg.solver.homogenization import SOFT_REFERENCE_CONTRAST, ConvergenceError, HomogenizationResult
 from vaereg.solver.problem import choose_element, voxel_edges, without_rounding
 
@@ -44,28 +44,6 @@ AXES = (-3, -2, -1)
 _RESTARTS = 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchResult:
-    """Effective stiffness of a batch of cells, with what it cost; tensors on the device of the phase."""
-
-    stiffness: Tensor
-    """Shape (B, 6, 6), float64, Voigt order, engineering shear [GPa]."""
-    iterations: int
-    """Conjugate-gradient iterations, those of the slowest load case of the batch."""
-    residual: Tensor
-    """Largest relative residual of each volume in the norm of the preconditioner [-], shape (B,)."""
-    converged: bool
-    """Whether all residuals reached the tolerance."""
-    sensitivity: Tensor | None = None
-    """Sensitivities as in `HomogenizationResult`, shape (B, 21, X, Y, Z) [GPa], where asked for."""
-    displacement: Tensor | None = None
-    """Displacements as in `HomogenizationResult`, shape (B, 6, 3, X, Y, Z), where asked for."""
-    element: str = "hex8"
-    """Kind of elements, as in `HomogenizationResult`."""
-    unloaded: tuple[tuple[str, ...], ...] = ()
-    """Directions without load of each volume, as in `HomogenizationResult`."""
-
-
 def homogenize_batch(
     phase: Tensor,
     materials: TwoPhase | None = None,
@@ -80,6 +58,8 @@ def homogenize_batch(
     element: str = "auto",
 ) -> BatchResult:
     """Effective stiffness of periodic cells (Leuschner & Fritzen 2018, doi:10.1007/s00466-017-1501-5).
+
+    A batch for which the memory of the device does not suffice is solved in halves.
 
     Args:
         phase: Stiff phase per voxel, 0 to 1, shape (B, X, Y, Z), float32 or float64, on any device.
@@ -105,6 +85,24 @@ def homogenize_batch(
         raise ValueError(
             f"expected initial displacements of shape {expected}, got shape {tuple(initial.shape)}"
         )
+    options = (materials, rtol, max_iter, raise_on_failure, sensitivities, keep_displacement)
+    return in_halves(
+        lambda part, start: _solve_batch(part, start, *options, voxel_size, element), phase, initial
+    )
+
+
+def _solve_batch(
+    phase: Tensor,
+    initial: Tensor | None,
+    materials: TwoPhase | None,
+    rtol: float,
+    max_iter: int,
+    raise_on_failure: bool,
+    sensitivities: bool,
+    keep_displacement: bool,
+    voxel_size: Sequence[float] | None,
+    element: str,
+) -> BatchResult:
     with torch.no_grad():
         pair = TwoPhase() if materials is None else materials
         unit = max(pair.e_stiff, pair.e_soft)
