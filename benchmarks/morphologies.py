@@ -172,9 +172,9 @@ smallest of C11, C22 and C33.
 
 ## Labels
 
-`python -m vaereg generate --morphologies all` labels every volume for two or three pairs of phases: the
-reference pair (120 and 2.4 GPa, 0.3) is the first pair of {reference:.0%} of the volumes; all other pairs
-have a ratio of Young's moduli of {contrast}, log-uniform, or a void as soft phase ({void:.0%}), Poisson
+`python -m vaereg generate --morphologies all` labels every volume for {pairs} pairs of phases: the
+first is the reference pair (120 and 2.4 GPa, 0.3), whose stiffness the modes are conditioned on; the other
+has a ratio of Young's moduli of {contrast}, log-uniform, or a void as soft phase ({void:.0%}), Poisson
 ratios of {poisson}, and a ratio of conductivities of {conductivity}. Labels are solved to a relative
 residual of {rule}. `physics` in the file says which were solved.
 
@@ -299,7 +299,7 @@ def page(record: dict[str, Any]) -> str:
         large=SIZES[1],
         edge=REFERENCE_EDGE,
         drawn=table(titles, drawn).replace("---:", "---"),
-        reference=labels.REFERENCE,
+        pairs=labels.PAIRS,
         void=labels.VOID,
         contrast=spread(labels.CONTRAST),
         poisson=spread(labels.POISSON),

@@ -18,7 +18,9 @@ from pages.parts.explore.figures import Shade, histogram_figure, map_figure
 from pages.parts.explore.places import design_places, sample_key, sample_number, typical_samples
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
+from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
 from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
@@ -189,13 +191,24 @@ def test_designs_of_modes_are_placed_by_what_the_encoder_sees() -> None:
         component=np.array([0, 2]),
         latent=np.ones((2, 12), dtype=np.float32),
         realisation=np.zeros(2, dtype=np.int64),
+        cut_fraction=np.zeros(2),
         fraction=np.zeros(2),
         mean=rows,
         std=rows,
+        stiffness=np.zeros((2, 6, 6)),
+        conductivity=np.full((2, 3, 3), np.nan),
         mean_distance=np.zeros(2),
+        largest_deviation=np.zeros(2),
+        score=np.zeros(2),
+        raw_deviation=np.zeros(2),
+        met=np.zeros((2, 0), dtype=np.bool_),
         weights=np.ones(11),
-        targets={},
+        wanted=Targets.of({"C11": 40.0}),
+        materials=TwoPhase(),
+        constraints=Constraints(),
+        modes=MODE_NAMES,
         size=8,
+        stretch=1.0,
         seed=0,
         checkpoint="",
     )
