@@ -24,6 +24,7 @@ from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
 from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
+from vaereg.targets import Targets
 
 APP = Path(__file__).parents[3] / "app.py"
 
