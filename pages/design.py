@@ -1,11 +1,18 @@
-"""Design: from a target stiffness to microstructures of every mixture component, checked by the solver."""
+"""Design: from a target stiffness to microstructures of every mode, checked by the solver."""
 
 import streamlit as st
 
 from pages.parts.common import start, widgets
+from pages.parts.common.modes import with_titles
 from pages.parts.common.text import sentence
 from pages.parts.design import designing, panels, refine_panels
-from pages.parts.design.inputs import lasting_inputs, sampling_inputs, set_nearest, target_inputs
+from pages.parts.design.inputs import (
+    lasting_inputs,
+    outlook_of,
+    sampling_inputs,
+    set_nearest,
+    target_inputs,
+)
 from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
 
@@ -22,7 +29,8 @@ checkpoint = start.start_page("pages/design.py")
 with st.sidebar, lasting_inputs(checkpoint):
     targets = target_inputs(checkpoint)
     plane = st.container()
-    sampling = sampling_inputs(checkpoint)
+    outlook = outlook_of(checkpoint, targets)
+    sampling = sampling_inputs(checkpoint, outlook)
     widgets.material_note(checkpoint, sampling.size)
 
 if not targets:
@@ -42,7 +50,7 @@ with notices:
         st.button("Make these designs", on_click=designing.resume_designs)
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
-        st.warning(sentence(str(shown.problem)))
+        st.warning(sentence(with_titles(str(shown.problem))))
         st.button(
             "Use the nearest reachable target",
             on_click=set_nearest,
@@ -52,6 +60,7 @@ with notices:
 if designs is None:
     with plane:
         panels.show_closure(checkpoint, targets, None)
+    panels.show_out_of_reach(checkpoint, targets, outlook)
     if shown.problem:
         st.info("Move the target back into reach: the designs follow at once.")
     show_refinements(checkpoint, None)
@@ -69,11 +78,12 @@ with notices:
     relatives = designing.relatives(designs)
     if relatives is not None:
         designs = relatives.designs
-        panels.relatives_bar(relatives)
+        panels.relatives_bar(checkpoint, relatives)
 pending = panels.is_pending(checkpoint, designs)
 st.fragment(panels.show_gallery, run_every=POLL if pending else None)(checkpoint, designs, notice, pending)
 with plane:  # after the gallery, which is what is waited for
     panels.show_closure(checkpoint, targets, fitting)
+panels.show_out_of_reach(checkpoint, targets, outlook)
 st.fragment(panels.show_details, key=panels.DETAILS)(checkpoint, designs, pending)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)

@@ -67,7 +67,8 @@ def training(path: Path) -> None:
 
 checkpoint = start.start_page("pages/model.py")
 st.title("Model")
-st.caption(f"Checkpoint {checkpoint.hash}, {checkpoint.components} mixture components")
+kinds = "mixture components" if checkpoint.modes is None else "named modes"
+st.caption(f"Checkpoint {checkpoint.hash}, {checkpoint.components} {kinds}")
 
 metrics: dict[str, Any] = {}
 metrics_path = released.DEFAULT_CHECKPOINT.with_suffix(".json")
@@ -85,10 +86,12 @@ if "forward" in metrics:
     parts["Prediction"] = lambda: panels.prediction(metrics, comparable_baselines(metrics, others))
 if "inverse" in metrics:
     runs = comparable_runs(checkpoint.hash, checkpoint.card, others)
-    parts["Inverse design"] = lambda: panels.inverse(metrics, runs)
+    parts["Inverse design"] = lambda: panels.inverse(checkpoint, metrics, runs)
+if (named := checkpoint.modes) is not None:
+    parts["Modes"] = lambda: panels.modes(named.library, checkpoint.model.materials)
 parts["Refinement"] = lambda: panels.refinement(record("refinement"), checkpoint)
 if "components" in metrics:
-    parts["Components"] = lambda: panels.components(metrics["components"])
+    parts["Components"] = lambda: panels.components(metrics["components"], of_irregular=named is not None)
 if "decoder" in metrics:
     parts["Decoder"] = lambda: panels.decoder(metrics["decoder"])
 if (embedding := checkpoint.embedding) is not None:

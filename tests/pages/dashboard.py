@@ -10,10 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from pages.parts.solving import queue
+from vaereg.model.checkpoint import load_checkpoint, save_checkpoint
+from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.config import ModesConfig
+from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.network import ModeNetworks
+from vaereg.model.modes.regular import LEAST_LATENT
+from vaereg.model.modes.release import Modes
 from vaereg.solver.homogenization import HomogenizationResult
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -48,6 +56,37 @@ def app(
     yield AppTest.from_file(str(APP), default_timeout=120)
     executor.shutdown()
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="session")
+def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
+    """The tiny checkpoint with modes: untrained networks, and volumes of three modes.
+
+    Closed foams and grains have the middle of the training data, fibres are ten times softer.
+    """
+    tiny = load_checkpoint(tiny_checkpoint_path)
+    middle = np.median(tiny.fitted.property_quantiles, axis=0)
+    config = ModesConfig(latent=LEAST_LATENT)
+    library = ModeLibrary(
+        mode=np.array([MODE_NAMES.index(name) for name in ("closed-foam", "grains", "fibres")]),
+        properties=np.stack([middle, middle, 0.1 * middle]),
+        fraction=np.array([0.4, 0.5, 0.2]),
+        latent=np.zeros((3, LEAST_LATENT), dtype=np.float32),
+    )
+    torch.manual_seed(0)
+    networks = ModeNetworks(config.latent)
+    networks.set_scaling(torch.from_numpy(library.properties * [[0.9], [1.1], [1.0]]).float())
+    path = tiny_checkpoint_path.with_name("modes.pt")
+    modes = Modes(networks=networks.eval(), config=config, library=library)
+    save_checkpoint(path, tiny.model, tiny.config, tiny.fitted, tiny.card, modes=modes)
+    return path
+
+
+@pytest.fixture
+def app_of_modes(app: AppTest, modes_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The app with the tiny checkpoint that has modes."""
+    monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", modes_checkpoint_path)
+    return app
 
 
 def galleries(app: AppTest) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def test_a_visit(page: Page, server: str, tmp_path: Path) -> None:
     # The solver's values arrive beside the predictions.
     expect(page.get_by_text(f"solver {COUNT}/{COUNT}")).to_be_visible()
     expect(page.locator(".card .figures tr.solver")).to_have_count(COUNT)
-    expect(page.locator(".card").first.locator("tr.solver td").first).to_have_text(re.compile(r"^\d+\.\d$"))
+    expect(page.locator(".card").first.locator("tr.solver td").first).to_have_text(re.compile(r"^\d+\.\d %$"))
 
     # The cameras are linked: dragging one panel turns all.
     drawn(page)

@@ -8,7 +8,9 @@ from typing import Any, TypeGuard
 import streamlit as st
 
 from pages.parts.common import state
+from pages.parts.common.modes import mode_named, mode_title
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.targets import TARGETS, Target
 
 __all__ = [
@@ -45,9 +47,12 @@ _WHOLE_NUMBERS = (state.COUNT, state.SEED, state.SIZE)
 LINK_NAMES = [
     *_WHOLE_NUMBERS,
     state.COMPONENT,
+    state.CHOSEN_MODES,
     *(key(name) for name in TARGETS for key in (state.mode_key, state.value_key, state.range_key)),
 ]
 """Names of the inputs in the address of a page."""
+_WORDS = (state.COMPONENT, state.CHOSEN_MODES, *map(state.mode_key, TARGETS))
+"""Those whose values are words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +91,11 @@ def quantities(checkpoint: Checkpoint) -> dict[str, Quantity]:
 
 
 def component_names(checkpoint: Checkpoint) -> list[str]:
-    """Return the choices of the mixture component: all components, or one by its number from 1."""
+    """Return the choices of the mixture component: all components, or one by its number from 1; none of a
+    model with modes, which are chosen by name.
+    """
+    if checkpoint.modes is not None:
+        return []
     return [ALL_COMPONENTS, *(str(k + 1) for k in range(checkpoint.components))]
 
 
@@ -131,9 +140,8 @@ def link_of_inputs() -> list[tuple[str, str]]:
         state.SIZE: DEFAULT_SIZE,
         state.COMPONENT: ALL_COMPONENTS,
     }
-    return link + [
-        (key, str(inputs[key])) for key, value in defaults.items() if inputs.get(key, value) != value
-    ]
+    link += [(key, str(inputs[key])) for key, value in defaults.items() if inputs.get(key, value) != value]
+    return link + [(state.CHOSEN_MODES, mode_title(name)) for name in inputs.get(state.CHOSEN_MODES) or []]
 
 
 def clean_link() -> bool:
@@ -143,7 +151,7 @@ def clean_link() -> bool:
     """
     wrong = []
     for key in LINK_NAMES:
-        if key == state.COMPONENT or key in map(state.mode_key, TARGETS):
+        if key in _WORDS:
             continue
         if not all(_is_finite(text) for text in st.query_params.get_all(key)):
             wrong.append(key)
@@ -157,7 +165,9 @@ def take_link(checkpoint: Checkpoint) -> None:
     inputs: dict[str, Any] = {}
     for key in LINK_NAMES:
         texts = st.query_params.get_all(key)
-        if key == state.COMPONENT or key in map(state.mode_key, TARGETS):
+        if key == state.CHOSEN_MODES:
+            inputs |= {key: texts} if texts else {}
+        elif key in _WORDS:
             inputs |= {key: texts[0]} if texts else {}
         elif texts and all(map(_is_finite, texts)):
             numbers = [int(float(text)) if key in _WHOLE_NUMBERS else float(text) for text in texts]
@@ -181,6 +191,10 @@ def restore_inputs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> None:
     for key, choices in ((state.SIZE, list(SIZES)), (state.COMPONENT, component_names(checkpoint))):
         if inputs.get(key) in choices:
             st.session_state[key] = inputs[key]
+    names = inputs.get(state.CHOSEN_MODES)
+    if checkpoint.modes is not None and isinstance(names, list | tuple):
+        chosen = {mode_named(name) for name in names if isinstance(name, str)}
+        st.session_state[state.CHOSEN_MODES] = [name for name in MODE_NAMES if name in chosen]
     for key, low, high in ((state.COUNT, 1, max(SIZES.values())), (state.SEED, 0, MAX_SEED)):
         if _is_number(number := inputs.get(key)):
             st.session_state[key] = int(min(max(number, low), high))

@@ -40,10 +40,10 @@ ONE_SIGMA = 0.682689
 """Probability of a normal variable to lie within one standard deviation of its mean [-]."""
 
 COMPONENT_COLORS = (
-    *("#3f7fd6", "#d9892b", "#2f9e78", "#b4589f", "#c8604f", "#6f6fd0", "#2b9fb0", "#93843c"),
-    *("#7d8894", "#96643c", "#5f9432"),
+    *("#3f7fd6", "#f9601f", "#17a92a", "#8b50ad", "#a8912c", "#c92970"),
+    *("#3e9e96", "#a55628", "#b471fa", "#55751d", "#c4819e"),
 )
-"""One per mixture component or mode, readable on light and dark grounds."""
+"""One per mode or component: contrast of 3 or more on both grounds, and 0.148 or more apart in OKLab."""
 PREDICTED = "#3f7fd6"
 SOLVER = "#d9892b"
 TARGET = "#2f9e78"

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.parts.common.modes import mode_named
 from pages.parts.common.shortlist import MAX_ITEMS, MAX_NAME, MAX_VOXELS, ShortlistItem, add_item
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.readers import as_volumes, read_npy
@@ -157,6 +158,7 @@ def _record(item: ShortlistItem) -> dict[str, Any]:
         "origin": item.origin,
         "targets": dict(item.targets),
         "component": item.component,
+        "mode": item.mode,
         "seed": item.seed,
         "checkpoint": item.checkpoint,
         "tolerance": item.tolerance,
@@ -215,6 +217,7 @@ def _read_item(archive: zipfile.ZipFile, entry: Mapping[str, Any], member: str, 
         solves=_integer(entry, "solves", name),
         latent=_numbers(entry, "latent", (None,), _LATENTS, name),
         component=_integer(entry, "component", name),
+        mode=mode_named(_checked(entry.get("mode", ""), str, name, "the name of a mode")),
         seed=_integer(entry, "seed", name),
         checkpoint=_checked(entry.get("checkpoint", ""), str, name, "the hash of a checkpoint")[:MAX_NAME],
     )

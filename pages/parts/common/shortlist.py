@@ -46,7 +46,9 @@ class ShortlistItem:
     latent: NDArray[np.float64] | None = None
     """Latent vector that the volume was decoded from, shape (D,)."""
     component: int | None = None
-    """Mixture component, from 0."""
+    """Mode or mixture component, from 0."""
+    mode: str = ""
+    """Name of the mode; empty of a volume that no mode made."""
     seed: int | None = None
     """Seed of the random numbers that made the volume."""
     checkpoint: str = ""

@@ -7,7 +7,7 @@ from pathlib import Path
 SEED = "seed"
 COUNT = "count"
 SIZE = "size"
-COMPONENT = "component"
+COMPONENT, CHOSEN_MODES = "component", "modes"
 FRACTION = "volume_fraction"
 PRESET = "preset"
 CLOSURE_AXES = ("closure-across", "closure-up")
@@ -88,5 +88,5 @@ class Sampling:
     seed: int
     size: int
     """Voxels per edge."""
-    component: int | None
-    """The only mixture component, from 0, or None for all."""
+    components: tuple[int, ...]
+    """Modes or mixture components, from 0, that make the designs; none for all."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pages.parts.common.modes import mode_title
 from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
 from vaereg.engineering import engineering_constants, universal_anisotropy
@@ -169,4 +170,7 @@ def _entry(value: float, small: float) -> str:
 
 
 def _table(compared: Sequence[Compared], columns: dict) -> pd.DataFrame:
-    return pd.DataFrame({"Design": [entry.label for entry in compared], **columns})
+    names: dict[str, list[str]] = {"Design": [entry.label for entry in compared]}
+    if any(entry.item.mode for entry in compared):
+        names["Mode"] = [mode_title(entry.item.mode) if entry.item.mode else "–" for entry in compared]
+    return pd.DataFrame({**names, **columns})

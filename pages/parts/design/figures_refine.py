@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, SOLVER, TARGET
+from pages.parts.common.figures import LAYOUT, SOLVER, TARGET
+from pages.parts.common.modes import component_color
 
 __all__ = ["Curve", "convergence_figure"]
 
@@ -54,7 +55,7 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
     most = max((100 * error for curve in curves for error in curve.errors), default=10 * limit)
     for number, curve in enumerate(curves):
         place = {"row": number // columns + 1, "col": number % columns + 1}
-        color = COMPONENT_COLORS[curve.component % len(COMPONENT_COLORS)]
+        color = component_color(curve.component)
         errors = 100 * np.asarray(curve.errors, dtype=np.float64)
         solves = np.arange(1, len(errors) + 1)
         symbols = ["circle"] * len(errors)

@@ -1,7 +1,7 @@
 """The inputs of the Design page: what is asked for, how many designs, how large; all in the URL too."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,11 +27,22 @@ from pages.parts.common.design_inputs import (
     set_target,
 )
 from pages.parts.common.keeper import save_inputs
+from pages.parts.common.modes import component_color, mode_title
+from pages.parts.design.outlook import Outlook, mode_outlook
 from pages.parts.design.presets import presets, reachable_properties
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.catalogue import MODE_NAMES, MODES as ALL_MODES
 from vaereg.targets import Target, interval
 
-__all__ = ["lasting_inputs", "reachable", "sampling_inputs", "set_nearest", "target_inputs"]
+__all__ = [
+    "lasting_inputs",
+    "outlook_of",
+    "reachable",
+    "rounded",
+    "sampling_inputs",
+    "set_nearest",
+    "target_inputs",
+]
 
 _HELP = {
     "C11": "Stress along x per strain along x, all other strains held at zero.",
@@ -106,8 +117,13 @@ def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
     return targets
 
 
-def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
-    """Number, seed, cell size and component."""
+def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> state.Sampling:
+    """Number, seed, cell size and modes or component.
+
+    Args:
+        checkpoint: The model.
+        outlook: Prospects of its modes for the target; none without modes or target.
+    """
     options: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
     st.subheader("Designs")
     size = st.segmented_control(
@@ -122,6 +138,9 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
     count = st.slider("Number of designs", 1, max(SIZES.values()), DEFAULT_COUNT, key=state.COUNT, **options)
     if count > SIZES[size]:
         st.caption(f"At most {SIZES[size]} designs of {size}³ voxels are made.")
+    components: tuple[int, ...] = ()
+    if checkpoint.modes is not None:
+        components = _chosen_modes(outlook)
     with st.container(horizontal=True, gap="small"):
         seed = st.number_input(
             "Seed",
@@ -132,19 +151,60 @@ def sampling_inputs(checkpoint: Checkpoint) -> state.Sampling:
             help="The same target and seed give the same designs; another seed gives others.",
             **options,
         )
-        component = st.selectbox(
-            "Component",
-            component_names(checkpoint),
-            key=state.COMPONENT,
-            help="Kind of microstructure: all components of the mixture, or one of them.",
-            **options,
-        )
+        if checkpoint.modes is None:
+            component = st.selectbox(
+                "Component",
+                component_names(checkpoint),
+                key=state.COMPONENT,
+                help="Kind of microstructure: all components of the mixture, or one of them.",
+                **options,
+            )
+            components = () if component == ALL_COMPONENTS else (int(component) - 1,)
     return state.Sampling(
         count=min(int(count), SIZES[size]),
         seed=int(seed),
         size=int(size),
-        component=None if component == ALL_COMPONENTS else int(component) - 1,
+        components=components,
     )
+
+
+def _chosen_modes(outlook: Sequence[Outlook]) -> tuple[int, ...]:
+    """Chips of the modes, in their colours and grey where a mode cannot reach the target; those chosen."""
+    sentences = "  \n".join(f"**{mode_title(mode.name)}**: {mode.sentence}" for mode in ALL_MODES)
+    with st.container(key="modes-chips"):
+        chosen = st.pills(
+            "Modes",
+            MODE_NAMES,
+            selection_mode="multi",
+            format_func=mode_title,
+            key=state.CHOSEN_MODES,
+            help="Kinds of structure. Without a choice, all that reach the target make designs; grey ones "
+            f"cannot reach it.  \n{sentences}",
+            bind="query-params",
+            persist_state="session",
+        )
+        st.html(_chip_style(outlook))
+    return tuple(sorted(MODE_NAMES.index(name) for name in chosen))
+
+
+def _chip_style(outlook: Sequence[Outlook]) -> str:
+    """Style sheet of the chips: a dot in the colour of each mode, grey where it cannot reach the target."""
+    rules = []
+    for index in range(len(MODE_NAMES)):
+        chip = f".st-key-modes-chips button[data-variant=pills]:nth-of-type({index + 1})"
+        rules.append(f"{chip}::before {{ background: {component_color(index)}; }}")
+        if outlook and not outlook[index].reached:
+            rules.append(f"{chip} {{ opacity: 0.5; }} {chip}::before {{ filter: grayscale(1); }}")
+    return f"<style>{' '.join(rules)}</style>"
+
+
+def rounded(checkpoint: Checkpoint, values: Mapping[str, float]) -> dict[str, Target]:
+    """Values as the sliders show them."""
+    return {
+        name: round(values[name], quantity.digits)
+        for name, quantity in quantities(checkpoint).items()
+        if name in values
+    }
 
 
 def set_nearest(checkpoint: Checkpoint, target: Mapping[str, Target], nearest: Mapping[str, float]) -> None:
@@ -179,6 +239,13 @@ def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN
 def _take_link(checkpoint: Checkpoint) -> None:
     """Numbers of a link that cannot be set become the nearest ones that can; the sliders would drop them."""
     notices = ["A part of the link is no number and was left out."] * clean_link()
+    other = state.CHOSEN_MODES if checkpoint.modes is None else state.COMPONENT
+    if other in st.query_params:  # such as of version 0.1
+        asked = ", ".join(st.query_params.get_all(other))
+        del st.query_params[other]
+        if asked != ALL_COMPONENTS:
+            what = "modes" if other == state.CHOSEN_MODES else "a component"
+            notices.append(f"The link asks for {what} of another model, which was left out.")
     for name, quantity in quantities(checkpoint).items():
         for key, count in ((state.value_key(name), 1), (state.range_key(name), 2)):
             given = st.query_params.get_all(key)
@@ -227,6 +294,16 @@ def _take_preset(checkpoint: Checkpoint) -> None:
 @st.cache_data(show_spinner=False)
 def _presets(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, dict[str, Target]]:
     return presets(_checkpoint)
+
+
+def outlook_of(checkpoint: Checkpoint, targets: Mapping[str, Target]) -> list[Outlook]:
+    """Prospects of the modes for a target; none of a model without modes."""
+    return _outlook(checkpoint, checkpoint.hash, dict(targets))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _outlook(_checkpoint: Checkpoint, checkpoint_hash: str, targets: dict[str, Target]) -> list[Outlook]:
+    return mode_outlook(_checkpoint, targets)
 
 
 @st.cache_data(show_spinner=False)

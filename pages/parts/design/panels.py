@@ -10,17 +10,19 @@ import streamlit as st
 from pages.parts.common import background, put_aside, state, widgets
 from pages.parts.common.figures import design_figure
 from pages.parts.common.gallery import pinned_volume, selected_volume, volume_gallery
+from pages.parts.common.modes import component_kind, component_title, lowered
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shown import show_volume
 from pages.parts.common.text import sentence
 from pages.parts.design import designing, view
 from pages.parts.design.closure import axis_title, closure_figure, default_axes
-from pages.parts.design.inputs import reachable
+from pages.parts.design.inputs import reachable, rounded, set_nearest
+from pages.parts.design.outlook import Outlook
 from pages.parts.solving.queue import Outcome
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import Target, target_distance
+from vaereg.targets import Target
 
 __all__ = [
     "DETAILS",
@@ -31,6 +33,7 @@ __all__ = [
     "show_closure",
     "show_details",
     "show_gallery",
+    "show_out_of_reach",
     "show_table",
 ]
 
@@ -91,7 +94,7 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
     every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
     chosen = selected_volume(state.GALLERY, volumes)
     if chosen is None:
-        chosen = view.best_design(designs, background.outcomes_of(checkpoint, volumes))[0]
+        chosen = view.best_design(checkpoint, designs, background.outcomes_of(checkpoint, volumes))[0]
     asked = [every or index == chosen for index in range(len(volumes))]
     return chosen, asked, background.watch(checkpoint, volumes, asked)
 
@@ -107,7 +110,7 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
     chosen, asked, outcomes = look(checkpoint, designs)
     if polling != is_pending(checkpoint, designs):
         st.rerun()  # once more as a whole, with or without the clock
-    design_summary(designs, outcomes, asked, components=checkpoint.components)
+    design_summary(checkpoint, designs, outcomes, asked)
     choice = st.container()
     if designs.size > SMALL:
         choice.toggle(
@@ -118,8 +121,8 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
     volume_gallery(
         state.GALLERY,
         designs.microstructures,
-        view.design_rows(designs),
-        view.design_captions(designs, outcomes, asked),
+        view.design_rows(checkpoint, designs),
+        view.design_captions(checkpoint, designs, outcomes, asked),
         selected=chosen,
         pinned=[i for i, volume in enumerate(designs.microstructures) if put_aside.is_in_shortlist(volume)],
         notice=notice,
@@ -129,26 +132,29 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
 
 
 def design_summary(
-    designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool], *, components: int
+    checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]
 ) -> None:
     """The line above the gallery: how many, how good, how far the solver is."""
     truth = widgets.solved(outcomes)
     done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
     is_solved = np.isfinite(truth).all(axis=1)
-    best, judge = view.best_design(designs, outcomes)
-    nearest = target_distance(truth, designs.targets) if judge == "solver" else designs.mean_distance
-    used = len(np.unique(designs.component))
+    best, judge = view.best_design(checkpoint, designs, outcomes)
+    predicted, verified = view.deviations(checkpoint, designs, outcomes)
+    nearest = verified if judge == "solver" else predicted
+    used, kind = len(np.unique(designs.component)), component_kind(checkpoint)
     difference = np.abs(designs.mean[is_solved] / truth[is_solved] - 1)
     error = np.median(difference) if is_solved.any() else np.nan
     failed = done - int(is_solved.sum())
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
-    first.metric("Designs", len(outcomes), delta=f"{used} of {components} components", **widgets.PLAIN)
+    first.metric(
+        "Designs", len(outcomes), delta=f"{used} of {checkpoint.components} {kind}s", **widgets.PLAIN
+    )
     second.metric(
         f"Best by {judge}",
         f"{100 * nearest[best]:.1f} %",
         delta=f"off target, design #{best + 1}",
-        help="Mean relative distance from what is asked for.",
+        help="Largest relative deviation over all that is asked for.",
         **widgets.PLAIN,
     )
     third.metric(
@@ -163,13 +169,41 @@ def design_summary(
     fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
 
 
-def relatives_bar(relatives: designing.Relatives) -> None:
+def show_out_of_reach(
+    checkpoint: Checkpoint, targets: Mapping[str, Target], outlook: Sequence[Outlook]
+) -> None:
+    """Modes that cannot reach the target, each with the nearest that it has."""
+    missing = [mode for mode in outlook if not mode.reached]
+    with st.container(key="out-of-reach", gap=None):
+        if not missing:
+            return
+        st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
+        for mode in missing:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                nearest = rounded(checkpoint, mode.nearest)
+                offer = f"nearest {widgets.target_text(nearest)}" if nearest else "nothing is known of it"
+                st.caption(
+                    f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
+                )
+                if nearest:
+                    st.button(
+                        "Ask for this",
+                        key=f"nearest-{mode.name}",
+                        type="tertiary",
+                        help="Sets the target to the nearest that this mode has.",
+                        on_click=set_nearest,
+                        args=(checkpoint, targets, mode.nearest),
+                    )
+
+
+def relatives_bar(checkpoint: Checkpoint, relatives: designing.Relatives) -> None:
     """Says that the gallery shows realisations of one design, and the way back."""
     base, index, own = relatives.base, relatives.index, relatives.designs
+    made_by = component_title(checkpoint, int(base.component[index]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**More like design #{index + 1}**, component {base.component[index] + 1}: its latent vector "
-            f"with other noise, draw {own.seed}",
+            f"**More like design #{index + 1}**, {lowered(made_by)}: the same structure drawn anew, "
+            f"draw {own.seed}",
             width="stretch",
         )
         st.button("Other realisations", on_click=designing.ask_relatives, args=(base, index, own.seed + 1))
@@ -182,13 +216,19 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
         st.rerun()
     chosen, _, outcomes = look(checkpoint, designs)
     mean, std, truth = designs.mean[chosen], designs.std[chosen], widgets.solved(outcomes)[chosen]
-    st.subheader(f"Design #{chosen + 1}, component {designs.component[chosen] + 1}")
+    made_by = component_title(checkpoint, int(designs.component[chosen]))
+    st.subheader(f"Design #{chosen + 1}, {lowered(made_by)}")
     with st.container(key="details-panes"):
-        left, right = st.columns([6, 5], gap="medium")
+        left, right = st.columns([3, 2], gap="medium")
     with left:
         wanted = [widgets.value_text(designs.targets.get(name)) for name in PROPERTIES]
         table = {"Target [GPa]": wanted, "Predicted [GPa]": mean, "± std [GPa]": std, "Solver [GPa]": truth}
-        table["Difference [%]"] = 100 * (mean / truth - 1)
+        best = np.where(np.isfinite(truth), truth, mean)
+        table["Off target [%]"] = [
+            100 * widgets.deviation(value, designs.targets.get(name))
+            for name, value in zip(PROPERTIES, best.tolist(), strict=True)
+        ]
+        table["Prediction error [%]"] = 100 * (mean / truth - 1)
         widgets.show_table(widgets.property_table(table), key="selected-table", missing="–")
         if isinstance(outcomes[chosen], Exception):
             st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
@@ -203,7 +243,7 @@ def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
     """All figures of all designs, and the file of them."""
     volumes = list(designs.microstructures)
     st.subheader("All designs")
-    table = view.design_table(designs, background.outcomes_of(checkpoint, volumes))
+    table = view.design_table(checkpoint, designs, background.outcomes_of(checkpoint, volumes))
     widgets.show_table(table, key="design-table", missing="–")
     # Built from what is known when it is clicked.
     st.download_button(
@@ -219,7 +259,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
     """Show the buttons of the chosen design."""
     volume = designs.microstructures[chosen]
     with st.container(horizontal=True):
-        widgets.shortlist_button(volume, lambda: view.design_item(designs, chosen, outcome))
+        widgets.shortlist_button(volume, lambda: view.design_item(checkpoint, designs, chosen, outcome))
         st.download_button(
             f"Download design #{chosen + 1} (.npy)",
             data=partial(widgets.volume_file, volume),
@@ -229,7 +269,7 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
         if designing.relatives(designs) is None:
             st.button(
                 "More like this",
-                help="New realisations of its latent vector: the same kind, other noise.",
+                help="The same structure drawn anew: equal in kind and lengths, other in its details.",
                 on_click=designing.ask_relatives,
                 args=(designs, chosen),
             )
@@ -247,7 +287,7 @@ def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
     index = pinned_volume(state.GALLERY, designs.microstructures)
     if index is not None:
         (outcome,) = background.outcomes_of(checkpoint, [designs.microstructures[index]])
-        put_aside.toggle_in_shortlist(view.design_item(designs, index, outcome))
+        put_aside.toggle_in_shortlist(view.design_item(checkpoint, designs, index, outcome))
 
 
 def _axis_name(name: str) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common import background, mesh_panel, state, widgets
-from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
+from pages.parts.common.modes import component_color, component_kind, component_title, lowered, mode_named
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.common.shown import predict_volume, show_volume
 from pages.parts.common.text import sentence
@@ -189,7 +189,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
         _show_entry(checkpoint, run, entry, entry.result)
     st.markdown(f"##### All {len(run.entries)} designs of this refinement")
     st.dataframe(
-        run_table(run),
+        run_table(run, checkpoint),
         hide_index=True,
         key="refine-table",
         placeholder="–",
@@ -313,9 +313,9 @@ def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refineme
         second.metric(
             "Two-point statistics moved",
             f"{result.moved:.4f}",
-            delta=f"within a component: {usual}",
+            delta=f"within a {component_kind(checkpoint)}: {usual}",
             help="Root mean square change of the two-point correlation over all lags [-]; below, the mean "
-            "of it between two shown designs of one component.",
+            f"of it between two shown designs of one {component_kind(checkpoint)}.",
             **widgets.PLAIN,
         )
         _actions(checkpoint, run, entry, result)
@@ -344,7 +344,7 @@ def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
     volume_gallery(
         state.REFINED_VIEW,
         [before, result.volume],
-        [Row(panels=[0, 1], color=COMPONENT_COLORS[0])],
+        [Row(panels=[0, 1], color=component_color(int(run.designs.component[entry.index])))],
         [
             Caption(title="before", columns=names, lines=[lines["predicted"], lines["solver"]]),
             Caption(title="after", badge=entry.status, columns=names, lines=[lines["verified"]]),
@@ -369,10 +369,13 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
     """A refined design as it is put aside."""
     predicted = predict_volume(checkpoint, result.volume)
     component = int(run.designs.component[entry.index])
+    made_by = component_title(checkpoint, component, made_by=run.designs.checkpoint)
+    mode = mode_named(made_by)
+    subject = f"{made_by} #{entry.index + 1}" if mode else f"#{entry.index + 1}"
     return ShortlistItem(
-        name=f"#{entry.index + 1} refined, {_target(run)}",
+        name=f"{subject} refined, {_target(run)}",
         volume=result.volume,
-        origin=f"refined from design #{entry.index + 1}, component {component + 1}, {run.origin}: "
+        origin=f"refined from design #{entry.index + 1}, {lowered(made_by)}, {run.origin}: "
         f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {result.solves} solves, verified",
         targets=run.designs.targets,
         mean=predicted.mean[0],
@@ -382,6 +385,7 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
         solves=result.solves,
         latent=run.designs.latent[entry.index].astype(np.float64),
         component=component,
+        mode=mode,
         seed=run.designs.seed,
         checkpoint=run.designs.checkpoint,
     )

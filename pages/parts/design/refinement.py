@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pages.parts.common.modes import component_kind, component_title
 from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
@@ -206,15 +207,18 @@ def curves(run: Run) -> list[Curve]:
     ]
 
 
-def run_table(run: Run) -> pd.DataFrame:
+def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
     """Return a table with a row per design: status, solves, distances, changes."""
+    kind, made_by = component_kind(checkpoint).capitalize(), run.designs.checkpoint
     rows = []
     for entry in run.entries:
         history, result = entry.progress.history, entry.result
         rows.append(
             {
                 "Design": f"#{entry.index + 1}",
-                "Component": int(run.designs.component[entry.index]) + 1,
+                kind: component_title(
+                    checkpoint, int(run.designs.component[entry.index]), made_by=made_by
+                ).removeprefix("Component "),
                 "Status": entry.status,
                 "Solves": entry.solves,
                 "Largest error before, solver [%]": 100 * history[0].largest_distance if history else np.nan,

@@ -10,10 +10,18 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import widgets
-from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Line, Row
+from pages.parts.common.modes import (
+    component_color,
+    component_column,
+    component_kind,
+    component_title,
+    lowered,
+    mode_named,
+)
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing
+from pages.parts.design.outlook import probability_text
 from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.parts.solving.tasks import RTOL
 from vaereg.elasticity import PROPERTIES
@@ -21,6 +29,8 @@ from vaereg.inverse.designs import Designs, save_designs
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.catalogue import MODES
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import target_distance
 
@@ -37,21 +47,26 @@ IN_CAPTIONS = 3
 """Properties in the captions of the gallery."""
 
 
-def design_rows(designs: Designs) -> list[Row]:
-    """The rows of the gallery: one per mixture component that has designs."""
+def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
+    """The rows of the gallery: one per mode or mixture component that has designs."""
     rows = []
     for component in np.unique(designs.component):
         panels = np.flatnonzero(designs.component == component).tolist()
         weight = float(designs.weights[component])
-        volumes = designs.microstructures[panels]
+        if checkpoint.modes is None:
+            volumes = designs.microstructures[panels]
+            note = f"weight {100 * weight:.0f} %"
+            character = _character(volumes, "".join(volume_hash(volume) for volume in volumes))
+        else:
+            note, character = probability_text(weight), MODES[component].sentence
         rows.append(
             Row(
                 panels=panels,
-                color=COMPONENT_COLORS[component % len(COMPONENT_COLORS)],
-                title=f"Component {component + 1}",
+                color=component_color(component),
+                title=component_title(checkpoint, component),
                 weight=weight,
-                note=f"weight {100 * weight:.0f} %",
-                character=_character(volumes, "".join(volume_hash(volume) for volume in volumes)),
+                note=note,
+                character=character,
             )
         )
     return rows
@@ -66,19 +81,31 @@ def _character(_volumes: NDArray[np.uint8], names: str) -> str:
         return ""
 
 
-def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
+def deviations(
+    checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Largest deviation over what is asked for, predicted and by the solver, each of shape (N,) [-]."""
+    truth, pair = widgets.solved(outcomes), checkpoint.model.materials
+    predicted = widgets.largest_deviation(designs.mean, designs.fraction, designs.targets, pair)
+    return predicted, widgets.largest_deviation(truth, designs.fraction, designs.targets, pair)
+
+
+def best_design(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
     """The design nearest to the target, and who says so: the solver once it knows all, before the model."""
-    verified = target_distance(widgets.solved(outcomes), designs.targets)
-    is_solved = np.isfinite(verified)
-    if all(outcome is not None for outcome in outcomes) and is_solved.any():
+    predicted, verified = deviations(checkpoint, designs, outcomes)
+    verified = np.where(np.isfinite(widgets.solved(outcomes)).all(axis=1), verified, np.nan)
+    if all(outcome is not None for outcome in outcomes) and np.isfinite(verified).any():
         return int(np.nanargmin(verified)), "solver"
-    return int(np.argmin(designs.mean_distance)), "prediction"
+    return int(np.argmin(predicted)), "prediction"
 
 
-def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]) -> list[Caption]:
+def design_captions(
+    checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]
+) -> list[Caption]:
     """Return the captions of the panels of the gallery.
 
     Args:
+        checkpoint: The model.
         designs: What is shown.
         outcomes: What the solver knows of each.
         asked: Whether the solver works on it.
@@ -87,16 +114,14 @@ def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequen
     names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
     columns = [PROPERTIES.index(name) for name in names]
     truth = widgets.solved(outcomes)
-    verified = target_distance(truth, designs.targets)
-    best, judge = best_design(designs, outcomes)
+    off, verified = deviations(checkpoint, designs, outcomes)
+    best, judge = best_design(checkpoint, designs, outcomes)
     captions = []
     for i, outcome in enumerate(outcomes):
-        predicted = [f"{designs.mean[i, j]:.1f}" for j in columns] + [
-            f"{100 * designs.mean_distance[i]:.1f} %"
-        ]
-        spread = [f"{designs.std[i, j]:.1f}" for j in columns] + [""]
+        predicted = [f"{100 * off[i]:.1f} %"] + [f"{designs.mean[i, j]:.1f}" for j in columns]
+        spread = [""] + [f"{designs.std[i, j]:.1f}" for j in columns]
         if isinstance(outcome, HomogenizationResult):
-            figures = [f"{truth[i, j]:.1f}" for j in columns] + [f"{100 * verified[i]:.1f} %"]
+            figures = [f"{100 * verified[i]:.1f} %"] + [f"{truth[i, j]:.1f}" for j in columns]
             solver = Line(label="solver", values=figures, kind="solver")
         elif outcome is None:
             text, kind = ("…", "pending") if asked[i] else ("–", "spread")
@@ -107,7 +132,7 @@ def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequen
             Caption(
                 title=f"#{i + 1}",
                 badge=f"best by {judge}" if i == best else "",
-                columns=[*names, "off target"],
+                columns=["most off", *names],
                 lines=[
                     Line(label="predicted", values=predicted, kind="predicted"),
                     Line(label="± std", values=spread, kind="spread"),
@@ -118,14 +143,17 @@ def design_captions(designs: Designs, outcomes: Sequence[Outcome], asked: Sequen
     return captions
 
 
-def design_table(designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def design_table(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """All figures of the designs, one line each."""
     truth = widgets.solved(outcomes)
+    predicted, verified = deviations(checkpoint, designs, outcomes)
     table = {
         "Design": np.arange(1, len(designs.component) + 1),
-        "Component": designs.component + 1,
-        "Distance, predicted [%]": 100 * designs.mean_distance,
-        "Distance, solver [%]": 100 * target_distance(truth, designs.targets),
+        component_kind(checkpoint).capitalize(): component_column(checkpoint, designs.component),
+        "Largest deviation, predicted [%]": 100 * predicted,
+        "Largest deviation, solver [%]": 100 * verified,
+        "Mean deviation, predicted [%]": 100 * designs.mean_distance,
+        "Mean deviation, solver [%]": 100 * target_distance(truth, designs.targets),
         "Volume fraction [-]": designs.microstructures.mean(axis=(1, 2, 3)),
     }
     for j, name in enumerate(PROPERTIES):
@@ -135,19 +163,24 @@ def design_table(designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def design_item(designs: Designs, index: int, outcome: Outcome) -> ShortlistItem:
+def design_item(checkpoint: Checkpoint, designs: Designs, index: int, outcome: Outcome) -> ShortlistItem:
     """One design as it is put aside."""
+    component = int(designs.component[index])
+    made_by = component_title(checkpoint, component)
+    mode = mode_named(made_by)
+    subject = f"{made_by} #{index + 1}" if mode else f"#{index + 1}"
     solved = isinstance(outcome, HomogenizationResult)
     return ShortlistItem(
-        name=f"#{index + 1}, {widgets.target_text(designs.targets)}",
+        name=f"{subject}, {widgets.target_text(designs.targets)}",
         volume=designs.microstructures[index],
-        origin=f"design #{index + 1}, component {designs.component[index] + 1}, {designing.origin(designs)}",
+        origin=f"design #{index + 1}, {lowered(made_by)}, {designing.origin(designs)}",
         targets=designs.targets,
         mean=designs.mean[index],
         std=designs.std[index],
         stiffness=outcome.stiffness if solved else None,
         latent=designs.latent[index].astype(np.float64),
-        component=int(designs.component[index]),
+        component=component,
+        mode=mode,
         seed=designs.seed,
         checkpoint=designs.checkpoint,
     )

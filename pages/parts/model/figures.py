@@ -10,7 +10,6 @@ from plotly.subplots import make_subplots
 
 from pages.parts.common.figures import (
     CLASS_COLORS,
-    COMPONENT_COLORS,
     GREY,
     LAYOUT,
     PREDICTED,
@@ -18,9 +17,12 @@ from pages.parts.common.figures import (
     class_style,
     drawn_points,
 )
+from pages.parts.common.modes import component_color, mode_title
 from vaereg.elasticity import PROPERTIES, reuss_bound, voigt_bound
 from vaereg.evaluation.records import LEVELS, STARTS, error_curve
 from vaereg.materials import TwoPhase
+from vaereg.model.modes.catalogue import MODES
+from vaereg.model.modes.library import ModeLibrary
 
 __all__ = [
     "coverage_figure",
@@ -28,6 +30,7 @@ __all__ = [
     "fidelity_figure",
     "log_figure",
     "method_figure",
+    "modes_figure",
     "parity_figure",
     "refinement_figure",
     "reliability_figure",
@@ -38,6 +41,8 @@ TIERS = {"guided": PREDICTED, "encoder": SOLVER}
 START_COLORS = dict(zip(STARTS, CLASS_COLORS, strict=False))
 PERCENTS = {"tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100], "type": "log"}
 """A logarithmic axis of percentages."""
+_POINTS_OF_A_MODE = 300
+"""About as many volumes of a mode are drawn."""
 TIER_NAMES = {"guided": "physics-guided", "encoder": "encoder alone"}
 
 
@@ -105,12 +110,43 @@ def weight_figure(components: Mapping[str, Any]) -> go.Figure:
             y=[100.0 * weight for weight in component["weight"]],
             mode="lines+markers",
             name=f"component {number + 1}: {component['name']}",
-            line={"color": COMPONENT_COLORS[number % len(COMPONENT_COLORS)], "width": 2},
+            line={"color": component_color(number), "width": 2},
             hovertemplate=f"component {number + 1}, %{{x:.1f}} GPa: %{{y:.0f}} %<extra></extra>",
         )
     figure.update_layout(**LAYOUT, height=380)
     figure.update_xaxes(title=f"{components.get('property', 'C11')} asked for, others free [GPa]")
     figure.update_yaxes(title="weight p(k | c) [%]", rangemode="tozero")
+    return figure
+
+
+def modes_figure(library: ModeLibrary, materials: TwoPhase) -> go.Figure:
+    """Volume fraction and C11 of the training volumes of each mode, in any order of their axes."""
+    figure = go.Figure()
+    fractions = np.linspace(0.0, 1.0, 101)
+    for name, bound in (("Voigt bound", voigt_bound), ("Reuss bound", reuss_bound)):
+        figure.add_scatter(
+            x=fractions,
+            y=bound(fractions, materials)[:, 0, 0],
+            mode="lines",
+            name=name,
+            line={"width": 1, "color": "#8a929c", "dash": "dot" if name == "Reuss bound" else "dash"},
+            hoverinfo="skip",
+        )
+    for index, mode in enumerate(MODES):
+        own = np.flatnonzero(library.mode == index)
+        own = own[:: 1 + len(own) // _POINTS_OF_A_MODE]
+        title = mode_title(mode.name)
+        figure.add_scattergl(
+            x=np.repeat(library.fraction[own], 3),
+            y=library.properties[own][:, :3].ravel(),
+            mode="markers",
+            name=title,
+            marker={"size": 4, "color": component_color(index), "opacity": 0.75},
+            hovertemplate=f"{title}: fraction %{{x:.2f}}, C11 %{{y:.1f}} GPa<extra></extra>",
+        )
+    figure.update_layout(**LAYOUT, height=520)
+    figure.update_xaxes(title="volume fraction [-]", range=[0.0, 1.0], zeroline=False)
+    figure.update_yaxes(title="C11, C22 or C33 [GPa]", rangemode="tozero", zeroline=False)
     return figure
 
 

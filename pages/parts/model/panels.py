@@ -1,12 +1,14 @@
 """The parts of the Model page; each shows what there is of its figures."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.parts.common import state, widgets
+from pages.parts.common.modes import component_kind, component_title
 from pages.parts.common.text import plain
 from pages.parts.model import tables
 from pages.parts.model.figures import (
@@ -14,13 +16,16 @@ from pages.parts.model.figures import (
     family_figure,
     fidelity_figure,
     method_figure,
+    modes_figure,
     parity_figure,
     refinement_figure,
     reliability_figure,
     weight_figure,
 )
 from vaereg.evaluation.records import KINDS, summarize_solves
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.library import ModeLibrary
 
 PLAIN: dict[str, Any] = {"displayModeBar": False}
 
@@ -114,16 +119,18 @@ def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None
             tab.plotly_chart(figure, key=f"parity-{tier}", config=PLAIN)
 
 
-def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
+def inverse(checkpoint: Checkpoint, metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
     """How far designs are from what was asked for, and what other ways to train give."""
-    trial = metrics["inverse"]
+    trial, made_by = metrics["inverse"], metrics.get("checkpoint")
+    name = partial(component_title, checkpoint, made_by=made_by)
     st.subheader(
         "Designs against the solver",
         help=f"Asked for: properties of {trial.get('targets')} unseen volumes, "
         f"{trial.get('designs_per_target')} designs each, every one checked by the solver.",
     )
-    widgets.show_table(tables.inverse_table(metrics), key="inverse-table", missing="–", digits=2)
-    widgets.show_table(tables.diversity_table(trial), key="diversity-table", missing="–")
+    widgets.show_table(tables.inverse_table(metrics, name), key="inverse-table", missing="–", digits=2)
+    kind = component_kind(checkpoint) if made_by == checkpoint.hash else "component"
+    widgets.show_table(tables.diversity_table(trial, kind), key="diversity-table", missing="–")
     if runs:
         st.subheader(
             "Other ways to train",
@@ -137,10 +144,32 @@ def inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
         widgets.show_table(tables.runs_table(runs), key="runs-table", missing="–", digits=2)
 
 
-def components(figures: Mapping[str, Any]) -> None:
-    """Show the meaning of each component of the mixture."""
+def modes(library: ModeLibrary, materials: TwoPhase) -> None:
+    """Show the look of each mode and what its training volumes reach."""
     st.subheader(
-        "Components of the mixture",
+        "Modes",
+        help="Kinds of structure that one target can have: each has a prior p(z | c) of its own. The ranges "
+        "hold 90 % of the training volumes, in any order of their axes.",
+    )
+    table = tables.modes_table(library)
+    st.dataframe(
+        table.style.map(lambda title: f"color: {tables.mode_color(title)}", subset=["Mode"]),
+        hide_index=True,
+        key="modes-table",
+        height="content",
+    )
+    st.plotly_chart(modes_figure(library, materials), key="modes-figure", config=PLAIN)
+
+
+def components(figures: Mapping[str, Any], *, of_irregular: bool) -> None:
+    """Show the meaning of each component of the mixture.
+
+    Args:
+        figures: Stored figures of the components.
+        of_irregular: Whether the mixture is the prior of the irregular mode alone.
+    """
+    st.subheader(
+        "Components of the irregular mode" if of_irregular else "Components of the mixture",
         help="Share: of unseen volumes that a component explains best. Names follow from correlation "
         "lengths and percolation of what is decoded.",
     )

@@ -1,13 +1,17 @@
 """Stored figures of a model to the tables of the Model page; a key that is missing leaves its place empty."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from pages.parts.common.modes import component_color, lowered, mode_named, mode_title
 from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
+from vaereg.model.modes.catalogue import MODE_NAMES, MODES
+from vaereg.model.modes.library import ModeLibrary
 
 __all__ = [
     "component_table",
@@ -16,6 +20,8 @@ __all__ = [
     "forward_table",
     "inverse_table",
     "method_figures",
+    "mode_color",
+    "modes_table",
     "novelty_table",
     "runs_table",
     "solves_frame",
@@ -92,8 +98,13 @@ def novelty_table(novelty: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def inverse_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Median distance of designs from what was asked for, a column per kind of target."""
+def inverse_table(metrics: Mapping[str, Any], name: Callable[[int], str]) -> pd.DataFrame:
+    """Median distance of designs from what was asked for, a column per kind of target.
+
+    Args:
+        metrics: Stored figures.
+        name: Name of a mode or component by its index.
+    """
     trials = {key: title for key, title in TRIALS.items() if key in metrics}
     first: Mapping[str, Any] = next((metrics[key] for key in trials), {})
     count = first.get("designs_per_target", "")
@@ -107,20 +118,19 @@ def inverse_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
             f"{title} [%]": _percent(metrics[trial].get("median_error_by_component", {}).get(k))
             for trial, title in trials.items()
         }
-        rows.append({"Median error": f"all designs of component {int(k) + 1}"} | errors)
+        rows.append({"Median error": f"all designs of {lowered(name(int(k)))}"} | errors)
     return pd.DataFrame(rows)
 
 
-def diversity_table(trial: Mapping[str, Any]) -> pd.DataFrame:
+def diversity_table(trial: Mapping[str, Any], kind: str = "component") -> pd.DataFrame:
     """How different designs are from each other and from the training data."""
     rows = []
     for key, label in (
-        ("within_component", "designs of one component"),
-        ("between_components", "designs of two components"),
+        ("within_component", "designs of one {kind}"),
+        ("between_components", "designs of two {kind}s"),
     ):
         if (distance := trial.get(f"two_point_distance_{key}")) is not None:
-            value = f"{distance:.4f}"
-            rows.append((f"Two-point distance of {label} [-]", value))
+            rows.append((f"Two-point distance of {label.format(kind=kind)} [-]", f"{distance:.4f}"))
     for who, label in (("designs", "a design"), ("unseen", "an unseen volume of the data")):
         copies = trial.get("copies", {}).get(who, {})
         if copies.get("median") is not None:
@@ -149,6 +159,36 @@ def runs_table(runs: Mapping[str, Any]) -> pd.DataFrame:
         row |= {f"{title}, decoded over real [-]": ratios.get(key) for key, title in _STATISTICS.items()}
         rows.append(row)
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+
+def modes_table(library: ModeLibrary) -> pd.DataFrame:
+    """Return a table of the modes: their look, and what 90 % of their training volumes have."""
+    rows = []
+    for index, mode in enumerate(MODES):
+        own = library.mode == index
+        tension = library.properties[own][:, :3].ravel()
+        rows.append(
+            {
+                "Mode": mode_title(mode.name),
+                "Look": mode.sentence,
+                "Training volumes": int(own.sum()),
+                "Volume fraction [-]": _most(library.fraction[own], 2),
+                "C11, C22, C33 [GPa]": _most(tension, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def mode_color(title: str) -> str:
+    """Colour of a mode by its title."""
+    return component_color(MODE_NAMES.index(mode_named(title)))
+
+
+def _most(values: NDArray[np.float64], digits: int) -> str:
+    if not len(values):
+        return "–"
+    low, high = np.quantile(values, (0.05, 0.95))
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def component_table(components: Mapping[str, Any]) -> pd.DataFrame:

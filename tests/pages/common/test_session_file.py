@@ -33,6 +33,7 @@ def full_item(seed: int = 0) -> ShortlistItem:
         tolerance=1e-3,
         latent=rng.random(16),
         component=2,
+        mode="fibres",
         seed=7,
         checkpoint="0123456789abcdef",
     )
@@ -52,7 +53,7 @@ def test_a_session_comes_back_exactly() -> None:
             assert (before is None) == (after is None)
             if before is not None:
                 np.testing.assert_array_equal(before, after)
-        for key in ("origin", "targets", "component", "seed", "checkpoint", "tolerance", "hash"):
+        for key in ("origin", "targets", "component", "mode", "seed", "checkpoint", "tolerance", "hash"):
             assert getattr(first, key) == getattr(other, key)
     assert write_session(result) == content
 
@@ -125,6 +126,7 @@ def lying() -> bytes:
         pytest.param(changed(items=[entry(stiffness=(1e307 * np.eye(6)).tolist())]), "stiffness", id="huge"),
         pytest.param(changed(items=[entry(stiffness=(1e-320 * np.eye(6)).tolist())]), "definite", id="tiny"),
         pytest.param(changed(items=[entry(), entry()]), "twice", id="a volume named twice"),
+        pytest.param(changed(items=[entry(mode=7)]), "mode", id="mode"),
         pytest.param(changed(items=[entry(component=-1)]), "component", id="negative"),
         pytest.param(changed(items=[entry(targets={"C11": "60"})]), "target", id="target"),
         pytest.param(changed(items=[entry(targets={"C11": [1, 2, 3]})]), "target", id="three ends"),

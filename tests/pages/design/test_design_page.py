@@ -121,7 +121,7 @@ def test_designs_that_were_called_off_leave_the_former_ones(
 ) -> None:
     fix_only(app.run(), targets)
     former = gallery(app)["set"]
-    sampling = state.Sampling(count=12, seed=0, size=64, component=None)
+    sampling = state.Sampling(count=12, seed=0, size=64, components=())
     key = designing._design_key(tiny_checkpoint, targets, sampling)
     app.session_state[state.CANCELLED] = key
     app.segmented_control(state.SIZE).set_value(64).run()

@@ -150,7 +150,9 @@ def test_runs_are_few_and_different(begin: Callable[..., Run], monkeypatch: pyte
     assert [run.number for run in add_run([first, cancelled(second)], third)] == [1, 3]
 
 
-def test_tables_say_what_changed(begin: Callable[..., Run], designs: Designs) -> None:
+def test_tables_say_what_changed(
+    begin: Callable[..., Run], designs: Designs, tiny_checkpoint: Checkpoint
+) -> None:
     run = begin(1, 0, 1)
     with pytest.raises(ValueError, match="through"):
         comparison_table(run, run.entries[0])
@@ -158,7 +160,7 @@ def test_tables_say_what_changed(begin: Callable[..., Run], designs: Designs) ->
     run = refreshed(run, lambda task: finished(task) if task.name == first else Progress(status="waiting"))
     entry = run.entries[0]
     assert entry.result is not None
-    first_row, second_row = run_table(run).to_dict("records")
+    first_row, second_row = run_table(run, tiny_checkpoint).to_dict("records")
     assert (first_row["Status"], second_row["Status"]) == ("reached", "waiting")
     assert first_row["Largest error before, solver [%]"] == pytest.approx(30.0)
     assert first_row["Largest error after, verified [%]"] == pytest.approx(1.0)

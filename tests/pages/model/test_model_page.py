@@ -187,7 +187,7 @@ def test_the_open_part_outlives_a_change_of_pages(open_page: Callable[..., AppTe
 
 def test_a_key_that_is_missing_leaves_its_place_empty() -> None:
     assert tables.forward_table({"some model": {"test": {}}})["C11 [%]"].tolist() == [None]
-    assert tables.inverse_table({"inverse": {}})["C11, C22, C33 [%]"].tolist() == [None] * 5
+    assert tables.inverse_table({"inverse": {}}, str)["C11, C22, C33 [%]"].tolist() == [None] * 5
     assert list(tables.runs_table({"another": {}})) == ["Training"]
     unknown = {
         "some model": {"test": {"r2": {"C11": None, "C22": 0.5}}},

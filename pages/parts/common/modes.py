@@ -1,0 +1,76 @@
+"""Names of the components of a model as the pages show them: modes by their name, others by their number.
+
+The module is free of any user interface.
+"""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pages.parts.common.figures import COMPONENT_COLORS
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.catalogue import MODE_NAMES
+
+__all__ = [
+    "component_color",
+    "component_column",
+    "component_kind",
+    "component_title",
+    "lowered",
+    "mode_named",
+    "mode_title",
+    "with_titles",
+]
+
+
+def mode_title(name: str) -> str:
+    """Name of a mode as it is shown: "Closed foam" of "closed-foam"."""
+    return name.replace("-", " ").capitalize()
+
+
+def mode_named(title: str) -> str:
+    """Name of the mode that a text stands for, be it a name or a title; empty where there is none such."""
+    name = title.strip().lower().replace(" ", "-")
+    return name if name in MODE_NAMES else ""
+
+
+def component_kind(checkpoint: Checkpoint) -> str:
+    """Word for a component of a model: "mode" where they have names."""
+    return "component" if checkpoint.modes is None else "mode"
+
+
+def component_title(checkpoint: Checkpoint, component: int, *, made_by: str | None = None) -> str:
+    """Component as it is shown: "Closed foam", or "Component 3" of a model whose components have no names.
+
+    Args:
+        checkpoint: Model of the pages.
+        component: Index of the component.
+        made_by: Hash of the model that the component belongs to; that of the pages if left out.
+    """
+    if checkpoint.modes is None or made_by not in (None, checkpoint.hash):
+        return f"Component {component + 1}"
+    return mode_title(MODE_NAMES[component])
+
+
+def component_column(checkpoint: Checkpoint, components: NDArray[np.int64]) -> NDArray:
+    """Column of a table: names of modes, or numbers of components from 1."""
+    if checkpoint.modes is None:
+        return components + 1
+    return np.array([component_title(checkpoint, component) for component in components.tolist()])
+
+
+def component_color(component: int) -> str:
+    """Colour of a component, as #rrggbb."""
+    return COMPONENT_COLORS[component % len(COMPONENT_COLORS)]
+
+
+def lowered(title: str) -> str:
+    """Title within a sentence: "closed foam"."""
+    return title[:1].lower() + title[1:]
+
+
+def with_titles(text: str) -> str:
+    """Message of the package with the modes as they are shown within a sentence."""
+    names = "|".join(name for name in MODE_NAMES if "-" in name)
+    return re.sub(rf"\b({names})\b", lambda match: match[0].replace("-", " "), text)

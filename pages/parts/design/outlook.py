@@ -1,0 +1,69 @@
+"""Prospects of each mode for a target: how likely it reaches the target, or the nearest that it has.
+
+The module is free of any user interface.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pages.parts.common.modes import mode_title
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES
+from vaereg.inverse.proposals import mode_reach
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.catalogue import MODES
+from vaereg.targets import Target
+
+__all__ = ["Outlook", "mode_outlook", "probability_text"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """Prospects of one mode."""
+
+    name: str
+    """Name of the mode."""
+    sentence: str
+    """Look of the mode in a sentence."""
+    probability: float
+    """Probability of the mode at the target [-]: those of all modes sum to one."""
+    reached: bool
+    """Whether the mode reaches the target."""
+    nearest: dict[str, float]
+    """The nearest that it has, by name: [GPa] or volume fraction [-]; empty where nothing is known of it."""
+
+    @property
+    def title(self) -> str:
+        """Name of the mode as it is shown."""
+        return mode_title(self.name)
+
+
+def mode_outlook(checkpoint: Checkpoint, targets: Mapping[str, Target]) -> list[Outlook]:
+    """Prospects of all modes in the order of their components; none of a model without modes."""
+    if checkpoint.modes is None or not targets:
+        return []
+    reach, library = mode_reach(checkpoint.modes, targets), checkpoint.modes.library
+    outlook = []
+    for index, mode in enumerate(MODES):
+        order, row = reach.nearest[index]
+        nearest: dict[str, float] = {}
+        if row >= 0:
+            values = library.properties[row][np.array(AXIS_ORDERS[order])]
+            known = dict(zip(PROPERTIES, values, strict=True)) | {"volume_fraction": library.fraction[row]}
+            nearest = {name: float(known[name]) for name in targets}
+        outlook.append(
+            Outlook(
+                name=mode.name,
+                sentence=mode.sentence,
+                probability=float(reach.weights[index]),
+                reached=bool(reach.reached[index]),
+                nearest=nearest,
+            )
+        )
+    return outlook
+
+
+def probability_text(probability: float) -> str:
+    """Probability in words: "34 % likely", "under 1 % likely"."""
+    return "under 1 % likely" if probability < 0.005 else f"{100 * probability:.0f} % likely"
