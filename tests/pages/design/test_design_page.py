@@ -98,7 +98,7 @@ def test_solver_values_stand_beside_the_predictions(app: AppTest, targets: dict[
     for panel in gallery(app)["panels"]:
         labels = [line["label"] for line in panel["lines"]]
         assert labels == ["predicted", "± std", "solver"]
-        assert panel["lines"][2]["values"][:3] == ["60.0", "40.0", "40.0"]
+        assert panel["lines"][2]["values"][1:4] == ["60.0", "40.0", "40.0"]
     (progress,) = [metric for metric in app.metric if metric.label == "Solver check"]
     assert progress.value == "12/12"
     headings = [table.value.columns for table in app.dataframe]
