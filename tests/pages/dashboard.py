@@ -11,17 +11,13 @@ import numpy as np
 import pytest
 import streamlit as st
 import torch
+from modes_fixture import modes_of
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from pages.parts.solving import queue
+from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import load_checkpoint, save_checkpoint
-from vaereg.model.modes.catalogue import MODE_NAMES
-from vaereg.model.modes.config import ModesConfig
-from vaereg.model.modes.library import ModeLibrary
-from vaereg.model.modes.network import ModeNetworks
-from vaereg.model.modes.regular import LEAST_LATENT
-from vaereg.model.modes.release import Modes
 from vaereg.solver.homogenization import HomogenizationResult
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -65,19 +61,18 @@ def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
     Closed foams and grains have the middle of the training data, fibres are ten times softer.
     """
     tiny = load_checkpoint(tiny_checkpoint_path)
-    middle = np.median(tiny.fitted.property_quantiles, axis=0)
-    config = ModesConfig(latent=LEAST_LATENT)
-    library = ModeLibrary(
-        mode=np.array([MODE_NAMES.index(name) for name in ("closed-foam", "grains", "fibres")]),
-        properties=np.stack([middle, middle, 0.1 * middle]),
-        fraction=np.array([0.4, 0.5, 0.2]),
-        latent=np.zeros((3, LEAST_LATENT), dtype=np.float32),
-    )
+    middle = np.median(tiny.fitted.property_quantiles, axis=0)[: len(PROPERTIES)]
     torch.manual_seed(0)
-    networks = ModeNetworks(config.latent)
-    networks.set_scaling(torch.from_numpy(library.properties * [[0.9], [1.1], [1.0]]).float())
+    modes = modes_of(
+        [
+            ("closed-foam", middle.tolist(), 0.4),
+            ("grains", middle.tolist(), 0.5),
+            ("fibres", (0.1 * middle).tolist(), 0.2),
+        ]
+    )
+    spread = np.outer([0.9, 1.0, 1.1], middle)
+    modes.networks.set_scaling(torch.from_numpy(spread).float())
     path = tiny_checkpoint_path.with_name("modes.pt")
-    modes = Modes(networks=networks.eval(), config=config, library=library)
     save_checkpoint(path, tiny.model, tiny.config, tiny.fitted, tiny.card, modes=modes)
     return path
 

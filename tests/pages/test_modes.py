@@ -83,7 +83,7 @@ def test_the_outlook_says_who_reaches_a_target(checkpoint: Checkpoint, tiny_chec
     outlook = {mode.name: mode for mode in mode_outlook(checkpoint, {"C11": middle})}
     assert [name for name, mode in outlook.items() if mode.reached] == ["closed-foam", "grains"]
     assert outlook["closed-foam"].probability == pytest.approx(0.5)
-    assert outlook["fibres"].nearest["C11"] == pytest.approx(0.1 * middle, rel=0.2)
+    assert 0.1 * middle <= outlook["fibres"].nearest["C11"] < 0.2 * middle
     assert outlook["pores"].nearest == {}
     assert mode_outlook(tiny_checkpoint, {"C11": middle}) == []
 

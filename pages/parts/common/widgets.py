@@ -15,11 +15,10 @@ from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.solving.queue import Outcome
 from pages.parts.solving.tasks import MOST_CONTRAST
 from vaereg.elasticity import PROPERTIES
-from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.targets import CellProperties, Target, Targets, interval
+from vaereg.targets import Target, interval
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 
@@ -48,24 +47,6 @@ def value_text(value: Target | None) -> str:
         return "free"
     low, high = interval(value)
     return f"{low:g} to {high:g}" if low < high else f"{low:g}"
-
-
-def largest_deviation(
-    properties: NDArray[np.float64],
-    fraction: NDArray[np.float64],
-    targets: Mapping[str, Target],
-    materials: TwoPhase,
-) -> NDArray[np.float64]:
-    """Largest relative deviation over what is asked for, shape (N,) [-]; NaN where it is not known.
-
-    Args:
-        properties: C11 to C66 [GPa], shape (N, 6).
-        fraction: Volume fraction, shape (N,) [-].
-        targets: Value or range by name.
-        materials: The two phases.
-    """
-    cells = CellProperties.from_diagonal(properties, fraction, materials)
-    return Targets.of(targets).largest_deviation(cells)
 
 
 def deviation(value: float, wanted: Target | None) -> float:

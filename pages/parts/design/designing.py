@@ -1,16 +1,14 @@
 """Designs of the current target: made, cancelled, kept; and new realisations of one design."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
-from functools import reduce
 
 import numpy as np
 import streamlit as st
 
 from pages.parts.common import state
-from pages.parts.design.outlook import mode_outlook
 from pages.parts.solving.store import BoundedStore
-from vaereg.inverse.designs import Designs, joined
+from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
@@ -148,13 +146,13 @@ def show_designs(
         if st.session_state.get(state.CANCELLED) == key:
             return ShownDesigns(designs=st.session_state.get(state.DESIGNS), cancelled=True)
         try:
-            designs = _design(
+            designs = design(
                 checkpoint,
                 targets,
                 sampling.count,
                 sampling.size,
                 seed=sampling.seed,
-                components=sampling.components,
+                component=sampling.components or None,
                 on_progress=on_progress,
             )
         except UnreachableTargetError as error:
@@ -165,44 +163,6 @@ def show_designs(
     if relatives(designs) is None and asked_relatives(designs) is None:
         hide_relatives()
     return ShownDesigns(designs=designs)
-
-
-def _design(
-    checkpoint: Checkpoint,
-    targets: Mapping[str, Target],
-    count: int,
-    size: int,
-    *,
-    seed: int,
-    components: Sequence[int],
-    on_progress: Callable[[int, int], None] | None,
-) -> Designs:
-    """Designs of all components, or of chosen ones: in even shares, and of those alone that reach the target.
-
-    Raises:
-        UnreachableTargetError: None of them reaches the target.
-    """
-    reached = [index for index, mode in enumerate(mode_outlook(checkpoint, targets)) if mode.reached]
-    able = [k for k in components if checkpoint.modes is None or k in reached] or list(components[:1])
-    if len(able) < 2:
-        component = able[0] if able else None
-        return design(
-            checkpoint, targets, count, size, seed=seed, component=component, on_progress=on_progress
-        )
-    parts: list[Designs] = []
-    for place, component in enumerate(able[:count]):
-        share = count // len(able) + (place < count % len(able))
-        before = sum(len(part.component) for part in parts) / count
-
-        def report(done: int, total: int, share: int = share, before: float = before) -> None:
-            if on_progress:
-                every = round(total * count / share)
-                on_progress(round(before * every) + done, every)
-
-        parts.append(
-            design(checkpoint, targets, share, size, seed=seed, component=component, on_progress=report)
-        )
-    return reduce(joined, parts)
 
 
 def has_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> bool:

@@ -6,11 +6,8 @@ The module is free of any user interface.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from pages.parts.common.modes import mode_title
-from vaereg.elasticity import AXIS_ORDERS, PROPERTIES
-from vaereg.inverse.proposals import mode_reach
+from vaereg.inverse.reach import mode_reach
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODES
 from vaereg.targets import Target
@@ -43,25 +40,17 @@ def mode_outlook(checkpoint: Checkpoint, targets: Mapping[str, Target]) -> list[
     """Prospects of all modes in the order of their components; none of a model without modes."""
     if checkpoint.modes is None or not targets:
         return []
-    reach, library = mode_reach(checkpoint.modes, targets), checkpoint.modes.library
-    outlook = []
-    for index, mode in enumerate(MODES):
-        order, row = reach.nearest[index]
-        nearest: dict[str, float] = {}
-        if row >= 0:
-            values = library.properties[row][np.array(AXIS_ORDERS[order])]
-            known = dict(zip(PROPERTIES, values, strict=True)) | {"volume_fraction": library.fraction[row]}
-            nearest = {name: float(known[name]) for name in targets}
-        outlook.append(
-            Outlook(
-                name=mode.name,
-                sentence=mode.sentence,
-                probability=float(reach.weights[index]),
-                reached=bool(reach.reached[index]),
-                nearest=nearest,
-            )
+    reach, names = mode_reach(checkpoint.modes, targets, checkpoint.model.materials), tuple(targets)
+    return [
+        Outlook(
+            name=mode.name,
+            sentence=mode.sentence,
+            probability=float(reach.weights[index]),
+            reached=bool(reach.reached[index]),
+            nearest=reach.nearest(index, names),
         )
-    return outlook
+        for index, mode in enumerate(MODES)
+    ]
 
 
 def probability_text(probability: float) -> str:

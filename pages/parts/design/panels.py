@@ -94,7 +94,7 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
     every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
     chosen = selected_volume(state.GALLERY, volumes)
     if chosen is None:
-        chosen = view.best_design(checkpoint, designs, background.outcomes_of(checkpoint, volumes))[0]
+        chosen = view.best_design(designs, background.outcomes_of(checkpoint, volumes))[0]
     asked = [every or index == chosen for index in range(len(volumes))]
     return chosen, asked, background.watch(checkpoint, volumes, asked)
 
@@ -138,8 +138,8 @@ def design_summary(
     truth = widgets.solved(outcomes)
     done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
     is_solved = np.isfinite(truth).all(axis=1)
-    best, judge = view.best_design(checkpoint, designs, outcomes)
-    predicted, verified = view.deviations(checkpoint, designs, outcomes)
+    best, judge = view.best_design(designs, outcomes)
+    predicted, verified = view.deviations(designs, outcomes)
     nearest = verified if judge == "solver" else predicted
     used, kind = len(np.unique(designs.component)), component_kind(checkpoint)
     difference = np.abs(designs.mean[is_solved] / truth[is_solved] - 1)

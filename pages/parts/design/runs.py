@@ -12,15 +12,30 @@ from pages.parts.common.state import REFINEMENTS, RESTORED_REFINEMENTS, SAVED_RE
 from pages.parts.design.refinement import Entry, Run, cancelled, refreshed
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import Progress, RefineTask
+from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.materials import Phase, TwoPhase
+from vaereg.targets import Targets, Wanted
 
 __all__ = ["session_runs", "set_session_runs"]
 
 _PART = "refinements"
 """Name of the refinements among what is saved of a session."""
-_TYPES = (Run, Entry, RefineTask, TwoPhase, Phase, Designs, Progress, Refinement, Step)
+_TYPES = (
+    Run,
+    Entry,
+    RefineTask,
+    TwoPhase,
+    Phase,
+    Designs,
+    Targets,
+    Wanted,
+    Constraints,
+    Progress,
+    Refinement,
+    Step,
+)
 
 
 def session_runs() -> list[Run]:

@@ -32,7 +32,7 @@ from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODES
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.targets import target_distance
+from vaereg.targets import CellProperties, target_distance
 
 __all__ = [
     "best_design",
@@ -82,17 +82,16 @@ def _character(_volumes: NDArray[np.uint8], names: str) -> str:
 
 
 def deviations(
-    checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]
+    designs: Designs, outcomes: Sequence[Outcome]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Largest deviation over what is asked for, predicted and by the solver, each of shape (N,) [-]."""
-    truth, pair = widgets.solved(outcomes), checkpoint.model.materials
-    predicted = widgets.largest_deviation(designs.mean, designs.fraction, designs.targets, pair)
-    return predicted, widgets.largest_deviation(truth, designs.fraction, designs.targets, pair)
+    cells = CellProperties.from_diagonal(widgets.solved(outcomes), designs.fraction, designs.materials)
+    return designs.largest_deviation, designs.wanted.largest_deviation(cells)
 
 
-def best_design(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
+def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
     """The design nearest to the target, and who says so: the solver once it knows all, before the model."""
-    predicted, verified = deviations(checkpoint, designs, outcomes)
+    predicted, verified = deviations(designs, outcomes)
     verified = np.where(np.isfinite(widgets.solved(outcomes)).all(axis=1), verified, np.nan)
     if all(outcome is not None for outcome in outcomes) and np.isfinite(verified).any():
         return int(np.nanargmin(verified)), "solver"
@@ -114,8 +113,8 @@ def design_captions(
     names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
     columns = [PROPERTIES.index(name) for name in names]
     truth = widgets.solved(outcomes)
-    off, verified = deviations(checkpoint, designs, outcomes)
-    best, judge = best_design(checkpoint, designs, outcomes)
+    off, verified = deviations(designs, outcomes)
+    best, judge = best_design(designs, outcomes)
     captions = []
     for i, outcome in enumerate(outcomes):
         predicted = [f"{100 * off[i]:.1f} %"] + [f"{designs.mean[i, j]:.1f}" for j in columns]
@@ -146,7 +145,7 @@ def design_captions(
 def design_table(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """All figures of the designs, one line each."""
     truth = widgets.solved(outcomes)
-    predicted, verified = deviations(checkpoint, designs, outcomes)
+    predicted, verified = deviations(designs, outcomes)
     table = {
         "Design": np.arange(1, len(designs.component) + 1),
         component_kind(checkpoint).capitalize(): component_column(checkpoint, designs.component),

@@ -18,7 +18,7 @@ from pages.parts.common.figures import (
     drawn_points,
 )
 from pages.parts.common.modes import component_color, mode_title
-from vaereg.elasticity import PROPERTIES, reuss_bound, voigt_bound
+from vaereg.elasticity import PROPERTIES, diagonal_properties, reuss_bound, voigt_bound
 from vaereg.evaluation.records import LEVELS, STARTS, error_curve
 from vaereg.materials import TwoPhase
 from vaereg.model.modes.catalogue import MODES
@@ -138,7 +138,7 @@ def modes_figure(library: ModeLibrary, materials: TwoPhase) -> go.Figure:
         title = mode_title(mode.name)
         figure.add_scattergl(
             x=np.repeat(library.fraction[own], 3),
-            y=library.properties[own][:, :3].ravel(),
+            y=diagonal_properties(library.stiffness[own])[:, :3].ravel(),
             mode="markers",
             name=title,
             marker={"size": 4, "color": component_color(index), "opacity": 0.75},

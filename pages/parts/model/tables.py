@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pages.parts.common.modes import component_color, lowered, mode_named, mode_title
-from vaereg.elasticity import PROPERTIES
+from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.evaluation.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
 from vaereg.model.modes.library import ModeLibrary
@@ -166,7 +166,7 @@ def modes_table(library: ModeLibrary) -> pd.DataFrame:
     rows = []
     for index, mode in enumerate(MODES):
         own = library.mode == index
-        tension = library.properties[own][:, :3].ravel()
+        tension = diagonal_properties(library.stiffness[own])[:, :3].ravel()
         rows.append(
             {
                 "Mode": mode_title(mode.name),

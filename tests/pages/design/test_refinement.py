@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pages.parts.design import refinement
+from pages.parts.common.packing import pack, unpack
+from pages.parts.design import refinement, runs
 from pages.parts.design.figures_refine import Curve, convergence_figure
 from pages.parts.design.refinement import (
     Run,
@@ -228,3 +229,10 @@ def test_curves_are_those_of_the_run(begin: Callable[..., Run]) -> None:
     (curve,) = curves(run)
     assert (curve.title, curve.status, curve.verified) == ("#4", "reached", True)
     assert list(curve.errors) == [0.3, 0.1, 0.01]
+
+
+def test_a_run_is_kept_over_a_restart(begin: Callable[..., Run]) -> None:
+    run = begin(1, 0, 1)
+    kept = unpack(pack([run]), runs._TYPES)[0]
+    assert (kept.name, kept.designs.wanted) == (run.name, run.designs.wanted)
+    np.testing.assert_array_equal(kept.designs.microstructures, run.designs.microstructures)
