@@ -1,97 +1,126 @@
-"""Predictions for cells of other sizes than the training set's: docs/cell-sizes.md.
+"""Predictions by class and by size of the cell, on unseen volumes: docs/cell-sizes.md.
 
-    python benchmarks/cell_sizes.py [--count 130 --workers 2]
+    python benchmarks/cell_sizes.py --data data/morphologies.h5 [--checkpoint FILE] [--split test]
+    python benchmarks/cell_sizes.py --page
 
-New volumes of the data set's families, with the same lengths in voxels, labelled by the solver. Writes
-results/cell_sizes.json.
+Volumes and labels are those of a data set of morphologies (`vaereg generate --morphologies all`), of a split
+that the model was not trained on. Writes results/cell_sizes.json; the second command makes the page from it.
 """
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import write_record
+from numpy.typing import NDArray
+from record import RESULTS, write_record
 from solver_report import provenance, table
 
-from vaereg.elasticity import diagonal_properties
 from vaereg.evaluation.figures import forward_figures
-from vaereg.generators.families import MIXES
-from vaereg.io.datasets import read_dataset
-from vaereg.model.checkpoint import load_checkpoint
+from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.model.prediction import predict
-from vaereg.training.labelling import SOLVER_TOLERANCE, generate_dataset
+from vaereg.training.training_set import TrainingSet, read_training_set
 
 PAGE = Path(__file__).parents[1] / "docs" / "cell-sizes.md"
-SIZES = (16, 24, 32, 40, 48, 64)
-HEAD = """\
-# Cells of other sizes
+TIERS = {"guided": True, "encoder": False}
+TEXT = """\
+# Predictions by class and size
 
-The model is trained on cells of one size, 32³ voxels, and takes any. New volumes of the families that it
-knows, with the same lengths in voxels, so that a larger cell holds more of them. Error: mean absolute
-percentage error over C11, C22, C33 against the solver. Intervals are wider for other sizes than 32³, by a
-rule in `vaereg/model/prediction.py` that was set on the benchmark's seed 7; these are of another seed. A
-volume may be marked as novel for its size alone: there the solver has the last word.
+The {volumes} volumes of the {split} split of a data set of thirteen classes and five sizes, for the reference
+pair. The model, checkpoint `{checkpoint}`, was trained on {trained}, {cell}.
+Error: mean absolute percentage error over C11, C22, C33 against the solver. Intervals are those of 90 %.
+
+## By class
+
+{classes}
+
+## By size
+
+{by_size}
+
+{provenance}
 """
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=130, help="volumes of each size")
-    parser.add_argument("--seed", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=2)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="data set of morphologies")
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT, help="trained model")
+    parser.add_argument("--split", default="test", help="split whose volumes are predicted")
+    parser.add_argument("--page", action="store_true", help="make the page alone, from the record")
+    parser.add_argument("--record", type=Path, default=RESULTS / "cell_sizes.json")
+    parser.add_argument("--out", type=Path, default=PAGE)
     arguments = parser.parse_args()
-    checkpoint = load_checkpoint()
-    families = [name for name in MIXES["default"] if name not in checkpoint.config.training.held_out]
-    rows: list[dict[str, Any]] = []
-    for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "data.h5"
-            generate_dataset(
-                path, arguments.count, arguments.seed, size, families=families, workers=arguments.workers
-            )
-            data = read_dataset(path)
-        volumes = data.volumes(slice(None))
-        truth = diagonal_properties(data.samples.stiffness)
-        guided, encoder = predict(checkpoint, volumes), predict(checkpoint, volumes, guided=False)
-        rows.append(
-            {
-                "size": size,
-                "volumes": len(truth),
-                "guided": forward_figures(guided.mean, truth, guided.std),
-                "encoder": forward_figures(encoder.mean, truth, encoder.std),
-                "in_distribution": float(guided.in_distribution.mean()),
-            }
-        )
-        print(f"{size}³ done", flush=True)
-    settings = {"seed": arguments.seed, "solver_tolerance": SOLVER_TOLERANCE, "checkpoint": checkpoint.hash}
-    path = write_record("cell_sizes", settings | {"families": families}, rows)
-    PAGE.write_text(page(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
-    print(path, PAGE)
+    if not arguments.page:
+        if arguments.data is None:
+            parser.error("expected --data, or --page")
+        data, checkpoint = read_training_set(arguments.data), load_checkpoint(arguments.checkpoint)
+        settings = {
+            "data": json.loads(data.identity),
+            "split": arguments.split,
+            "checkpoint": checkpoint.hash,
+            "cell": checkpoint.card["cell"],
+            "trained": "these classes" if "classes" in checkpoint.card else "the families of version 0.1",
+        }
+        write_record("cell_sizes", settings, measure(checkpoint, data, arguments.split), arguments.record)
+    text = page(json.loads(arguments.record.read_text(encoding="utf-8")))
+    arguments.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def measure(checkpoint: Checkpoint, data: TrainingSet, split: str) -> dict[str, Any]:
+    """Figures of both tiers over all volumes of a split, by class and by size."""
+    rows = data.known(split)
+    truth = data.properties[rows]
+    parts = {name: np.empty((2, *truth.shape)) for name in TIERS}
+    novel = np.empty(len(rows), dtype=bool)
+    for places, volumes in data.by_size(rows):
+        for name, guided in TIERS.items():
+            prediction = predict(checkpoint, volumes, guided=guided)
+            parts[name][:, places] = prediction.mean, prediction.std
+            if guided:
+                novel[places] = ~prediction.in_distribution
+
+    def figures(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        result: dict[str, Any] = {"volumes": int(chosen.sum()), "novel": float(novel[chosen].mean())}
+        for name, (mean, std) in parts.items():
+            result[name] = forward_figures(mean[chosen], truth[chosen], std[chosen])
+        return result
+
+    names, sizes = data.name[rows], data.size[rows]
+    return {
+        "all": figures(np.ones(len(rows), dtype=bool)),
+        "classes": {str(name): figures(names == name) for name in np.unique(names)},
+        "sizes": {str(size): figures(sizes == size) for size in np.unique(sizes)},
+    }
 
 
 def page(record: dict[str, Any]) -> str:
-    rows = [
-        [
-            f"{row['size']}³",
-            str(row["volumes"]),
-            *(
-                text
-                for tier in ("guided", "encoder")
-                for text in (
-                    f"{100 * row[tier]['mape_axial']:.2f} %",
-                    f"{100 * np.mean([*row[tier]['coverage_90'].values()]):.0f} %",
-                )
-            ),
-            f"{100 * (1 - row['in_distribution']):.0f} %",
-        ]
-        for row in record["figures"]
-    ]
-    head = ["cell [voxel]", "volumes", "physics-guided, error", "inside 90 % interval"]
-    head += ["encoder, error", "inside 90 % interval", "marked as novel"]
-    return HEAD + "\n" + table(head, rows) + "\n\n" + provenance(record) + "\n"
+    """docs/cell-sizes.md."""
+    figures, settings = record["figures"], record["settings"]
+    columns = ["volumes", "physics-guided, error", "inside its interval"]
+    columns += ["encoder, error", "inside its interval", "marked as novel"]
+    overall = row("**all**", figures["all"])
+    classes = [row(f"`{name}`", entry) for name, entry in figures["classes"].items()]
+    sizes = [row(f"{size}³", entry) for size, entry in figures["sizes"].items()]
+    return TEXT.format(
+        volumes=figures["all"]["volumes"],
+        **{name: settings[name] for name in ("split", "checkpoint", "cell", "trained")},
+        classes=table(["class", *columns], [*classes, overall]),
+        by_size=table(["cell [voxel]", *columns], sizes),
+        provenance=provenance(record),
+    )
+
+
+def row(title: str, entry: dict[str, Any]) -> list[str]:
+    cells = [title, str(entry["volumes"])]
+    for name in TIERS:
+        coverage = np.mean([*entry[name]["coverage_90"].values()])
+        cells += [f"{100 * entry[name]['mape_axial']:.2f} %", f"{100 * coverage:.0f} %"]
+    return [*cells, f"{100 * entry['novel']:.0f} %"]
 
 
 if __name__ == "__main__":

@@ -104,6 +104,11 @@ def test_a_known_correction_is_learned(rng: np.random.Generator) -> None:
     result, _ = guide(fitted, bounds[96:], fraction[96:], mean[96:], spread[96:], MATERIALS)
     error = np.abs(np.log(result / truth[96:])).mean()
     assert error < 0.5 * np.abs(np.log(bounds[96:, -1] / truth[96:])).mean()
+    parts = inputs[:96], bounds[:96, -1], fraction[:96], truth[:96], MATERIALS
+    later = fit_guided(*parts, start=fitted, epochs=10)
+    assert torch.equal(later.scale, fitted.scale), "it reads what it was trained to read"
+    result, _ = guide(later, bounds[96:], fraction[96:], mean[96:], spread[96:], MATERIALS)
+    assert np.abs(np.log(result / truth[96:])).mean() < error
 
 
 def test_the_solver_helps(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> None:

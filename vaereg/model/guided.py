@@ -30,6 +30,12 @@ __all__ = ["ITERATIONS", "fit_guided", "guide", "guided_inputs", "upper_bounds"]
 ITERATIONS = 3
 """Conjugate-gradient iterations, in float32."""
 
+_PRESENTED, _FEWEST_EPOCHS, _MOST_EPOCHS = 500_000, 60, 240
+"""Volumes that the network is shown while it is trained, and the epochs that this may take: 60 epochs of the
+8,600 volumes of version 0.1, and as many steps for fewer volumes."""
+_LEARNING_RATE, _LATER_LEARNING_RATE = 2e-3, 1e-3
+"""Peak learning rates (AdamW) of a new network, and of one that goes on."""
+
 _SMALLEST = 1e-4
 """Floor of a place between the bounds, where its logarithm is taken."""
 
@@ -114,7 +120,8 @@ def fit_guided(
     properties: NDArray[np.float64],
     materials: TwoPhase,
     *,
-    epochs: int = 60,
+    start: GuidedRegressor | None = None,
+    epochs: int | None = None,
 ) -> GuidedRegressor:
     """Train the network on volumes with known properties, in all permutations of the axes.
 
@@ -124,18 +131,25 @@ def fit_guided(
         fraction: Volume fractions, shape (N,) [-].
         properties: By the converged solver, shape (N, T) [GPa].
         materials: The two phases.
-        epochs: Passes over the volumes.
+        start: Trained network to go on with; a new one if left out.
+        epochs: Passes over the volumes; by their number if left out.
     """
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = GuidedRegressor(inputs.shape[2])
-    network.set_scaling(inputs)
+    if start is None:
+        network.set_scaling(inputs)
+    else:
+        network.load_state_dict(start.state_dict())
+    if epochs is None:
+        epochs = int(np.clip(_PRESENTED // len(inputs), _FEWEST_EPOCHS, _MOST_EPOCHS))
     lower = torch.from_numpy(properties_from_ratio(np.zeros_like(last), fraction, materials)).float()
     height = torch.from_numpy(last).float() - lower
     truth = torch.from_numpy(np.log(properties)).float()
     orders = torch.tensor(AXIS_ORDERS)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
+    rate = _LEARNING_RATE if start is None else _LATER_LEARNING_RATE
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     for _ in range(epochs):
         for rows in torch.randperm(len(inputs), generator=generator).split(64):

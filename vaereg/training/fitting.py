@@ -65,8 +65,8 @@ def fit(
         dataset: The data set that they were trained on.
         settings: How they were trained: families that were left out stay out.
         former: What was fitted to the model whose encoder and regressor were trained on: its training
-            volumes count among those that say which targets are reachable, and its latent regressor stays,
-            since prior and decoder are the same.
+            volumes count among those that say which targets are reachable, its guided regressor is trained
+            on, and its latent regressor stays, since prior and decoder are the same.
         on_progress: Called with the volumes that the solver has seen, for the guided regressor, and their
             number.
     """
@@ -81,7 +81,10 @@ def fit(
     standardised = np.column_stack([(logs[:, :-1] - location) / scale, logs[:, -1]])
     parts = min(12, max(1, len(training) // 50))
     mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
-    reached = own if former is None else np.concatenate([former.training_properties.values, own])
+    reached = own
+    if former is not None:  # which may have been trained on some of these volumes
+        both = np.concatenate([former.training_properties.values, own]).astype(np.float32)
+        reached = np.unique(both, axis=0)
 
     train_mean, train_spread, statistics = encode_set(model, data, training)
     centre, whitening = _whitening(statistics)
@@ -95,6 +98,7 @@ def fit(
         fraction[training],
         data.properties[training],
         materials,
+        start=None if former is None else former.guided,
     )
     guided_mean, guided_spread = guide(
         guided, bounds[validation], fraction[validation], mean, spread, materials
