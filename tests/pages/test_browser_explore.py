@@ -63,15 +63,15 @@ def test_lasso_and_click_on_the_map(page: Page, server: str) -> None:
     expect(page.get_by_text("by latent vector, all axes")).to_be_visible()
 
 
-def test_a_link_restores_target_seed_component_and_size(page: Page, server: str) -> None:
-    link = f"{server}/?C11=42&seed=7&component=2&size=64&count=2"
+def test_a_link_restores_target_seed_modes_and_size(page: Page, server: str) -> None:
+    link = f"{server}/?C11=42&seed=7&modes=Irregular&size=64&count=2"
     page.goto(link)
     expect(page.locator("h1")).to_contain_text("C11 = 42")
     first = drawn(page)
     expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
     expect(page.get_by_text("cells of 64 × 64 × 64 voxels")).to_be_visible()
     assert page.locator(".gallery").first.locator(".card").count() == 2
-    expect(page.locator(".gallery").first).to_contain_text("Component 2")
+    expect(page.locator(".gallery").first).to_contain_text("Irregular")
 
     # What the address says by now leads to the same designs, whoever opens it.
     settled(page)
@@ -101,5 +101,5 @@ def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, serv
     settled(page)
     assert drawn(page) == large
     page.get_by_role("button", name="More like this").click()
-    expect(page.get_by_text("its latent vector with other noise, draw 1")).to_be_visible()
+    expect(page.get_by_text("the same structure drawn anew, draw 1")).to_be_visible()
     drawn(page, other_than=large)
