@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import modes, state
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.compare.export_panel import item_provenance
 from pages.parts.design.outlook import mode_outlook, probability_text
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
@@ -105,6 +106,8 @@ def test_designs_are_named_by_their_modes(visit: AppTest) -> None:
     assert galleries(app)[0]["panels"][0]["title"].startswith(("A · Closed foam #", "A · Grains #"))
     (table, *_) = [item.value for item in app.dataframe if "Mode" in item.value]
     assert table["Mode"].item() in ("Closed foam", "Grains")
+    (item,) = app.session_state[state.SHORTLIST]
+    assert modes.mode_title(item_provenance(item).mode) == table["Mode"].item()
     assert not INNER_WORDS.findall(words(app))
     app.switch_page("pages/model.py")
     app.query_params[state.MODEL_PART] = "Modes"

@@ -93,6 +93,7 @@ def item_provenance(item: ShortlistItem) -> Provenance:
         target=item.targets,
         seed=item.seed,
         component=item.component,
+        mode=item.mode,
         latent=None if item.latent is None else item.latent.astype(np.float32),
         made_by=item.checkpoint,
         judged_by=item.checkpoint,
