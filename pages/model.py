@@ -88,7 +88,7 @@ if "inverse" in metrics:
     runs = comparable_runs(checkpoint.hash, checkpoint.card, others)
     parts["Inverse design"] = lambda: panels.inverse(checkpoint, metrics, runs)
 if (named := checkpoint.modes) is not None:
-    parts["Modes"] = lambda: panels.modes(named.library, checkpoint.model.materials)
+    parts["Modes"] = partial(panels.modes, named.library, checkpoint.model.materials)
 parts["Refinement"] = lambda: panels.refinement(record("refinement"), checkpoint)
 if "components" in metrics:
     parts["Components"] = lambda: panels.components(metrics["components"], of_irregular=named is not None)

@@ -243,7 +243,7 @@ def constraints_of(arguments: argparse.Namespace) -> Constraints:
     diameters: tuple[float, ...] = (0.0,)
     if arguments.min_feature is not None:
         diameters = numbers(arguments.min_feature, float, "--min-feature")
-        if len(diameters) > 2:
+        if len(diameters) not in (1, 2):
             raise InputError(f"expected one or two numbers for --min-feature, got {arguments.min_feature!r}")
     connected: dict[str, str] = {}
     for text in arguments.connected:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from vaereg import __version__
 from vaereg.errors import InputError
@@ -23,6 +23,8 @@ TIMEOUT = 10.0
 """Time after which a scheduler that does not answer counts as gone [s]."""
 
 _limited = threading.Event()
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class WorkerVersionError(InputError):
@@ -54,7 +56,7 @@ class ClusterExecutor(Executor):
             WorkerVersionError: A worker has other versions than this process.
         """
         try:
-            import dask
+            import dask.config
             from distributed import Client
             from distributed.scheduler import KilledWorker
         except ImportError as error:
@@ -85,7 +87,9 @@ class ClusterExecutor(Executor):
         """Threads of all workers of the moment."""
         return sum(self._client.nthreads().values())
 
-    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
+    def submit(
+        self, fn: Callable[_Arguments, _Result], /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> Future[_Result]:
         """Hand in a call of a function of a module.
 
         Raises:
@@ -93,7 +97,7 @@ class ClusterExecutor(Executor):
         """
         if self._lost.is_set():
             raise self._lost_error()
-        outer: Future[Any] = Future()
+        outer: Future[_Result] = Future()
         inner = self._executor.submit(_call, self._versions, fn, args, kwargs)
         inner.add_done_callback(lambda ended: self._settle(outer, ended))
         outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)

@@ -114,7 +114,7 @@ def test_designs_are_named_by_their_modes(visit: AppTest) -> None:
     app.run()
     assert not app.exception
     (table,) = [item.value for item in app.dataframe if "Look" in item.value]
-    assert table["Training volumes"].sum() == 3
+    assert sum(table["Training volumes"]) == 3
 
 
 def test_modes_are_chosen_by_chips_and_by_links(visit: AppTest) -> None:

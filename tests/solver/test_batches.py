@@ -1,5 +1,7 @@
 """Batches that do not fit into memory are solved in halves."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -28,9 +30,13 @@ def test_the_result_is_that_of_the_whole_batch(
 ) -> None:
     kept = {"sensitivities": True, "keep_displacement": True, "rtol": 1e-9}
     whole = homogenize_batch(phases, PAIR, **kept)
+    assert whole.displacement is not None
     solve, sizes = torch_solver._solve_batch, []
 
-    def short_of_memory(part: torch.Tensor, *arguments: object) -> torch_solver.BatchResult:
+    def short_of_memory(
+        part: torch.Tensor,
+        *arguments: Any,  # noqa: ANN401
+    ) -> torch_solver.BatchResult:
         sizes.append(len(part))
         if len(part) > 2:
             raise error

@@ -18,7 +18,7 @@ def sized_set(tiny_dataset: Dataset) -> LabelledSet:
     volumes, samples = tiny_dataset.volumes(slice(None)), tiny_dataset.samples
     count, small = len(volumes), len(volumes) - 8
     rows = np.concatenate([np.arange(count), np.arange(small)])
-    phases = np.tile([np.full(6, 1.0), REFERENCE_PAIR], (len(rows), 1, 1))
+    phases = np.tile([(1.0,) * 6, REFERENCE_PAIR], (len(rows), 1, 1))
     phases[-1, 1] = np.nan
     stiffness = np.full((len(rows), 2, 6, 6), np.nan, dtype=np.float32)
     stiffness[:, 1] = samples.stiffness[rows]

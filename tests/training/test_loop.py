@@ -309,5 +309,5 @@ def test_a_model_goes_on_with_volumes_of_several_sizes(
     error = (new.latent_mean - old.latent_mean).square().mean()
     assert error < 0.2 * old.latent_mean.var(0).mean()
     card = training_card(sized_set, config, result, "cpu", tiny_checkpoint)
-    assert card["continued from"].endswith("prior and decoder are its")
+    assert str(card["continued from"]).endswith("prior and decoder are its")
     assert card["cell"] == "8³ to 16³ voxels, periodic"

@@ -51,6 +51,6 @@ def test_volumes_come_by_size_and_in_parts(sized_set: LabelledSet, tmp_path: Pat
         assert volumes.size <= 7 * 16**3 and len(volumes) == len(places)
         assert (data.size[rows[places]] == volumes.shape[1]).all()
         for place, volume in zip(places, volumes, strict=True):
-            np.testing.assert_array_equal(volume, sized_set.samples.volume(rows[place]))
+            np.testing.assert_array_equal(volume, sized_set.samples.volume(int(rows[place])))
         seen += places.tolist()
     assert sorted(seen) == list(range(len(rows)))

@@ -220,7 +220,9 @@ def satisfied(volume: ArrayLike, constraints: Constraints) -> bool:
 
 def clusters(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Number of the cluster of each voxel of a periodic set, by shared faces: from 1; 0 outside."""
-    labels, count = label(mask)  # pyright: ignore[reportGeneralTypeIssues]
+    # SciPy's annotations know the number alone as well, which comes where `output` is given
+    labelled: tuple[NDArray[np.int32], int] = label(mask)  # pyright: ignore[reportAssignmentType]
+    labels, count = labelled
     parents = np.arange(count + 1)
 
     def root(place: int) -> int:

@@ -77,7 +77,7 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
         points: The larger, the better, shape (N, M); rows with NaN are never on the front.
     """
     values = np.asarray(points, dtype=np.float64)
-    known = ~np.isnan(values).any(axis=1)
+    known: NDArray[np.bool_] = ~np.any(np.isnan(values), axis=1)
     front = known.copy()
     order = np.lexsort(values.T[::-1])[::-1]
     kept = np.empty((0, values.shape[1]))

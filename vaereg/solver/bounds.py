@@ -236,7 +236,8 @@ class _SixLoads:
         out = np.empty((21, *self.cell.shape), dtype=self.cell.dtype)
         scale = unit / (16.0 * np.prod(self.cell.shape))
         first, shear = self.cell.first_step * scale, self.cell.shear_step * scale
-        kernels.element_energies(*self.displacements, first, shear, self.cell.constants, out)
+        u, v, w = self.displacements
+        kernels.element_energies(u, v, w, first, shear, self.cell.constants, out)
         return out
 
     def _gram(self, rows: list[NDArray], columns: list[NDArray]) -> NDArray[np.float64]:

@@ -110,7 +110,7 @@ class CellProperties:
     @cached_property
     def _constants(self) -> EngineeringConstants:
         """Engineering constants; NaN for cells whose stiffness is not known in full."""
-        known = np.isfinite(self.stiffness).all(axis=(1, 2))
+        known = np.all(np.isfinite(self.stiffness), axis=(1, 2))
         constants = engineering_constants(np.where(known[:, None, None], self._sound, np.eye(6)))
         hidden = {
             name: np.where(known.reshape(-1, *[1] * (value.ndim - 1)), value, np.nan)
