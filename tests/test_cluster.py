@@ -4,6 +4,8 @@ The tests go on from one to the next: workers die on the way, and at the end the
 """
 
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -18,10 +20,11 @@ from immediate import ImmediateExecutor
 from pages.parts.solving.queue import SolverQueue
 from pages.parts.solving.worker_pool import SCHEDULER, start_workers
 from vaereg import cluster
-from vaereg.cli import main
+from vaereg.cli import _parser, main
 from vaereg.cluster import ClusterExecutor, WorkerVersionError, installed_versions, workers_of
 from vaereg.errors import InputError
 from vaereg.executors import ExecutorLostError, map_tasks
+from vaereg.io.datasets import read_dataset
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.training.labelling import generate_dataset
 
@@ -162,3 +165,26 @@ def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install 'vaereg\[cluster\]'"):
         ClusterExecutor("tcp://127.0.0.1:9")
+
+
+def test_the_commands_of_the_page_are_commands() -> None:
+    """Every line of the page that calls the program is a valid command line."""
+    text = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    lines = re.findall(r"-m (vaereg .*)", text.replace("\\\n", " ").replace("$SLURM_ARRAY_TASK_ID", "7"))
+    assert {line.split()[1] for line in lines} == {"generate", "merge", "refine", "evaluate", "train"}
+    for line in lines:
+        _parser().parse_args(shlex.split(line)[1:])
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a cluster of threads and few small volumes."""
+    text = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = code.replace(
+        "threads_per_worker=1", "processes=False, dashboard_address=None, n_workers=1, protocol='tcp'"
+    )
+    code = code.replace("n_workers=2, ", "").replace("count=1000", "count=2, size=8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "limit_process_to_one_thread", lambda: None)
+    exec(compile(code, "scaling.md", "exec"), {"__name__": "__main__"})
+    assert len(read_dataset(tmp_path / "data.h5")) == 2
