@@ -24,7 +24,7 @@ from vaereg.model.batches import decode_batches, encode_batches
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prior import ConditionalMixture
 
-__all__ = ["component_figures", "decoder_figures", "redraw"]
+__all__ = ["STATISTICS", "component_figures", "decoder_figures", "redraw", "sample_distances"]
 
 LEADING = "C11"
 """Property along which the weights of the components are followed."""
@@ -143,7 +143,7 @@ def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[n
         real = [redraw(str(family), size, int(seed), noise=int(seed) + 1).volume for seed in seeds]
         pairs = {"decoded": decoded, "real": real}
         distances = {
-            name: np.median([_distances(*pair) for pair in zip(volumes, rest, strict=True)], axis=0)
+            name: np.median([sample_distances(*pair) for pair in zip(volumes, rest, strict=True)], axis=0)
             for name, rest in pairs.items()
         }
         ratio = [
@@ -162,10 +162,11 @@ def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[n
 
 
 STATISTICS = ("volume_fraction", "two_point", "lineal_path", "specific_surface")
-"""Statistics that samples are compared by, in the order of `_distances`."""
+"""Statistics that samples are compared by, in the order of `sample_distances`."""
 
 
-def _distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[float]:
+def sample_distances(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> list[float]:
+    """Distances of two volumes of one size [-], by `STATISTICS`; see `decoder_figures`."""
     surfaces = [specific_surface(volume) for volume in (first, second)]
     paths = [np.stack([lineal_path(volume, phase) for phase in (0, 1)]) for volume in (first, second)]
     return [
