@@ -22,7 +22,11 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     from vaereg.evaluation.records import read_record
     from vaereg.io.datasets import read_dataset
     from vaereg.io.files import check_output
+    from vaereg.io.labelled_sets import LABELLED_SET_VERSION, format_of
 
+    if format_of(arguments.data) == LABELLED_SET_VERSION:
+        _evaluate_modes(arguments)
+        return
     check_output(arguments.out, arguments.data)
     if arguments.card is not None:
         check_output(arguments.card)
@@ -53,6 +57,58 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         f"best of {arguments.count} by prediction, by the solver, median error: "
         f"{inverse['median_error_of_best_by_prediction']:.1%}"
     )
+
+
+def _evaluate_modes(arguments: argparse.Namespace) -> None:
+    """Measure the modes of a checkpoint on a data set of morphologies; other figures of it are kept."""
+    from vaereg.cluster import workers_of
+    from vaereg.evaluation.mode_figures import mode_figures
+    from vaereg.evaluation.model_card import compact_json, model_card
+    from vaereg.evaluation.records import read_figures, read_record
+    from vaereg.io.files import check_output
+    from vaereg.io.labelled_sets import read_labelled_set
+
+    check_output(arguments.out, arguments.data)
+    if min(arguments.targets, arguments.count) < 1:
+        raise InputError(
+            f"expected at least one target and one design, got {arguments.targets} and {arguments.count}"
+        )
+    checkpoint = load_model(arguments)
+    metrics = read_figures(arguments.out, checkpoint.hash)
+    baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
+    if arguments.card is not None:
+        check_output(arguments.card)
+        if "forward" not in metrics:
+            raise InputError(
+                f"expected figures of {checkpoint.hash} in {arguments.out} for a card: evaluate it on a data "
+                "set of families first"
+            )
+    dataset = read_labelled_set(arguments.data)
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        figures = mode_figures(
+            checkpoint,
+            dataset,
+            split=arguments.split,
+            targets=arguments.targets,
+            count=arguments.count,
+            workers=workers,
+            on_progress=progress("evaluate", "targets solved"),
+        )
+    metrics["modes"] = figures
+    write_text(arguments.out, compact_json(metrics) + "\n")
+    if arguments.card is not None:
+        write_text(arguments.card, model_card(checkpoint, metrics, baselines))
+    for judge, kinds in figures["recognition"].items():
+        shares = ", ".join(f"{kind} {item['share']:.0%}" for kind, item in kinds.items())
+        print(f"recognised by the classifier of {judge}: {shares}")
+    for kind in ("isotropic", "any", "pairs"):
+        if "raw" in figures[kind]:
+            raw, corrected = figures[kind]["raw"], figures[kind]["corrected"]
+            print(
+                f"targets {kind}: {figures[kind]['modes_tried']:.1f} modes tried, within 5 % "
+                f"{raw['modes_near']:.1f}, corrected {corrected['modes_near']:.1f}; largest deviation of all "
+                f"{raw['largest_all']:.1%}, corrected {corrected['largest_all']:.1%}"
+            )
 
 
 def _evaluate_pairs(arguments: argparse.Namespace) -> None:

@@ -73,7 +73,7 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
         along = [model.prior(_completed(checkpoint, value)) for value in values.tolist()]
         weight = torch.stack([mixture.weights.mean(0) for mixture in along], dim=1).cpu().numpy()
         by_component = {}
-        for component in range(checkpoint.components):
+        for component in range(checkpoint.config.model.components):
             decoded = made_by(component, model.prior(wanted[chosen]), _PER_COMPONENT)
             character = describe(decoded)
             names = [describe(made_by(component, along[place], _PER_NAME)).name for place in _NAMED]

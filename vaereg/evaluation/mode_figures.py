@@ -10,25 +10,20 @@ Letters: N designs, K modes, D descriptors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.errors import InputError
 from vaereg.evaluation.mode_samples import distance_figures, mode_samples
+from vaereg.evaluation.mode_trials import KINDS, ModeTrial, mode_trials
 from vaereg.evaluation.recognition import coverage, fit_kernel, vendi_score
 from vaereg.executors import Workers, map_tasks
 from vaereg.generators.morphologies import component_of
-from vaereg.inverse.corrections import STEPS, correct
-from vaereg.inverse.designs import Designs
-from vaereg.inverse.direct import design
-from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.corrections import STEPS
 from vaereg.io.labelled_sets import LabelledSet
-from vaereg.materials import TwoPhase
 from vaereg.microstructure.descriptors import describe_morphology
 from vaereg.microstructure.statistics import two_point_distances
 from vaereg.model.checkpoint import Checkpoint
@@ -41,64 +36,13 @@ from vaereg.model.recognition import (
     load_classifier,
     read_reference,
 )
-from vaereg.solver.homogenization import homogenize
-from vaereg.targets import CellProperties, Targets
-from vaereg.training.morphology_labels import label_tolerance, pair_of
 
-__all__ = ["KINDS", "NEAR", "ModeTrial", "mode_figures", "mode_trials"]
+__all__ = ["mode_figures"]
 
-KINDS = ("isotropic", "any", "pairs")
-"""Kinds of targets: nearly isotropic ones and any with the reference pair, any with a pair of its own."""
-NEAR = 0.05
-"""Largest deviation by the solver up to which a mode reaches a target [-]."""
 _CLOSE = 0.02
 """Largest deviation by the solver of designs whose Vendi score is measured [-]."""
 _FEW = 3
 """Modes from which a target counts as one of several morphologies."""
-_ISOTROPIC = 1.12
-"""Largest over smallest of C11, C22, C33 of nearly isotropic volumes [-]."""
-_CARRIES = 1e-3
-"""Least of C11, C22, C33 over E of the stiff phase of volumes that a relative error is of [-]."""
-_AXIAL = PROPERTIES[:3]
-_MAX_ITER = 2000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModeTrial:
-    """Designs for the properties of one unseen volume, raw and corrected, solved."""
-
-    row: int
-    """Volume of the data set whose properties are asked for."""
-    targets: Targets
-    """What is asked for."""
-    designs: Designs
-    """Raw designs."""
-    corrected: NDArray[np.uint8]
-    """Volumes after corrections, shape (N, n, n, n)."""
-    predicted: NDArray[np.float64]
-    """Their largest deviation by prediction, shape (N,) [-]."""
-    solved: NDArray[np.float64]
-    """Stiffness of raw and corrected designs by the solver, shape (2, N, 6, 6) [GPa]."""
-
-    def deviations(self, corrected: bool) -> NDArray[np.float64]:
-        """Deviation of each property of each design by the solver, shape (N, 3) [-]."""
-        volumes = self.corrected if corrected else self.designs.microstructures
-        return self.targets.deviations(
-            CellProperties(
-                stiffness=self.solved[int(corrected)],
-                fraction=volumes.mean((1, 2, 3), dtype=np.float64),
-                materials=self.designs.materials,
-            )
-        )
-
-    def near(self, corrected: bool) -> NDArray[np.int64]:
-        """Modes that have a design within `NEAR` of the target."""
-        within = self.deviations(corrected).max(1) <= NEAR
-        return np.unique(self.designs.component[within])
-
-    def best(self, corrected: bool) -> int:
-        """Best design by prediction."""
-        return int(np.argmin(self.predicted if corrected else self.designs.largest_deviation))
 
 
 def mode_figures(
@@ -109,7 +53,7 @@ def mode_figures(
     targets: int = 12,
     count: int = 12,
     per_class: int = 12,
-    size: int = 32,
+    size: int | None = None,
     corrections: int = STEPS,
     workers: Workers = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -123,7 +67,7 @@ def mode_figures(
         targets: Targets of each of `KINDS`; fewer where the split has not as many.
         count: Designs per target.
         per_class: Volumes of each class that are decoded.
-        size: Voxels per edge of all volumes.
+        size: Voxels per edge of all volumes; the most frequent number of the split if left out.
         corrections: Steps of correction without a solve.
         workers: Number of processes that solve, or an executor.
         on_progress: Called with the targets that are designed for and solved, and with their number.
@@ -139,6 +83,7 @@ def mode_figures(
     if checkpoint.modes is None:
         raise InputError(f"expected a checkpoint with modes, got {checkpoint.hash} without")
     rows = _labelled(dataset, split, size)
+    size = int(dataset.samples.size[rows[0]])
     samples = mode_samples(checkpoint, checkpoint.modes.networks, dataset, rows, per_class)
     trials, refused = mode_trials(
         checkpoint,
@@ -192,104 +137,17 @@ def mode_figures(
     }
 
 
-def mode_trials(
-    checkpoint: Checkpoint,
-    dataset: LabelledSet,
-    rows: NDArray[np.intp],
-    *,
-    targets: int,
-    count: int,
-    size: int,
-    corrections: int = STEPS,
-    workers: Workers = 1,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, list[ModeTrial]], dict[str, int]]:
-    """Designs for the properties of unseen volumes, and the number of refused targets, by `KINDS`.
-
-    Args:
-        checkpoint: Trained model with modes.
-        dataset: Labelled volumes.
-        rows: Volumes to choose from.
-        targets, count, size, corrections, workers, on_progress: As in `mode_figures`.
-    """
-    chosen = {kind: _targets_of(dataset, rows, kind, targets) for kind in KINDS}
-    trials: dict[str, list[ModeTrial]] = {kind: [] for kind in KINDS}
-    refused = dict.fromkeys(KINDS, 0)
-    total, done = sum(map(len, chosen.values())), 0
-    for kind in KINDS:
-        for row in chosen[kind]:
-            if on_progress:
-                on_progress(done, total)
-            try:
-                trials[kind].append(
-                    _trial(checkpoint, dataset, int(row), kind, count, size, corrections, workers)
-                )
-            except UnreachableTargetError:
-                refused[kind] += 1
-            done += 1
-    if on_progress:
-        on_progress(done, total)
-    return trials, refused
-
-
-def _trial(
-    checkpoint: Checkpoint,
-    dataset: LabelledSet,
-    row: int,
-    kind: str,
-    count: int,
-    size: int,
-    corrections: int,
-    workers: Workers,
-) -> ModeTrial:
-    pair = pair_of(dataset.samples.phases[row, 1]) if kind == "pairs" else checkpoint.model.materials
-    stiffness = dataset.samples.stiffness[row, int(kind == "pairs")].astype(np.float64)
-    values = diagonal_properties(stiffness[None])[0]
-    wanted = Targets.of({name: float(values[PROPERTIES.index(name)]) for name in _AXIAL})
-    designs = design(checkpoint, wanted, count, size, materials=pair, seed=row)
-    result = correct(designs.microstructures, wanted, pair, steps=corrections)
-    volumes = [*designs.microstructures, *result.volumes]
-    solved = list(map_tasks(_solve, [(volume, pair) for volume in volumes], workers))
-    return ModeTrial(
-        row=row,
-        targets=wanted,
-        designs=designs,
-        corrected=result.volumes,
-        predicted=result.largest_deviation[:, -1],
-        solved=np.array(solved).reshape(2, len(designs.component), 6, 6),
-    )
-
-
-def _solve(job: tuple[NDArray[np.uint8], TwoPhase]) -> NDArray[np.float64]:
-    volume, pair = job
-    rtol = label_tolerance(pair.ordered().contrast)
-    return homogenize(
-        volume, pair, rtol=rtol, dtype=np.float32, max_iter=_MAX_ITER, raise_on_failure=False
-    ).stiffness
-
-
-def _labelled(dataset: LabelledSet, split: str, size: int) -> NDArray[np.intp]:
+def _labelled(dataset: LabelledSet, split: str, size: int | None) -> NDArray[np.intp]:
     """Volumes of a split and size that are labelled for the reference pair, in random order."""
     rows = dataset.indices(split, size=size)
     rows = rows[np.isfinite(dataset.samples.stiffness[rows, 0]).all((1, 2))]
     if not len(rows):
-        raise InputError(f"expected volumes of {size} voxels per edge in the split {split!r}, got none")
+        asked = "" if size is None else f" of {size} voxels per edge"
+        raise InputError(f"expected labelled volumes{asked} in the split {split!r}, got none")
+    if size is None:
+        sizes, numbers = np.unique(dataset.samples.size[rows], return_counts=True)
+        rows = rows[dataset.samples.size[rows] == sizes[numbers.argmax()]]
     return np.random.default_rng(0).permutation(rows)
-
-
-def _targets_of(dataset: LabelledSet, rows: NDArray[np.intp], kind: str, count: int) -> NDArray[np.intp]:
-    """Volumes whose properties are asked for; those of each kind are taken from another place of `rows`."""
-    place = int(kind == "pairs")
-    if dataset.samples.stiffness.shape[1] <= place:
-        return rows[:0]
-    rows = np.roll(rows, -KINDS.index(kind) * (len(rows) // len(KINDS)))
-    stiffness = dataset.samples.stiffness[rows, place].astype(np.float64)
-    axial = diagonal_properties(np.nan_to_num(stiffness))[:, :3]
-    unit = np.nan_to_num(dataset.samples.phases[rows, place, 0], nan=np.inf)
-    allowed = axial.min(1) > _CARRIES * unit
-    if kind == "isotropic":
-        allowed &= axial.max(1) <= _ISOTROPIC * axial.min(1)
-    return rows[allowed][:count]
 
 
 def _kind_figures(trials: Sequence[ModeTrial], refused: int) -> dict[str, Any]:

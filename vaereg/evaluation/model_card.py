@@ -14,6 +14,7 @@ import numpy as np
 from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
 from vaereg.evaluation.markdown import markdown_table
+from vaereg.evaluation.mode_card import mode_section
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 from vaereg.model.checkpoint import Checkpoint
 
@@ -59,6 +60,7 @@ def model_card(
             *_components(metrics["components"]),
             *_decoder(metrics["decoder"]),
             *_inverse(metrics, comparable_runs(checkpoint.hash, checkpoint.card, baselines)),
+            *([mode_section(metrics["modes"])] if "modes" in metrics else []),
             *_times(metrics),
             _limits(checkpoint),
             f"## Configuration\n\n```json\n{compact_json(dataclasses.asdict(checkpoint.config))}\n```\n",

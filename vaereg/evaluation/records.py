@@ -26,6 +26,7 @@ __all__ = [
     "comparable_runs",
     "error_curve",
     "least_r2",
+    "read_figures",
     "read_record",
     "solves_table",
     "solves_to_reach",
@@ -78,6 +79,22 @@ def read_record(path: Path, benchmark: str) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("benchmark") != benchmark:
         raise InputError(f"expected a record of benchmarks/{benchmark}.py in {path}")
     return record
+
+
+def read_figures(path: Path, checkpoint: str) -> dict[str, Any]:
+    """Figures that `evaluate` wrote for a checkpoint; none but its hash where the file has none of it.
+
+    Args:
+        path: JSON file, which need not exist.
+        checkpoint: Hash of the model.
+    """
+    nothing: dict[str, Any] = {"checkpoint": checkpoint}
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return nothing
+    known = isinstance(figures, dict) and figures.get("checkpoint") == checkpoint
+    return figures if known else nothing
 
 
 def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] | None) -> dict[str, Any]:
