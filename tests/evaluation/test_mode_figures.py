@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,10 +15,13 @@ from vaereg.cli import main
 from vaereg.elasticity import diagonal_properties
 from vaereg.evaluation.mode_card import mode_section
 from vaereg.evaluation.mode_figures import mode_figures
-from vaereg.evaluation.mode_trials import KINDS, ModeTrial, mode_trials
+from vaereg.evaluation.mode_trials import KINDS, ModeTrial
 from vaereg.generators.morphologies import component_of
+from vaereg.inverse.designs import Designs
 from vaereg.io.labelled_sets import LabelledSet, read_labelled_set
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from vaereg.targets import Targets
 from vaereg.training.morphology_labels import generate_morphologies
 
 SIZE, COUNT = 16, 12
@@ -95,24 +98,27 @@ def test_the_section_says_them_in_rectangular_tables(metrics: dict[str, Any]) ->
     assert f"**{100 * real['share']:.0f} ± {100 * real['standard_error']:.0f} %**" in text
 
 
-def test_near_modes_are_those_whose_solved_stiffness_is_near(
-    checkpoint_path: Path, dataset: LabelledSet
-) -> None:
-    rows = dataset.indices("train")
-    trials, refused_targets = mode_trials(
-        load_checkpoint(checkpoint_path), dataset, rows, targets=1, count=2, size=SIZE, corrections=1
+def test_near_modes_are_those_whose_solved_stiffness_is_near() -> None:
+    volumes = np.zeros((3, 2, 2, 2), dtype=np.uint8)
+    designs = SimpleNamespace(
+        microstructures=volumes,
+        component=np.array([2, 2, 5]),
+        materials=TwoPhase(),
+        largest_deviation=np.array([0.2, 0.1, 0.3]),
     )
-    assert sum(map(len, trials.values())) + sum(refused_targets.values()) <= len(KINDS)
-    trial: ModeTrial = trials["any"][0]
-    wanted = np.diag([trial.targets.range_of(name)[0] for name in ("C11", "C22", "C33")])
-    solved = np.zeros((2, 2, 6, 6))
-    solved[..., :3, :3] = wanted
-    solved[0, 1] *= 1.04
-    solved[1, 1] *= 1.06
-    met = replace(trial, solved=solved)
-    assert met.deviations(False).max(1).tolist() == pytest.approx([0.0, 0.04])
-    assert met.near(False).tolist() == np.unique(trial.designs.component).tolist()
-    assert met.near(True).tolist() == trial.designs.component[:1].tolist()
+    solved = np.tile(np.diag([20.0, 30.0, 40.0, 1.0, 1.0, 1.0]), (2, 3, 1, 1))
+    solved[0] *= np.array([1.04, 1.06, 1.07])[:, None, None]
+    trial = ModeTrial(
+        row=0,
+        targets=Targets.of({"C11": 20.0, "C22": 30.0, "C33": 40.0}),
+        designs=cast(Designs, designs),
+        corrected=volumes,
+        predicted=np.array([0.02, 0.03, 0.01]),
+        solved=solved,
+    )
+    assert trial.deviations(False).max(1).tolist() == pytest.approx([0.04, 0.06, 0.07])
+    assert trial.near(False).tolist() == [2] and trial.near(True).tolist() == [2, 5]
+    assert trial.best(False) == 1 and trial.best(True) == 2
 
 
 def test_models_without_modes_and_cards_without_figures_are_refused(

@@ -183,6 +183,25 @@ def components(figures: Mapping[str, Any], *, of_irregular: bool) -> None:
         st.plotly_chart(weight_figure(figures), key="weight-figure", config=PLAIN)
 
 
+def mode_figures(figures: Mapping[str, Any]) -> None:
+    """Show whether each mode is recognised, and whether its designs meet targets."""
+    st.subheader(
+        "Recognition and targets",
+        help="Recognised as of their mode: unseen real volumes, volumes decoded from them, and corrected "
+        "designs, by a classifier trained on the generators of the data, and by an independent one. Targets "
+        "are C11, C22, C33 of unseen volumes, checked by the solver.",
+    )
+    coverage, vendi = figures["coverage"], figures["vendi"]
+    text = (
+        f"For the properties of {coverage['recognised']} of {coverage['volumes']} unseen volumes, designs "
+        "include the volume's own mode."
+    )
+    if vendi["score"] is not None:
+        text += f" Designs within 2 % of a target count as {vendi['score']:.1f} different ones (Vendi score)."
+    st.write(text)
+    widgets.show_table(tables.mode_figures_table(figures), key="mode-figures-table", missing="–")
+
+
 def decoder(figures: Mapping[str, Any]) -> None:
     """How like the data decoded volumes are."""
     st.subheader("Decoded volumes beside the data")

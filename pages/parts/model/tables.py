@@ -21,6 +21,7 @@ __all__ = [
     "inverse_table",
     "method_figures",
     "mode_color",
+    "mode_figures_table",
     "modes_table",
     "novelty_table",
     "runs_table",
@@ -46,6 +47,7 @@ _TIMES = {
     "design_twelve": "Twelve designs, {edge}³ voxels",
     "solve_one_float32_1e-3": "Solver, {edge}³ voxels (float32, residual 1e-3)",
 }
+_RECOGNISED = {"real": "Real", "decoded": "Decoded", "corrected": "Designs"}
 _STATISTICS = {
     "two_point": "Two-point correlation",
     "lineal_path": "Lineal path",
@@ -207,6 +209,27 @@ def component_table(components: Mapping[str, Any]) -> pd.DataFrame:
         }
         for value, character in zip(components.get("named_at", ()), component.get("names", ()), strict=False):
             row[f"at {name} = {value:.0f} GPa"] = character
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def mode_figures_table(figures: Mapping[str, Any]) -> pd.DataFrame:
+    """Recognition of each mode and how often its designs come within 5 % of a target, raw and corrected."""
+    own, other = (figures["recognition"][judge] for judge in ("generators", "independent"))
+    targets = [figures[kind] for kind in ("isotropic", "any", "pairs") if "raw" in figures[kind]]
+    rows = []
+    for name in MODE_NAMES:
+        row: dict[str, Any] = {"Mode": name}
+        for judge, title in ((own, ""), (other, ", independent")):
+            for kind, label in _RECOGNISED.items():
+                found = judge.get(kind, {}).get("by_mode", {}).get(name)
+                share = None if found is None else found["recognised"] / found["volumes"]
+                row[f"{label}{title} [%]"] = _percent(share)
+        entries = [item["raw"]["by_mode"][name] for item in targets if name in item["raw"]["by_mode"]]
+        better = [item["corrected"]["by_mode"][name] for item in targets if name in item["raw"]["by_mode"]]
+        row["Targets tried"] = sum(entry["targets"] for entry in entries)
+        row["Within 5 %, raw"] = sum(entry["near"] for entry in entries)
+        row["Within 5 %, corrected"] = sum(entry["near"] for entry in better)
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -20,6 +20,7 @@ from vaereg.evaluation.records import summarize_solves
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from vaereg.model.embedding import Embedding
+from vaereg.model.modes.catalogue import MODE_NAMES
 
 APP = Path(__file__).parents[3] / "app.py"
 FIGURES = {
@@ -74,6 +75,16 @@ METRICS = {
     },
     "inverse": TRIAL,
     "timings": {"predict_one": 0.05},
+}
+FOAM_RECOGNISED = {"real": {"by_mode": {"closed-foam": {"recognised": 3, "volumes": 4}}}}
+FOAM_TARGETS = {"by_mode": {"closed-foam": {"targets": 2, "near": 1, "designs": 4, "largest": 0.04}}}
+MODES = {
+    "recognition": {"generators": FOAM_RECOGNISED, "independent": FOAM_RECOGNISED},
+    "isotropic": {"raw": FOAM_TARGETS, "corrected": FOAM_TARGETS},
+    "any": {"raw": FOAM_TARGETS, "corrected": FOAM_TARGETS},
+    "pairs": {"targets": 0},
+    "coverage": {"recognised": 3, "volumes": 4},
+    "vendi": {"score": 2.5},
 }
 RUN = {"inverse": TRIAL, "components_effective": 1.0}
 BASELINES: dict[str, Any] = {
@@ -175,6 +186,15 @@ def test_every_part_has_its_figure_and_table(
     page = open_page(full, part)
     assert len(page.get("plotly_chart")) == 1
     assert not column or len(table(page, column))
+
+
+def test_modes_are_shown_with_what_is_recognised_and_met() -> None:
+    modes = tables.mode_figures_table(MODES).set_index("Mode")
+    assert len(modes) == len(MODE_NAMES)
+    foam = modes.loc["closed-foam"]
+    assert foam["Real [%]"] == foam["Real, independent [%]"] == 75.0
+    assert (foam["Targets tried"], foam["Within 5 %, raw"]) == (4, 2)
+    assert modes.loc["pores", "Targets tried"] == 0
 
 
 def test_the_open_part_outlives_a_change_of_pages(open_page: Callable[..., AppTest], full: Path) -> None:
