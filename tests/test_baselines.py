@@ -15,6 +15,7 @@ from PIL import Image
 
 from vaereg.evaluation.figures import held_out_rows
 from vaereg.evaluation.model_card import model_card
+from vaereg.evaluation.pair_card import pair_section
 from vaereg.evaluation.records import read_record
 from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
@@ -142,6 +143,15 @@ def test_components_are_drawn(tmp_path: Path, tiny_checkpoint_path: Path) -> Non
     assert (ROOT / "docs" / "components.png").stat().st_size < 500_000
 
 
+def any_two_phases() -> str:
+    """Part of the card on any two phases, from the stored records."""
+    records = [
+        read_record(ROOT / "benchmarks" / "results" / f"{name}.json", name)
+        for name in ("materials", "materials_held_out")
+    ]
+    return pair_section(*records)
+
+
 def test_the_card_is_made_again_from_stored_figures(
     tmp_path: Path,
     out: Path,
@@ -153,13 +163,17 @@ def test_the_card_is_made_again_from_stored_figures(
     metrics.write_text(json.dumps(tiny_metrics))
     flags = ["--checkpoint", tiny_checkpoint_path, "--metrics", metrics, "--baselines", out, "--out", card]
     benchmark("model_card", *flags)
-    expected = model_card(tiny_checkpoint, tiny_metrics, read_record(out, "baselines"))
+    expected = model_card(
+        tiny_checkpoint, tiny_metrics, read_record(out, "baselines"), pairs=any_two_phases()
+    )
     assert card.read_text(encoding="utf-8") == expected
 
 
 def test_the_card_is_that_of_the_shipped_model() -> None:
     metrics = json.loads(DEFAULT_CHECKPOINT.with_suffix(".json").read_text(encoding="utf-8"))
     stored = ROOT / "benchmarks" / "results" / "baselines.json"
-    expected = model_card(load_checkpoint(), metrics, read_record(stored, "baselines"))
+    expected = model_card(
+        load_checkpoint(), metrics, read_record(stored, "baselines"), pairs=any_two_phases()
+    )
     actual = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
     assert actual == expected, "run `python -m vaereg evaluate --card`, or benchmarks/model_card.py"
