@@ -99,7 +99,7 @@ def mode_trials(
     """
     chosen = {kind: _targets_of(dataset, rows, kind, targets) for kind in KINDS}
     trials: dict[str, list[ModeTrial]] = {kind: [] for kind in KINDS}
-    refused = dict.fromkeys(KINDS, 0)
+    refused: dict[str, int] = dict.fromkeys(KINDS, 0)
     total, done = sum(map(len, chosen.values())), 0
     for kind in KINDS:
         for row in chosen[kind]:

@@ -152,17 +152,29 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
 
 
 def shortlist_button(
-    checkpoint: Checkpoint, shown: ShownVolume, prediction: Prediction, outcome: Outcome
+    checkpoint: Checkpoint,
+    shown: ShownVolume,
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    outcome: Outcome,
 ) -> None:
-    """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone."""
+    """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone.
+
+    Args:
+        checkpoint: Trained model.
+        shown: Volume.
+        mean: C11 ... C66 with the model's pair, shape (6,) [GPa].
+        std: Their standard deviation, shape (6,) [GPa].
+        outcome: Solver's result for the model's pair.
+    """
     widgets.shortlist_button(
         shown.volume,
         lambda: ShortlistItem(
             name=shown.name,
             volume=shown.volume,
             origin=f"Predict, {shown.name}",
-            mean=prediction.mean[0],
-            std=prediction.std[0],
+            mean=mean,
+            std=std,
             stiffness=outcome.stiffness if isinstance(outcome, HomogenizationResult) else None,
             checkpoint=checkpoint.hash,
         ),

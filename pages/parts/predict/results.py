@@ -64,7 +64,12 @@ def show_results(
             st.error(f"The solver gave up on this volume. {sentence(str(outcome))}")
         judge = prediction if scale is not None or answer is None else answer.stiffness
         panels.scan_notice(shown.volume, novel=not judge.in_distribution[0])
-    panels.shortlist_button(checkpoint, shown, prediction, None if scale is None else outcome)
+    # what is put aside is what is shown, where it is for the model's pair
+    aside = prediction.mean[0], prediction.std[0]
+    if scale is not None and answer is not None:
+        told = answer.stiffness
+        aside = np.diag(told.mean[0]) / scale, np.diag(told.std[0]) / scale
+    panels.shortlist_button(checkpoint, shown, *aside, None if scale is None else outcome)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
     with view:
