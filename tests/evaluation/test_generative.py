@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vaereg.evaluation.generative import STATISTICS, _distances, decoder_figures, redraw
+from vaereg.evaluation.generative import STATISTICS, decoder_figures, redraw, sample_distances
 from vaereg.generators.families import FAMILIES, generate
 from vaereg.generators.shapes import laminate
 from vaereg.io.datasets import Dataset
@@ -65,11 +65,11 @@ def test_redrawn_volumes_have_the_same_parameters(family: str) -> None:
 def test_distances_of_known_volumes() -> None:
     """Two layers of 4 in 16 against one of 8: the same volume fraction, twice the surface."""
     first, two = laminate([8, 8], axis=0), laminate([4, 4, 4, 4], axis=0)
-    fraction, correlation, path, surface = _distances(first, two)
+    fraction, correlation, path, surface = sample_distances(first, two)
     assert (fraction, surface) == (0.0, 1.0)
     assert correlation > 0.0 and path > 0.0
-    assert _distances(first, np.roll(first, 3, 0)) == pytest.approx([0.0] * 4, abs=1e-9)
-    assert _distances(first, laminate([12, 4], axis=0))[0] == 0.25
+    assert sample_distances(first, np.roll(first, 3, 0)) == pytest.approx([0.0] * 4, abs=1e-9)
+    assert sample_distances(first, laminate([12, 4], axis=0))[0] == 0.25
 
 
 def test_data_of_another_version_cannot_be_drawn_again(
