@@ -143,7 +143,7 @@ def test_figures_know_no_streamlit(path: Path) -> None:
 def test_readme_has_the_test_command_that_ci_runs() -> None:
     """CI reads the command from the README; it is there once, and does all of install and test."""
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    commands = [line for line in lines if line.endswith(" -m pytest")]
+    commands = [line for line in lines if line.endswith(" -m pytest -n 2 --dist loadfile")]
     assert len(commands) == 1
     assert "-r requirements.txt" in commands[0]
     assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
