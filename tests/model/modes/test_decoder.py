@@ -7,7 +7,13 @@ from torch import Tensor
 
 from vaereg.microstructure.statistics import face_density, two_point_correlation
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
-from vaereg.model.modes.construction import bodies_field, cells_field, coordinates
+from vaereg.model.modes.construction import (
+    _nearest_body,
+    _three_nearest,
+    bodies_field,
+    cells_field,
+    coordinates,
+)
 from vaereg.model.modes.decoder import BUILT, ConstructiveDecoder
 from vaereg.model.networks import cut
 
@@ -136,3 +142,28 @@ def test_stretched_lengths_are_those_of_a_smaller_cell(decoder: ConstructiveDeco
     )
     faces = [np.mean([face_density(cell.numpy()) for cell in cells[:, 0]]) for cells in (small, large)]
     assert faces[1] == pytest.approx(0.5 * faces[0], rel=0.15)
+
+
+@pytest.mark.parametrize("shape", [(20, 20, 20), (40, 24, 32)])
+def test_blocks_leave_out_no_nearest_point(shape: tuple[int, int, int]) -> None:
+    generator, lengths = np.random.default_rng(3), np.array(shape, dtype=np.float64)
+    places = generator.random((3, *shape)).astype(np.float32) * 3.0
+    places += np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")).astype(np.float32)
+    points = (generator.random((60, 3)) * lengths).astype(np.float32)
+    added = generator.standard_normal(60).astype(np.float32)
+    offset = places.reshape(3, -1, 1) - points.T[:, None]
+    offset -= lengths[:, None, None] * np.round(offset / lengths[:, None, None])
+    cells = np.sort(np.sqrt(np.square(offset).sum(0)) + added)[:, :3]
+    found = _three_nearest(places, points, lengths, added).reshape(3, -1)
+    rows = np.arange(found.shape[1])
+    distance = np.sqrt(np.square(offset).sum(0)) + added
+    np.testing.assert_allclose(distance[rows, found].T, cells, atol=1e-4)
+    for flat in (False, True):
+        directions = generator.standard_normal((60, 3))
+        directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
+        along = np.einsum("apn,na->pn", offset, directions)
+        across = np.sqrt(np.maximum(np.square(offset).sum(0) - along**2, 0.0))
+        long, thin = (across, along) if flat else (along, across)
+        square = thin**2 + np.maximum(np.abs(long) - 6.0, 0.0) ** 2
+        body = _nearest_body(places, points, directions, lengths.astype(np.float32), 6.0, flat).ravel()
+        np.testing.assert_allclose(square[rows, body], square.min(1), atol=1e-3)

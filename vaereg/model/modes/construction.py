@@ -143,6 +143,37 @@ def _metric_distance(
     return (square + _ROUNDING).sqrt()
 
 
+_BLOCK = 8
+"""Edge of the blocks of voxels that leave out the points which can be nearest to none of them [voxel]."""
+
+
+@njit(cache=True)
+def _block_centre(
+    places: NDArray[np.float32], x: int, y: int, z: int, centre: NDArray[np.float32]
+) -> np.float32:
+    """Centre of the places of the block that begins at a voxel, and the distance to the farthest of them."""
+    _, nx, ny, nz = places.shape
+    ends = (min(x + _BLOCK, nx), min(y + _BLOCK, ny), min(z + _BLOCK, nz))
+    square = np.float32(0.0)
+    for axis in range(3):
+        low, high = np.float32(1e30), np.float32(-1e30)
+        for i in range(x, ends[0]):
+            for j in range(y, ends[1]):
+                for k in range(z, ends[2]):
+                    low = min(low, places[axis, i, j, k])
+                    high = max(high, places[axis, i, j, k])
+        centre[axis] = np.float32(0.5) * (low + high)
+        square += (np.float32(0.5) * (high - low)) ** 2
+    return np.float32(math.sqrt(square)) + np.float32(1e-4)
+
+
+@njit(cache=True, fastmath=True, inline="always")
+def _offset(place: np.float32, point: np.float32, length: np.float32) -> np.float32:
+    """Offset of a place from the nearest periodic image of a point."""
+    step = place - point
+    return step - length * np.float32(math.floor(step / length + np.float32(0.5)))
+
+
 @njit(cache=True, fastmath=True)
 def _three_nearest(
     places: NDArray[np.float32],
@@ -161,31 +192,76 @@ def _three_nearest(
     _, nx, ny, nz = places.shape
     nearest = np.zeros((3, nx, ny, nz), np.int32)
     b0, b1, b2 = np.float32(box[0]), np.float32(box[1]), np.float32(box[2])
-    for x in range(nx):
-        for y in range(ny):
-            for z in range(nz):
+    centre = np.zeros(3, np.float32)
+    distances = np.zeros(len(points), np.float32)
+    kept = np.zeros(len(points), np.int64)
+    for x0 in range(0, nx, _BLOCK):
+        for y0 in range(0, ny, _BLOCK):
+            for z0 in range(0, nz, _BLOCK):
+                # a distance changes by no more than the step: what is farther from the centre than the third
+                # nearest by twice the radius is not among the three nearest of any place of the block
+                radius = _block_centre(places, x0, y0, z0, centre)
                 first, second, third = np.float32(1e9), np.float32(1e9), np.float32(1e9)
-                i, j, k = 0, 0, 0
-                p0, p1, p2 = places[0, x, y, z], places[1, x, y, z], places[2, x, y, z]
                 for n in range(len(points)):
-                    d0 = p0 - points[n, 0]
-                    d0 -= b0 * np.float32(math.floor(d0 / b0 + np.float32(0.5)))
-                    d1 = p1 - points[n, 1]
-                    d1 -= b1 * np.float32(math.floor(d1 / b1 + np.float32(0.5)))
-                    d2 = p2 - points[n, 2]
-                    d2 -= b2 * np.float32(math.floor(d2 / b2 + np.float32(0.5)))
+                    d0 = _offset(centre[0], points[n, 0], b0)
+                    d1 = _offset(centre[1], points[n, 1], b1)
+                    d2 = _offset(centre[2], points[n, 2], b2)
                     d = np.float32(math.sqrt(d0 * d0 + d1 * d1 + d2 * d2)) + added[n]
+                    distances[n] = d
                     if d < first:
                         third, second, first = second, first, d
-                        k, j, i = j, i, n
                     elif d < second:
                         third, second = second, d
-                        k, j = j, n
                     elif d < third:
                         third = d
-                        k = n
-                nearest[0, x, y, z], nearest[1, x, y, z], nearest[2, x, y, z] = i, j, k
+                count = 0
+                for n in range(len(points)):
+                    if distances[n] <= third + np.float32(2.0) * radius:
+                        kept[count] = n
+                        count += 1
+                for x in range(x0, min(x0 + _BLOCK, nx)):
+                    for y in range(y0, min(y0 + _BLOCK, ny)):
+                        for z in range(z0, min(z0 + _BLOCK, nz)):
+                            first, second, third = np.float32(1e9), np.float32(1e9), np.float32(1e9)
+                            i, j, k = 0, 0, 0
+                            for place in range(count):
+                                n = kept[place]
+                                d0 = _offset(places[0, x, y, z], points[n, 0], b0)
+                                d1 = _offset(places[1, x, y, z], points[n, 1], b1)
+                                d2 = _offset(places[2, x, y, z], points[n, 2], b2)
+                                d = np.float32(math.sqrt(d0 * d0 + d1 * d1 + d2 * d2)) + added[n]
+                                if d < first:
+                                    third, second, first = second, first, d
+                                    k, j, i = j, i, n
+                                elif d < second:
+                                    third, second = second, d
+                                    k, j = j, n
+                                elif d < third:
+                                    third = d
+                                    k = n
+                            nearest[0, x, y, z], nearest[1, x, y, z], nearest[2, x, y, z] = i, j, k
     return nearest
+
+
+@njit(cache=True, fastmath=True, inline="always")
+def _body_square(
+    d0: np.float32,
+    d1: np.float32,
+    d2: np.float32,
+    u0: np.float32,
+    u1: np.float32,
+    u2: np.float32,
+    reach: np.float32,
+    flat: bool,
+) -> np.float32:
+    """Squared distance to a needle or disc of direction u from the offset d of its centre."""
+    along = d0 * u0 + d1 * u1 + d2 * u2
+    across = max(d0 * d0 + d1 * d1 + d2 * d2 - along * along, np.float32(0.0))
+    if flat:
+        beyond = max(np.float32(math.sqrt(across)) - reach, np.float32(0.0))
+        return along * along + beyond * beyond
+    beyond = max(abs(along) - reach, np.float32(0.0))
+    return across + beyond * beyond
 
 
 @njit(cache=True, fastmath=True)
@@ -200,29 +276,48 @@ def _nearest_body(
     """Index of the nearest needle (or disc) of each place, shape (X, Y, Z)."""
     _, nx, ny, nz = places.shape
     nearest = np.zeros((nx, ny, nz), np.int32)
-    half = np.float32(0.5)
-    reach = np.float32(extent)
-    for x in range(nx):
-        for y in range(ny):
-            for z in range(nz):
+    half, reach = np.float32(0.5), np.float32(extent)
+    centre = np.zeros(3, np.float32)
+    distances = np.zeros(len(points), np.float32)
+    kept = np.zeros(len(points), np.int64)
+    for x0 in range(0, nx, _BLOCK):
+        for y0 in range(0, ny, _BLOCK):
+            for z0 in range(0, nz, _BLOCK):
+                radius = _block_centre(places, x0, y0, z0, centre)
                 least = np.float32(1e30)
-                p0, p1, p2 = places[0, x, y, z], places[1, x, y, z], places[2, x, y, z]
                 for n in range(len(points)):
-                    d0 = p0 - points[n, 0]
-                    d0 -= lengths[0] * np.float32(math.floor(d0 / lengths[0] + half))
-                    d1 = p1 - points[n, 1]
-                    d1 -= lengths[1] * np.float32(math.floor(d1 / lengths[1] + half))
-                    d2 = p2 - points[n, 2]
-                    d2 -= lengths[2] * np.float32(math.floor(d2 / lengths[2] + half))
-                    along = d0 * directions[n, 0] + d1 * directions[n, 1] + d2 * directions[n, 2]
-                    across = max(d0 * d0 + d1 * d1 + d2 * d2 - along * along, np.float32(0.0))
-                    if flat:
-                        beyond = max(np.float32(math.sqrt(across)) - reach, np.float32(0.0))
-                        square = along * along + beyond * beyond
-                    else:
-                        beyond = max(abs(along) - reach, np.float32(0.0))
-                        square = across + beyond * beyond
-                    if square < least:
-                        least = square
-                        nearest[x, y, z] = n
+                    d0 = _offset(centre[0], points[n, 0], lengths[0])
+                    d1 = _offset(centre[1], points[n, 1], lengths[1])
+                    d2 = _offset(centre[2], points[n, 2], lengths[2])
+                    if (
+                        abs(d0) + radius > half * lengths[0]
+                        or abs(d1) + radius > half * lengths[1]
+                        or abs(d2) + radius > half * lengths[2]
+                    ):
+                        # places of the block may have other images nearest: none is nearer than its ball
+                        distances[n] = math.sqrt(d0 * d0 + d1 * d1 + d2 * d2) - reach
+                        continue
+                    u0, u1, u2 = directions[n, 0], directions[n, 1], directions[n, 2]
+                    distances[n] = math.sqrt(_body_square(d0, d1, d2, u0, u1, u2, reach, flat))
+                    least = min(least, distances[n])
+                count = 0
+                for n in range(len(points)):
+                    if distances[n] <= least + np.float32(2.0) * radius:
+                        kept[count] = n
+                        count += 1
+                for x in range(x0, min(x0 + _BLOCK, nx)):
+                    for y in range(y0, min(y0 + _BLOCK, ny)):
+                        for z in range(z0, min(z0 + _BLOCK, nz)):
+                            smallest = np.float32(1e30)
+                            p0, p1, p2 = places[0, x, y, z], places[1, x, y, z], places[2, x, y, z]
+                            for entry in range(count):
+                                n = kept[entry]
+                                d0 = _offset(p0, points[n, 0], lengths[0])
+                                d1 = _offset(p1, points[n, 1], lengths[1])
+                                d2 = _offset(p2, points[n, 2], lengths[2])
+                                u0, u1, u2 = directions[n, 0], directions[n, 1], directions[n, 2]
+                                square = _body_square(d0, d1, d2, u0, u1, u2, reach, flat)
+                                if square < smallest:
+                                    smallest = square
+                                    nearest[x, y, z] = n
     return nearest
