@@ -10,7 +10,6 @@ from playwright.sync_api import WebSocket, expect
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.xfail(reason="the tab is late after the restart of the server: open", strict=False)
 def test_a_tab_outlives_a_reload_and_a_killed_server(tmp_path: Path) -> None:
     port = free_port()
     with browsing() as page:

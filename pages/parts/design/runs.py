@@ -16,7 +16,7 @@ from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.refinement import Refinement, Step
 from vaereg.materials import Phase, TwoPhase
-from vaereg.targets import Targets, Wanted
+from vaereg.targets import CellProperties, Targets, Wanted
 
 __all__ = ["session_runs", "set_session_runs"]
 
@@ -29,6 +29,7 @@ _TYPES = (
     TwoPhase,
     Phase,
     Designs,
+    CellProperties,
     Targets,
     Wanted,
     Constraints,
