@@ -236,3 +236,12 @@ def test_a_run_is_kept_over_a_restart(begin: Callable[..., Run]) -> None:
     kept = unpack(pack([run]), runs._TYPES)[0]
     assert (kept.name, kept.designs.wanted) == (run.name, run.designs.wanted)
     np.testing.assert_array_equal(kept.designs.microstructures, run.designs.microstructures)
+
+
+def test_a_finished_run_is_kept_over_a_restart(begin: Callable[..., Run]) -> None:
+    """The result holds the properties of the cell, too."""
+    run = refreshed(begin(1, 3), finished)
+    kept = unpack(pack([run]), runs._TYPES)[0]
+    found, expected = kept.entries[0].result, run.entries[0].result
+    assert found is not None and expected is not None
+    np.testing.assert_array_equal(found.properties.stiffness, expected.properties.stiffness)
