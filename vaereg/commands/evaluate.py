@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from vaereg.arguments import load_model, load_pairs, pairs_of, phases_given
 from vaereg.commands.reporting import progress, write_json, write_text
 from vaereg.errors import InputError
+
+if TYPE_CHECKING:
+    from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["run_evaluate"]
 
@@ -16,17 +21,12 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     if phases_given(arguments):
         _evaluate_pairs(arguments)
         return
-    from vaereg.cluster import workers_of
-    from vaereg.evaluation.figures import evaluate
     from vaereg.evaluation.model_card import compact_json, model_card
     from vaereg.evaluation.records import read_record
-    from vaereg.io.datasets import read_dataset
     from vaereg.io.files import check_output
     from vaereg.io.labelled_sets import LABELLED_SET_VERSION, format_of
 
-    if format_of(arguments.data) == LABELLED_SET_VERSION:
-        _evaluate_modes(arguments)
-        return
+    of_modes = format_of(arguments.data) == LABELLED_SET_VERSION
     check_output(arguments.out, arguments.data)
     if arguments.card is not None:
         check_output(arguments.card)
@@ -34,9 +34,25 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
             raise InputError(f"expected the test split for a model card, got {arguments.split}")
     baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
     checkpoint = load_model(arguments)
+    metrics = (_measure_modes if of_modes else _measure_families)(arguments, checkpoint)
+    write_text(arguments.out, compact_json(metrics) + "\n")
+    if arguments.card is not None:
+        write_text(arguments.card, model_card(checkpoint, metrics, baselines))
+    if of_modes:
+        _tell_modes(metrics["modes"])
+    else:
+        _tell_families(arguments, metrics)
+
+
+def _measure_families(arguments: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Figures of a checkpoint on a data set of families."""
+    from vaereg.cluster import workers_of
+    from vaereg.evaluation.figures import evaluate
+    from vaereg.io.datasets import read_dataset
+
     dataset = read_dataset(arguments.data)
     with workers_of(arguments.workers, arguments.scheduler) as workers:
-        metrics = evaluate(
+        return evaluate(
             checkpoint,
             dataset,
             split=arguments.split,
@@ -45,9 +61,9 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
             workers=workers,
             on_progress=progress("evaluate", "designs solved"),
         )
-    write_text(arguments.out, compact_json(metrics) + "\n")
-    if arguments.card is not None:
-        write_text(arguments.card, model_card(checkpoint, metrics, baselines))
+
+
+def _tell_families(arguments: argparse.Namespace, metrics: Mapping[str, Any]) -> None:
     forward, inverse = metrics["forward"], metrics["inverse"]
     for tier in ("guided", "encoder"):
         error = forward[tier]["mape_axial"]
@@ -59,33 +75,26 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     )
 
 
-def _evaluate_modes(arguments: argparse.Namespace) -> None:
-    """Measure the modes of a checkpoint on a data set of morphologies; other figures of it are kept."""
+def _measure_modes(arguments: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Figures of the modes of a checkpoint on a data set of morphologies; other figures of it are kept."""
     from vaereg.cluster import workers_of
     from vaereg.evaluation.mode_figures import mode_figures
-    from vaereg.evaluation.model_card import compact_json, model_card
-    from vaereg.evaluation.records import read_figures, read_record
-    from vaereg.io.files import check_output
+    from vaereg.evaluation.records import read_figures
     from vaereg.io.labelled_sets import read_labelled_set
 
-    check_output(arguments.out, arguments.data)
     if min(arguments.targets, arguments.count) < 1:
         raise InputError(
             f"expected at least one target and one design, got {arguments.targets} and {arguments.count}"
         )
-    checkpoint = load_model(arguments)
     metrics = read_figures(arguments.out, checkpoint.hash)
-    baselines = None if arguments.baselines is None else read_record(arguments.baselines, "baselines")
-    if arguments.card is not None:
-        check_output(arguments.card)
-        if "forward" not in metrics:
-            raise InputError(
-                f"expected figures of {checkpoint.hash} in {arguments.out} for a card: evaluate it on a data "
-                "set of families first"
-            )
+    if arguments.card is not None and "forward" not in metrics:
+        raise InputError(
+            f"expected figures of {checkpoint.hash} in {arguments.out} for a card: evaluate it on a data "
+            "set of families first"
+        )
     dataset = read_labelled_set(arguments.data)
     with workers_of(arguments.workers, arguments.scheduler) as workers:
-        figures = mode_figures(
+        metrics["modes"] = mode_figures(
             checkpoint,
             dataset,
             split=arguments.split,
@@ -94,10 +103,10 @@ def _evaluate_modes(arguments: argparse.Namespace) -> None:
             workers=workers,
             on_progress=progress("evaluate", "targets solved"),
         )
-    metrics["modes"] = figures
-    write_text(arguments.out, compact_json(metrics) + "\n")
-    if arguments.card is not None:
-        write_text(arguments.card, model_card(checkpoint, metrics, baselines))
+    return metrics
+
+
+def _tell_modes(figures: Mapping[str, Any]) -> None:
     for judge, kinds in figures["recognition"].items():
         shares = ", ".join(f"{kind} {item['share']:.0%}" for kind, item in kinds.items())
         print(f"recognised by the classifier of {judge}: {shares}")
