@@ -21,7 +21,7 @@ from vaereg.model.modes.config import ModesConfig
 from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.training.features import load_features
-from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder
+from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
 from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
 from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
 
@@ -78,6 +78,7 @@ def train_modes(
     loop = _Loop(read_mode_data(dataset, dataset.indices("train")), dataset, out, config, device, max_minutes)
     if resume:
         loop.restore()
+    truncate_log(out / LOG_FILE, loop.step)  # of steps after the last saved state
     loop.run(on_progress)
     return ModesResult(networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds)
 
