@@ -95,7 +95,7 @@ def test_a_void_is_a_phase_like_others(shipped: Path, volume: Path, tmp_path: Pa
 
 
 def test_cells_that_carry_no_load_are_answered(tmp_path: Path) -> None:
-    """By the shipped regressor: a slit along x, and a ball in empty space, which carries nothing at all."""
+    """Cells by the shipped regressor that carry no load: a slit along x, and a ball in empty space."""
     volumes = np.zeros((2, 8, 8, 8), dtype=np.uint8)
     volumes[0] = 1
     volumes[0, 3] = 0

@@ -151,7 +151,7 @@ def test_words_for_a_deviation(deviation: float, words: str) -> None:
 
 
 def test_a_predicted_stiffness_may_be_a_little_indefinite() -> None:
-    """As that of a cell with voids which carries no load along an axis."""
+    """Stiffness of a cell with voids that carries no load along an axis."""
     stiffness = isotropic_stiffness(10.0, 0.2)[None].copy()
     stiffness[0, 2] = stiffness[0, :, 2] = 0.0
     stiffness[0, 2, 2] = -1e-7

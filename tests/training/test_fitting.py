@@ -149,7 +149,7 @@ def test_the_latent_regressor_knows_what_the_decoder_makes(tiny_checkpoint: Chec
 
 
 def test_intervals_and_novelty_follow_the_size(tiny_checkpoint: Checkpoint, sized_set: LabelledSet) -> None:
-    """Of a data set of several sizes: nine in ten are held and most volumes are known, size by size."""
+    """Nine in ten intervals hold and most volumes are known, size by size, of several sizes."""
     item = tiny_checkpoint
     fitted = fit(item.model, sized_set, item.config.training, former=item.fitted)
     assert fitted.cell_sizes is not None and fitted.cell_sizes.edges.tolist() == [8.0, 16.0]

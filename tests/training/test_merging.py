@@ -103,7 +103,7 @@ def test_there_are_no_more_shards_than_volumes() -> None:
 def test_merged_shards_are_byte_for_byte_what_one_process_writes(
     whole: bytes, made: list[Path], tmp_path: Path
 ) -> None:
-    """In any order; the file that is there before is replaced."""
+    """Shards are merged in any order; the file that is there before is replaced."""
     out = tmp_path / "data.h5"
     out.write_bytes(b"former")
     calls: list[tuple[int, int]] = []

@@ -38,7 +38,7 @@ from vaereg.inverse.judging import Judge, Judged
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.reach import mode_reach
-from vaereg.inverse.scoring import FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.inverse.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
@@ -62,8 +62,6 @@ _LATENTS_PER_DESIGN = 2
 """Latent vectors that are decoded per design."""
 _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
-_FRACTION_EXPONENT = 2.0
-"""d log C / d log f by which the volume fraction is corrected: 1.0 to 2.9 in decoded cells, median 1.8."""
 _EXPONENTS = (0.6, 6.0)
 """Ends of that exponent, once it is measured by two cuts of a field [-]."""
 _CUTS = 3
@@ -282,7 +280,7 @@ def _cut_and_judged(
     volumes = judge.cut(field, fraction)
     judged = judge.quick(volumes, like)
     best, best_share, best_judged = volumes, share, judged
-    exponent = np.full(len(best), _FRACTION_EXPONENT)
+    exponent = np.full(len(best), EXPONENT)
     for _ in range(_CUTS - 1):
         scale, _ = best_scale(judge.targets, judged.cells, exponent)
         wanted = scaled(judged.cells, scale, exponent, allowed_range(judge.targets)).fraction
@@ -375,7 +373,7 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
         return replace(some, **judged_columns(judged, judge.targets))
 
     designs = final(designs, 0)
-    best, exponent = designs, np.full(count, _FRACTION_EXPONENT)
+    best, exponent = designs, np.full(count, EXPONENT)
     for number in range(1, _CUTS):
         scale, _ = best_scale(judge.targets, designs.cells, exponent)
         wanted = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction

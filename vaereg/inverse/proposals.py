@@ -22,7 +22,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.judging import Judge
 from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
 from vaereg.inverse.reach import ModeReach, Reach, mode_reach, unreachable
-from vaereg.inverse.scoring import allowed_range, best_scale
+from vaereg.inverse.scoring import COARSE, allowed_range, best_scale
 from vaereg.model.batches import device_of
 from vaereg.model.decoding import IRREGULAR, PERIODIC, decoded_fraction
 from vaereg.model.modes.library import Rows
@@ -36,8 +36,6 @@ _POOL = 256
 """Latent vectors drawn per component."""
 _CLOSEST = 0.03
 """Least width of the weights of training volumes near the target [-]."""
-_COARSE = ((0.05, 4),)
-"""Steps of the scale for latent vectors, see `scoring.best_scale`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,7 +188,7 @@ def _from_modes(
             fraction = decoded_fraction(checkpoint, z, mode.cpu().numpy()).cpu().numpy()
         own = near.rows[drawn]
         cells = modes.cells(own, judge.pair, diagonal=expected, fraction=fraction)
-        scale, error = best_scale(judge.targets, cells, levels=_COARSE)
+        scale, error = best_scale(judge.targets, cells, levels=COARSE)
         best = np.argsort(error + 0.1 * np.abs(scale), kind="stable")[:keep]
         latents.append(z[torch.from_numpy(best).to(device)])
         rows.append(own[best])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.plausible import UnreachableTargetError
-from vaereg.inverse.scoring import best_scale, scaled
+from vaereg.inverse.scoring import COARSE, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
 from vaereg.model.modes.library import Rows
@@ -31,8 +31,6 @@ _TRIED = 192
 """Nearest rows of a mode whose volume fraction is changed to fit."""
 _NEAR = 48
 """Rows of a mode that the prior is asked at."""
-_COARSE = ((0.05, 4),)
-"""Steps of the scale for rows of the library, see `scoring.best_scale`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +101,7 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
         places = np.arange(ends[index], ends[index + 1])
         weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
         tried = places[targets.order(cells.rows(places), tolerance=0.5 * REACHED)[:_TRIED]]
-        scale, _ = best_scale(targets, cells.rows(tried), levels=_COARSE)
+        scale, _ = best_scale(targets, cells.rows(tried), levels=COARSE)
         moved = scaled(cells.rows(tried), scale)
         best = targets.order(moved, tolerance=0.5 * REACHED)[:_NEAR]
         off = np.nan_to_num(targets.largest_deviation(moved)[best], nan=np.inf)

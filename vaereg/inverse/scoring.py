@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["FRACTIONS", "allowed_range", "best_scale", "scaled", "score"]
+__all__ = ["COARSE", "EXPONENT", "FRACTIONS", "allowed_range", "best_scale", "scaled", "score"]
 
 FRACTIONS = (0.02, 0.98)
 """Volume fractions that the decoders know [-]."""
-_EXPONENT = 2.0
+EXPONENT = 2.0
 """d log C / d log f of a cell whose field is cut elsewhere: 1.0 to 2.9 in decoded cells, median 1.8."""
 _PENALTY = 10.0
 """Price of a deviation, in relative changes of an objective [-]."""
 _LEVELS = ((0.1, 6), (0.025, 4), (0.006, 4))
 """Steps of the scale [-], and how many on both sides, from coarse to fine."""
+COARSE = ((0.05, 4),)
+"""The same for thousands of cells that are only to be sorted."""
 _STILL = 1e-4
 """Price of a scale, so that it stays where it makes no difference."""
 
@@ -51,7 +53,7 @@ def allowed_range(targets: Targets) -> tuple[float, float]:
 def scaled(
     cells: CellProperties,
     scale: NDArray[np.float64],
-    exponent: NDArray[np.float64] | float = _EXPONENT,
+    exponent: NDArray[np.float64] | float = EXPONENT,
     limits: tuple[float, float] = FRACTIONS,
 ) -> CellProperties:
     """Cells as they would be with another volume fraction: C and k times exp(scale), f times its root.
@@ -76,7 +78,7 @@ def scaled(
 def best_scale(
     targets: Targets,
     cells: CellProperties,
-    exponent: NDArray[np.float64] | float = _EXPONENT,
+    exponent: NDArray[np.float64] | float = EXPONENT,
     levels: Sequence[tuple[float, int]] = _LEVELS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Logarithm of the factor of each cell that gives it the least score, and this score, shape (N,) each.

@@ -3,11 +3,22 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from vaereg.errors import InputError
 
-__all__ = ["PRESETS", "ModelConfig", "RunConfig", "TrainingConfig", "preset"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "PRESETS",
+    "ModelConfig",
+    "RunConfig",
+    "TrainingConfig",
+    "build_settings",
+    "parse_settings",
+    "preset",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,22 +149,36 @@ class RunConfig:
         Raises:
             InputError: The text is no JSON object, or holds an unknown setting or one of another type.
         """
-        try:
-            raw = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"expected a JSON object of settings: {error}") from error
+        raw = parse_settings(text)
         if not isinstance(raw, dict) or not set(raw) <= {"model", "training"}:
             raise InputError('expected a JSON object with the keys "model" and "training"')
         return cls(
-            model=_build(ModelConfig, raw.get("model", {})),
-            training=_build(TrainingConfig, raw.get("training", {})),
+            model=build_settings(ModelConfig, raw.get("model", {})),
+            training=build_settings(TrainingConfig, raw.get("training", {})),
         )
 
 
-_Config = TypeVar("_Config", ModelConfig, TrainingConfig)
+_Config = TypeVar("_Config", bound="DataclassInstance")
 
 
-def _build(kind: type[_Config], values: object) -> _Config:
+def parse_settings(text: str) -> object:
+    """JSON of settings.
+
+    Raises:
+        InputError: The text is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"expected a JSON object of settings: {error}") from error
+
+
+def build_settings(kind: type[_Config], values: object) -> _Config:
+    """Settings of a dataclass whose fields all have defaults; those that are left out keep them.
+
+    Raises:
+        InputError: There is an unknown setting, or one of another type.
+    """
     defaults = {item.name: item.default for item in dataclasses.fields(kind)}
     if not isinstance(values, dict) or not set(values) <= set(defaults):
         raise InputError(

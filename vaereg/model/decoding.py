@@ -21,17 +21,10 @@ from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.regular import periodic_field, periodic_fraction
 
-__all__ = ["IRREGULAR", "PERIODIC", "component_names", "decode_fields", "decoded_fraction"]
+__all__ = ["IRREGULAR", "PERIODIC", "decode_fields", "decoded_fraction"]
 
 PERIODIC, IRREGULAR = MODE_NAMES.index("periodic"), MODE_NAMES.index("irregular")
 """Indices of the modes that are not built of cells, layers or bodies."""
-
-
-def component_names(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Names of the components: of the modes, or numbers from 1 for a free mixture."""
-    if checkpoint.modes is not None:
-        return MODE_NAMES
-    return tuple(str(number + 1) for number in range(checkpoint.components))
 
 
 def decoded_fraction(checkpoint: Checkpoint, z: Tensor, component: NDArray[np.int64]) -> Tensor:

@@ -134,6 +134,36 @@ class Head(nn.Module):
         return mean, spread
 
 
+class PropertyScaling(nn.Module):
+    """Base of models that read properties c as standardised logarithms.
+
+    Args:
+        properties: Number T of properties.
+    """
+
+    property_location: Tensor
+    property_scale: Tensor
+
+    def __init__(self, properties: int) -> None:
+        super().__init__()
+        self.register_buffer("property_location", torch.zeros(properties))
+        self.register_buffer("property_scale", torch.ones(properties))
+
+    def set_scaling(self, properties: Tensor) -> None:
+        """Standardise over the training set's properties, shape (N, T) [GPa]."""
+        logs = properties.log()
+        self.property_location.copy_(logs.mean(0))
+        self.property_scale.copy_(logs.std(0))
+
+    def standardise(self, properties: Tensor) -> Tensor:
+        """Properties [GPa] to the standardised logarithms that the prior reads, shape (B, T)."""
+        return (properties.log() - self.property_location) / self.property_scale
+
+    def unstandardise(self, c: Tensor) -> Tensor:
+        """Inverse of `standardise`."""
+        return (c * self.property_scale + self.property_location).exp()
+
+
 class LatentRegressor(nn.Module):
     """Latent vector to the mean properties of its realisations: standardised log c, shape (B, T).
 

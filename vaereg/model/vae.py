@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vaereg.elasticity import PROPERTIES, lame_parameters
 from vaereg.materials import TwoPhase
 from vaereg.model.config import ModelConfig
-from vaereg.model.networks import Decoder, Encoder, Head
+from vaereg.model.networks import Decoder, Encoder, Head, PropertyScaling
 from vaereg.model.prior import ConditionalMixture, MixturePrior
 
 __all__ = ["Encoding", "VaeReg"]
@@ -49,7 +49,7 @@ class Encoding:
         return -0.5 * whitened.square().sum(-1) - self.latent_std.log().sum(-1) - constant
 
 
-class VaeReg(nn.Module):
+class VaeReg(PropertyScaling):
     """Variational autoencoder with a property regressor and a conditional mixture prior (arXiv 2402.17806).
 
     Args:
@@ -58,11 +58,8 @@ class VaeReg(nn.Module):
             bounds.
     """
 
-    property_location: Tensor
-    property_scale: Tensor
-
     def __init__(self, config: ModelConfig, materials: TwoPhase | None = None) -> None:
-        super().__init__()
+        super().__init__(len(PROPERTIES))
         self.config = config
         self.materials = TwoPhase() if materials is None else materials
         self.encoder = Encoder(config.widths)
@@ -70,18 +67,6 @@ class VaeReg(nn.Module):
         self.property_head = Head(self.encoder.statistics, len(PROPERTIES), config.features)
         self.prior_network = MixturePrior(len(PROPERTIES), config.latent, config.components)
         self.decoder = Decoder(config.latent, config.fields, config.mixing)
-        self.register_buffer("property_location", torch.zeros(len(PROPERTIES)))
-        self.register_buffer("property_scale", torch.ones(len(PROPERTIES)))
-
-    def set_scaling(self, properties: Tensor) -> None:
-        """Standardise over the training set's properties, shape (N, T) [GPa]."""
-        logs = properties.log()
-        self.property_location.copy_(logs.mean(0))
-        self.property_scale.copy_(logs.std(0))
-
-    def standardise(self, properties: Tensor) -> Tensor:
-        """Properties [GPa] to the standardised logarithms that the prior reads, shape (B, T)."""
-        return (properties.log() - self.property_location) / self.property_scale
 
     def encode(self, volumes: Tensor) -> Encoding:
         """Latent distribution and properties of volumes, shape (B, 1, X, Y, Z).

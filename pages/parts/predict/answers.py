@@ -31,7 +31,7 @@ LARGEST = 128**3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairOutcome:
-    """What is known of one volume without a full solve."""
+    """Answers on one volume that need no full solve."""
 
     stiffness: StiffnessPrediction
     """Predicted stiffness and guaranteed bounds."""

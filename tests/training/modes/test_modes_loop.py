@@ -14,21 +14,12 @@ from vaereg.inverse.reach import mode_reach
 from vaereg.io.labelled_sets import LabelledSet, LabelledVolumes, MorphologyPlan
 from vaereg.microstructure.volume import pack_bits
 from vaereg.model.modes.catalogue import CLASS_MODES
-from vaereg.model.modes.config import ModesConfig
+from vaereg.model.modes.config import MODES_PRESETS
 from vaereg.model.modes.decoder import BUILT
 from vaereg.training.modes.fitting import fit_modes
 from vaereg.training.modes.loop import train_modes
 
-TINY = ModesConfig(
-    latent=10,
-    steps=30,
-    batch_size=16,
-    decoded=2,
-    decode_every=10,
-    warmup=5,
-    features="random-multiscale",
-    feature_layers=2,
-)
+TINY = MODES_PRESETS["modes-tiny"]
 CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT] + ["tpms"]
 
 

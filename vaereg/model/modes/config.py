@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from vaereg.errors import InputError
+from vaereg.model.config import build_settings, parse_settings
 
 __all__ = ["MODES_PRESETS", "ModesConfig"]
 
@@ -83,18 +84,7 @@ class ModesConfig:
         Raises:
             InputError: The text is no JSON object, or holds an unknown setting or one of another type.
         """
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"expected a JSON object of settings: {error}") from error
-        kinds = {item.name: type(item.default) for item in dataclasses.fields(cls)}
-        if not isinstance(values, dict) or not set(values) <= set(kinds):
-            raise InputError(f"expected settings of {', '.join(sorted(kinds))}, got {values}")
-        for name, value in values.items():
-            expected = (int, float) if kinds[name] is float else kinds[name]
-            if not isinstance(value, expected) or isinstance(value, bool):
-                raise InputError(f"expected {name} of type {kinds[name].__name__}, got {value!r}")
-        return cls(**values)
+        return build_settings(cls, parse_settings(text))
 
 
 MODES_PRESETS = {

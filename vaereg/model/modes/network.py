@@ -14,6 +14,7 @@ from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.decoder import ConstructiveDecoder
 from vaereg.model.modes.encoder import ModeEncoder
 from vaereg.model.modes.prior import ModePrior
+from vaereg.model.networks import PropertyScaling
 
 __all__ = ["ModeNetworks", "ModeRegressor"]
 
@@ -44,36 +45,17 @@ class ModeRegressor(nn.Module):
         return self.layers(torch.cat([z, nn.functional.one_hot(mode, self.modes).to(z)], -1))
 
 
-class ModeNetworks(nn.Module):
+class ModeNetworks(PropertyScaling):
     """Variational autoencoder of the built modes with its regressor and its conditional prior.
 
     Args:
         latent: Size D of z.
     """
 
-    property_location: Tensor
-    property_scale: Tensor
-
     def __init__(self, latent: int) -> None:
-        super().__init__()
+        super().__init__(len(PROPERTIES))
         self.latent = latent
         self.encoder = ModeEncoder(latent, len(MODES))
         self.regressor = ModeRegressor(latent, len(MODES), len(PROPERTIES))
         self.prior = ModePrior(len(PROPERTIES), latent, len(MODES))
         self.decoder = ConstructiveDecoder(latent)
-        self.register_buffer("property_location", torch.zeros(len(PROPERTIES)))
-        self.register_buffer("property_scale", torch.ones(len(PROPERTIES)))
-
-    def set_scaling(self, properties: Tensor) -> None:
-        """Standardise over the training set's properties, shape (N, T) [GPa]."""
-        logs = properties.log()
-        self.property_location.copy_(logs.mean(0))
-        self.property_scale.copy_(logs.std(0))
-
-    def standardise(self, properties: Tensor) -> Tensor:
-        """Properties [GPa] to standardised logarithms, shape (B, T)."""
-        return (properties.log() - self.property_location) / self.property_scale
-
-    def unstandardise(self, c: Tensor) -> Tensor:
-        """Inverse of `standardise`."""
-        return (c * self.property_scale + self.property_location).exp()
