@@ -30,6 +30,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from vaereg.cluster import workers_of
+    from vaereg.elasticity import diagonal_properties
     from vaereg.inverse.constraints import Constraints, check
     from vaereg.inverse.refinement import VERIFICATION_RTOL, refine_all
     from vaereg.io.designs import read_designs, write_designs
@@ -91,7 +92,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         microstructures=volumes,
         component=stored.component,
         latent=stored.latent,
-        predicted=np.diagonal(predicted, axis1=1, axis2=2),
+        predicted=diagonal_properties(predicted),
         quantities=_quantities(known, targets),
         target=targets,
         seed=stored.seed,

@@ -121,7 +121,9 @@ class Judge:
             better = predict(self.checkpoint, volumes, on_progress=on_progress)
             cells = CellProperties.from_diagonal(better.mean, fraction, self.pair)
             return Judged(cells=cells, std=better.std, score=score(self.targets, cells))
-        told = predict_stiffness(self._pairs, list(volumes), [self.pair], fast=True, on_progress=on_progress)
+        told = predict_stiffness(
+            self._pairs, list(volumes), [self.pair], fast=True, lower_bound=False, on_progress=on_progress
+        )
         conductivity = None
         if self.targets.needs_conductivity:
             with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
@@ -134,8 +136,7 @@ class Judge:
 
     def of_prediction(self, cells: CellProperties, stiffness_std: NDArray[np.float64]) -> Judged:
         """Judgement of cells that the regressor for any pair has predicted, std of shape (B, 6, 6) [GPa]."""
-        std = np.diagonal(stiffness_std, axis1=1, axis2=2).copy()
-        return Judged(cells=cells, std=std, score=score(self.targets, cells))
+        return Judged(cells=cells, std=diagonal_properties(stiffness_std), score=score(self.targets, cells))
 
     def _conductivity(self, volume: NDArray[np.uint8]) -> NDArray[np.float64]:
         result = conduct(volume, self.pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
