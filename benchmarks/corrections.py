@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from record import write_record
 
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
-from vaereg.inverse.corrections import correct, predicted_properties
-from vaereg.inverse.refinement import refine
+from vaereg.inverse.refining.corrections import correct, predicted_properties
+from vaereg.inverse.refining.refinement import refine
 from vaereg.materials import Phase, TwoPhase
-from vaereg.model.pair_model import load_pair_model
+from vaereg.model.pairs.regressor import load_pair_model
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
 from vaereg.solver.problem import tolerance_for

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from record import write_record
 
-from vaereg.training.labelling import SOLVER_TOLERANCE, generate_dataset
+from vaereg.training.labelling.families import SOLVER_TOLERANCE, generate_dataset
 
 SIZE = 32
 

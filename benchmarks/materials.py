@@ -31,14 +31,14 @@ from vaereg.elasticity import voigt_to_mandel
 from vaereg.generators.morphologies import sample
 from vaereg.io.labelled_sets import read_labelled_set
 from vaereg.materials import VOID, Phase, TwoPhase
-from vaereg.model.pair_model import FAST_RESIDUAL, RESIDUAL, PairModel, load_pair_model, save_pair_model
+from vaereg.model.pairs.regressor import FAST_RESIDUAL, RESIDUAL, PairModel, load_pair_model, save_pair_model
 from vaereg.solver.bounds import bound_stiffness
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
-from vaereg.training.morphology_labels import CONTRAST, POISSON
-from vaereg.training.pair_figures import pair_figures
-from vaereg.training.pair_fitting import fit_pair_model
-from vaereg.training.pair_labels import (
+from vaereg.training.labelling.morphologies import CONTRAST, POISSON
+from vaereg.training.pairs.figures import pair_figures
+from vaereg.training.pairs.fitting import fit_pair_model
+from vaereg.training.pairs.labels import (
     PairLabels,
     joined,
     label_pairs,

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from record import RESULTS, write_record
 from solver_report import provenance
 
-from vaereg.evaluation.mode_card import mode_section
-from vaereg.evaluation.mode_figures import mode_figures
-from vaereg.evaluation.mode_samples import ModeSamples, mode_samples
+from vaereg.evaluation.modes.card import mode_section
+from vaereg.evaluation.modes.figures import mode_figures
+from vaereg.evaluation.modes.samples import ModeSamples, mode_samples
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
 from vaereg.io.labelled_sets import LabelledSet, read_labelled_set

@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter
 from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.evaluation.figures import held_out_families
 from vaereg.inverse.direct import design
-from vaereg.inverse.refinement import refine
+from vaereg.inverse.refining.refinement import refine
 from vaereg.io.datasets import Dataset, known_indices, read_dataset
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint

@@ -18,7 +18,7 @@ from vaereg.model.config import PRESETS
 from vaereg.model.embedding import Embedding
 from vaereg.training.card import training_card
 from vaereg.training.fitting import fit
-from vaereg.training.labelling import SOLVER_TOLERANCE, label_batch
+from vaereg.training.labelling.families import SOLVER_TOLERANCE, label_batch
 from vaereg.training.loop import train
 
 

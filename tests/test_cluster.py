@@ -26,7 +26,7 @@ from vaereg.errors import InputError
 from vaereg.executors import ExecutorLostError, map_tasks
 from vaereg.io.datasets import read_dataset
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.training.labelling import generate_dataset
+from vaereg.training.labelling.families import generate_dataset
 
 COUNT, SEED = 6, 3
 families = partial(generate_dataset, count=COUNT, seed=SEED, size=8, batch_size=1)

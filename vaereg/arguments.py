@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vaereg.io.importing import ImportedVolume
     from vaereg.materials import MaterialChoice, TwoPhase
     from vaereg.model.checkpoint import Checkpoint
-    from vaereg.model.pair_model import PairModel
+    from vaereg.model.pairs.regressor import PairModel
     from vaereg.targets import Targets
 
 __all__ = [
@@ -292,7 +292,7 @@ def load_model(arguments: argparse.Namespace) -> Checkpoint:
 def load_pairs(arguments: argparse.Namespace) -> PairModel:
     """The regressor for any pair of phases that is asked for."""
     from vaereg.model.checkpoint import CheckpointError
-    from vaereg.model.pair_model import load_pair_model
+    from vaereg.model.pairs.regressor import load_pair_model
 
     try:
         return load_pair_model(arguments.checkpoint)

@@ -11,7 +11,7 @@ import tifffile
 
 from vaereg.cli import main
 from vaereg.io.designs import write_designs
-from vaereg.io.export import FORMATS, export
+from vaereg.io.exporting.export import FORMATS, export
 from vaereg.materials import TwoPhase, choose_materials
 from vaereg.solver.homogenization import homogenize
 

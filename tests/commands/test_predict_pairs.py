@@ -10,9 +10,9 @@ import torch
 from vaereg.cli import main
 from vaereg.elasticity import voigt_to_mandel
 from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
-from vaereg.model import pair_model as module
-from vaereg.model.pair_model import PairModel, engineering_spread, novelty_inputs, save_pair_model
-from vaereg.model.pair_network import PairRegressor
+from vaereg.model.pairs import regressor as module
+from vaereg.model.pairs.network import PairRegressor
+from vaereg.model.pairs.regressor import PairModel, engineering_spread, novelty_inputs, save_pair_model
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from vaereg.errors import InputError
 from vaereg.evaluation.any_pair import evaluate_pairs, read_volumes_of
 from vaereg.io.datasets import Dataset, write_dataset
 from vaereg.materials import TwoPhase
-from vaereg.model.pair_model import load_pair_model
+from vaereg.model.pairs.regressor import load_pair_model
 
 
 def test_every_volume_lies_between_its_guaranteed_bounds(rng: np.random.Generator) -> None:

@@ -20,7 +20,7 @@ from vaereg.generators.families import (
 from vaereg.io.datasets import DatasetPlan
 from vaereg.microstructure.statistics import two_point_correlation
 from vaereg.microstructure.volume import pack_bits, volume_fraction
-from vaereg.training.labelling import volume_source
+from vaereg.training.labelling.families import volume_source
 
 SIZE = 16
 GAUSSIAN = [name for name in FAMILIES if name.startswith("gaussian-")]

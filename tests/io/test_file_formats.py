@@ -17,7 +17,7 @@ from pages.parts.common.shortlist import ShortlistItem
 from vaereg.cli import main
 from vaereg.io.datasets import Dataset
 from vaereg.io.designs import write_designs
-from vaereg.io.export import FORMATS, Provenance, export
+from vaereg.io.exporting.export import FORMATS, Provenance, export
 from vaereg.io.labelled_sets import LabelledVolumes, MorphologyPlan, write_labelled_set
 from vaereg.io.shards import Shard, shard_attributes
 from vaereg.materials import TwoPhase

@@ -6,7 +6,7 @@ import pytest
 from vaereg.io.datasets import Dataset
 from vaereg.io.labelled_sets import LabelledSet, LabelledVolumes, MorphologyPlan
 from vaereg.microstructure.volume import pack_bits
-from vaereg.training.morphology_labels import REFERENCE_PAIR
+from vaereg.training.labelling.morphologies import REFERENCE_PAIR
 
 
 @pytest.fixture(scope="session")

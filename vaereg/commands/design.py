@@ -91,8 +91,8 @@ def _run_table(arguments: argparse.Namespace) -> None:
 def run_modes(arguments: argparse.Namespace) -> None:
     """Say which modes reach a target."""
     from vaereg.inverse.reach import mode_reach
+    from vaereg.io.exporting.provenance import describe_run
     from vaereg.io.files import check_output
-    from vaereg.io.provenance import describe_run
     from vaereg.model.modes.catalogue import MODES
 
     targets = _wanted(arguments)

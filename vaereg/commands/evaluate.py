@@ -78,7 +78,7 @@ def _tell_families(arguments: argparse.Namespace, metrics: Mapping[str, Any]) ->
 def _measure_modes(arguments: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
     """Figures of the modes of a checkpoint on a data set of morphologies; other figures of it are kept."""
     from vaereg.cluster import workers_of
-    from vaereg.evaluation.mode_figures import mode_figures
+    from vaereg.evaluation.modes.figures import mode_figures
     from vaereg.evaluation.records import read_figures
     from vaereg.io.labelled_sets import read_labelled_set
 
@@ -124,8 +124,8 @@ def _evaluate_pairs(arguments: argparse.Namespace) -> None:
     """Errors of the prediction for phases of the user, on `--targets` volumes, each solved."""
     from vaereg.cluster import workers_of
     from vaereg.evaluation.any_pair import evaluate_pairs, read_volumes_of
+    from vaereg.io.exporting.provenance import describe_run
     from vaereg.io.files import check_output
-    from vaereg.io.provenance import describe_run
 
     if arguments.card is not None or arguments.baselines is not None:
         raise InputError("expected --card and --baselines without phases, got both")

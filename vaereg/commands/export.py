@@ -16,7 +16,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     their file.
     """
     from vaereg.io.designs import read_designs
-    from vaereg.io.export import bundle, describe_surface, export, stored_items
+    from vaereg.io.exporting.export import bundle, describe_surface, export, stored_items
     from vaereg.io.files import check_output
     from vaereg.materials import TwoPhase
 

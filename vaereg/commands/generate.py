@@ -16,8 +16,8 @@ def run_generate(arguments: argparse.Namespace) -> None:
     """Make a labelled data set."""
     from vaereg.cluster import workers_of
     from vaereg.io.shards import Shard
-    from vaereg.training.labelling import generate_dataset
-    from vaereg.training.morphology_labels import generate_morphologies
+    from vaereg.training.labelling.families import generate_dataset
+    from vaereg.training.labelling.morphologies import generate_morphologies
 
     shard = None if arguments.shard is None else Shard.parse(arguments.shard)
     sizes = arguments.size or [32]
@@ -50,7 +50,7 @@ def run_generate(arguments: argparse.Namespace) -> None:
 
 def run_merge(arguments: argparse.Namespace) -> None:
     """Join the shards of a data set."""
-    from vaereg.training.merging import merge_shards
+    from vaereg.training.labelling.merging import merge_shards
 
     count = merge_shards(arguments.shards, arguments.out, on_progress=progress("merge", "shards"))
     tell(f"merge: wrote {arguments.out}: {count} volumes of {len(arguments.shards)} shards")

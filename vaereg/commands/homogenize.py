@@ -24,8 +24,8 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from vaereg.elasticity import VOIGT_ORDER
+    from vaereg.io.exporting.provenance import describe_run
     from vaereg.io.files import check_output
-    from vaereg.io.provenance import describe_run
     from vaereg.microstructure.volume import volume_fraction
     from vaereg.solver.homogenization import ConvergenceError, homogenize
     from vaereg.solver.properties import elastic_properties, parse_physics, thermal_properties

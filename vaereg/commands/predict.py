@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vaereg.materials import TwoPhase
-    from vaereg.model.pair_model import PairModel
+    from vaereg.model.pairs.regressor import PairModel
 
 __all__ = ["run_predict"]
 
@@ -29,10 +29,10 @@ def run_predict(arguments: argparse.Namespace) -> None:
     C66 and says what is novel; the shipped one says what is novel, and the regressor gives the properties.
     """
     from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
+    from vaereg.io.exporting.provenance import describe_run
     from vaereg.io.files import check_output
     from vaereg.io.importing import to_cubes
-    from vaereg.io.provenance import describe_run
-    from vaereg.model.pair_model import RESIDUAL, load_pair_model
+    from vaereg.model.pairs.regressor import RESIDUAL, load_pair_model
     from vaereg.model.prediction import predict
 
     check_output(arguments.out, arguments.volumes)
@@ -85,7 +85,7 @@ def _answers(
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
-    from vaereg.model.pair_model import CONDUCTION_RESIDUAL, engineering_spread, predict_stiffness
+    from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, engineering_spread, predict_stiffness
     from vaereg.solver.conduction import conduct
     from vaereg.solver.properties import elastic_properties
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vaereg.inverse.constraints import Constraints
-    from vaereg.inverse.search import Refinement
+    from vaereg.inverse.refining.search import Refinement
     from vaereg.io.designs import DesignFile
     from vaereg.materials import TwoPhase
     from vaereg.model.checkpoint import Checkpoint
@@ -32,7 +32,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
     from vaereg.cluster import workers_of
     from vaereg.elasticity import diagonal_properties
     from vaereg.inverse.constraints import Constraints, check
-    from vaereg.inverse.refinement import VERIFICATION_RTOL, refine_all
+    from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, refine_all
     from vaereg.io.designs import read_designs, write_designs
     from vaereg.io.files import check_output
     from vaereg.model.prediction import MIN_EDGE
@@ -126,7 +126,7 @@ def _reached(
     import numpy as np
 
     from vaereg.inverse.constraints import satisfied
-    from vaereg.inverse.refinement import VERIFICATION_RTOL
+    from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
     from vaereg.targets import CellProperties
 
     none = np.zeros(len(stored), dtype=bool)
@@ -178,7 +178,7 @@ def _predicted(
     """Predicted stiffness, NaN where it is not known, shape (N, 6, 6) [GPa], and the hash of its model."""
     import numpy as np
 
-    from vaereg.model.pair_model import load_pair_model, predict_stiffness
+    from vaereg.model.pairs.regressor import load_pair_model, predict_stiffness
     from vaereg.model.prediction import predict
 
     if pair.moduli() == checkpoint.model.materials.moduli():

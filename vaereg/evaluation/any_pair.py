@@ -20,9 +20,9 @@ from vaereg.executors import Workers, map_tasks
 from vaereg.io.datasets import read_dataset
 from vaereg.io.labelled_sets import LABELLED_SET_VERSION, format_of, read_labelled_set
 from vaereg.materials import TwoPhase
-from vaereg.model.pair_model import PairModel, predict_stiffness
+from vaereg.model.pairs.regressor import PairModel, predict_stiffness
 from vaereg.solver.homogenization import homogenize
-from vaereg.training.morphology_labels import label_tolerance
+from vaereg.training.labelling.morphologies import label_tolerance
 
 __all__ = ["evaluate_pairs", "read_volumes_of"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
 from vaereg.evaluation.markdown import markdown_table
-from vaereg.evaluation.mode_card import mode_section
+from vaereg.evaluation.modes.card import mode_section
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, least_r2, typical_ratios
 from vaereg.model.checkpoint import Checkpoint
 

@@ -25,7 +25,6 @@ from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.corrections import correct
 from vaereg.inverse.designs import (
     Designs,
     chosen,
@@ -38,6 +37,7 @@ from vaereg.inverse.judging import Judge, Judged
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.reach import mode_reach
+from vaereg.inverse.refining.corrections import correct
 from vaereg.inverse.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
@@ -102,7 +102,8 @@ def design(
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
         component: Take all designs from this component, or from these: indices of modes, where the
             checkpoint has modes.
-        corrections: Steps of correction without a solve (`vaereg.inverse.corrections`); 0 for raw designs.
+        corrections: Steps of correction without a solve (`vaereg.inverse.refining.corrections`); 0 for raw
+            designs.
         constraints: What every design has to meet besides; `Designs.met` says of each whether it does.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
         on_progress: Called with the candidates that are decoded or ranked and with how many there will be at

@@ -25,7 +25,7 @@ from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
-from vaereg.model.pair_model import CONDUCTION_RESIDUAL, PairModel, load_pair_model, predict_stiffness
+from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, PairModel, load_pair_model, predict_stiffness
 from vaereg.model.prediction import encode_batch, predict
 from vaereg.solver.conduction import conduct
 from vaereg.targets import TARGETS, CellProperties, Targets

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, meet, satisfied
-from vaereg.inverse.corrections import correct, predicted_properties
+from vaereg.inverse.refining.corrections import correct, predicted_properties
 from vaereg.materials import TwoPhase
-from vaereg.model.pair_model import PairModel
+from vaereg.model.pairs.regressor import PairModel
 from vaereg.targets import CellProperties, Targets
 
 __all__ = [

@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 from vaereg.errors import InputError
-from vaereg.inverse.corrections import predicted_properties
-from vaereg.inverse.flips import interface_of
+from vaereg.inverse.refining.corrections import predicted_properties
+from vaereg.inverse.refining.flips import interface_of
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import specific_surface
 from vaereg.microstructure.volume import as_two_phase
-from vaereg.model.pair_model import PairModel
+from vaereg.model.pairs.regressor import PairModel
 from vaereg.targets import CellProperties, Targets
 
 __all__ = [

@@ -5,12 +5,13 @@ from .datasets import (
     write_dataset as write_dataset,
 )
 from .designs import DesignFile as DesignFile, read_designs as read_designs, write_designs as write_designs
-from .export import (
+from .exporting.export import (
     FORMATS as FORMATS,
     BundleItem as BundleItem,
     bundle as bundle,
     stored_items as stored_items,
 )
+from .exporting.provenance import Provenance as Provenance
 from .importing import (
     AutomaticChoices as AutomaticChoices,
     Choices as Choices,
@@ -26,7 +27,6 @@ from .labelled_sets import (
     read_labelled_set as read_labelled_set,
     write_labelled_set as write_labelled_set,
 )
-from .provenance import Provenance as Provenance
 from .readers import (
     RawLayout as RawLayout,
     StoredArray as StoredArray,

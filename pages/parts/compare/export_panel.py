@@ -11,8 +11,8 @@ import streamlit as st
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.compare.tables import FROM_FILE, Compared
 from pages.parts.solving.tasks import RTOL
-from vaereg.inverse.refinement import VERIFICATION_RTOL
-from vaereg.io.export import FORMATS, BundleItem, Provenance, bundle, export
+from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
+from vaereg.io.exporting.export import FORMATS, BundleItem, Provenance, bundle, export
 from vaereg.materials import TwoPhase
 
 __all__ = ["export_file", "export_inputs", "item_provenance"]

@@ -29,7 +29,7 @@ from pages.parts.design.runs import session_runs, set_session_runs
 from pages.parts.solving.queue import QueueFullError
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs
-from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
+from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 

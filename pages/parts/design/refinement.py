@@ -17,7 +17,7 @@ from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs, save_designs, with_volumes
-from vaereg.inverse.refinement import VERIFICATION_RTOL, Refinement
+from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, interval

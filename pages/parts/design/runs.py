@@ -14,7 +14,7 @@ from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import Progress, RefineTask
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
-from vaereg.inverse.refinement import Refinement, Step
+from vaereg.inverse.refining.refinement import Refinement, Step
 from vaereg.materials import Phase, TwoPhase
 from vaereg.targets import CellProperties, Targets, Wanted
 

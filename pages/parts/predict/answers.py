@@ -12,7 +12,7 @@ from vaereg.elasticity import VOIGT_ORDER
 from vaereg.engineering import ENGINEERING_NAMES
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
-from vaereg.model.pair_model import (
+from vaereg.model.pairs.regressor import (
     CONDUCTION_RESIDUAL,
     PairModel,
     StiffnessPrediction,

@@ -40,7 +40,7 @@ from pages.parts.solving.tasks import (
 )
 from pages.parts.solving.worker_pool import executor_width, start_workers, stop_workers
 from vaereg.executors import TaskGivenUpError
-from vaereg.inverse.refinement import Search
+from vaereg.inverse.refining.refinement import Search
 from vaereg.materials import TwoPhase
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize

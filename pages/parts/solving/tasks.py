@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.inverse.refinement import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
+from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.grid_check import MeshCheck, mesh_check
@@ -62,7 +62,7 @@ class MeshTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefineTask:
-    """Bring a volume onto a target; see `vaereg.inverse.refinement`."""
+    """Bring a volume onto a target; see `vaereg.inverse.refining.refinement`."""
 
     volume: NDArray[np.uint8]
     """Two-phase volume, shape (X, Y, Z)."""

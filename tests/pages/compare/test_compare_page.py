@@ -39,7 +39,7 @@ from vaereg.elasticity import PROPERTIES, isotropic_stiffness
 from vaereg.generators.families import gaussian_field
 from vaereg.generators.shapes import laminate
 from vaereg.io.designs import read_designs
-from vaereg.io.export import FORMATS
+from vaereg.io.exporting.export import FORMATS
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.morphology import measure
 

@@ -23,7 +23,7 @@ from pages.parts.design.refinement import (
 from pages.parts.solving.tasks import Progress, Task
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
-from vaereg.inverse.refinement import Refinement, Step
+from vaereg.inverse.refining.refinement import Refinement, Step
 from vaereg.io.designs import read_designs
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import within_component

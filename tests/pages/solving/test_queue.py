@@ -19,7 +19,7 @@ from manual import ManualExecutor
 from pages.parts.solving import queue as queue_module, tasks as tasks_module
 from pages.parts.solving.queue import MeshTask, QueueFullError, RefineTask, SolverQueue
 from pages.parts.solving.worker_pool import start_workers
-from vaereg.inverse.refinement import Refinement, refine
+from vaereg.inverse.refining.refinement import Refinement, refine
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.grid_check import MeshCheck

@@ -16,8 +16,8 @@ from vaereg.model.modes.materials import PairMap, fit_pair_map
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.modes.regular import periodic_latent
 from vaereg.model.modes.release import Modes
+from vaereg.training.labelling.morphologies import pair_of
 from vaereg.training.modes.data import ORDERS, read_mode_data
-from vaereg.training.morphology_labels import pair_of
 
 __all__ = ["fit_modes"]
 

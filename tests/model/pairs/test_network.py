@@ -1,0 +1,125 @@
+"""The regressor for any pair: between its bounds, and turning with the volume, before any training."""
+
+import numpy as np
+import pytest
+import torch
+
+from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound, voigt_to_mandel
+from vaereg.materials import TwoPhase
+from vaereg.model.pairs.features import (
+    MATRICES,
+    SCALARS,
+    SYMMETRIES,
+    PairFeatures,
+    inverse_root,
+    pair_features,
+    root,
+)
+from vaereg.model.pairs.network import PairRegressor, between_bounds, stiffness_between
+
+PAIRS = [TwoPhase(), TwoPhase.from_moduli(70.0, 0.0, 0.2, 0.0), TwoPhase.from_moduli(3.0, 1e-3, 0.45, 0.1)]
+
+
+def random_features(rng: np.random.Generator, pairs: list[TwoPhase] = PAIRS) -> PairFeatures:
+    """Features of upper bounds between Reuss and Voigt, and of random energies."""
+    fraction = rng.uniform(0.2, 0.8, len(pairs))
+    voigt = np.array([voigt_bound(f, pair) for f, pair in zip(fraction, pairs, strict=True)])
+    reuss = np.array([reuss_bound(f, pair) for f, pair in zip(fraction, pairs, strict=True)])
+    uppers, energies = [], []
+    for share in (0.8, 0.5):
+        noise = rng.standard_normal((len(pairs), 6, 6))
+        noise = noise @ noise.swapaxes(1, 2) * 0.01 * np.trace(voigt, axis1=1, axis2=2)[:, None, None]
+        uppers.append(reuss + share * (voigt - reuss) + share * noise)
+        energies.append(0.1 * share * noise)
+    return pair_features(
+        fraction, pairs, np.stack(uppers, 1), np.stack(energies, 1), 3, rng.uniform(0.01, 0.5, len(pairs))
+    )
+
+
+@pytest.fixture
+def network() -> PairRegressor:
+    torch.manual_seed(0)
+    network = PairRegressor(hidden=16)
+    last = network.layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    last.weight.data.mul_(30.0)  # far from the identity
+    return network.eval()
+
+
+def test_symmetries_are_those_of_the_tensor(rng: np.random.Generator) -> None:
+    """A group of 24 orthogonal matrices, which keep isotropic stiffness."""
+    isotropic = voigt_to_mandel(isotropic_stiffness(3.0, 0.2))
+    assert len({matrix.tobytes() for matrix in SYMMETRIES}) == 24
+    for first in SYMMETRIES:
+        np.testing.assert_allclose(first @ first.T, np.eye(6))
+        np.testing.assert_allclose(first @ isotropic @ first.T, isotropic)
+        product = first @ SYMMETRIES[int(rng.integers(24))]
+        assert min(np.abs(product - other).max() for other in SYMMETRIES) == 0.0
+
+
+def test_roots_invert_each_other(rng: np.random.Generator) -> None:
+    matrix = rng.standard_normal((4, 6, 6))
+    matrix = matrix @ matrix.swapaxes(1, 2) + 0.1 * np.eye(6)
+    np.testing.assert_allclose(root(matrix) @ root(matrix), matrix, rtol=1e-10)
+    np.testing.assert_allclose(inverse_root(matrix) @ root(matrix), np.tile(np.eye(6), (4, 1, 1)), atol=1e-10)
+
+
+def test_features_are_finite_and_have_no_unit(rng: np.random.Generator) -> None:
+    """Both moduli times ten, all matrices times ten: the same inputs; void included."""
+    features = random_features(rng)
+    assert features.matrices.shape == (3, MATRICES, 21) and features.scalars.shape == (3, SCALARS)
+    assert np.isfinite(features.matrices).all() and np.isfinite(features.scalars).all()
+    pair, scaled = TwoPhase.from_moduli(10.0, 1.0, 0.2, 0.3), TwoPhase.from_moduli(100.0, 10.0, 0.2, 0.3)
+    upper = np.stack([voigt_bound(0.5, pair), 0.9 * voigt_bound(0.5, pair)])[None]
+    energy = 0.01 * upper
+    ones = np.ones(1)
+    small = pair_features(0.5 * ones, [pair], upper, energy, 2, 0.1 * ones)
+    large = pair_features(0.5 * ones, [scaled], 10.0 * upper, 10.0 * energy, 2, 0.1 * ones)
+    for name in ("matrices", "scalars", "lower", "gap"):
+        np.testing.assert_allclose(getattr(small, name), getattr(large, name), atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [0.1, 10.0, 1e4])
+def test_the_share_lies_between_zero_and_one(size: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    answer = size * torch.randn(50, 6, 6, generator=generator)
+    values = torch.linalg.eigvalsh(between_bounds(answer + answer.transpose(1, 2)))
+    assert torch.isfinite(values).all() and values.min() >= -1e-9 and values.max() <= 1.0 + 1e-9
+
+
+def test_the_stiffness_lies_between_its_bounds(network: PairRegressor, rng: np.random.Generator) -> None:
+    features = random_features(rng)
+    stiffness = stiffness_between([network], features)
+    upper = features.lower + features.gap @ features.gap
+    assert np.linalg.eigvalsh(upper - stiffness).min() > -1e-9
+    assert np.linalg.eigvalsh(stiffness - features.lower).min() > -1e-9
+
+
+def test_the_stiffness_turns_with_the_axes(network: PairRegressor, rng: np.random.Generator) -> None:
+    features = random_features(rng)
+    stiffness = stiffness_between([network], features)
+    rows, columns = np.triu_indices(6)
+    for turn in SYMMETRIES[[3, 8, 17]]:
+        full = np.zeros((len(features), MATRICES, 6, 6))
+        full[..., rows, columns] = features.matrices
+        full[..., columns, rows] = features.matrices
+        turned = PairFeatures(
+            matrices=(turn @ full @ turn.T)[..., rows, columns],
+            scalars=features.scalars,
+            lower=turn @ features.lower @ turn.T,
+            gap=turn @ features.gap @ turn.T,
+        )
+        np.testing.assert_allclose(
+            stiffness_between([network], turned), turn @ stiffness @ turn.T, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_scaling_is_the_same_for_entries_that_a_symmetry_maps_onto_each_other(
+    network: PairRegressor, rng: np.random.Generator
+) -> None:
+    features = random_features(rng, PAIRS * 5)
+    matrices = torch.from_numpy(features.matrices).float()
+    network.set_scaling(matrices, torch.from_numpy(features.scalars).float())
+    location = network.location[:21]
+    assert location[[0, 6, 11]].unique().numel() == 1 and location[[15, 18, 20]].unique().numel() == 1
+    assert location[[1, 2, 7]].unique().numel() == 1 and not location[[3, 4, 5, 16]].any()

@@ -1,0 +1,1 @@
+"""Test figures of named modes, and their part of the model card."""

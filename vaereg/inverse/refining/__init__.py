@@ -1,0 +1,1 @@
+"""Voxels changed by sensitivities: corrections without a solve, and refinement with the solver."""

@@ -1,0 +1,374 @@
+"""Corrections of designs without a solve: flips of voxels chosen by the sensitivities of a few iterations.
+
+The regressor for any pair of phases runs a few iterations of the solver, whose strains already say well
+enough which voxels of the interface to flip (`vaereg.inverse.refining.flips`). So a step costs one prediction
+and one choice of flips; the next prediction judges it, and a design is never left worse by prediction than it
+was. Conductivities are solved, with their sensitivities, which takes a tenth of the time.
+
+    corrected = correct(volumes, parse(["E_x=20", "k_z=3:"]), materials, steps=2)
+    corrected.volumes, corrected.properties, corrected.largest_deviation[:, -1]
+
+Letters: N designs, P targeted quantities, S steps, X Y Z voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg.errors import InputError
+from vaereg.inverse.constraints import Constraints, meet, satisfied
+from vaereg.inverse.refining.aims import wanted_changes
+from vaereg.inverse.refining.flips import (
+    Effects,
+    Flips,
+    Ratios,
+    choose_flips,
+    effects_of_flips,
+    first_ratios,
+    learn_ratios,
+)
+from vaereg.materials import TwoPhase
+from vaereg.microstructure.symmetry import orbits_of
+from vaereg.microstructure.volume import as_two_phase
+from vaereg.model.pairs.regressor import (
+    CONDUCTION_RESIDUAL,
+    PairModel,
+    StiffnessPrediction,
+    load_pair_model,
+    predict_stiffness,
+)
+from vaereg.solver.conduction import conduct
+from vaereg.targets import CellProperties, Target, Targets
+from vaereg.workers import limit_thread_to_one_thread, pool_threads
+
+__all__ = ["STEPS", "Corrections", "correct", "predicted_properties"]
+
+STEPS = 2
+"""Steps of correction unless another number is asked for."""
+_REACHED = 1e-3
+"""Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
+_SMALLER = 0.5
+"""Share of the wanted change that is tried after a step that left a design worse [-]."""
+_VOXELS_AT_ONCE = 32 * 32**3
+"""Voxels whose sensitivities are held at once: 88 MB."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corrections:
+    """Designs before and after correction, as the regressor for any pair of phases sees them."""
+
+    volumes: NDArray[np.uint8]
+    """Phases 0 and 1 after the last step, shape (N, X, Y, Z)."""
+    properties: CellProperties
+    """Their predicted properties; conductivities are solved."""
+    stiffness_std: NDArray[np.float64]
+    """Calibrated standard deviation of their stiffness, shape (N, 6, 6) [GPa]; zero where none was needed."""
+    novelty: NDArray[np.float64]
+    """Distance of the volumes from the training set of the regressor, shape (N,) [-]; above 1 is novel."""
+    raw_properties: CellProperties
+    """Properties before the first step."""
+    largest_deviation: NDArray[np.float64]
+    """Largest deviation from the targets after 0, 1, ... S steps, shape (N, S + 1) [-]; it never rises."""
+    changed: NDArray[np.float64]
+    """Share of the voxels that differ from those before, shape (N,) [-]."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _State:
+    """One design under correction."""
+
+    volume: NDArray[np.uint8]
+    properties: CellProperties
+    std: NDArray[np.float64]
+    novelty: float
+    deviation: float
+    met: bool
+    effects: Effects | None = None
+    ratios: Ratios | None = None
+    factor: float = 1.0
+    flips: Flips | None = None
+    orbits: NDArray[np.intp] | None = field(default=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answer:
+    """What is known of some volumes after the iterations."""
+
+    prediction: StiffnessPrediction | None
+    conduction: tuple[NDArray, ...] | None
+    properties: CellProperties
+
+
+def correct(
+    volumes: ArrayLike,
+    targets: Targets | Mapping[str, Target],
+    materials: TwoPhase | None = None,
+    *,
+    steps: int = STEPS,
+    model: PairModel | None = None,
+    constraints: Constraints | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Corrections:
+    """Move the interfaces of designs so that predicted quantities come nearer to their targets.
+
+    Args:
+        volumes: Phases 0 and 1, shape (N, X, Y, Z).
+        targets: What is wanted; objectives are kept from getting worse.
+        materials: The two phases; the reference pair if left out.
+        steps: Number S of steps; with 0 the designs are only judged.
+        model: Regressor for any pair of phases; the shipped one if left out.
+        constraints: What every design has to meet; volumes that do not are changed so that they do, as far as
+            that is possible, before they are judged.
+        on_progress: Called with the predictions that are done and with how many there will be at most.
+
+    Raises:
+        InputError: A volume is not two-phase, `steps` is negative, or a phase lacks what a target needs.
+    """
+    stack = np.asarray(volumes)
+    if stack.ndim != 4 or len(stack) == 0:
+        raise InputError(f"expected volumes of shape (N, X, Y, Z), got an array of shape {stack.shape}")
+    if steps < 0:
+        raise InputError(f"expected 0 or more steps of correction, got {steps}")
+    wanted, pair = Targets.of(targets), materials or TwoPhase()
+    wanted.check_materials(pair)
+    regressor = load_pair_model() if model is None and wanted.needs_stiffness else model
+    given = np.stack([as_two_phase(volume) for volume in stack])
+    count = max(1, _VOXELS_AT_ONCE // max(given[0].size, 1))
+    total, done, parts = len(given) * (steps + 1), 0, []
+    for begin in range(0, len(given), count):
+
+        def report(number: int, before: int = done) -> None:
+            if on_progress:
+                on_progress(before + number, total)
+
+        part = given[begin : begin + count]
+        parts.append(_correct_some(part, wanted, pair, steps, regressor, constraints, report))
+        done += len(part) * (steps + 1)
+        report(0, done)
+    return _joined(parts, given)
+
+
+def _correct_some(
+    volumes: NDArray[np.uint8],
+    wanted: Targets,
+    pair: TwoPhase,
+    steps: int,
+    model: PairModel | None,
+    constraints: Constraints | None,
+    report: Callable[[int], None],
+) -> Corrections:
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        if constraints is not None:
+            volumes = np.stack(list(threads.map(lambda volume: meet(volume, constraints), volumes)))
+        answer = _judge(volumes, wanted, pair, model, threads, sensitivities=steps > 0)
+        report(len(volumes))
+        states = [
+            _State(
+                volume=volume,
+                properties=answer.properties.rows([row]),
+                std=_std(answer, row),
+                novelty=_novelty(answer, row),
+                deviation=_deviation(wanted, answer.properties.rows([row])),
+                met=constraints is None or satisfied(volume, constraints),
+                orbits=None
+                if constraints is None or constraints.symmetry == "none"
+                else orbits_of(volume.shape, constraints.symmetry),
+            )
+            for row, volume in enumerate(volumes)
+        ]
+        raw = answer.properties
+        for row, state in enumerate(states):
+            _learn(state, answer, row, wanted, pair)
+        history = [[state.deviation for state in states]]
+        for step in range(steps):
+            active = [state for state in states if not state.deviation <= _REACHED]
+            trials = list(threads.map(lambda state: _trial(state, wanted, constraints), active))
+            moved = [(state, trial) for state, trial in zip(active, trials, strict=True) if trial is not None]
+            if not moved:
+                history += [history[-1]] * (steps - step)
+                break
+            tried = np.stack([trial for _, trial in moved])
+            answer = _judge(tried, wanted, pair, model, threads, sensitivities=step + 1 < steps)
+            for row, (state, trial) in enumerate(moved):
+                _accept(state, trial, answer, row, wanted, pair, constraints)
+            report((step + 1) * len(volumes) + len(moved))
+            history.append([state.deviation for state in states])
+    conductivity = [state.properties.conductivity for state in states]
+    return Corrections(
+        volumes=np.stack([state.volume for state in states]),
+        properties=CellProperties(
+            stiffness=np.concatenate([state.properties.stiffness for state in states]),
+            fraction=np.concatenate([state.properties.fraction for state in states]),
+            materials=pair,
+            conductivity=None
+            if any(part is None for part in conductivity)
+            else np.concatenate([part for part in conductivity if part is not None]),
+        ),
+        stiffness_std=np.stack([state.std for state in states]),
+        novelty=np.array([state.novelty for state in states]),
+        raw_properties=raw,
+        largest_deviation=np.array(history).T,
+        changed=np.zeros(len(states)),
+    )
+
+
+def predicted_properties(
+    volumes: NDArray[np.uint8],
+    targets: Targets,
+    materials: TwoPhase,
+    *,
+    model: PairModel | None = None,
+) -> CellProperties:
+    """Properties of volumes (N, X, Y, Z) as far as targets need them, by the regressor for any pair of
+    phases; the shipped one if left out. Conductivities are solved.
+    """
+    regressor = load_pair_model() if model is None and targets.needs_stiffness else model
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        return _judge(volumes, targets, materials, regressor, threads, sensitivities=False).properties
+
+
+def _judge(
+    volumes: NDArray[np.uint8],
+    wanted: Targets,
+    pair: TwoPhase,
+    model: PairModel | None,
+    threads: ThreadPoolExecutor,
+    *,
+    sensitivities: bool,
+) -> _Answer:
+    prediction, conduction, conductivity = None, None, None
+    stiffness = np.full((len(volumes), 6, 6), np.nan)
+    if wanted.needs_stiffness and model is not None:
+        prediction = predict_stiffness(
+            model, list(volumes), [pair], sensitivities=sensitivities, lower_bound=False
+        )
+        stiffness = prediction.mean
+    if wanted.needs_conductivity:
+        solved = list(
+            threads.map(
+                lambda volume: conduct(
+                    volume,
+                    pair,
+                    rtol=CONDUCTION_RESIDUAL,
+                    dtype=np.float32,
+                    sensitivities=sensitivities,
+                ),
+                volumes,
+            )
+        )
+        conductivity = np.stack([result.conductivity for result in solved])
+        conduction = tuple(result.sensitivity for result in solved if result.sensitivity is not None)
+    properties = CellProperties(
+        stiffness=stiffness,
+        fraction=volumes.mean(axis=(1, 2, 3), dtype=np.float64),
+        materials=pair,
+        conductivity=conductivity,
+    )
+    return _Answer(prediction=prediction, conduction=conduction, properties=properties)
+
+
+def _std(answer: _Answer, row: int) -> NDArray[np.float64]:
+    return np.zeros((6, 6)) if answer.prediction is None else answer.prediction.std[row]
+
+
+def _novelty(answer: _Answer, row: int) -> float:
+    return 0.0 if answer.prediction is None else float(answer.prediction.novelty[row])
+
+
+def _deviation(wanted: Targets, properties: CellProperties) -> float:
+    """Largest deviation of one cell; infinite where a quantity is not known."""
+    return float(np.nan_to_num(wanted.largest_deviation(properties), nan=np.inf)[0])
+
+
+def _learn(state: _State, answer: _Answer, row: int, wanted: Targets, pair: TwoPhase) -> None:
+    """Keep what flips of this volume would do, where the iterations say so."""
+    prediction, conduction = answer.prediction, answer.conduction
+    sensitivity = prediction.sensitivity[row] if prediction and prediction.sensitivity else None
+    heat = conduction[row] if conduction else None
+    if (wanted.needs_stiffness and sensitivity is None) or (wanted.needs_conductivity and heat is None):
+        state.effects = None
+        return
+    gradients = state.properties.gradients(wanted.names)
+    state.effects = effects_of_flips(state.volume, gradients, sensitivity, heat)
+    if state.ratios is None:
+        state.ratios = first_ratios(gradients, pair)
+
+
+def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> NDArray[np.uint8] | None:
+    """Volume to be judged next; None where nothing is left to flip."""
+    if state.effects is None or state.ratios is None:
+        return None
+    least, most, unit = wanted_changes(wanted, state.properties)
+    state.flips = choose_flips(
+        state.volume,
+        state.effects,
+        state.ratios,
+        np.where(least > 0.0, state.factor * least, least),
+        np.where(most < 0.0, state.factor * most, most),
+        unit,
+        orbits=state.orbits,
+    )
+    if state.flips is None:
+        return None
+    trial = state.volume.copy()
+    trial.ravel()[state.flips.voxels] ^= 1
+    if constraints is not None:
+        trial = meet(trial, constraints)
+    return None if trial.min() == trial.max() or np.array_equal(trial, state.volume) else trial
+
+
+def _accept(
+    state: _State,
+    trial: NDArray[np.uint8],
+    answer: _Answer,
+    row: int,
+    wanted: Targets,
+    pair: TwoPhase,
+    constraints: Constraints | None,
+) -> None:
+    """Take a trial over where it is better; learn from it in either case."""
+    properties = answer.properties.rows([row])
+    deviation = _deviation(wanted, properties)
+    if state.flips is not None and state.ratios is not None:
+        change = properties.values(wanted.names)[0] - state.properties.values(wanted.names)[0]
+        unit = wanted.scales(state.properties)[0]
+        state.ratios = learn_ratios(state.ratios, state.flips, np.nan_to_num(change), unit)
+    met = constraints is None or satisfied(trial, constraints)
+    if (state.met and not met) or deviation >= state.deviation:
+        state.factor *= _SMALLER
+        return
+    state.volume, state.properties, state.deviation, state.met = trial, properties, deviation, met
+    state.std, state.novelty, state.factor = _std(answer, row), _novelty(answer, row), 1.0
+    _learn(state, answer, row, wanted, pair)
+
+
+def _joined(parts: list[Corrections], given: NDArray[np.uint8]) -> Corrections:
+    """All parts as one, with the share of voxels that changed."""
+    volumes = np.concatenate([part.volumes for part in parts])
+    merged = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("stiffness_std", "novelty", "largest_deviation")
+    }
+    return replace(
+        parts[0],
+        volumes=volumes,
+        properties=_all_cells([part.properties for part in parts]),
+        raw_properties=_all_cells([part.raw_properties for part in parts]),
+        changed=(volumes != given).mean(axis=(1, 2, 3)),
+        **merged,
+    )
+
+
+def _all_cells(parts: list[CellProperties]) -> CellProperties:
+    known = [part.conductivity for part in parts if part.conductivity is not None]
+    return replace(
+        parts[0],
+        stiffness=np.concatenate([part.stiffness for part in parts]),
+        fraction=np.concatenate([part.fraction for part in parts]),
+        conductivity=np.concatenate(known) if len(known) == len(parts) else None,
+    )

@@ -1,0 +1,330 @@
+"""Physics in the loop: bring a two-phase volume onto its target with the solver, in a few solves.
+
+Each solve says what the volume has and, by its sensitivities, which voxels at the interface to flip (see
+`flips`). The last solve, in float64, verifies the best volume. Objectives are pushed once all other targets
+are within the tolerance, as long as they stay there. A search is plain data: `advance` does one solve,
+wherever it is called.
+
+Letters: P targeted quantities, X Y Z voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg.elasticity import diagonal_properties
+from vaereg.errors import InputError
+from vaereg.executors import Workers, check_workers, map_tasks
+from vaereg.inverse.constraints import Constraints, meet, satisfied
+from vaereg.inverse.refining.aims import objective_gain, wanted_changes
+from vaereg.inverse.refining.flips import choose_flips, effects_of_flips, first_ratios, learn_ratios
+from vaereg.inverse.refining.search import Best, Refinement, Search, Step
+from vaereg.materials import TwoPhase
+from vaereg.microstructure.statistics import statistics_distance
+from vaereg.microstructure.symmetry import orbits_of
+from vaereg.microstructure.volume import as_two_phase
+from vaereg.solver.conduction import ConductionResult, conduct
+from vaereg.solver.homogenization import HomogenizationResult, homogenize
+from vaereg.solver.problem import tolerance_for
+from vaereg.targets import CellProperties, Target, Targets
+
+__all__ = [
+    "MAX_SOLVES",
+    "TOLERANCE",
+    "VERIFICATION_RTOL",
+    "Best",
+    "Refinement",
+    "Search",
+    "Step",
+    "advance",
+    "begin",
+    "refine",
+    "refine_all",
+]
+
+TOLERANCE = 0.01
+"""Relative distance from the target at which a property counts as reached [-]."""
+MAX_SOLVES = 20
+"""Solves after which a search gives up."""
+VERIFICATION_RTOL = 1e-6
+"""Relative residual of the last solve, in float64 [-]."""
+
+_RTOL = 1e-3
+"""Relative residual of the solves of the search, in float32, or less for a high contrast: their error is some
+1e-6."""
+_INSIDE = 0.999
+"""Share of the tolerance that the search allows itself, for that error [-]."""
+_SLACKS = (0.0, 0.7)
+"""Shares of the tolerance by which the wanted changes are widened: the second where the first fails [-]."""
+_LEAST_GAIN = 0.005
+"""Relative gain in each objective that is aimed at, below which the search ends [-]."""
+_SMALLER = 0.5
+"""Share of the gain that is tried after a step that failed [-]."""
+
+
+def refine(
+    start: ArrayLike,
+    targets: Targets | Mapping[str, Target],
+    materials: TwoPhase | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    max_solves: int = MAX_SOLVES,
+    constraints: Constraints | None = None,
+    on_solve: Callable[[Step], None] | None = None,
+) -> Refinement:
+    """Change a volume at its interface until the solver finds every targeted quantity within the tolerance.
+
+    Args:
+        start: Two-phase volume of both phases, such as a direct design, shape (X, Y, Z).
+        targets: What is wanted: `Targets`, or a value or (low, high) range by name; what is left out is free.
+        materials: The two phases; the reference pair if left out.
+        tolerance: Relative distance of each quantity from its value or range that counts as reached [-].
+        max_solves: Largest number of solves; after these the best volume is returned as it is.
+        constraints: What the volume has to meet; it is changed before the first solve if it does not.
+        on_solve: Called after every solve; what it raises ends the search.
+
+    Returns:
+        The volume with its verified stiffness; `converged` says whether it is there.
+
+    Raises:
+        InputError: The volume has a single phase, or an argument is out of range.
+        ConvergenceError: The solver failed.
+    """
+    search = begin(
+        start, targets, materials, tolerance=tolerance, max_solves=max_solves, constraints=constraints
+    )
+    while search.result is None:
+        search = advance(search)
+        if on_solve:
+            on_solve(search.history[-1])
+    return search.result
+
+
+def begin(
+    start: ArrayLike,
+    targets: Targets | Mapping[str, Target],
+    materials: TwoPhase | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    max_solves: int = MAX_SOLVES,
+    constraints: Constraints | None = None,
+) -> Search:
+    """A search before its first solve; arguments and errors as in `refine`."""
+    given = as_two_phase(start)
+    if given.min() == given.max():
+        raise InputError("expected a volume of both phases, got a single one")
+    if not 0.0 < tolerance < np.inf:
+        raise InputError(f"tolerance must be positive, got {tolerance}")
+    if max_solves < 1:
+        raise InputError(f"max_solves must be at least 1, got {max_solves}")
+    wanted, pair = Targets.of(targets), materials or TwoPhase()
+    wanted.check_materials(pair)
+    limits = constraints or Constraints()
+    volume = meet(given, limits) if limits else given
+    return Search(
+        start=given,
+        targets=wanted,
+        materials=pair,
+        tolerance=tolerance,
+        max_solves=max_solves,
+        volume=volume,
+        history=(),
+        best=Best(volume=volume),
+        constraints=limits,
+        verify=max_solves == 1,
+    )
+
+
+def advance(search: Search) -> Search:
+    """One solve, and what follows from it: the next volume to solve, or the result.
+
+    Raises:
+        ConvergenceError: The solver failed.
+    """
+    if search.result is not None:
+        return search
+    solved, heat, cell = _solve(search)
+    quantities = cell.values(search.targets.names)[0]
+    deviation = float(np.nan_to_num(search.targets.largest_deviation(cell), nan=np.inf)[0])
+    step = Step(
+        solves=len(search.history) + 1,
+        largest_distance=deviation,
+        properties=diagonal_properties(solved.stiffness),
+        quantities=quantities,
+        flipped=0 if search.flips is None else len(search.flips.voxels),
+        iterations=solved.iterations,
+    )
+    search = replace(search, history=(*search.history, step), displacement=solved.displacement)
+    if search.verify:
+        return replace(search, result=_result(search, cell))
+    unit = search.targets.scales(cell)[0]
+    if search.flips is not None and search.former is not None and search.ratios is not None:
+        change = np.nan_to_num(quantities - search.former)
+        search = replace(search, ratios=learn_ratios(search.ratios, search.flips, change, unit))
+    reached = deviation <= search.tolerance * _INSIDE
+    if _is_better(search, deviation, quantities, unit):
+        best = Best(volume=search.volume, largest_distance=deviation, quantities=quantities)
+        search = replace(search, best=best)
+    elif search.targets.objectives and search.best.largest_distance <= search.tolerance * _INSIDE:
+        search = replace(search, gain=_SMALLER * search.gain)
+    done = reached and not search.targets.objectives
+    if not done and search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1:
+        following = _flipped(search, solved, heat, cell, reached)
+        if following is not None:
+            return following
+    return replace(search, volume=search.best.volume, flips=None, verify=True)
+
+
+def _solve(search: Search) -> tuple[HomogenizationResult, ConductionResult | None, CellProperties]:
+    """Solve the next volume for what the targets need."""
+    single = min(_RTOL, tolerance_for(search.materials))
+    rtol, dtype = (VERIFICATION_RTOL, np.float64) if search.verify else (single, np.float32)
+    solved = homogenize(
+        search.volume,
+        search.materials,
+        rtol=rtol,
+        dtype=dtype,
+        sensitivities=not search.verify,
+        keep_displacement=not search.verify,
+        initial=search.displacement,
+    )
+    heat = None
+    if search.targets.needs_conductivity:
+        heat = conduct(
+            search.volume, search.materials, rtol=rtol, dtype=dtype, sensitivities=not search.verify
+        )
+    cell = CellProperties(
+        stiffness=solved.stiffness[None],
+        fraction=np.array([search.volume.mean(dtype=np.float64)]),
+        materials=search.materials,
+        conductivity=None if heat is None else heat.conductivity[None],
+    )
+    return solved, heat, cell
+
+
+def _is_better(
+    search: Search, deviation: float, quantities: NDArray[np.float64], unit: NDArray[np.float64]
+) -> bool:
+    """Whether a volume is better than the best so far: nearer, or with more of the objectives if both are
+    near.
+    """
+    best, near = search.best, search.tolerance * _INSIDE
+    if best.quantities is None or not search.targets.objectives:
+        return deviation < best.largest_distance
+    if deviation <= near and best.largest_distance <= near:
+        return objective_gain(search.targets, quantities, best.quantities, unit) > 0.0
+    return deviation < best.largest_distance
+
+
+def _flipped(
+    search: Search,
+    solved: HomogenizationResult,
+    heat: ConductionResult | None,
+    cell: CellProperties,
+    reached: bool,
+) -> Search | None:
+    """The search with the volume that is solved next; None where no flips bring it nearer."""
+    gradients = cell.gradients(search.targets.names)
+    ratios = search.ratios or first_ratios(gradients, search.materials)
+    effects = effects_of_flips(
+        search.volume, gradients, solved.sensitivity, None if heat is None else heat.sensitivity
+    )
+    symmetry, (x, y, z) = search.constraints.symmetry, search.volume.shape
+    least, most, unit = wanted_changes(search.targets, cell, gain=search.gain if reached else 0.0)
+    orbits = None if symmetry == "none" else orbits_of((x, y, z), symmetry)
+    flips = None
+    for slack in _SLACKS:  # single voxels may be too coarse for the middle of what is within the tolerance
+        room = slack * search.tolerance * unit
+        flips = choose_flips(search.volume, effects, ratios, least - room, most + room, unit, orbits=orbits)
+        if flips is not None:
+            break
+    if flips is None:
+        return None
+    volume = search.volume.copy()
+    volume.ravel()[flips.voxels] ^= 1
+    if search.constraints:
+        volume = meet(volume, search.constraints)
+    if volume.min() == volume.max() or np.array_equal(volume, search.volume):
+        return None
+    former = cell.values(search.targets.names)[0]
+    return replace(search, volume=volume, flips=flips, former=former, ratios=ratios)
+
+
+def refine_all(
+    starts: ArrayLike,
+    targets: Targets | Mapping[str, Target],
+    materials: TwoPhase | None = None,
+    *,
+    order: Sequence[int] | None = None,
+    tolerance: float = TOLERANCE,
+    max_solves: int = MAX_SOLVES,
+    constraints: Constraints | None = None,
+    workers: Workers = 2,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Refinement]:
+    """Refine several volumes for one target, in several processes.
+
+    Args:
+        starts: Two-phase volumes, shape (N, X, Y, Z).
+        targets: As in `refine`, and so are `materials`, `tolerance`, `max_solves` and `constraints`.
+        order: In which order they are taken, such as that of promise; as they come if left out.
+        workers: Number of processes of one thread each, or an executor; where that is lost, two processes go
+            on.
+        on_progress: Called with the number of volumes that are done, and of all.
+
+    Returns:
+        One result per volume, in the order of `starts`.
+
+    Raises:
+        InputError: A volume has a single phase, or an argument is out of range.
+        ConvergenceError: The solver failed.
+    """
+    check_workers(workers)
+    volumes = list(np.asarray(starts))
+    taken = list(range(len(volumes)) if order is None else order)
+    if sorted(taken) != list(range(len(volumes))):
+        raise InputError(f"expected an order of all {len(volumes)} volumes, got {taken}")
+    searches = [
+        begin(
+            volumes[i],
+            targets,
+            materials,
+            tolerance=tolerance,
+            max_solves=max_solves,
+            constraints=constraints,
+        )
+        for i in taken
+    ]
+    results: dict[int, Refinement] = {}
+    report = on_progress or (lambda done, total: None)
+    report(0, len(taken))
+    for index, result in zip(taken, map_tasks(_finish, searches, workers, stand_in=2), strict=True):
+        results[index] = result
+        report(len(results), len(taken))
+    return [results[index] for index in range(len(volumes))]
+
+
+def _finish(search: Search) -> Refinement:
+    while search.result is None:
+        search = advance(search)
+    return search.result
+
+
+def _result(search: Search, cell: CellProperties) -> Refinement:
+    largest_distance = search.history[-1].largest_distance
+    met = not search.constraints or satisfied(search.volume, search.constraints)
+    return Refinement(
+        volume=search.volume,
+        stiffness=cell.stiffness[0],
+        properties=cell,
+        largest_distance=largest_distance,
+        converged=largest_distance <= search.tolerance and met,
+        solves=len(search.history),
+        history=search.history,
+        changed=float((search.volume != search.start).mean()),
+        moved=statistics_distance(search.start, search.volume),
+    )

@@ -1,0 +1,113 @@
+"""A refinement under way and its outcome, as plain data.
+
+Letters: P targeted quantities, X Y Z voxels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaereg.inverse.constraints import Constraints
+from vaereg.inverse.refining.flips import Flips, Ratios
+from vaereg.materials import TwoPhase
+from vaereg.targets import CellProperties, Targets
+
+__all__ = ["FIRST_GAIN", "Best", "Refinement", "Search", "Step"]
+
+FIRST_GAIN = 0.05
+"""Relative gain in each objective that a search aims at first [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One solve of a search."""
+
+    solves: int
+    """Solves so far, with this one."""
+    largest_distance: float
+    """Largest relative distance of a targeted property from its target [-], by this solve."""
+    properties: NDArray[np.float64]
+    """C11, C22, ... C66 by this solve, shape (6,) [GPa]."""
+    quantities: NDArray[np.float64]
+    """Targeted quantities by this solve, each in its unit, shape (P,)."""
+    flipped: int
+    """Voxels that changed since the former solve."""
+    iterations: int
+    """Conjugate-gradient iterations: the fewer, the better the former displacements served as a start."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refinement:
+    """Outcome of a search."""
+
+    volume: NDArray[np.uint8]
+    """The best volume that was found, 0 or 1, shape (X, Y, Z)."""
+    stiffness: NDArray[np.float64]
+    """Its stiffness by a solve in float64 at 1e-6, shape (6, 6) [GPa]."""
+    properties: CellProperties
+    """The same with the conductivity, where a target needs it: the properties of one cell."""
+    largest_distance: float
+    """Largest relative distance of a targeted property from its target [-], by that stiffness."""
+    converged: bool
+    """True if every quantity is within the tolerance, and every constraint is met."""
+    solves: int
+    """All solves, the last one in float64 among them."""
+    history: tuple[Step, ...]
+    """Every solve, in order."""
+    changed: float
+    """Share of voxels that differ from the volume at the start [-]."""
+    moved: float
+    """Distance of the two-point statistics from those at the start; see `statistics_distance` [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Best:
+    """Best volume of a search so far."""
+
+    volume: NDArray[np.uint8]
+    """Phases 0 and 1, shape (X, Y, Z)."""
+    largest_distance: float = np.inf
+    """Largest relative distance of a targeted quantity [-]."""
+    quantities: NDArray[np.float64] | None = None
+    """Its quantities, shape (P,)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """A refinement under way: plain data that can be sent to another process between two solves."""
+
+    start: NDArray[np.uint8]
+    """Volume at the start, shape (X, Y, Z)."""
+    targets: Targets
+    """Wanted quantities."""
+    materials: TwoPhase
+    """The two phases."""
+    tolerance: float
+    """Relative distance that counts as reached [-]."""
+    max_solves: int
+    """Largest number of solves, that of the verification among them."""
+    volume: NDArray[np.uint8]
+    """Volume to be solved next."""
+    history: tuple[Step, ...]
+    """Solves so far."""
+    best: Best
+    """Best volume so far."""
+    constraints: Constraints = field(default_factory=Constraints)
+    """What every volume has to meet."""
+    ratios: Ratios | None = None
+    """Actual by estimated changes of the quantities; None before the first solve."""
+    gain: float = FIRST_GAIN
+    """Relative gain in each objective that is aimed at [-]."""
+    flips: Flips | None = None
+    """Flips that made `volume` from the volume before it."""
+    former: NDArray[np.float64] | None = None
+    """Quantities of the volume before, shape (P,)."""
+    displacement: NDArray | None = None
+    """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
+    verify: bool = False
+    """True if the next solve is the last: the verification of the best volume in float64."""
+    result: Refinement | None = None
+    """Outcome, once the search is over."""

@@ -1,0 +1,399 @@
+"""Designs in the files of other programs, each with what is known of it.
+
+One volume at a time by `export`; many, in many formats, with a manifest as a zip archive by `bundle`. Moduli
+are in GPa; lengths are in voxels, or in the unit in which a voxel size is given. Axes are x, y, z.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaereg import __version__
+from vaereg.errors import InputError
+from vaereg.io.designs import DesignFile, write_designs
+from vaereg.io.exporting.meshes import closed_surface, enclosed_volume, write_abaqus, write_stl
+from vaereg.io.exporting.provenance import (
+    Provenance,
+    describe_design,
+    describe_setting,
+    describe_volume,
+    write_properties,
+)
+from vaereg.io.exporting.solver_inputs import FANS_DATASET, damask_input, describe_phase, fans_input
+from vaereg.io.exporting.vti_files import write_vti
+from vaereg.io.files import hdf5_bytes, replace_file, write_array
+from vaereg.materials import TwoPhase
+from vaereg.microstructure.volume import as_two_phase
+
+__all__ = [
+    "FORMATS",
+    "BundleItem",
+    "Format",
+    "Provenance",
+    "bundle",
+    "describe_surface",
+    "export",
+    "stored_items",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleItem:
+    """One volume of a bundle."""
+
+    volume: NDArray[np.uint8]
+    """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
+    provenance: Provenance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """One kind of file."""
+
+    title: str
+    """Name in a word."""
+    label: str
+    """What it is, for whom."""
+    suffix: str
+    """Suffix of its file; that of the first file where there are several."""
+    write: Callable[[Path, _Job], None]
+    """Writes the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    volume: NDArray[np.uint8]
+    materials: TwoPhase
+    provenance: Provenance
+    voxel_size: float
+    name: str
+    """Stem of the file."""
+
+
+def export(
+    volume: ArrayLike,
+    materials: TwoPhase,
+    format: str,
+    path: Path,
+    *,
+    provenance: Provenance | None = None,
+    voxel_size: float = 1.0,
+) -> list[Path]:
+    """Write one volume in one format.
+
+    Args:
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        materials: The two phases.
+        format: One of `FORMATS`.
+        path: File to create or replace. Input files of FANS and DAMASK lie beside it.
+        provenance: What is known of the volume.
+        voxel_size: Edge of a voxel, in any unit of length.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ValueError: There is no such format, `volume` is no two-phase volume or none of this format's, or the
+            voxel size is not positive.
+    """
+    if format not in FORMATS:
+        raise InputError(f"expected a format of {', '.join(FORMATS)}, got {format!r}")
+    if not (np.isfinite(voxel_size) and voxel_size > 0.0):
+        raise InputError(f"expected a positive voxel size, got {voxel_size}")
+    if format == "fans" and path.suffix == ".json":
+        raise InputError(f"expected a file .h5, beside which the input file .json is written, got {path}")
+    job = _Job(
+        volume=as_two_phase(volume),
+        materials=materials,
+        provenance=provenance or Provenance(),
+        voxel_size=voxel_size,
+        name=path.name,
+    )
+    replace_file(path, lambda temporary: FORMATS[format].write(temporary, job))
+    written = [path]
+    for ending, text in _INPUTS.get(format, lambda _: {})(job).items():
+        beside = path.with_name(path.stem + ending)
+        replace_file(beside, partial(_write_text, text=text))
+        written.append(beside)
+    return written
+
+
+def describe_surface(volume: NDArray[np.uint8]) -> str:
+    """How the volume inside the surface of an STL file differs from that of the stiff voxels, in words."""
+    inside, voxels = enclosed_volume(closed_surface(volume)), int(np.asarray(volume).sum())
+    return (
+        f"the surface encloses {inside:.1f} voxels, the stiff phase has {voxels}: "
+        f"{100.0 * (inside / voxels - 1.0):+.1f} % (corners are cut)"
+    )
+
+
+def stored_items(
+    designs: DesignFile, chosen: Iterable[int], source: str, *, figures: bool = True
+) -> list[BundleItem]:
+    """Designs of a file with what it says of them.
+
+    Args:
+        designs: What `vaereg.io.datasets.read_designs` read.
+        chosen: Their places in the file.
+        source: Name of the file.
+        figures: Take over what was predicted and solved; that is of the materials of the model.
+    """
+    predicted, stiffness, solves = designs.predicted, designs.stiffness, designs.solves
+    return [
+        BundleItem(
+            volume=designs.microstructures[i],
+            provenance=Provenance(
+                name=f"design {i}",
+                origin=f"design {i} of {source}",
+                target=designs.wanted or {},
+                mode=designs.mode(i),
+                seed=designs.seed if designs.seed >= 0 else None,
+                component=int(designs.component[i]) if designs.component[i] >= 0 else None,
+                latent=designs.latent[i] if designs.latent.size else None,
+                made_by=designs.made_by,
+                judged_by=designs.judged_by if figures else "",
+                mean=predicted[i] if figures and predicted is not None else None,
+                stiffness=stiffness[i] if figures and stiffness is not None else None,
+                solver_tolerance=_at(designs.solver_tolerance, i) if figures else None,
+                solver_dtype=str(_at(designs.solver_dtype, i) or "") if figures else "",
+                solves=int(solves[i]) if figures and solves is not None else None,
+            ),
+        )
+        for i in chosen
+    ]
+
+
+def _at(values: NDArray[Any] | None, place: int) -> Any:  # noqa: ANN401
+    """An entry of an array in plain values; None where there is no array."""
+    return None if values is None else values[place].item()
+
+
+def bundle(
+    path: Path,
+    items: Sequence[BundleItem],
+    materials: TwoPhase,
+    *,
+    formats: Sequence[str] | None = None,
+    voxel_size: float = 1.0,
+) -> None:
+    """Write a zip archive of volumes: a folder for each, a table of properties, and a manifest.
+
+    Args:
+        path: File to create or replace.
+        items: One or more volumes.
+        materials: The two phases.
+        formats: Names of `FORMATS`; all if left out.
+        voxel_size: Edge of a voxel, in any unit of length.
+
+    Raises:
+        ValueError: As in `export`, or there is no item.
+    """
+    if not items:
+        raise InputError("expected at least one volume to export, got none")
+    chosen = list(FORMATS) if formats is None else list(dict.fromkeys(formats))
+    records: list[dict[str, Any]] = []
+
+    def write(temporary: Path) -> None:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for number, item in enumerate(items, start=1):
+                stem = f"{number:02d}-{_file_name(item.provenance.name) or 'volume'}"
+                files: list[str] = []
+                for format in chosen:
+                    suffix = FORMATS[format].suffix if format in FORMATS else ""
+                    # .h5 and .vti are each written by two formats
+                    name = f"{stem}-{format}{suffix}" if format in ("fans", "damask") else f"{stem}{suffix}"
+                    for file in export(
+                        item.volume,
+                        materials,
+                        format,
+                        Path(folder) / name,
+                        provenance=item.provenance,
+                        voxel_size=voxel_size,
+                    ):
+                        archive.write(file, f"{stem}/{file.name}")
+                        files.append(f"{stem}/{file.name}")
+                        file.unlink()
+                record = describe_design(item.volume, item.provenance, materials, voxel_size)
+                record["files"] = files
+                if "stl" in chosen:
+                    record["surface"] = describe_surface(item.volume)
+                records.append(record)
+            content = describe_setting(materials, voxel_size=voxel_size) | {"designs": records}
+            archive.writestr("manifest.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+            table = Path(folder) / "properties.csv"
+            write_properties(table, records)
+            archive.write(table, table.name)
+
+    replace_file(path, write)
+
+
+def _comments(job: _Job) -> str:
+    """What every file should say of itself, on a few lines of ASCII."""
+    provenance, pair = job.provenance, job.materials
+    lines = [f"vaereg {__version__}: periodic two-phase cell {' x '.join(map(str, job.volume.shape))}"]
+    lines += [
+        f"{key}: {describe_phase(phase)}" for key, phase in (("stiff, 1", pair.stiff), ("soft, 0", pair.soft))
+    ]
+    for title, value in (
+        ("name", provenance.name),
+        ("made by checkpoint", provenance.made_by),
+        ("seed", provenance.seed),
+    ):
+        if value not in ("", None):
+            lines.append(f"{title} {_one_line(str(value))}")
+    return "\n".join(lines)
+
+
+def _write_npy(path: Path, job: _Job) -> None:
+    with path.open("wb") as file:  # given a name, NumPy would add a suffix
+        np.save(file, job.volume)
+
+
+def _write_vti(path: Path, job: _Job) -> None:
+    write_vti(path, {"phase": job.volume}, voxel_size=job.voxel_size)
+
+
+def _write_damask(path: Path, job: _Job) -> None:
+    material = job.volume.astype(np.int32)
+    write_vti(path, {"material": material}, voxel_size=job.voxel_size, comments=_comments(job))
+
+
+def _write_stl(path: Path, job: _Job) -> None:
+    if not job.volume.any():
+        raise InputError("expected stiff voxels for a surface, got soft ones only")
+    write_stl(path, job.volume, voxel_size=job.voxel_size)
+
+
+def _write_tif(path: Path, job: _Job) -> None:
+    """A stack as ImageJ has it: page z, row y, column x, with the edge of a voxel."""
+    import tifffile
+
+    pages = np.ascontiguousarray(255 * job.volume.transpose(2, 1, 0))
+    with path.open("wb") as file:
+        tifffile.imwrite(
+            file,
+            pages,
+            imagej=True,
+            photometric="minisblack",
+            software=f"vaereg {__version__}",
+            resolution=(1.0 / job.voxel_size, 1.0 / job.voxel_size),
+            metadata={"axes": "ZYX", "spacing": job.voxel_size, "Info": _comments(job)},
+        )
+
+
+def _write_h5(path: Path, job: _Job) -> None:
+    provenance = job.provenance
+    latent = np.zeros(0, np.float32) if provenance.latent is None else np.asarray(provenance.latent)
+    write_designs(
+        path,
+        microstructures=job.volume[None],
+        component=[-1 if provenance.component is None else provenance.component],
+        latent=latent[None],
+        predicted=None if provenance.mean is None else np.asarray(provenance.mean)[None],
+        target=provenance.target,
+        seed=-1 if provenance.seed is None else provenance.seed,
+        made_by=provenance.made_by,
+        judged_by=provenance.judged_by,
+        materials=job.materials,
+        stiffness=None if provenance.stiffness is None else np.asarray(provenance.stiffness)[None],
+        solver_tolerance=None if provenance.solver_tolerance is None else [provenance.solver_tolerance],
+        solver_dtype=[provenance.solver_dtype] if provenance.solver_dtype else None,
+        solves=None if provenance.solves is None else [provenance.solves],
+    )
+
+
+def _write_abaqus(path: Path, job: _Job) -> None:
+    write_abaqus(path, job.volume, job.materials, voxel_size=job.voxel_size, comments=_comments(job))
+
+
+def _write_fans(path: Path, job: _Job) -> None:
+    if job.volume.min() == job.volume.max():
+        raise InputError("expected both phases for FANS, which takes the phases from the volume, got one")
+
+    def fill(file: h5py.File) -> None:
+        write_array(file, FANS_DATASET, job.volume)
+        file[FANS_DATASET].attrs["permute_order"] = "xyz"  # its own tools take z first where this is missing
+
+    path.write_bytes(hdf5_bytes(fill))
+
+
+def _write_csv(path: Path, job: _Job) -> None:
+    write_properties(path, [describe_volume(job.volume, job.provenance, job.materials)])
+
+
+def _write_manifest(path: Path, job: _Job) -> None:
+    setting = describe_setting(job.materials, voxel_size=job.voxel_size)
+    _write_json(path, setting | describe_design(job.volume, job.provenance, job.materials, job.voxel_size))
+
+
+def _write_json(path: Path, content: object) -> None:
+    _write_text(path, _json(content))
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _file_name(name: str) -> str:
+    """A name in letters that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:80]
+
+
+FORMATS: dict[str, Format] = {
+    "npy": Format(title="NumPy", label="NumPy array", suffix=".npy", write=_write_npy),
+    "vti": Format(title="VTK", label="VTK image data (ParaView)", suffix=".vti", write=_write_vti),
+    "stl": Format(
+        title="STL", label="STL, closed surface of the stiff phase", suffix=".stl", write=_write_stl
+    ),
+    "tif": Format(
+        title="TIFF",
+        label="TIFF stack (ImageJ), 0 and 255, a page for each z",
+        suffix=".tif",
+        write=_write_tif,
+    ),
+    "h5": Format(title="designs", label="HDF5 file of designs (vaereg)", suffix=".h5", write=_write_h5),
+    "abaqus": Format(
+        title="Abaqus", label="Abaqus input, periodic voxel mesh", suffix=".inp", write=_write_abaqus
+    ),
+    "fans": Format(title="FANS", label="FANS microstructure and input file", suffix=".h5", write=_write_fans),
+    "damask": Format(
+        title="DAMASK", label="DAMASK grid, material and load files", suffix=".vti", write=_write_damask
+    ),
+    "csv": Format(title="table", label="table of properties", suffix=".csv", write=_write_csv),
+    "json": Format(
+        title="manifest",
+        label="manifest: target, seed, versions, solver",
+        suffix=".json",
+        write=_write_manifest,
+    ),
+}
+"""Kinds of files that `export` writes, by name."""
+
+_INPUTS: dict[str, Callable[[_Job], dict[str, str]]] = {
+    "fans": lambda job: fans_input(job.volume.shape, job.materials, job.voxel_size, job.name),
+    "damask": lambda job: damask_input(job.materials),
+}
+"""Texts that lie beside a file, by the end of their names."""

@@ -1,0 +1,1 @@
+"""The regressor of the full stiffness for any pair of phases."""

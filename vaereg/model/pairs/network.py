@@ -1,0 +1,128 @@
+"""Regressor of the full stiffness for any pair of phases: a matrix between Reuss and an upper bound.
+
+A few iterations of the solver bound the stiffness from above, C <= U. The network learns where between the
+Reuss bound R and U the stiffness lies, as a matrix T between 0 and the identity:
+
+    C = R + S^(1/2) T S^(1/2),    S = U - R,    T = (I + exp(G - 2 I))^-1,
+
+with a symmetric matrix G from a network, so that R < C < U in the Loewner order whatever the network says. G
+is averaged over the 24 permutations and reflections of the axes, so that the answer turns with the volume.
+
+Letters: B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaereg.model.pairs.features import MATRICES, SCALARS, SYMMETRIES, PairFeatures
+
+__all__ = ["PairRegressor", "between_bounds", "stiffness_between", "symmetric"]
+
+_ENTRIES = 21
+_PRIOR = 2.0
+"""Multiple of the identity that is subtracted from G: before training T is near 0.88."""
+_LARGEST = 30.0
+"""Norm that G stays below, so that its exponential does not overflow; 12 costs accuracy."""
+_OUTPUT_SCALE = 0.3
+"""Factor of the initial weights of the last layer."""
+
+_ROWS, _COLUMNS = np.triu_indices(6)
+_PLACES = np.zeros((6, 6), dtype=np.int64)
+_PLACES[_ROWS, _COLUMNS] = _PLACES[_COLUMNS, _ROWS] = np.arange(_ENTRIES)
+# normal, shear, coupling of normals, others: what permutations and reflections map onto each other
+_KINDS = np.where(_ROWS == _COLUMNS, np.where(_ROWS < 3, 0, 1), np.where(_COLUMNS < 3, 2, 3))
+_SIGNED = 3
+"""Kind of the entries that reflections change the sign of: their mean is zero."""
+
+
+def symmetric(entries: Tensor) -> Tensor:
+    """Symmetric matrices, shape (..., 6, 6), from their upper triangles, shape (..., 21)."""
+    return entries[..., torch.from_numpy(_PLACES)]
+
+
+class PairRegressor(nn.Module):
+    """Inputs of `vaereg.model.pairs.features` to the matrix G.
+
+    Args:
+        hidden: Width of the two hidden layers.
+    """
+
+    location: Tensor
+    scale: Tensor
+    symmetries: Tensor
+
+    def __init__(self, hidden: int = 256) -> None:
+        super().__init__()
+        inputs = MATRICES * _ENTRIES + SCALARS
+        self.register_buffer("location", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(inputs))
+        self.register_buffer("symmetries", torch.from_numpy(SYMMETRIES).float(), persistent=False)
+        last = nn.Linear(hidden, _ENTRIES)
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
+        )
+        with torch.no_grad():
+            last.weight.mul_(_OUTPUT_SCALE)
+
+    def set_scaling(self, matrices: Tensor, scalars: Tensor) -> None:
+        """Standardise over inputs (N, 5, 21) and (N, 9); entries that symmetries exchange, alike."""
+        location, scale = torch.zeros(MATRICES, _ENTRIES), torch.ones(MATRICES, _ENTRIES)
+        for kind in range(_SIGNED + 1):
+            columns = torch.from_numpy(np.flatnonzero(_KINDS == kind))
+            values = matrices[:, :, columns]
+            if kind != _SIGNED:
+                location[:, columns] = values.mean((0, 2))[:, None]
+            scale[:, columns] = values.std((0, 2)).clamp_min(1e-3)[:, None]
+        self.location.copy_(torch.cat([location.flatten(), scalars.mean(0)]))
+        self.scale.copy_(torch.cat([scale.flatten(), scalars.std(0).clamp_min(1e-6)]))
+
+    def forward(self, matrices: Tensor, scalars: Tensor) -> Tensor:
+        """G, shape (B, 6, 6), of inputs (B, 5, 21) and (B, 9)."""
+        inputs = torch.cat([matrices.flatten(1), scalars], 1)
+        return symmetric(self.layers((inputs - self.location) / self.scale))
+
+    def turned(self, matrices: Tensor, scalars: Tensor, which: Tensor) -> Tensor:
+        """G from inputs turned by a symmetry each, turned back, shape (B, 6, 6).
+
+        Args:
+            matrices: Shape (B, 5, 21).
+            scalars: Shape (B, 9).
+            which: Index of the symmetry, shape (B,).
+        """
+        turn = self.symmetries[which]
+        full = turn[:, None] @ symmetric(matrices) @ turn[:, None].transpose(-1, -2)
+        answer = self(full[..., torch.from_numpy(_ROWS), torch.from_numpy(_COLUMNS)], scalars)
+        return turn.transpose(-1, -2) @ answer @ turn
+
+    def averaged(self, matrices: Tensor, scalars: Tensor) -> Tensor:
+        """Mean of G over all symmetries, shape (B, 6, 6)."""
+        count = len(self.symmetries)
+        turns = torch.arange(count).repeat(len(scalars))
+        answers = self.turned(
+            matrices.repeat_interleave(count, 0), scalars.repeat_interleave(count, 0), turns
+        )
+        return answers.unflatten(0, (-1, count)).mean(1)
+
+
+def between_bounds(answer: Tensor) -> Tensor:
+    """T = (I + exp(G - 2 I))^-1 in float64, shape (B, 6, 6); its eigenvalues lie between 0 and 1."""
+    matrix = answer.double()
+    norm = matrix.square().sum((-1, -2), keepdim=True).sqrt()
+    matrix = matrix / (1.0 + (norm / _LARGEST) ** 4) ** 0.25
+    identity = torch.eye(6, dtype=torch.float64)
+    return torch.linalg.inv(identity + torch.matrix_exp(matrix - _PRIOR * identity))
+
+
+def stiffness_between(networks: Sequence[PairRegressor], features: PairFeatures) -> np.ndarray:
+    """Stiffness by the mean G of networks, Mandel basis, shape (N, 6, 6) [E of the stiff phase]."""
+    inputs = torch.from_numpy(features.matrices).float(), torch.from_numpy(features.scalars).float()
+    with torch.inference_mode():
+        answer = torch.stack([network.averaged(*inputs) for network in networks]).mean(0)
+        share = between_bounds(answer).numpy()
+    stiffness = features.lower + features.gap @ share @ features.gap
+    return 0.5 * (stiffness + stiffness.swapaxes(-1, -2))

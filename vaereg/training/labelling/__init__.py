@@ -1,0 +1,1 @@
+"""Labelled data sets: what is drawn, solved, kept batch by batch and merged."""

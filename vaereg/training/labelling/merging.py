@@ -1,0 +1,140 @@
+"""Merging of shards: files that several processes made apart become the file that one would have made."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vaereg.errors import InputError
+from vaereg.io.files import check_output, lock_file
+from vaereg.io.labelled_sets import LABELLED_SET_VERSION, format_of
+from vaereg.io.shards import ShardHeader, checksum, read_shard_header
+from vaereg.training.labelling.batch_store import DatasetFile, Plan, ShardFile
+from vaereg.training.labelling.families import FamilyFile, volume_source
+from vaereg.training.labelling.morphologies import MorphologyFile, morphology_source
+
+__all__ = ["merge_shards"]
+
+_NAMED = 8
+"""Largest number of missing shards that an error names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    path: Path
+    header: ShardHeader
+    version: int
+    plan: Plan
+
+
+def merge_shards(
+    paths: Sequence[Path], out: Path, *, on_progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Join all shards of a data set: byte for byte what one process would have written.
+
+    Args:
+        paths: Files of all shards, in any order.
+        out: HDF5 file to write.
+        on_progress: Called with the number of shards that are read, and of all.
+
+    Returns:
+        Number of volumes.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        InputError: A shard is missing, given twice, damaged, or of another data set or version; or another
+            process merges into the same file.
+    """
+    check_output(out, *paths)
+    found = _in_order([_look_at(path) for path in paths])
+    folder = out.with_name(out.name + ".merge")
+    folder.mkdir(exist_ok=True)
+    with lock_file(folder / "lock"):
+        for leftover in folder.glob("*.tmp"):
+            leftover.unlink()
+        try:
+            return _join(found, out, folder, on_progress or (lambda done, total: None))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _look_at(path: Path) -> _Found:
+    header, version = read_shard_header(path), format_of(path)
+    file = ShardFile(_file_of(version), header.shard)
+    return _Found(path=path, header=header, version=version, plan=file.read_plan(path))
+
+
+def _file_of(version: int) -> DatasetFile[Any, Any]:
+    return MorphologyFile() if version == LABELLED_SET_VERSION else FamilyFile()
+
+
+def _in_order(found: Sequence[_Found]) -> list[_Found]:
+    """All shards of one data set, in the order of its volumes."""
+    first, *others = found
+    for other in others:
+        for name, value in _facts(other).items():
+            if value != _facts(first).get(name):
+                raise InputError(
+                    f"expected shards of one data set, got {name} {_facts(first).get(name)} in {first.path} "
+                    f"and {value} in {other.path}"
+                )
+    by_index: dict[int, _Found] = {}
+    for shard in found:
+        twin = by_index.setdefault(shard.header.shard.index, shard)
+        if twin is not shard:
+            raise InputError(
+                f"expected every shard once, got {shard.header.shard} in {twin.path} and in {shard.path}"
+            )
+    of = first.header.shard.of
+    missing = [index for index in range(1, of + 1) if index not in by_index]
+    if missing:
+        named = ", ".join(f"{index}/{of}" for index in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise InputError(f"expected {of} shards, got {len(found)}: {named}{more} missing")
+    return [by_index[index] for index in range(1, of + 1)]
+
+
+def _facts(found: _Found) -> dict[str, object]:
+    """What shards of one data set have in common."""
+    return {
+        "format_version": found.version,
+        "shards": found.header.shard.of,
+        **asdict(found.plan),
+        **{f"version of {name}": value for name, value in found.header.made_by.items()},
+    }
+
+
+def _join(found: Sequence[_Found], out: Path, folder: Path, on_progress: Callable[[int, int], None]) -> int:
+    file, plan = _file_of(found[0].version), found[0].plan
+    batches: list[Any] = []
+    on_progress(0, len(found))
+    for shard in found:
+        batch = file.read_batch(shard.path)
+        _check(shard, batch)
+        batches.append(batch)
+        on_progress(len(batches), len(found))
+    file.write(out, plan, file.batch_type.join(batches), folder)
+    return plan.count
+
+
+def _check(found: _Found, batch: Any) -> None:  # noqa: ANN401
+    """Compare the number of volumes, their seeds and the checksum of a shard with what they must be."""
+    indices = found.header.shard.indices(found.plan.count)
+    if len(batch) != len(indices):
+        raise InputError(f"expected {len(indices)} volumes in {found.path}, got {len(batch)}")
+    seeds = [_seed(found, index) for index in indices]
+    if batch.seed.tolist() != seeds:
+        wrong = next(i for i, seed in enumerate(seeds) if seed != batch.seed[i])
+        raise InputError(
+            f"expected the seed {seeds[wrong]} of volume {indices[wrong]} in {found.path}, got "
+            f"{batch.seed[wrong]}"
+        )
+    if checksum(batch) != found.header.checksum:
+        raise InputError(f"expected the content that {found.path} was written with, got another checksum")
+
+
+def _seed(found: _Found, index: int) -> int:
+    if found.version == LABELLED_SET_VERSION:
+        return morphology_source(found.plan, index).seed  # type: ignore[arg-type]
+    return volume_source(found.plan, index)[1]  # type: ignore[arg-type]
