@@ -26,7 +26,7 @@ from vaereg.generators.morphologies import DEFAULT_SHARES, MORPHOLOGIES, REFEREN
 from vaereg.generators.shapes import SURFACES
 from vaereg.io.labelled_sets import LabelledSet, read_labelled_set
 from vaereg.solver.homogenization import homogenize
-from vaereg.training.labelling.families import morphologies as labels
+from vaereg.training.labelling import morphologies as labels
 
 SEEDS, LARGE_SEEDS, REPEATS = (1, 2, 3, 4), (5,), 10
 SIZES = (32, 64)
