@@ -17,8 +17,7 @@ from vaereg.io.datasets import DatasetPlan, LabelledBatch, read_dataset
 from vaereg.io.files import lock_file
 from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
-from vaereg.training.labelling import families as labelling
-from vaereg.training.labelling import batch_store
+from vaereg.training.labelling import batch_store, families as labelling
 from vaereg.training.labelling.families import generate_dataset, label_batch, volume_source
 
 COUNT, SEED, SIZE, BATCH = 14, 11, 8, 4
