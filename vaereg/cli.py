@@ -270,7 +270,13 @@ def _add_train(parsers: _Commands) -> None:
         parsers, "train", commands.run_train, "train a model on a labelled data set; can be resumed"
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, metavar="FILE", help="data set made by generate")
+    source.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="data set made by generate; may be repeated",
+    )
     source.add_argument(
         "--volumes",
         type=Path,

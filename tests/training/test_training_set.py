@@ -9,6 +9,7 @@ import pytest
 from vaereg.elasticity import diagonal_properties
 from vaereg.io.datasets import Dataset
 from vaereg.io.labelled_sets import LabelledSet, write_labelled_set
+from vaereg.materials import TwoPhase
 from vaereg.training.training_set import TrainingSet, read_training_set
 
 
@@ -54,3 +55,27 @@ def test_volumes_come_by_size_and_in_parts(sized_set: LabelledSet, tmp_path: Pat
             np.testing.assert_array_equal(volume, sized_set.samples.volume(int(rows[place])))
         seen += places.tolist()
     assert sorted(seen) == list(range(len(rows)))
+
+
+def test_sets_are_joined_whatever_their_format(sized_set: LabelledSet, tiny_dataset: Dataset) -> None:
+    parts = [TrainingSet.of(tiny_dataset), TrainingSet.of(sized_set)]
+    data = TrainingSet.joined(parts)
+    assert len(data) == len(parts[0]) + len(parts[1])
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(data.size == 16))[:20]
+    assert (rows < len(parts[0])).any() and (rows >= len(parts[0])).any()
+    for row, volume in zip(rows, data.volumes(rows), strict=True):
+        part, own = (parts[0], row) if row < len(parts[0]) else (parts[1], row - len(parts[0]))
+        np.testing.assert_array_equal(volume, part.volumes(np.array([own]))[0])
+        np.testing.assert_array_equal(data.properties[row], part.properties[own])
+        assert data.split[row] == part.split[own] and data.name[row] == part.name[own]
+    assert data.mode is not None and set(data.mode[: len(parts[0])].tolist()) == {""}
+    for part in parts:
+        assert all(part.facts[name] in data.facts[name] for name in part.facts)
+
+
+def test_only_sets_of_the_same_phases_are_joined(tiny_dataset: Dataset) -> None:
+    data = TrainingSet.of(tiny_dataset)
+    with pytest.raises(ValueError, match="same phases"):
+        TrainingSet.joined([data, replace(data, materials=TwoPhase.from_moduli(100.0, 1.0, 0.3))])
+    with pytest.raises(ValueError, match="at least one"):
+        TrainingSet.joined([])

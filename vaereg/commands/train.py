@@ -28,7 +28,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     from vaereg.training.fitting import embed, fit
     from vaereg.training.loop import train
     from vaereg.training.replicas import join_replicas
-    from vaereg.training.training_set import read_training_set
+    from vaereg.training.training_set import TrainingSet, read_training_set
 
     if arguments.minutes is not None and not arguments.minutes > 0.0:
         raise InputError(f"expected positive minutes, got {arguments.minutes}")
@@ -45,7 +45,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     if find_spec("umap") is None:
         raise InputError("expected the package umap-learn, which maps the latent space, got none: install it")
     device = device_of(arguments)
-    dataset = read_training_set(arguments.data)
+    dataset = TrainingSet.joined([read_training_set(path) for path in arguments.data])
     former = None if arguments.checkpoint is None else load_model(arguments)
     with join_replicas(device) as replicas:
         result = train(
@@ -94,7 +94,9 @@ def _train_modes(arguments: argparse.Namespace) -> None:
         )
     if former.config.model.latent != config.latent:
         config = replace(config, latent=former.config.model.latent)
-    dataset = read_labelled_set(arguments.data)
+    if len(arguments.data) > 1:
+        raise InputError(f"expected one data set to train modes on, got {len(arguments.data)}")
+    dataset = read_labelled_set(arguments.data[0])
     result = train_modes(
         dataset,
         arguments.out,

@@ -145,6 +145,8 @@ def fit(
 def embed(model: VaeReg, dataset: Dataset | LabelledSet | TrainingSet, settings: TrainingConfig) -> Embedding:
     """Map of the latent space: the first volumes of the data set, of its commonest size and all its splits.
 
+    Of classes and families together, the classes alone are mapped.
+
     UMAP (McInnes et al. 2018, arXiv 1802.03426) is computed by the package umap-learn.
 
     Args:
@@ -155,7 +157,10 @@ def embed(model: VaeReg, dataset: Dataset | LabelledSet | TrainingSet, settings:
     from umap import UMAP  # takes ten seconds to import
 
     data = TrainingSet.of(dataset)
-    rows = np.flatnonzero((data.size == data.edge) & data.labelled)[:_MAPPED]
+    shown = (data.size == data.edge) & data.labelled
+    if data.mode is not None:
+        shown &= data.mode != ""
+    rows = np.flatnonzero(shown)[:_MAPPED]
     properties = data.properties[rows].astype(np.float32)
     with torch.no_grad():
         means = torch.cat([encoding.latent_mean for encoding in encode_batches(model, data.volumes(rows))])

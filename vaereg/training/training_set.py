@@ -42,7 +42,8 @@ class TrainingSet:
     name: NDArray[np.str_]
     """Name of the family or of the class of each volume, shape (N,)."""
     mode: NDArray[np.str_] | None
-    """Name of the mode of each volume, shape (N,); None for families."""
+    """Name of the mode of each volume, shape (N,); empty for families beside classes, None for
+    families alone."""
     seed: NDArray[np.int64]
     """Seed of each volume, shape (N,)."""
     split: NDArray[np.str_]
@@ -124,6 +125,56 @@ class TrainingSet:
                 "labels": f"solver in {plan.solver_dtype}, residual {plan.tolerance_rule}",
             },
             unpack=data.volumes,
+        )
+
+    @classmethod
+    def joined(cls, sets: Sequence[Self]) -> Self:
+        """Training set of several, in order, each volume in the split that it has in its own.
+
+        Raises:
+            InputError: There is none, or their labels are for different phases.
+        """
+        if not sets:
+            raise InputError("expected at least one data set, got none")
+        if len(sets) == 1:
+            return sets[0]
+        first = sets[0]
+        if any(data.materials != first.materials for data in sets):
+            raise InputError(
+                "expected labels for the same phases in all data sets, got "
+                + ", ".join(str(data.materials.moduli()) for data in sets)
+            )
+        ends = np.cumsum([len(data) for data in sets])
+        modes = [np.full(len(data), "") if data.mode is None else data.mode for data in sets]
+        names = dict.fromkeys(name for data in sets for name in data.facts)
+        sizes = np.concatenate([data.size for data in sets])
+
+        def unpack(indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+            own = np.searchsorted(ends, indices, side="right")
+            edge = int(sizes[indices[0]])
+            volumes = np.empty((len(indices), edge, edge, edge), dtype=np.uint8)
+            for number in np.unique(own):
+                places = own == number
+                begin = ends[number] - len(sets[number])
+                volumes[places] = sets[number].volumes(indices[places] - begin)
+            return volumes
+
+        return cls(
+            name=np.concatenate([data.name for data in sets]),
+            mode=None if all(data.mode is None for data in sets) else np.concatenate(modes),
+            seed=np.concatenate([data.seed for data in sets]),
+            split=np.concatenate([data.split for data in sets]),
+            size=sizes,
+            properties=np.concatenate([data.properties for data in sets]),
+            labelled=np.concatenate([data.labelled for data in sets]),
+            volume_fraction=np.concatenate([data.volume_fraction for data in sets]),
+            materials=first.materials,
+            identity=json.dumps([data.identity for data in sets]),
+            facts={
+                name: "; ".join(dict.fromkeys(data.facts[name] for data in sets if name in data.facts))
+                for name in names
+            },
+            unpack=unpack,
         )
 
     def __len__(self) -> int:
