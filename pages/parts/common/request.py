@@ -1,0 +1,402 @@
+"""The request of the Design page: phases, targets, constraints, modes, number, size and seed of the designs.
+
+A request is plain data and free of any user interface. Its link has the words of the command line, such as
+`stiff=E-glass&soft=epoxy&target=E_x=20&target=density=:1.9&target=E_z=max@2&connected=stiff`; links and
+sessions of version 0.1, such as `C11=60&C22_is=range&C22_range=30&C22_range=40`, are read as well.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlencode
+
+from pages.parts.common.modes import mode_named, mode_title
+from vaereg.errors import InputError
+from vaereg.inverse.constraints import Constraints
+from vaereg.inverse.features import PHASES
+from vaereg.materials import VOID, Phase, TwoPhase, library, phase_by_name
+from vaereg.microstructure.symmetry import SYMMETRIES
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.targets import TARGETS, Targets, Wanted, parse
+
+__all__ = [
+    "LINK_NAMES",
+    "MAX_SEED",
+    "MAX_TARGETS",
+    "SIZES",
+    "Request",
+    "VoxelLength",
+    "default_request",
+    "phase_text",
+    "read_link",
+    "read_phase",
+    "read_stored",
+]
+
+SIZES = {32: 48, 64: 16, 96: 6}
+"""Voxels per edge, and the largest number of designs of that size: about ten seconds of work."""
+MAX_SEED = 2**31 - 1
+MAX_TARGETS = 24
+"""Largest number of targets of a request."""
+LENGTH_UNITS = {"µm": 1.0, "mm": 1000.0}
+"""Units of the edge of a voxel, in micrometres."""
+
+_MAX_TEXT = 300
+"""Largest number of characters of one value of a link."""
+_LARGEST = 1e12
+"""Size of a number beyond which a link is not to be trusted."""
+_DEFAULT_TARGET = ("C11=60", "C22=40", "C33=40")
+"""Target of a new session, and of version 0.1, without modes [GPa]."""
+_DEFAULT_MODES_TARGET = ("E_x=40", "E_y=25", "E_z=25")
+"""Target of a new session with modes [GPa]."""
+_FORMER_NAMES = [name + suffix for name in TARGETS for suffix in ("", "_is", "_range")]
+"""Names of the targets in links and sessions of version 0.1."""
+LINK_NAMES = [
+    *("stiff", "soft", "voxel", "target", "symmetry", "feature", "connected", "no_islands"),
+    *("no_closed_pores", "modes", "component", "count", "seed", "size"),
+    *_FORMER_NAMES,
+]
+"""Names of the request in the address of a page."""
+_NUMBERS = {"conductivity": "k", "density": "rho", "thermal_expansion": "alpha"}
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoxelLength:
+    """Edge of a voxel."""
+
+    value: float
+    """Edge in its unit."""
+    unit: str
+    """Unit, one of `LENGTH_UNITS`."""
+
+    def __post_init__(self) -> None:
+        if self.unit not in LENGTH_UNITS or not 0.0 < self.value < _LARGEST:
+            raise InputError(f"expected a voxel of some µm or mm, got {self.value:g} {self.unit[:20]}")
+
+    @property
+    def millimetres(self) -> float:
+        """Edge of a voxel [mm]."""
+        return self.value * LENGTH_UNITS[self.unit] / LENGTH_UNITS["mm"]
+
+    def text(self, voxels: float) -> str:
+        """Length of a number of voxels, such as "30 µm"."""
+        return f"{voxels * self.value:.4g} {self.unit}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """All that the user asks of the designs."""
+
+    pair: TwoPhase = field(default_factory=TwoPhase)
+    """The two phases, the stiffer one first."""
+    wanted: tuple[Wanted, ...] = ()
+    """What is wanted, one entry a quantity."""
+    constraints: Constraints = field(default_factory=Constraints)
+    """What every design has to meet besides; lengths in voxels."""
+    modes: tuple[str, ...] = ()
+    """Names of the modes that make designs; none for all that reach the target."""
+    component: int | None = None
+    """Mixture component of a model without modes, from 0; None for all."""
+    count: int = 12
+    """Number of designs that is asked for; `made` of them are made."""
+    size: int = 32
+    """Voxels per edge."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    voxel: VoxelLength | None = None
+    """Edge of a voxel; None where lengths are in voxels."""
+
+    @property
+    def targets(self) -> Targets | None:
+        """What is wanted; None where nothing is."""
+        return Targets(self.wanted) if self.wanted else None
+
+    @property
+    def made(self) -> int:
+        """Number of designs that are made: of large cells fewer."""
+        return min(self.count, SIZES[self.size])
+
+    @property
+    def components(self) -> tuple[int, ...]:
+        """Indices of the modes or of the component that make designs; none for all."""
+        if self.component is not None:
+            return (self.component,)
+        return tuple(sorted(MODE_NAMES.index(name) for name in self.modes))
+
+    @property
+    def key(self) -> str:
+        """Text that is equal for requests of the same designs: the length of a voxel changes none."""
+        return replace(self, voxel=None, count=self.made).text()
+
+    def link(self) -> list[tuple[str, str]]:
+        """Names and values of what is not that of a new session, as the address has them."""
+        new, link = Request(), []
+        for name, phase, own in (
+            ("stiff", self.pair.stiff, new.pair.stiff),
+            ("soft", self.pair.soft, new.pair.soft),
+        ):
+            link += [(name, phase_text(phase))] if phase != own else []
+        link += [("target", text) for item in self.wanted for text in _texts(item)] or [("target", "none")]
+        link += _constraints_link(self.constraints)
+        link += [("modes", mode_title(name)) for name in self.modes]
+        link += [] if self.component is None else [("component", str(self.component + 1))]
+        for name in ("count", "seed", "size"):
+            link += [] if getattr(self, name) == getattr(new, name) else [(name, str(getattr(self, name)))]
+        return link + ([] if self.voxel is None else [("voxel", f"{self.voxel.value:g}{self.voxel.unit}")])
+
+    def text(self) -> str:
+        """The link as one text."""
+        return urlencode(self.link())
+
+    def stored(self) -> dict[str, Any]:
+        """Plain values for a session file; `read_stored` reads them."""
+        return {"link": self.text()}
+
+
+def default_request(checkpoint: Checkpoint) -> Request:
+    """Request of a new session."""
+    texts = _DEFAULT_TARGET if checkpoint.modes is None else _DEFAULT_MODES_TARGET
+    return Request(pair=checkpoint.model.materials, wanted=parse(texts).wanted)
+
+
+def phase_text(phase: Phase) -> str:
+    """Phase in a link: a name of the library, or name and numbers, such as "alloy;E=70;nu=0.3;rho=2.7"."""
+    if {**library(), VOID.name: VOID}.get(phase.name) == phase:
+        return phase.name
+    numbers = [f"E={phase.young_modulus:.10g}", f"nu={phase.poisson_ratio:.10g}"]
+    numbers += [
+        f"{short}={getattr(phase, name):.10g}"
+        for name, short in _NUMBERS.items()
+        if getattr(phase, name) is not None
+    ]
+    return ";".join([phase.name.replace(";", ",").strip(), *numbers])
+
+
+def read_phase(text: str) -> Phase:
+    """Undo `phase_text`.
+
+    Raises:
+        InputError: The text names no material, or its numbers make none.
+    """
+    name, *numbers = text.split(";")
+    if not numbers:
+        return phase_by_name(name)
+    given: dict[str, float] = {}
+    names = {"E": "young_modulus", "nu": "poisson_ratio"} | {short: long for long, short in _NUMBERS.items()}
+    for number in numbers:
+        short, _, value = number.partition("=")
+        if short not in names:
+            raise InputError(f"expected numbers of {', '.join(names)} of a phase, got {short[:20]!r}")
+        given[names[short]] = _number(value)
+    if not {"young_modulus", "poisson_ratio"} <= set(given):
+        raise InputError(f"expected E and nu of a phase, got {text[:80]!r}")
+    return Phase(" ".join(name.split())[:60], **given)
+
+
+def read_link(
+    values: Mapping[str, Sequence[str]], checkpoint: Checkpoint
+) -> tuple[Request | None, list[str]]:
+    """Request of a link, and a line for each part of it that is left out; None where the link has no request.
+
+    Args:
+        values: Values of the address by name.
+        checkpoint: The model, which has modes or components.
+    """
+    given = {name: list(values[name])[:MAX_TARGETS] for name in LINK_NAMES if values.get(name)}
+    if not given:
+        return None, []
+    notices: list[str] = []
+
+    def read(name: str, reader: Callable[[list[str]], _Read], default: _Read) -> _Read:
+        if name not in given:
+            return default
+        try:
+            if any(len(text) > _MAX_TEXT for text in given[name]):
+                raise InputError(f"expected at most {_MAX_TEXT} characters of {name}")
+            return reader(given[name])
+        except ValueError as error:
+            notices.append(f"A part of the link was left out. {_capital(str(error))}")
+            return default
+
+    new = default_request(checkpoint)
+    phases = [
+        read(name, lambda texts: read_phase(texts[0]), phase)
+        for name, phase in (("stiff", new.pair.stiff), ("soft", new.pair.soft))
+    ]
+    try:
+        pair = TwoPhase(*phases).ordered()
+    except InputError as error:
+        notices.append(f"The phases of the link were left out. {_capital(str(error))}")
+        pair = new.pair
+    features = read("feature", lambda texts: [_number(text) for text in texts[0].split(",")], [0.0])
+    connected = read("connected", _connected, {})
+    symmetry = read("symmetry", lambda texts: _one_of(texts[0], SYMMETRIES), "none")
+    try:
+        constraints = Constraints(
+            min_feature_stiff=features[0],
+            min_feature_soft=features[-1],
+            connected=connected,
+            symmetry=symmetry,
+            no_islands="no_islands" in given,
+            no_closed_pores="no_closed_pores" in given,
+        )
+    except InputError as error:
+        notices.append(f"The constraints of the link were left out. {_capital(str(error))}")
+        constraints = Constraints()
+    whole = {
+        "count": read("count", lambda texts: _whole(texts[0], 1, max(SIZES.values())), new.count),
+        "seed": read("seed", lambda texts: _whole(texts[0], 0, MAX_SEED), new.seed),
+        "size": read("size", lambda texts: int(_one_of(texts[0], [*map(str, SIZES)])), new.size),
+    }
+    modes, component = _makers(given, checkpoint, notices)
+    return (
+        Request(
+            pair=pair,
+            wanted=_wanted(given, notices),
+            constraints=constraints,
+            modes=modes,
+            component=component,
+            voxel=read("voxel", lambda texts: _voxel(texts[0]), None),
+            **whole,
+        ),
+        notices,
+    )
+
+
+def read_stored(stored: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[Request | None, list[str]]:
+    """Request of a session, be it `Request.stored` or the inputs of version 0.1; see `read_link`."""
+    if isinstance(link := stored.get("link"), str):
+        return read_link(parse_qs(link[: _MAX_TEXT * len(LINK_NAMES)]), checkpoint)
+    values: dict[str, list[str]] = {}
+    for name, value in stored.items():
+        entries = value if isinstance(value, list | tuple) else [value]
+        plain = [entry for entry in entries if isinstance(entry, str | int | float)]
+        if name in LINK_NAMES and plain and name != "target":
+            values[name] = [str(entry) for entry in plain]
+    return read_link(values, checkpoint)
+
+
+def _wanted(given: Mapping[str, list[str]], notices: list[str]) -> tuple[Wanted, ...]:
+    """What a link asks for; without a target that of version 0.1, whose links leave out what was default."""
+    if "target" not in given:
+        return _former_wanted(given, notices)
+    wanted: dict[str, Wanted] = {}
+    for text in given["target"]:
+        if text == "none":
+            continue
+        try:
+            (item,) = parse(text[:_MAX_TEXT]).wanted
+            if any(math.isfinite(end) and abs(end) > _LARGEST for end in (item.low, item.high, item.weight)):
+                raise InputError(f"expected a number of at most {_LARGEST:g} of {item.name}")
+        except ValueError as error:
+            notices.append(f"A target of the link was left out. {_capital(str(error))}")
+            continue
+        former = wanted.get(item.name)
+        if former is not None and bool(former.goal) != bool(item.goal):  # a range and an objective
+            low, high = max(former.low, item.low), min(former.high, item.high)
+            item = replace(item, low=low, high=high, goal=former.goal or item.goal)
+        wanted[item.name] = item
+    return tuple(wanted.values())
+
+
+def _former_wanted(given: Mapping[str, list[str]], notices: list[str]) -> tuple[Wanted, ...]:
+    wanted = []
+    usual = dict(text.split("=") for text in _DEFAULT_TARGET)
+    for name in TARGETS:
+        kind = (given.get(f"{name}_is") or ["value" if name in usual else "free"])[0]
+        texts = given.get(f"{name}_range", []) if kind == "range" else given.get(name, [])
+        if kind not in ("value", "range") or (not texts and name not in usual):
+            continue
+        try:
+            ends = sorted(_number(text) for text in texts[:2])
+        except ValueError:
+            notices.append(f"A part of the link was left out. Expected numbers of {name}.")
+            ends = []
+        if not ends:
+            if name not in usual:
+                continue
+            middle = float(usual[name])
+            ends = [0.9 * middle, 1.1 * middle] if kind == "range" else [middle]
+        try:
+            wanted.append(Wanted(name=name, low=ends[0], high=ends[-1]))
+        except InputError as error:
+            notices.append(f"A target of the link was left out. {_capital(str(error))}")
+    return tuple(wanted)
+
+
+def _makers(
+    given: Mapping[str, list[str]], checkpoint: Checkpoint, notices: list[str]
+) -> tuple[tuple[str, ...], int | None]:
+    """Modes or component of a link, as far as the model has them."""
+    component = (given.get("component") or ["all"])[0]
+    if checkpoint.modes is not None:
+        if component != "all":
+            notices.append("The link asks for a component of another model, which was left out.")
+        chosen = {mode_named(text) for text in given.get("modes", [])}
+        return tuple(name for name in MODE_NAMES if name in chosen), None
+    if "modes" in given:
+        notices.append("The link asks for modes of another model, which was left out.")
+    numbers = [str(index + 1) for index in range(checkpoint.components)]
+    return (), numbers.index(component) if component in numbers else None
+
+
+def _constraints_link(constraints: Constraints) -> list[tuple[str, str]]:
+    link = []
+    sizes = constraints.min_feature_stiff, constraints.min_feature_soft
+    if any(sizes):
+        link.append(("feature", ",".join(f"{size:g}" for size in sizes[: 1 + (sizes[0] != sizes[1])])))
+    for phase, axes in constraints.connected.items():
+        link.append(("connected", phase if axes == "xyz" else f"{phase}:{axes}"))
+    if constraints.symmetry != "none":
+        link.append(("symmetry", constraints.symmetry))
+    for name in ("no_islands", "no_closed_pores"):
+        link += [(name, "1")] if getattr(constraints, name) else []
+    return link
+
+
+def _texts(item: Wanted) -> list[str]:
+    """Target as `parse` reads it; one with a range and an objective is two, which `_wanted` joins."""
+    if item.goal and item.is_bounded:
+        return [replace(item, goal="").text(), replace(item, low=-math.inf, high=math.inf).text()]
+    return [item.text()]
+
+
+def _connected(texts: list[str]) -> dict[str, str]:
+    connected = {}
+    for text in texts:
+        phase, _, axes = text.partition(":")
+        connected[_one_of(phase, [*PHASES])] = axes or "xyz"
+    return connected
+
+
+def _voxel(text: str) -> VoxelLength:
+    text = text.replace("um", "µm").replace("μ", "µ").strip()
+    unit = next((unit for unit in LENGTH_UNITS if text.endswith(unit)), "")
+    return VoxelLength(value=_number(text.removesuffix(unit)), unit=unit)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= _LARGEST:
+        raise InputError(f"expected a number, got {text[:40]!r}")
+    return number
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    return int(min(max(_number(text), low), high))
+
+
+def _one_of(text: str, choices: Sequence[str]) -> str:
+    if text not in choices:
+        raise InputError(f"expected one of {', '.join(choices)}, got {text[:40]!r}")
+    return text
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
