@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from modes_fixture import modes_of
 
+from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation.figures import evaluate
 from vaereg.generators.families import GENERATOR_VERSION, family_weights
 from vaereg.io.datasets import Dataset, DatasetPlan, read_dataset, write_dataset
@@ -129,3 +131,26 @@ def tiny_embedding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> Embedd
 def tiny_metrics(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> dict[str, Any]:
     """Figures of the tiny checkpoint on the tiny data set, with two targets of three designs each."""
     return evaluate(tiny_checkpoint, tiny_dataset, targets=2, count=3)
+
+
+@pytest.fixture(scope="session")
+def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
+    """The tiny checkpoint with modes: untrained networks, and volumes of three modes.
+
+    Closed foams and grains have the middle of the training data, fibres are ten times softer.
+    """
+    tiny = load_checkpoint(tiny_checkpoint_path)
+    middle = np.median(tiny.fitted.property_quantiles, axis=0)[: len(PROPERTIES)]
+    torch.manual_seed(0)
+    modes = modes_of(
+        [
+            ("closed-foam", middle.tolist(), 0.4),
+            ("grains", middle.tolist(), 0.5),
+            ("fibres", (0.1 * middle).tolist(), 0.2),
+        ]
+    )
+    spread = np.outer([0.9, 1.0, 1.1], middle)
+    modes.networks.set_scaling(torch.from_numpy(spread).float())
+    path = tiny_checkpoint_path.with_name("modes.pt")
+    save_checkpoint(path, tiny.model, tiny.config, tiny.fitted, tiny.card, modes=modes)
+    return path

@@ -177,6 +177,15 @@ def _add_design(parsers: _Commands) -> None:
         metavar="N",
         help="steps of correction without a solve; 0 for raw designs (default: 2)",
     )
+    parser.add_argument(
+        "--pareto",
+        type=int,
+        nargs="?",
+        const=500,
+        metavar="N",
+        help="Pareto front of two or three objectives among N candidates (500 if left out), verified by the "
+        "solver; --count is not used",
+    )
     add_constraint_flags(parser)
     add_material_flags(parser)
     parser.add_argument(

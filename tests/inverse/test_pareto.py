@@ -5,15 +5,17 @@ import pytest
 
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import sample
-from vaereg.inverse.constraints import Constraints, satisfied
+from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.pareto import (
+    along_directions,
     hypervolume,
     non_dominated,
     objective_values,
     pareto_front,
     ranks,
-    search_front,
+    shares_of_box,
 )
+from vaereg.inverse.refining.corrections import predicted_properties
 from vaereg.materials import Phase, TwoPhase
 from vaereg.targets import parse
 
@@ -49,45 +51,44 @@ def test_hypervolume_agrees_with_counting(objectives: int, rng: np.random.Genera
     assert hypervolume(points, np.zeros(objectives)) == pytest.approx(counted)
 
 
-def test_a_front_dominates_its_own_random_subset(rng: np.random.Generator) -> None:
-    volumes = np.stack(
-        [
-            sample(name, 16, relative=True, generator=rng).volume
-            for name in ("gaussian", "fibres", "pores") * 4
-        ]
-    )
-    drawn = iter(volumes)
+def test_points_along_directions(rng: np.random.Generator) -> None:
+    """Near the front and along all of it; few points are all taken, unknown ones never."""
+    points = rng.random((800, 2))
+    points = points[np.linalg.norm(points, axis=1) < 1.0]
+    chosen = along_directions(points, 40, generator=rng)
+    assert len(set(chosen.tolist())) == 40
+    assert (ranks(points)[chosen] <= 6).all()
+    assert (points[chosen].min(axis=0) < 0.2).all() and (points[chosen].max(axis=0) > 0.95).all()
+    points[:3] = np.nan
+    np.testing.assert_array_equal(along_directions(points[:5], 40, generator=rng), [3, 4])
+    many = along_directions(points[:60], 50, generator=rng)
+    assert len(set(many.tolist())) == 50 and many.min() >= 3
+
+
+def test_shares_of_a_box(rng: np.random.Generator) -> None:
+    better, worse = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.5, 0.0], [0.0, 0.5]])
+    first, second = shares_of_box(better, worse)
+    assert first == pytest.approx((0.1 * 1.1 * 2 - 0.01) / 1.21) and 0.0 < second < first
+    assert shares_of_box(better, np.empty((0, 2)))[1] == 0.0 and shares_of_box(np.empty((0, 2))) == [0.0]
+    assert shares_of_box([[2.0, 3.0]], [[2.0, 3.0]])[0] > 0.0
+
+
+def test_a_front_of_given_cells(rng: np.random.Generator) -> None:
+    names = ("gaussian", "fibres", "pores")
+    volumes = np.stack([sample(name, 16, relative=True, generator=rng).volume for name in names])
     targets = parse("density=:2.2", maximize=["E_x"], minimize=["density"])
-    limits = Constraints(no_closed_pores=True)
-
-    def draw(number: int) -> np.ndarray:
-        return np.stack([next(drawn) for _ in range(number)])
-
-    done: list[tuple[int, int]] = []
-    front = search_front(
-        targets,
-        PAIR,
-        draw,
-        count=12,
-        constraints=limits,
-        on_progress=lambda *item: done.append(item),
-    )
-    assert done[-1] == (12, 12) and front.candidates == 12 and 1 <= len(front.volumes) <= front.feasible
-    assert all(satisfied(volume, limits) for volume in front.volumes)
-    assert (np.diff(front.values, axis=0) > 0.0).all()  # stiffer is heavier
+    cells = predicted_properties(volumes, targets, PAIR)
+    front = pareto_front(targets, volumes, cells)
+    assert 1 <= len(front.rows) <= front.feasible <= 3
+    np.testing.assert_array_equal(front.volumes, volumes[front.rows])
+    np.testing.assert_array_equal(front.values, front.properties.values(["density", "E_x"]))
     assert non_dominated(objective_values(targets, front.properties)).all()
-    subset = rng.permutation(len(front.volumes))[: max(1, len(front.volumes) // 2)]
-    part = pareto_front(targets, front.volumes[subset], front.properties.rows(subset))
-    values = objective_values(targets, front.properties)
-    reference = values.min(axis=0) - 1.0
-    assert hypervolume(values[subset], reference) <= hypervolume(values, reference)
-    assert len(part.volumes) == len(subset)
-
-
-def test_fronts_that_cannot_be(rng: np.random.Generator) -> None:
-    volumes = np.stack([sample("gaussian", 16, relative=True, generator=rng).volume])
+    assert front.reference[1] <= front.values[:, 1].min() and front.reference[0] >= front.values[:, 0].max()
     with pytest.raises(InputError, match="two or three objectives for a Pareto front, got 1"):
-        search_front(parse("E_x=max"), PAIR, lambda number: volumes, count=1)
-    targets = parse("E_y=0.1:0.2", maximize=["E_x", "E_z"])
-    with pytest.raises(InputError, match=r"no candidate of 1 .* the nearest is .* % off"):
-        search_front(targets, PAIR, lambda number: volumes, count=1, steps=0)
+        pareto_front(parse("E_x=max"), volumes, cells)
+    far = parse("E_y=0.1:0.2", maximize=["E_x", "E_z"])
+    with pytest.raises(InputError, match=r"no candidate of 3 .* the nearest is .* % off"):
+        pareto_front(far, volumes, cells)
+    limits = Constraints(symmetry="cubic")
+    with pytest.raises(InputError, match="0 meet the constraints"):
+        pareto_front(targets, volumes, cells, constraints=limits)

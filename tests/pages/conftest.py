@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, page, server
-from dashboard import app, app_of_modes, gate, modes_checkpoint_path
+from dashboard import app, app_of_modes, gate
 
-__all__ = ["app", "app_of_modes", "gate", "modes_checkpoint_path", "page", "server"]
+__all__ = ["app", "app_of_modes", "gate", "page", "server"]
 
 
 @pytest.fixture(autouse=True)

@@ -10,14 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
-import torch
-from modes_fixture import modes_of
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from pages.parts.solving import queue
-from vaereg.elasticity import PROPERTIES
-from vaereg.model.checkpoint import load_checkpoint, save_checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -52,29 +48,6 @@ def app(
     yield AppTest.from_file(str(APP), default_timeout=120)
     executor.shutdown()
     st.cache_resource.clear()
-
-
-@pytest.fixture(scope="session")
-def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
-    """The tiny checkpoint with modes: untrained networks, and volumes of three modes.
-
-    Closed foams and grains have the middle of the training data, fibres are ten times softer.
-    """
-    tiny = load_checkpoint(tiny_checkpoint_path)
-    middle = np.median(tiny.fitted.property_quantiles, axis=0)[: len(PROPERTIES)]
-    torch.manual_seed(0)
-    modes = modes_of(
-        [
-            ("closed-foam", middle.tolist(), 0.4),
-            ("grains", middle.tolist(), 0.5),
-            ("fibres", (0.1 * middle).tolist(), 0.2),
-        ]
-    )
-    spread = np.outer([0.9, 1.0, 1.1], middle)
-    modes.networks.set_scaling(torch.from_numpy(spread).float())
-    path = tiny_checkpoint_path.with_name("modes.pt")
-    save_checkpoint(path, tiny.model, tiny.config, tiny.fitted, tiny.card, modes=modes)
-    return path
 
 
 @pytest.fixture

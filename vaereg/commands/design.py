@@ -31,9 +31,45 @@ def run_design(arguments: argparse.Namespace) -> None:
     targets = _wanted(arguments)
     constraints_of(arguments)  # refused before anything is loaded
     check_output(arguments.out)
+    if arguments.pareto is not None:
+        _run_front(arguments, targets)
+        return
     designs = _designed(arguments, load_model(arguments), targets, progress("design", "candidates"))
     _save(arguments.out, designs)
     _tell_designs(designs)
+
+
+def _run_front(arguments: argparse.Namespace, targets: Targets) -> None:
+    """Make the Pareto front of two or three objectives."""
+    from vaereg.inverse.fronts import design_front, save_front
+
+    checkpoint = load_model(arguments)
+    front = design_front(
+        checkpoint,
+        targets,
+        arguments.pareto,
+        arguments.size,
+        materials=_pair(arguments),
+        lengths=arguments.lengths,
+        seed=arguments.seed,
+        component=_components(arguments, checkpoint),
+        corrections=arguments.corrections,
+        constraints=constraints_of(arguments),
+        on_progress=progress("design", "candidates"),
+    )
+    save_front(arguments.out, front)
+    ends = ", ".join(
+        f"{item.name} {column.min():.4g} to {column.max():.4g}"
+        for item, column in zip(targets.objectives, front.values.T, strict=True)
+    )
+    tell(
+        f"design: {len(front.values)} designs on the front by the solver, of {front.candidates} candidates, "
+        f"{front.judged} judged and {front.verified} solved: {ends}"
+    )
+    tell(
+        f"design: the front has {front.hypervolume:.3f} of the box around both fronts, that of the training "
+        f"volumes {front.known_hypervolume:.3f}"
+    )
 
 
 def _designed(

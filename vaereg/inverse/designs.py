@@ -5,9 +5,10 @@ Letters: N designs, D latent size, K components, T properties, X Y Z voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,9 +168,11 @@ def save_designs(
     *,
     materials: TwoPhase | None = None,
     stiffness: NDArray[np.float64] | None = None,
+    conductivity: NDArray[np.float64] | None = None,
     solver_tolerance: float | None = None,
     solver_dtype: str = "",
     solves: NDArray[np.int64] | None = None,
+    front: Mapping[str, Any] | None = None,
 ) -> None:
     """Write designs as `designs.h5`.
 
@@ -178,9 +181,11 @@ def save_designs(
         designs: What `design` returned.
         materials: The two phases of all figures; those of the designs if left out.
         stiffness: The solver's, shape (N, 6, 6) [GPa].
+        conductivity: The solver's, shape (N, 3, 3) [W/(m K)].
         solver_tolerance: Relative residual at which the solver stopped [-].
         solver_dtype: Floating point type of the solver.
         solves: Solves that each design took, shape (N,).
+        front: What is known of the Pareto front that the designs are, see `fronts.DesignFront.to_json`.
     """
     write_designs(
         path,
@@ -199,9 +204,11 @@ def save_designs(
         judged_by=designs.checkpoint,
         materials=designs.materials if materials is None else materials,
         stiffness=stiffness,
+        conductivity=conductivity,
         solver_tolerance=None if solver_tolerance is None else np.full(len(designs.mean), solver_tolerance),
         solver_dtype=[solver_dtype] * len(designs.mean) if solver_dtype else None,
         solves=solves,
+        front=front,
     )
 
 

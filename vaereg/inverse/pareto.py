@@ -8,49 +8,49 @@ Letters: N cells, M objectives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.errors import InputError
-from vaereg.inverse.constraints import Constraints, meet, satisfied
-from vaereg.inverse.refining.corrections import correct, predicted_properties
-from vaereg.materials import TwoPhase
-from vaereg.model.pairs.regressor import PairModel
+from vaereg.inverse.constraints import Constraints, satisfied
 from vaereg.targets import CellProperties, Targets
 
 __all__ = [
+    "TOLERANCE",
     "ParetoFront",
+    "along_directions",
     "hypervolume",
     "non_dominated",
     "objective_values",
     "pareto_front",
     "ranks",
-    "search_front",
+    "shares_of_box",
 ]
 
 TOLERANCE = 0.02
 """Largest deviation of the other targets at which a cell takes part in a front [-]."""
-_BATCH = 32
-"""Candidates that are sampled and predicted at once."""
+_DIRECTIONS = 96
+"""Directions from the worst values along which points are compared."""
+_MARGIN = 0.1
+"""Distance of the reference below the worst values of fronts, over their range [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParetoFront:
     """Cells that no other one beats in all objectives."""
 
+    rows: NDArray[np.intp]
+    """Which of the cells are on the front, ordered by the first objective, best first, shape (F,)."""
     volumes: NDArray[np.uint8]
-    """Phases 0 and 1, ordered by the first objective, best first, shape (F, X, Y, Z)."""
+    """Their phases 0 and 1, shape (F, X, Y, Z)."""
     properties: CellProperties
-    """Their predicted properties."""
+    """Their properties."""
     values: NDArray[np.float64]
     """Objectives in their units, shape (F, M)."""
-    candidates: int
-    """Cells that were looked at."""
     feasible: int
-    """Those that meet the constraints, and the other targets within the tolerance."""
+    """Cells that meet the constraints, and the other targets within the tolerance."""
     hypervolume: float
     """Volume that the front dominates above `reference`, in the product of the units of the objectives."""
     reference: NDArray[np.float64]
@@ -66,8 +66,12 @@ def objective_values(targets: Targets, properties: CellProperties) -> NDArray[np
     objectives = targets.objectives
     if not 2 <= len(objectives) <= 3:
         raise InputError(f"expected two or three objectives for a Pareto front, got {len(objectives)}")
-    signs = np.array([1.0 if item.goal == "max" else -1.0 for item in objectives])
-    return signs * properties.values([item.name for item in objectives])
+    return _signs(targets) * properties.values([item.name for item in objectives])
+
+
+def _signs(targets: Targets) -> NDArray[np.float64]:
+    """One of every objective that is to be large, minus one of the others, shape (M,)."""
+    return np.array([1.0 if item.goal == "max" else -1.0 for item in targets.objectives])
 
 
 def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
@@ -128,6 +132,59 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     return float(np.dot(heights, slices))
 
 
+def shares_of_box(*fronts: ArrayLike) -> list[float]:
+    """Share of one box that each of several fronts dominates [-], so that they can be compared.
+
+    The box reaches from a tenth of the range of all fronts below their worst values to their best ones.
+
+    Args:
+        fronts: The larger, the better, shape (F, M) each; an empty one has the share 0.
+    """
+    sets = [np.asarray(front, dtype=np.float64) for front in fronts]
+    known = [values for values in sets if len(values)]
+    if not known:
+        return [0.0 for _ in sets]
+    every = np.concatenate(known)
+    best, span = every.max(axis=0), np.ptp(every, axis=0)
+    span = np.where(span > 0.0, span, np.maximum(np.abs(best), 1e-12))
+    reference = every.min(axis=0) - _MARGIN * span
+    box = float(np.prod(best - reference))
+    return [hypervolume(values, reference) / box if len(values) else 0.0 for values in sets]
+
+
+def along_directions(points: ArrayLike, count: int, *, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Points that reach farthest along many directions of trade between the objectives: near the front, and
+    spread along it (achievement by Wierzbicki 1980, doi:10.1007/978-3-642-48782-8_32).
+
+    Args:
+        points: The larger, the better, shape (N, M); rows with NaN are left out.
+        count: Number of points.
+        generator: Source of the directions.
+
+    Returns:
+        Rows, the best of each direction first, at most `count`.
+    """
+    values = np.asarray(points, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if len(known) <= count:
+        return known
+    low, high = np.quantile(values[known], [0.02, 1.0], axis=0)
+    unit = (values[known] - low) / np.where(high > low, high - low, 1.0)
+    weights = generator.dirichlet(np.ones(values.shape[1]), _DIRECTIONS) + 0.02
+    # a corner of the simplex asks for one objective alone: there the others break ties
+    reach = (unit[:, None] / weights).min(axis=2) + 0.02 * unit.sum(axis=1, keepdims=True)
+    depth = min(len(known), 1 + 4 * count // _DIRECTIONS)
+    best = np.argpartition(-reach, depth - 1, axis=0)[:depth]
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(reach, best, 0), axis=0), 0)
+    order = best.ravel()  # the best of every direction, then the second ones
+    _, first = np.unique(order, return_index=True)
+    chosen = order[np.sort(first)][:count]
+    if len(chosen) < count:  # few points are best along all directions: the nearest of the rest
+        rest = np.setdiff1d(np.argsort(-reach.max(axis=1), kind="stable"), chosen, assume_unique=True)
+        chosen = np.concatenate([chosen, rest[: count - len(chosen)]])
+    return known[chosen]
+
+
 def pareto_front(
     targets: Targets,
     volumes: NDArray[np.uint8],
@@ -135,7 +192,6 @@ def pareto_front(
     *,
     constraints: Constraints | None = None,
     tolerance: float = TOLERANCE,
-    candidates: int = 0,
 ) -> ParetoFront:
     """Front among given cells that meet the constraints, and the other targets within a tolerance.
 
@@ -145,7 +201,6 @@ def pareto_front(
         properties: Properties of these N cells.
         constraints: What every cell of the front has to meet.
         tolerance: Largest deviation of the other targets [-].
-        candidates: Number of cells that were looked at; N if left out.
 
     Raises:
         InputError: There are not two or three objectives, or no cell is feasible.
@@ -165,100 +220,11 @@ def pareto_front(
     front = front[np.argsort(-values[front, 0], kind="stable")]
     chosen = properties.rows(front)
     return ParetoFront(
+        rows=front,
         volumes=volumes[front],
         properties=chosen,
         values=chosen.values([item.name for item in targets.objectives]),
-        candidates=candidates or len(volumes),
         feasible=len(rows),
         hypervolume=hypervolume(values[front], reference),
-        reference=np.abs(reference),
-    )
-
-
-def search_front(
-    targets: Targets,
-    materials: TwoPhase,
-    sample: Callable[[int], NDArray[np.uint8]],
-    *,
-    count: int = 500,
-    steps: int = 1,
-    constraints: Constraints | None = None,
-    tolerance: float = TOLERANCE,
-    model: PairModel | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> ParetoFront:
-    """Front among candidates of a sampling function: predicted, those near the front corrected, sorted again.
-
-    Args:
-        targets: Two or three objectives, and what else is wanted.
-        materials: The two phases.
-        sample: Function that makes a number of volumes, shape (number, X, Y, Z).
-        count: Number of candidates.
-        steps: Steps of correction of the first two fronts, towards the other targets.
-        constraints: What every cell of the front has to meet.
-        tolerance: Largest deviation of the other targets [-].
-        model: Regressor for any pair of phases; the shipped one if left out.
-        on_progress: Called with the candidates that are predicted, and their number.
-
-    Raises:
-        InputError: There are not two or three objectives, or no candidate is feasible.
-    """
-    targets.check_materials(materials)
-    volumes: list[NDArray[np.uint8]] = []
-    stiffness, fraction, conductivity = [], [], []
-    done = 0
-    while done < count:
-        batch = sample(min(_BATCH, count - done))
-        if constraints:
-            batch = np.stack([meet(volume, constraints) for volume in batch])
-        known = predicted_properties(batch, targets, materials, model=model)
-        objective_values(targets, known)  # refuses another number of objectives before all is sampled
-        volumes.append(batch)
-        stiffness.append(known.stiffness)
-        fraction.append(known.fraction)
-        conductivity.append(known.conductivity)
-        done += len(batch)
-        if on_progress:
-            on_progress(done, count)
-    cells = np.concatenate(volumes)
-    properties = CellProperties(
-        stiffness=np.concatenate(stiffness),
-        fraction=np.concatenate(fraction),
-        materials=materials,
-        conductivity=None
-        if conductivity[0] is None
-        else np.concatenate([part for part in conductivity if part is not None]),
-    )
-    bounded = [item for item in targets if item.is_bounded]
-    if steps and bounded:
-        near = targets.largest_deviation(properties)
-        order = np.lexsort((near, ranks(objective_values(targets, properties))))
-        chosen = order[: min(len(order), 2 * _BATCH)]
-        corrected = correct(
-            cells[chosen], targets, materials, steps=steps, model=model, constraints=constraints
-        )
-        rows = np.flatnonzero(corrected.changed > 0.0)
-        others = corrected.properties.rows(rows)
-        cells, properties = _joined(cells, properties, corrected.volumes[rows], others)
-    return pareto_front(
-        targets,
-        cells,
-        properties,
-        constraints=constraints,
-        tolerance=tolerance,
-        candidates=count,
-    )
-
-
-def _joined(
-    volumes: NDArray[np.uint8], properties: CellProperties, more: NDArray[np.uint8], others: CellProperties
-) -> tuple[NDArray[np.uint8], CellProperties]:
-    heat = None
-    if properties.conductivity is not None and others.conductivity is not None:
-        heat = np.concatenate([properties.conductivity, others.conductivity])
-    return np.concatenate([volumes, more]), CellProperties(
-        stiffness=np.concatenate([properties.stiffness, others.stiffness]),
-        fraction=np.concatenate([properties.fraction, others.fraction]),
-        materials=properties.materials,
-        conductivity=heat,
+        reference=_signs(targets) * reference,
     )

@@ -30,7 +30,7 @@ from vaereg.model.modes.regular import permute_latent
 from vaereg.model.modes.release import Modes
 from vaereg.targets import target_distance
 
-__all__ = ["Proposals", "Quota", "propose", "share_out"]
+__all__ = ["Proposals", "Quota", "expected_properties", "propose", "share_out"]
 
 _POOL = 256
 """Latent vectors drawn per component."""
@@ -133,7 +133,7 @@ def propose(
         weights = prior.weights.mean(0).cpu().numpy().astype(np.float64)
         fraction = decoded_fraction(checkpoint, z, components)
         change = (fraction.clamp(*allowed_range(judge.targets)) / fraction).log().abs()
-        error = target_distance(_expected(judge, z), wanted) + change.cpu().numpy()
+        error = target_distance(expected_properties(judge, z), wanted) + change.cpu().numpy()
     order = np.lexsort((error, components))
     chosen = np.concatenate(
         [order[components[order] == k][: per_design * n] for k, n in enumerate(quota.designs)]
@@ -179,7 +179,7 @@ def _from_modes(
         with torch.inference_mode():
             if index == IRREGULAR:
                 z, _ = checkpoint.model.prior(c).sample(generator=generator)
-                expected = _expected(judge, z)
+                expected = expected_properties(judge, z)
             else:
                 prior = modes.networks.prior(modes.networks.standardise(c))
                 z, _ = prior.sample(generator=generator, component=mode)
@@ -218,7 +218,7 @@ def _completed(judge: Judge, modes: Modes, near: ModeReach, drawn: NDArray[np.in
     return c
 
 
-def _expected(judge: Judge, z: Tensor) -> NDArray[np.float64]:
+def expected_properties(judge: Judge, z: Tensor) -> NDArray[np.float64]:
     """Properties that latent vectors of the free mixture should decode to, shape (B, T) [GPa]."""
     location, scale = scaling(judge.checkpoint)
     expected = judge.checkpoint.fitted.latent_regressor(z).cpu().numpy()

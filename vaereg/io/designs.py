@@ -90,6 +90,8 @@ class DesignFile:
     """What the designs had to meet, as `vaereg.inverse.constraints.Constraints.to_json` has it."""
     met: NDArray[np.bool_] | None = None
     """Whether each design meets each constraint where that was checked, shape (N, constraints)."""
+    front: dict[str, Any] = field(default_factory=dict)
+    """What is known of the Pareto front that the designs are; empty where they are none."""
 
     def __len__(self) -> int:
         return len(self.component)
@@ -122,6 +124,7 @@ def write_designs(
     weights: ArrayLike | None = None,
     constraints: Mapping[str, Any] | None = None,
     met: ArrayLike | None = None,
+    front: Mapping[str, Any] | None = None,
 ) -> None:
     """Write designs; the arguments are the fields of `DesignFile`, and `target` may be all that was wanted.
 
@@ -169,6 +172,8 @@ def write_designs(
             file.attrs["modes"] = json.dumps(list(modes))
         if constraints:
             file.attrs["constraints"] = json.dumps(dict(constraints))
+        if front:
+            file.attrs["front"] = json.dumps(dict(front))
         write_array(file, "microstructures", volumes)
         for name, array in arrays.items():
             write_array(file, name, array, units=_unit_of(name))
@@ -234,6 +239,7 @@ def read_designs(path: Path) -> DesignFile:
             weights=weights,
             constraints=read_json(file, "constraints") if "constraints" in file.attrs else {},
             met=met,
+            front=read_json(file, "front") if "front" in file.attrs else {},
             seed=read_int(file, "seed"),
             made_by=read_text(file, "made_by" if "made_by" in file.attrs else "checkpoint"),
             judged_by=read_text(file, "judged_by") if "judged_by" in file.attrs else "",

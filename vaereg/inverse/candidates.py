@@ -1,0 +1,266 @@
+"""Candidates for a Pareto front: latent vectors near the training volumes that reach farthest, decoded.
+
+Letters: N candidates, B rows of the library, D latent size, M objectives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
+from vaereg.errors import InputError
+from vaereg.inverse.judging import Judge
+from vaereg.inverse.pareto import along_directions, non_dominated, objective_values
+from vaereg.inverse.proposals import expected_properties
+from vaereg.inverse.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.materials import TwoPhase
+from vaereg.model.batches import device_of
+from vaereg.model.decoding import IRREGULAR, PERIODIC, decode_fields, decoded_fraction
+from vaereg.model.modes.library import Rows
+from vaereg.model.modes.regular import permute_latent
+from vaereg.model.modes.release import Modes
+from vaereg.targets import CellProperties, Targets
+from vaereg.workers import limit_thread_to_one_thread, pool_threads
+
+__all__ = [
+    "TRUSTED",
+    "Candidates",
+    "decoded",
+    "drawn_near",
+    "known_front",
+    "library_cells",
+    "moved_onto",
+    "near_values",
+]
+
+_NEAR = 0.25
+"""Deviation of a training volume from the other targets, up to which its neighbourhood is searched [-]."""
+TRUSTED = 0.1
+"""Deviation from the other targets, by surrogates, up to which a candidate goes on [-]."""
+_FARTHEST = 0.3
+"""Largest change of the logarithm of the volume fraction by which surrogates are trusted [-]."""
+_SEEDS_PER_MODE, _SEEDS = 1200, 300
+"""Training volumes of each mode that are looked at, and of all modes that are searched around."""
+_DRAWS = 12
+"""Latent vectors that are drawn near each of them."""
+_AT_ONCE = 6
+"""Candidates of 32 voxels per edge that a thread decodes at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidates:
+    """Latent vectors, each with the volume fraction at which its field is cut."""
+
+    latent: Tensor
+    component: NDArray[np.int64]
+    rows: Rows
+    cells: CellProperties
+    """What the latent regressor expects of them."""
+
+    def __getitem__(self, chosen: NDArray[np.intp]) -> Candidates:
+        return Candidates(
+            latent=self.latent[torch.from_numpy(chosen).to(self.latent.device)],
+            component=self.component[chosen],
+            rows=self.rows[chosen],
+            cells=self.cells.rows(chosen),
+        )
+
+
+def library_cells(modes: Modes, asked: Sequence[int], pair: TwoPhase) -> tuple[Rows, CellProperties]:
+    """Training volumes of some modes with their axes in any order, and their properties with these phases."""
+    every = [modes.library.rows_of(index) for index in asked]
+    rows = Rows(
+        order=np.concatenate([own.order for own in every]), row=np.concatenate([own.row for own in every])
+    )
+    if len(rows) == 0:
+        raise InputError("expected a mode with training volumes, got none")
+    return rows, modes.cells(rows, pair)
+
+
+def known_front(targets: Targets, cells: CellProperties, tolerance: float) -> NDArray[np.intp]:
+    """Training volumes on their own front, those that meet the other targets within the tolerance."""
+    near = np.flatnonzero(np.nan_to_num(targets.largest_deviation(cells), nan=np.inf) <= tolerance)
+    front = near[non_dominated(objective_values(targets, cells.rows(near)))] if len(near) else near
+    return front[np.argsort(-objective_values(targets, cells.rows(front))[:, 0], kind="stable")]
+
+
+def near_values(
+    targets: Targets, values: NDArray[np.float64], cells: CellProperties, *, tolerance: float
+) -> NDArray[np.float64]:
+    """Objectives of the cells that come near the other targets, NaN of the rest; of all if none is near."""
+    off = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
+    limit = max(tolerance, float(np.quantile(off, 0.2)))
+    return np.where((off <= limit)[:, None], values, np.nan)
+
+
+def drawn_near(
+    judge: Judge,
+    modes: Modes,
+    every: Rows,
+    cells: CellProperties,
+    numbers: np.random.Generator,
+    generator: torch.Generator,
+) -> Candidates:
+    """Latent vectors near the training volumes that reach farthest."""
+    targets, mode_of = judge.targets, modes.library.mode[every.row]
+    some = np.concatenate(
+        [
+            numbers.permutation(np.flatnonzero(mode_of == index))[:_SEEDS_PER_MODE]
+            for index in np.unique(mode_of)
+        ]
+    )
+    some = np.union1d(some, known_front(targets, cells, _NEAR))
+    scale, _, values = moved_onto(targets, cells.rows(some))
+    best = along_directions(values, _SEEDS, generator=numbers)
+    seeds, scale = every[some[best]], scale[best]
+    parts = [
+        _of_mode(judge, modes, index, seeds[own], scale[own], generator)
+        for index in np.unique(modes.library.mode[seeds.row]).tolist()
+        for own in [np.flatnonzero(modes.library.mode[seeds.row] == index)]
+    ]
+    return _joined(parts)
+
+
+def moved_onto(
+    targets: Targets, cells: CellProperties
+) -> tuple[NDArray[np.float64], CellProperties, NDArray[np.float64]]:
+    """Cells whose volume fraction is moved a little to meet the other targets: the logarithm of the factor of
+    their stiffness, their properties, and their objectives, NaN where they are not near.
+    """
+    scale = _scales(targets, cells)
+    moved = scaled(cells, scale, limits=allowed_range(targets))
+    values = near_values(targets, objective_values(targets, moved), moved, tolerance=TRUSTED)
+    far = np.abs(np.log(moved.fraction / cells.fraction)) > _FARTHEST
+    values[far] = np.nan
+    return scale, moved, values
+
+
+def _scales(targets: Targets, cells: CellProperties) -> NDArray[np.float64]:
+    """Logarithm of the factor of the stiffness that brings cells nearest to the other targets, shape (N,)."""
+    others = _others(targets)
+    return np.zeros(len(cells)) if others is None else best_scale(others, cells, levels=COARSE)[0]
+
+
+def _others(targets: Targets) -> Targets | None:
+    """What is wanted besides the objectives: the values and ranges; None where there are none."""
+    bounded = tuple(replace(item, goal="") for item in targets if item.is_bounded)
+    return Targets(bounded) if bounded else None
+
+
+def _of_mode(
+    judge: Judge,
+    modes: Modes,
+    index: int,
+    rows: Rows,
+    scale: NDArray[np.float64],
+    generator: torch.Generator,
+) -> Candidates:
+    """Latent vectors of one mode near training volumes, and what is expected of them."""
+    checkpoint, device = judge.checkpoint, device_of(judge.checkpoint.model)
+    many = np.repeat(np.arange(len(rows)), 1 if index == PERIODIC else _DRAWS)
+    own = rows[many]
+    diagonal = diagonal_properties(modes.library.stiffness_of(own)) * np.exp(scale[many])[:, None]
+    c = torch.from_numpy(diagonal).to(device, torch.float32)
+    mode = torch.full((len(own),), index, device=device)
+    with torch.inference_mode():
+        if index == PERIODIC:
+            orders = [AXIS_ORDERS[order][:3] for order in own.order]
+            z = torch.from_numpy(
+                np.concatenate(
+                    [
+                        permute_latent(modes.library.latent[[row]], order)
+                        for order, row in zip(orders, own.row, strict=True)
+                    ]
+                )
+            ).to(device)
+            expected = diagonal / np.exp(scale[many])[:, None]
+        elif index == IRREGULAR:
+            z, _ = checkpoint.model.prior(c).sample(generator=generator)
+            expected = expected_properties(judge, z)
+        else:
+            prior = modes.networks.prior(modes.networks.standardise(c))
+            z, _ = prior.sample(generator=generator, component=mode)
+            logs = modes.networks.regressor(z, mode)
+            expected = modes.networks.unstandardise(logs).cpu().numpy().astype(np.float64)
+        component = np.full(len(own), index)
+        fraction = decoded_fraction(checkpoint, z, component).cpu().numpy().astype(np.float64)
+    return Candidates(
+        latent=z,
+        component=component,
+        rows=own,
+        cells=modes.cells(own, judge.pair, diagonal=expected, fraction=fraction),
+    )
+
+
+def _joined(parts: Sequence[Candidates]) -> Candidates:
+    heat = [part.cells.conductivity for part in parts if part.cells.conductivity is not None]
+    first = parts[0]
+    return Candidates(
+        latent=torch.cat([part.latent for part in parts]),
+        component=np.concatenate([part.component for part in parts]),
+        rows=Rows(
+            order=np.concatenate([part.rows.order for part in parts]),
+            row=np.concatenate([part.rows.row for part in parts]),
+        ),
+        cells=replace(
+            first.cells,
+            stiffness=np.concatenate([part.cells.stiffness for part in parts]),
+            fraction=np.concatenate([part.cells.fraction for part in parts]),
+            conductivity=np.concatenate(heat) if len(heat) == len(parts) else None,
+        ),
+    )
+
+
+def decoded(
+    judge: Judge,
+    chosen: Candidates,
+    seeds: NDArray[np.int64],
+    size: int,
+    stretch: float,
+    on_progress: Callable[[int], None],
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]:
+    """Voxels, the fractions at which they were cut, and their properties as the encoder sees them."""
+    count = max(1, _AT_ONCE * 32**3 // size**3)
+    places = np.arange(len(seeds))
+    parts = [places[begin : begin + count] for begin in range(0, len(places), count)]
+    bounded = _others(judge.targets) is not None
+
+    def decode(own: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]:
+        some = chosen[own]
+        fraction = some.cells.fraction
+        with torch.inference_mode():
+            field = decode_fields(
+                judge.checkpoint, some.latent, some.component, size, seeds=seeds[own], stretch=stretch
+            )
+            volumes = judge.cut(field, torch.from_numpy(fraction).to(field))
+            cells = judge.quick(volumes, some.rows).cells
+            if bounded:  # cut again, at the fraction that makes up for what is too stiff or too soft
+                moved = scaled(cells, _scales(judge.targets, cells), limits=allowed_range(judge.targets))
+                fraction = np.clip(fraction * moved.fraction / cells.fraction, *FRACTIONS)
+                volumes = judge.cut(field, torch.from_numpy(fraction).to(field))
+                cells = judge.quick(volumes, some.rows).cells
+        return volumes, fraction, cells
+
+    found: list[tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]] = []
+    done = 0
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        for part in threads.map(decode, parts):
+            found.append(part)
+            done += len(part[0])
+            on_progress(done)
+    heat = [cells.conductivity for _, _, cells in found if cells.conductivity is not None]
+    cells = replace(
+        found[0][2],
+        stiffness=np.concatenate([cells.stiffness for _, _, cells in found]),
+        fraction=np.concatenate([cells.fraction for _, _, cells in found]),
+        conductivity=np.concatenate(heat) if len(heat) == len(found) else None,
+    )
+    volumes = np.concatenate([volumes for volumes, _, _ in found])
+    return volumes, np.concatenate([fraction for _, fraction, _ in found]), cells
