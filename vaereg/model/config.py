@@ -210,7 +210,6 @@ PRESETS = {
     "default": RunConfig(),
     "continued": RunConfig(
         training=TrainingConfig(
-            held_out=(),
             steps=2500,
             learning_rate=7e-4,
             warmup=20,
