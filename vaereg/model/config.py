@@ -210,7 +210,7 @@ PRESETS = {
     "default": RunConfig(),
     "continued": RunConfig(
         training=TrainingConfig(
-            steps=2500,
+            steps=8000,
             learning_rate=7e-4,
             warmup=20,
             forward_share=1.0,
