@@ -79,7 +79,7 @@ def main() -> None:
             resume=(folder / "state.pt").exists(),
             max_minutes=arguments.minutes,
         )
-        samples = mode_samples(checkpoint, result.networks, dataset, rows, arguments.per_class)
+        samples = mode_samples(checkpoint.model, result.networks, dataset, rows, arguments.per_class)
         built = np.isin(samples.mode, BUILT)
         figures["losses"][preset] = {
             "steps": result.steps,

@@ -120,7 +120,7 @@ def draw(checkpoint: Checkpoint, dataset: LabelledSet, path: Path) -> None:
     if checkpoint.modes is None:
         raise SystemExit(f"expected a checkpoint with modes, got {checkpoint.hash} without")
     rows = np.random.default_rng(SEED).permutation(dataset.indices("test", size=SIZE))
-    samples = mode_samples(checkpoint, checkpoint.modes.networks, dataset, rows, 2 * SHOWN)
+    samples = mode_samples(checkpoint.model, checkpoint.modes.networks, dataset, rows, 2 * SHOWN)
     made = [
         design(
             checkpoint,

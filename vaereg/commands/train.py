@@ -77,6 +77,7 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     """Train named modes for a model whose encoder, regressors and irregular mode stay as they are."""
     from dataclasses import replace
 
+    from vaereg.evaluation.modes.samples import decoded_recognition
     from vaereg.io.labelled_sets import read_labelled_set
     from vaereg.model.checkpoint import save_checkpoint
     from vaereg.model.modes.config import MODES_PRESETS
@@ -104,6 +105,7 @@ def _train_modes(arguments: argparse.Namespace) -> None:
         device=device,
         resume=arguments.resume,
         max_minutes=arguments.minutes,
+        recognise=lambda networks: decoded_recognition(former.model, networks, dataset),
         on_progress=_training_progress,
     )
     modes = fit_modes(result.networks, dataset, config)

@@ -19,9 +19,18 @@ from torch import Tensor
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.modes.regular import periodic_field, periodic_fraction
+from vaereg.model.vae import VaeReg
 
-__all__ = ["IRREGULAR", "PERIODIC", "decode_fields", "decoded_fraction"]
+__all__ = [
+    "IRREGULAR",
+    "PERIODIC",
+    "decode_fields",
+    "decoded_fraction",
+    "mode_fields",
+    "mode_fraction",
+]
 
 PERIODIC, IRREGULAR = MODE_NAMES.index("periodic"), MODE_NAMES.index("irregular")
 """Indices of the modes that are not built of cells, layers or bodies."""
@@ -37,14 +46,7 @@ def decoded_fraction(checkpoint: Checkpoint, z: Tensor, component: NDArray[np.in
     """
     if checkpoint.modes is None:
         return checkpoint.model.decoder.volume_fraction(z)
-    mode = torch.from_numpy(component).to(z.device)
-    fraction = checkpoint.modes.networks.decoder.volume_fraction(z, mode)
-    periodic, irregular = mode == PERIODIC, mode == IRREGULAR
-    if periodic.any():
-        fraction[periodic] = torch.from_numpy(periodic_fraction(z[periodic].cpu().numpy())).to(fraction)
-    if irregular.any():
-        fraction[irregular] = checkpoint.model.decoder.volume_fraction(z[irregular])
-    return fraction
+    return mode_fraction(checkpoint.model, checkpoint.modes.networks, z, component)
 
 
 def decode_fields(
@@ -66,29 +68,71 @@ def decode_fields(
         seeds: Seed of the realisation of each, B of them.
         stretch: Factor of all lengths [-].
     """
-    seeds = [int(seed) for seed in seeds]
     if checkpoint.modes is None:
-        return checkpoint.model.decoder.field(z, _noise(checkpoint, seeds, size), stretch)
+        model = checkpoint.model
+        return model.decoder.field(z, _noise(model, [int(seed) for seed in seeds], size), stretch)
+    return mode_fields(
+        checkpoint.model, checkpoint.modes.networks, z, component, size, seeds=seeds, stretch=stretch
+    )
+
+
+def mode_fraction(model: VaeReg, networks: ModeNetworks, z: Tensor, mode: NDArray[np.int64]) -> Tensor:
+    """Volume fraction of the stiff phase that latent vectors of modes stand for, shape (B,) [-].
+
+    Args:
+        model: Joint model, of the irregular mode.
+        networks: Networks of the built modes.
+        z: Latent vectors, shape (B, D).
+        mode: Mode of each, shape (B,).
+    """
+    fraction = networks.decoder.volume_fraction(z, torch.from_numpy(mode).to(z.device))
+    if len(periodic := np.flatnonzero(mode == PERIODIC)):
+        rows = torch.from_numpy(periodic).to(z.device)
+        fraction[rows] = torch.from_numpy(periodic_fraction(z[rows].cpu().numpy())).to(fraction)
+    if len(irregular := np.flatnonzero(mode == IRREGULAR)):
+        rows = torch.from_numpy(irregular).to(z.device)
+        fraction[rows] = model.decoder.volume_fraction(z[rows])
+    return fraction
+
+
+def mode_fields(
+    model: VaeReg,
+    networks: ModeNetworks,
+    z: Tensor,
+    mode: NDArray[np.int64],
+    size: int,
+    *,
+    seeds: Sequence[int] | NDArray[np.int64],
+    stretch: float = 1.0,
+) -> Tensor:
+    """Continuous fields of modes, shape (B, 1, n, n, n).
+
+    Args:
+        model: Joint model, whose decoder makes the irregular mode.
+        networks: Networks of the built modes.
+        z, mode, size, seeds, stretch: As for `decode_fields`.
+    """
+    seeds = [int(seed) for seed in seeds]
     fields = torch.empty((len(z), 1, size, size, size), device=z.device)
     generators = [np.random.default_rng(seed) for seed in seeds]
-    built = np.flatnonzero(np.isin(component, BUILT))
-    if len(built):
-        decoder = checkpoint.modes.networks.decoder
+    if len(built := np.flatnonzero(np.isin(mode, BUILT))):
         rows = torch.from_numpy(built).to(z.device)
-        mode = torch.from_numpy(component[built]).to(z.device)
+        own = torch.from_numpy(mode[built]).to(z.device)
         chosen = [generators[row] for row in built]
-        fields[rows] = decoder.field(z[rows], mode, (size, size, size), generators=chosen, stretch=stretch)
-    for row in np.flatnonzero(component == PERIODIC):
+        fields[rows] = networks.decoder.field(
+            z[rows], own, (size, size, size), generators=chosen, stretch=stretch
+        )
+    for row in np.flatnonzero(mode == PERIODIC):
         field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch)
         fields[row, 0] = torch.from_numpy(field).to(fields)
-    if len(irregular := np.flatnonzero(component == IRREGULAR)):
+    if len(irregular := np.flatnonzero(mode == IRREGULAR)):
         rows = torch.from_numpy(irregular).to(z.device)
-        drawn = _noise(checkpoint, [seeds[row] for row in irregular], size)
-        fields[rows] = checkpoint.model.decoder.field(z[rows], drawn, stretch)
+        drawn = _noise(model, [seeds[row] for row in irregular], size)
+        fields[rows] = model.decoder.field(z[rows], drawn, stretch)
     return fields
 
 
-def _noise(checkpoint: Checkpoint, seeds: Sequence[int], size: int) -> Tensor:
+def _noise(model: VaeReg, seeds: Sequence[int], size: int) -> Tensor:
     """White noise of the spectral decoder, a draw a seed, shape (B, C, n, n, n)."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return torch.cat([checkpoint.model.noise(1, size, generator=own) for own in generators])
+    return torch.cat([model.noise(1, size, generator=own) for own in generators])

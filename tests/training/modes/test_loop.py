@@ -1,23 +1,22 @@
 """A tiny training run of the modes: losses fall, an interrupted run goes on, designs come out of it."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from modes_fixture import unsolved_set
 
 from vaereg.errors import InputError
-from vaereg.generators.morphologies import sample
 from vaereg.inverse.reach import mode_reach
-from vaereg.io.labelled_sets import LabelledSet, LabelledVolumes, MorphologyPlan
-from vaereg.microstructure.volume import pack_bits
+from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.config import MODES_PRESETS
 from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.network import ModeNetworks
 from vaereg.training.modes.fitting import fit_modes
-from vaereg.training.modes.loop import train_modes
+from vaereg.training.modes.loop import GateError, train_modes
 
 TINY = MODES_PRESETS["modes-tiny"]
 CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT] + ["tpms"]
@@ -26,34 +25,7 @@ CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT] + ["tpms
 @pytest.fixture(scope="module")
 def dataset() -> LabelledSet:
     """Two volumes of each built class and of surfaces, with stiffness that rises with the fraction."""
-    made = [sample(name, 32, generator=np.random.default_rng(seed)) for name in CLASSES for seed in range(2)]
-    count = len(made)
-    fraction = np.array([cell.volume.mean() for cell in made])
-    stiffness = np.einsum("n,ij->nij", 10.0 + 50.0 * fraction, np.eye(6))[:, None]
-    samples = LabelledVolumes(
-        seed=np.arange(count),
-        morphology=np.repeat(CLASSES, 2),
-        size=np.full(count, 32),
-        relative=np.zeros(count, dtype=bool),
-        recipe=np.array([json.dumps(cell.recipe) for cell in made]),
-        volume_fraction=fraction,
-        microstructures=pack_bits(np.stack([cell.volume for cell in made])).ravel(),
-        phases=np.tile([120.0, 2.4, 0.3, 0.3, 1.0, 0.02], (count, 1, 1)),
-        stiffness=stiffness.astype(np.float32),
-        conductivity=np.ones((count, 1, 3, 3), dtype=np.float32),
-    )
-    plan = MorphologyPlan(
-        count=count,
-        seed=0,
-        sizes={"32": 1.0},
-        morphologies=dict.fromkeys(CLASSES, 1.0 / len(CLASSES)),
-        pairs=1,
-        physics="elastic",
-        tolerance_rule="none",
-        solver_dtype="float32",
-        generator_version=1,
-    )
-    return LabelledSet(plan=plan, samples=samples, split=np.full(count, "train"))
+    return unsolved_set(CLASSES)
 
 
 def test_an_interrupted_run_ends_as_one_that_was_not(dataset: LabelledSet, tmp_path: Path) -> None:
@@ -72,6 +44,29 @@ def test_an_interrupted_run_ends_as_one_that_was_not(dataset: LabelledSet, tmp_p
     assert half.steps == whole.steps == TINY.steps
     for name, value in whole.networks.state_dict().items():
         torch.testing.assert_close(half.networks.state_dict()[name], value)
+
+
+def test_a_run_ends_at_the_gate_where_too_few_volumes_are_recognised(
+    dataset: LabelledSet, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(TINY, steps=4, gate=0.7, gate_minutes=0.0)
+    asked: list[bool] = []
+
+    def recognise(networks: ModeNetworks) -> float:
+        asked.append(networks.training)
+        return 0.4
+
+    with pytest.raises(GateError, match="40% of the decoded volumes are recognised, expected at least 70%"):
+        train_modes(dataset, tmp_path, settings, recognise=recognise)
+    result = train_modes(dataset, tmp_path, settings, recognise=recognise, resume=True)
+    assert asked == [False] and result.steps == 4 and result.recognised == 0.4
+
+
+def test_a_short_run_meets_the_gate_at_its_end(dataset: LabelledSet, tmp_path: Path) -> None:
+    settings = dataclasses.replace(TINY, steps=2, gate=0.7)
+    result = train_modes(dataset, tmp_path, settings, recognise=lambda networks: 0.9)
+    assert result.recognised == 0.9
+    assert train_modes(dataset, tmp_path / "tiny", dataclasses.replace(TINY, steps=2)).recognised is None
 
 
 def test_another_configuration_is_not_resumed(dataset: LabelledSet, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def mode_figures(
         raise InputError(f"expected a checkpoint with modes, got {checkpoint.hash} without")
     rows = _labelled(dataset, split, size)
     size = int(dataset.samples.size[rows[0]])
-    samples = mode_samples(checkpoint, checkpoint.modes.networks, dataset, rows, per_class)
+    samples = mode_samples(checkpoint.model, checkpoint.modes.networks, dataset, rows, per_class)
     trials, refused = mode_trials(
         checkpoint,
         dataset,

@@ -12,19 +12,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.evaluation.generative import STATISTICS, sample_distances
 from vaereg.generators.morphologies import MORPHOLOGIES, REFERENCE_EDGE, draw, make
 from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.batches import device_of, encode_batches
-from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.decoding import IRREGULAR, PERIODIC, decode_fields, decoded_fraction
+from vaereg.model.decoding import IRREGULAR, PERIODIC, mode_fields, mode_fraction
+from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.modes.regular import periodic_latent
 from vaereg.model.networks import cut
+from vaereg.model.recognition import load_classifier
+from vaereg.model.vae import VaeReg
 from vaereg.training.modes.data import ModeData, read_mode_data
 
-__all__ = ["ModeSamples", "distance_figures", "mode_samples"]
+__all__ = ["ModeSamples", "decoded_recognition", "distance_figures", "mode_samples"]
 
 _SAME = 5e-3
 """Distance of two real volumes below which their parameters count as leaving nothing open [-]."""
@@ -45,7 +48,7 @@ class ModeSamples:
 
 
 def mode_samples(
-    checkpoint: Checkpoint, networks: ModeNetworks, dataset: LabelledSet, rows: NDArray[np.intp], count: int
+    model: VaeReg, networks: ModeNetworks, dataset: LabelledSet, rows: NDArray[np.intp], count: int
 ) -> ModeSamples:
     """Decode the encodings of the first volumes of each class.
 
@@ -53,8 +56,8 @@ def mode_samples(
     no encoder, decodes the parameters of the recipe.
 
     Args:
-        checkpoint: Trained model with modes.
-        networks: Networks of its modes.
+        model: Joint model, which has the irregular mode.
+        networks: Networks of the built modes.
         dataset: Labelled volumes.
         rows: Volumes of one size to take from.
         count: Volumes of each class.
@@ -64,16 +67,48 @@ def mode_samples(
     data = read_mode_data(dataset, chosen)
     volumes, mode = dataset.volumes(data.rows), data.mode.numpy()
     size = volumes.shape[1]
-    latent = _latents(checkpoint, networks, dataset, data, volumes)
+    latent = _latents(model, networks, dataset, data, volumes)
     decoded = []
     for place, row in enumerate(data.rows):
         own = latent[place][None]
         with torch.inference_mode():
             component = mode[place : place + 1]
-            field = decode_fields(checkpoint, own, component, size, seeds=[int(row)])
-            fraction = decoded_fraction(checkpoint, own, component)
+            field = mode_fields(model, networks, own, component, size, seeds=[int(row)])
+            fraction = mode_fraction(model, networks, own, component)
             decoded.append(cut(field, fraction)[0, 0].to(torch.uint8).cpu().numpy())
     return ModeSamples(rows=data.rows, mode=mode, real=volumes, decoded=np.stack(decoded))
+
+
+def decoded_recognition(
+    model: VaeReg,
+    networks: ModeNetworks,
+    dataset: LabelledSet,
+    *,
+    split: str = "validation",
+    count: int = 4,
+) -> float:
+    """Share of volumes decoded by the built modes that the classifier recognises as of their mode [-].
+
+    Args:
+        model: Joint model that the modes belong to.
+        networks: Networks of the modes.
+        dataset: Labelled volumes.
+        split: Part whose volumes of `REFERENCE_EDGE` voxels per edge are encoded and decoded.
+        count: Volumes of each class.
+
+    Raises:
+        InputError: The split has no such volume of a built mode.
+    """
+    rows = dataset.indices(split, size=REFERENCE_EDGE)
+    rows = rows[[CLASS_MODES[name] in BUILT for name in dataset.samples.morphology[rows].tolist()]]
+    if not len(rows):
+        raise InputError(
+            f"expected volumes of built modes of {REFERENCE_EDGE}³ voxels in the split {split!r}"
+        )
+    samples = mode_samples(model, networks, dataset, rows, count)
+    classifier = load_classifier()
+    votes = classifier.mode_proba(classifier.predict_proba(list(samples.decoded)))
+    return float((votes.argmax(1) == samples.mode).mean())
 
 
 def distance_figures(dataset: LabelledSet, samples: ModeSamples) -> dict[str, Any]:
@@ -113,14 +148,14 @@ def _another(dataset: LabelledSet, row: int) -> NDArray[np.uint8]:
 
 
 def _latents(
-    checkpoint: Checkpoint,
+    model: VaeReg,
     networks: ModeNetworks,
     dataset: LabelledSet,
     data: ModeData,
     volumes: NDArray[np.uint8],
 ) -> list[torch.Tensor]:
     """Latent vector of each volume, N of shape (D,), D that of its mode."""
-    device = device_of(checkpoint.model)
+    device = device_of(model)
     mode = data.mode.numpy()
     latents: list[torch.Tensor] = [torch.empty(0)] * len(mode)
 
@@ -133,10 +168,9 @@ def _latents(
             statistics = data.statistics[built].to(device)
             put(built, networks.encoder(statistics, data.mode[built].to(device)).mean)
         if len(irregular := np.flatnonzero(mode == IRREGULAR)):
-            encoded = encode_batches(checkpoint.model, volumes[irregular])
+            encoded = encode_batches(model, volumes[irregular])
             put(irregular, torch.cat([item.latent_mean for item in encoded]))
     for place in np.flatnonzero(mode == PERIODIC).tolist():
         recipe, size = dataset.recipe(int(data.rows[place])), int(data.size[place])
-        least = checkpoint.modes.config.latent if checkpoint.modes is not None else 0
-        latents[place] = torch.from_numpy(periodic_latent(recipe, size, least)).to(device)
+        latents[place] = torch.from_numpy(periodic_latent(recipe, size, networks.latent)).to(device)
     return latents

@@ -59,6 +59,10 @@ class ModesConfig:
     """Weight of the squared relative Gram distance."""
     pixel_weight: float = 0.0
     """Weight of the mean squared difference from the volume itself, voxel by voxel."""
+    gate: float = 0.7
+    """Least share of decoded validation volumes that must be recognised at the gate [-]; 0 for no gate."""
+    gate_minutes: float = 15.0
+    """Processor time after which the gate is tried [min]; a shorter run tries it at its end."""
     seed: int = 0
     """Seed of initialisation, batches and realisations."""
     checkpoint_minutes: float = 3.0
@@ -70,6 +74,8 @@ class ModesConfig:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.batch_size < self.decoded:
             raise InputError(f"expected a batch of at least {self.decoded} volumes, got {self.batch_size}")
+        if not 0.0 <= self.gate <= 1.0:
+            raise InputError(f"gate must be between 0 and 1, got {self.gate}")
         if not self.learning_rate > 0.0:
             raise InputError(f"learning_rate must be positive, got {self.learning_rate}")
 
@@ -89,9 +95,9 @@ class ModesConfig:
 
 MODES_PRESETS = {
     "modes": ModesConfig(),
-    "modes-no-style": ModesConfig(style_weight=0.0),
-    "modes-no-geometry": ModesConfig(geometry_weight=0.0),
-    "modes-pixel": ModesConfig(style_weight=0.0, pixel_weight=2000.0),
+    "modes-no-style": ModesConfig(style_weight=0.0, gate=0.0),
+    "modes-no-geometry": ModesConfig(geometry_weight=0.0, gate=0.0),
+    "modes-pixel": ModesConfig(style_weight=0.0, pixel_weight=2000.0, gate=0.0),
     "modes-tiny": ModesConfig(
         latent=10,
         steps=30,
@@ -101,6 +107,7 @@ MODES_PRESETS = {
         warmup=5,
         features="random-multiscale",
         feature_layers=2,
+        gate=0.0,
     ),
 }
 """Runs of the modes by name. `modes` trains those that are shipped, `modes-tiny` checks an installation in

@@ -23,6 +23,7 @@ def modes_card(
         torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
     )
     sizes = ", ".join(f"{size}³ ({100 * share:.0f} %)" for size, share in plan.sizes.items())
+    gate = {} if result.recognised is None else {"recognised at the gate": f"{result.recognised:.0%}"}
     return {
         "data": f"python -m vaereg generate --morphologies all --count {plan.count} --seed {plan.seed}",
         "labels": f"{plan.pairs} pairs of phases a volume, the first the reference pair",
@@ -33,6 +34,7 @@ def modes_card(
         "seed": modes.config.seed,
         "trained on": hardware,
         "processor time": f"{result.seconds / 60.0:.0f} min",
+        **gate,
         "date": time.strftime("%Y-%m-%d"),
         "versions": f"vaereg {__version__}, torch {torch.__version__}",
     }

@@ -25,7 +25,7 @@ from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_fold
 from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
 from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
 
-__all__ = ["ModesResult", "train_modes"]
+__all__ = ["GateError", "ModesResult", "train_modes"]
 
 _LOSS_SCALE = 0.02
 """Factor of the sum of the terms: gradients are clipped at a norm of one."""
@@ -37,6 +37,10 @@ _DECODED_EDGE = 32
 """Edge of the volumes that are decoded [voxel]; others train the encoder, the regressor and the prior."""
 
 
+class GateError(RuntimeError):
+    """Too few decoded volumes are recognised early in a run: it would be wasted time to go on."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModesResult:
     """Trained networks, with what it took."""
@@ -45,6 +49,8 @@ class ModesResult:
     steps: int
     seconds: float
     """Processor time of all sittings [s]."""
+    recognised: float | None
+    """Share of decoded volumes that were recognised at the gate [-]; None without a gate."""
 
 
 def train_modes(
@@ -55,6 +61,7 @@ def train_modes(
     device: str = "cpu",
     resume: bool = False,
     max_minutes: float | None = None,
+    recognise: Callable[[ModeNetworks], float] | None = None,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> ModesResult:
     """Train on the training split of a labelled data set.
@@ -69,18 +76,24 @@ def train_modes(
         resume: Go on from the state in `out`; its configuration must be the same.
         max_minutes: Processor time, all sittings together, after which the schedule is cut short: the
             learning rate follows the larger of the parts of steps and of time that are spent.
+        recognise: Share of decoded volumes that a classifier names rightly, for the gate of the
+            configuration; no gate if left out.
         on_progress: Called with step, steps and the smoothed terms.
 
     Raises:
         InputError: A built mode has no volume to decode, or the run to resume is another one.
+        GateError: At the gate too few decoded volumes are recognised. The state is saved: the run can be
+            resumed all the same, and is not stopped again.
     """
     check_folder(out, resume=resume)
     loop = _Loop(read_mode_data(dataset, dataset.indices("train")), dataset, out, config, device, max_minutes)
     if resume:
         loop.restore()
     truncate_log(out / LOG_FILE, loop.step)  # of steps after the last saved state
-    loop.run(on_progress)
-    return ModesResult(networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds)
+    loop.run(recognise if config.gate else None, on_progress)
+    return ModesResult(
+        networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds, recognised=loop.recognised
+    )
 
 
 class _Loop:
@@ -115,8 +128,13 @@ class _Loop:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step, self.seconds = 0, 0.0
         self.smooth: dict[str, float] = {}
+        self.recognised: float | None = None
 
-    def run(self, on_progress: Callable[[int, int, dict[str, float]], None] | None) -> None:
+    def run(
+        self,
+        recognise: Callable[[ModeNetworks], float] | None,
+        on_progress: Callable[[int, int, dict[str, float]], None] | None,
+    ) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
         began, saved = time.process_time() - self.seconds, time.monotonic()
@@ -125,6 +143,10 @@ class _Loop:
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
             self.step += 1
             self.seconds = time.process_time() - began
+            if recognise and self.recognised is None and self.seconds > 60.0 * self.config.gate_minutes:
+                paused = time.process_time()
+                self._try_gate(recognise)
+                began += time.process_time() - paused
             if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
                 self.save()
                 saved = time.monotonic()
@@ -133,6 +155,19 @@ class _Loop:
                 if on_progress:
                     on_progress(self.step, self.config.steps, self.smooth)
         self.save()
+        if recognise and self.recognised is None:
+            self._try_gate(recognise)
+
+    def _try_gate(self, recognise: Callable[[ModeNetworks], float]) -> None:
+        """Measure whether the modes can be told apart, and end a run where they cannot."""
+        self.recognised = recognise(self.networks.eval())
+        self.networks.train()
+        self.save()
+        if self.recognised < self.config.gate:
+            raise GateError(
+                f"after {self.seconds / 60.0:.1f} minutes {self.recognised:.0%} of the decoded volumes are "
+                f"recognised, expected at least {self.config.gate:.0%}; --resume goes on all the same"
+            )
 
     def save(self) -> None:
         state = {
@@ -142,6 +177,7 @@ class _Loop:
             "step": self.step,
             "seconds": self.seconds,
             "smooth": self.smooth,
+            "recognised": self.recognised,
             "config": self.config.to_json(),
         }
         save_state(self.out / STATE_FILE, state)
@@ -157,7 +193,7 @@ class _Loop:
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            self.smooth = dict(state["smooth"])
+            self.smooth, self.recognised = dict(state["smooth"]), state["recognised"]
         except InputError:
             raise
         except Exception as error:  # torch raises many kinds for a file that is not its own
