@@ -7,17 +7,22 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common.state import SESSION_NAME
+from pages.parts.common.keeper import load_part, save_part
+from pages.parts.common.state import OWNER, SESSION_NAME
 from pages.parts.solving.queue import Outcome, SolverQueue
+from pages.parts.solving.shared_folder import open_shared_folder
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["outcomes_of", "session_name", "solver", "watch"]
+__all__ = ["outcomes_of", "owner_name", "session_name", "solver", "watch"]
+
+_OWNER = "owner"
+"""Name of the owner among what is saved of a session."""
 
 
 @st.cache_resource(show_spinner=False)
 def solver() -> SolverQueue:
     """Return the solver queue of all sessions."""
-    queue = SolverQueue()
+    queue = SolverQueue(shared=open_shared_folder())
     queue.close_with_program()
     return queue
 
@@ -25,6 +30,15 @@ def solver() -> SolverQueue:
 def session_name() -> str:
     """Return the name of this session in the solver queue."""
     return st.session_state.setdefault(SESSION_NAME, uuid4().hex)
+
+
+def owner_name() -> str:
+    """Return the name that this browser tab keeps over its sessions, on whichever server, for its limits."""
+    if OWNER not in st.session_state:
+        stored = load_part(_OWNER, [])
+        st.session_state[OWNER] = stored if isinstance(stored, str) else session_name()
+        save_part(_OWNER, st.session_state[OWNER])
+    return st.session_state[OWNER]
 
 
 def watch(

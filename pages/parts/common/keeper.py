@@ -29,7 +29,7 @@ from vaereg.model.checkpoint import Checkpoint
 __all__ = ["former_token", "keep_session", "load_part", "save_inputs", "save_part"]
 
 _ASSETS = Path(__file__).parents[3] / "assets"
-PARTS = ("shortlist", "refinements", "inputs")
+PARTS = ("shortlist", "refinements", "inputs", "owner")
 """Names of everything that is saved of a session."""
 _INPUTS = "inputs"
 """Name of the inputs among what is saved of a session."""

@@ -33,7 +33,7 @@ def mesh_panel(volume: NDArray[np.uint8], materials: TwoPhase) -> None:
             st.info("This volume is too large for a mesh check in this page.")
         elif st.button("Check the mesh"):
             try:
-                background.solver().start(background.session_name(), [task])
+                background.solver().start(background.session_name(), [task], owner=background.owner_name())
             except QueueFullError:
                 st.toast("The solver has much to do: ask again in a while.")
             else:

@@ -116,7 +116,11 @@ class SessionStore:
 
     def _remove_surplus(self, *, keep: Path) -> None:
         """Remove files that are too old, and the oldest ones where all together are too large."""
-        files = [(path.stat(), path) for path in self._folder.iterdir() if path.suffix in (_SUFFIX, ".tmp")]
+        files: list[tuple[os.stat_result, Path]] = []
+        for path in self._folder.iterdir():
+            if path.suffix in (_SUFFIX, ".tmp"):
+                with suppress(FileNotFoundError):  # another server has removed or renamed it
+                    files.append((path.stat(), path))
         files.sort(key=lambda entry: entry[0].st_mtime)
         total, now = sum(facts.st_size for facts, _ in files), time.time()
         for facts, path in files:

@@ -111,7 +111,9 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
         max_solves=int(st.session_state[state.REFINE_SOLVES]),
     )
     try:
-        background.solver().start(background.session_name(), [entry.task for entry in run.entries])
+        background.solver().start(
+            background.session_name(), [entry.task for entry in run.entries], owner=background.owner_name()
+        )
     except QueueFullError as error:
         news = (
             "full",

@@ -6,7 +6,7 @@ from itertools import count
 
 import streamlit as st
 
-from pages.parts.common.background import session_name, solver
+from pages.parts.common.background import owner_name, session_name, solver
 from pages.parts.common.keeper import former_token, load_part, save_part
 from pages.parts.common.state import REFINEMENTS, RESTORED_REFINEMENTS, SAVED_REFINEMENTS
 from pages.parts.design.refinement import Entry, Run, cancelled, refreshed
@@ -67,7 +67,7 @@ def _begun_anew(run: Run) -> Run:
     """Have the solver take up the unfinished designs of a saved run."""
     tasks = [entry.task for entry in run.entries if entry.unfinished]
     try:
-        solver().start(session_name(), tasks)
+        solver().start(session_name(), tasks, owner=owner_name())
     except (QueueFullError, ValueError):
         return cancelled(run)
     return run

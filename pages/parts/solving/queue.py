@@ -2,7 +2,7 @@
 
 A session says again and again which volumes it shows (`watch`), and gets what is known of them. What nobody
 shows any more is dropped from the queue; sessions take turns; a volume that several sessions show is solved
-once.
+once, also by servers that share a folder (`sharing`).
 
 Longer work is asked for once, as a task: `RefineTask` brings a volume onto a target, `MeshTask` solves it
 on a finer grid. `start` takes tasks, the most promising first, `progress` says how far each one is, `cancel`
@@ -19,12 +19,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.parts.solving.shared_folder import RENEW, SharedFolder, Unfinished, short_name
+from pages.parts.solving.sharing import QueueFullError, Sharing, check_limits
 from pages.parts.solving.store import BoundedStore
 from pages.parts.solving.tasks import (
     TASK_NAMES,
@@ -67,18 +69,12 @@ KEEP_NAMES = 4096
 """Largest number of finished tasks that are remembered by name once their results are forgotten."""
 MAX_DEATHS = 4
 """Sets of workers in a row that may die with a job before it is given up: others may have killed them."""
-SESSION_TASKS, ALL_TASKS = 48, 144
-"""Largest number of unfinished tasks of one session, and of all sessions."""
 
 Outcome = HomogenizationResult | Exception | None
 """The solver's result for a volume, the error that prevented it, or None while it is outstanding."""
 
 _Job = tuple[NDArray[np.uint8], TwoPhase | None]
 _log = logging.getLogger(__name__)
-
-
-class QueueFullError(RuntimeError):
-    """There are too many unfinished tasks."""
 
 
 @dataclass(slots=True)
@@ -89,6 +85,8 @@ class _Session:
     """Shown volumes by name, the most wanted first."""
     tasks: list[str] = field(default_factory=list)
     """Names of its unfinished tasks, in the order in which they are wanted."""
+    owner: str = ""
+    """Who its tasks count for."""
 
 
 class SolverQueue:
@@ -100,11 +98,13 @@ class SolverQueue:
         *,
         start: Callable[[int], Executor] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        shared: SharedFolder | None = None,
     ) -> None:
         self._workers = workers
         self._at_once = workers
         self._start = start or start_workers
         self._clock = clock
+        self._sharing = Sharing(shared, clock)
         self._lock = threading.RLock()
         self._executor: Executor | None = None
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
@@ -133,6 +133,11 @@ class SolverQueue:
         """
         jobs = _jobs(volumes, materials)
         with self._lock:
+            unknown = jobs.keys() - self._results.keys() - self._running.keys()
+        found = self._sharing.find(dict.fromkeys(unknown, materials))
+        with self._lock:
+            for name, result in found.items():
+                self._keep(name, result)
             now = self._clock()
             own = self._sessions.setdefault(session, _Session(now))  # a known session keeps its turn
             own.jobs, own.seen = jobs, now
@@ -151,26 +156,30 @@ class SolverQueue:
                     self._results.move_to_end(name)
             return [self._results.get(name) for name in names]
 
-    def start(self, session: str, tasks: Sequence[Task]) -> None:
+    def start(self, session: str, tasks: Sequence[Task], *, owner: str | None = None) -> None:
         """Queue tasks of a session, the most wanted first; what is under way or done is not begun anew.
+
+        Args:
+            session: Name of the session.
+            tasks: What it asks for.
+            owner: Who the tasks count for, such as a browser tab over its sessions; by default the session.
 
         Raises:
             ValueError: A task cannot be done, such as for a target that is none.
-            QueueFullError: The session, or all together, have too many unfinished tasks; none was queued.
+            QueueFullError: The owner, or all together, have too many unfinished tasks; none was queued.
         """
         work = {task.name: begin_work(task, session) for task in tasks}
         with self._lock:
             fresh = [name for name in work if not self._is_done(name)]
             own = self._sessions.setdefault(session, _Session(self._clock()))
-            own.seen = self._clock()
-            if len(self._work.keys() | set(fresh)) > ALL_TASKS:
-                self._give_up_abandoned()
-            of_session, of_all = set(own.tasks) | set(fresh), self._work.keys() | set(fresh)
-            if len(of_session) > SESSION_TASKS or len(of_all) > ALL_TASKS:
-                raise QueueFullError(
-                    f"expected at most {SESSION_TASKS} unfinished tasks in a session and {ALL_TASKS} in all, "
-                    f"got {len(of_session)} and {len(of_all)}"
+            own.seen, own.owner = self._clock(), owner or session
+
+            def check(elsewhere: Unfinished) -> Unfinished:
+                return check_limits(
+                    own.owner, fresh, self._unfinished, elsewhere, make_room=self._give_up_abandoned
                 )
+
+            self._sharing.admit(check)
             for name in fresh:
                 self._finished.remove(name)  # failed before, or its result was forgotten: once more
                 self._forgotten.pop(name, None)
@@ -199,6 +208,7 @@ class SolverQueue:
             own = self._sessions.get(session)
             self._drop(session, [task.name for task in tasks if own is not None and task.name in own.tasks])
             self._forget_idle()
+            self._sharing.publish(self._unfinished())
             self._dispatch()
 
     def waiting(self) -> int:
@@ -220,6 +230,7 @@ class SolverQueue:
             if self._drain is not None:
                 self._ended.put(None)
                 self._drain = None
+            self._sharing.close()
         if executor is not None:
             stop_workers(executor)
 
@@ -231,6 +242,13 @@ class SolverQueue:
     def _is_done(self, name: str) -> bool:
         finished = self._finished.get(name)
         return finished is not None and finished.status == "done"
+
+    def _unfinished(self) -> dict[str, set[str]]:
+        """Short names of the unfinished tasks by owner."""
+        tasks: dict[str, set[str]] = {}
+        for session in self._sessions.values():
+            tasks.setdefault(session.owner, set()).update(map(short_name, session.tasks))
+        return tasks
 
     def _drop(self, session: str, names: Iterable[str]) -> None:
         """End unfinished tasks of a session; those of others go on."""
@@ -280,7 +298,12 @@ class SolverQueue:
     def _take_over(self) -> None:
         """Take over jobs as they end, until the queue is closed."""
         while True:
-            ended = self._ended.get()
+            with self._lock:
+                self._sharing.renew(self._unfinished)
+            try:
+                ended = self._ended.get(timeout=RENEW)
+            except Empty:
+                continue
             try:
                 if ended is None:
                     return
@@ -299,7 +322,9 @@ class SolverQueue:
                 session.jobs = {}
             shown = (name for name in session.jobs if name not in self._results)
             for name in (*shown, *session.tasks):
-                if name not in self._running:
+                if name not in self._running and (
+                    name not in session.jobs or self._sharing.claim(name, session.jobs[name][1])
+                ):
                     self._sessions.move_to_end(session_name)
                     return name
         return None
@@ -319,6 +344,7 @@ class SolverQueue:
         with self._lock:
             self._running.pop(name, None)
             if future.cancelled():
+                self._sharing.give_back(name)
                 return
             error = future.exception()
             if isinstance(error, BrokenExecutor) and not isinstance(error, TaskGivenUpError):
@@ -345,6 +371,7 @@ class SolverQueue:
         if name.startswith(TASK_NAMES):
             self._keep_task(name, result)
             return
+        self._sharing.keep(name, result)
         self._results[name] = result
         while len(self._results) > KEEP_RESULTS:
             self._results.popitem(last=False)
@@ -373,6 +400,7 @@ class SolverQueue:
         while len(self._forgotten) > KEEP_NAMES:
             self._forgotten.popitem(last=False)
         self._forget_idle()
+        self._sharing.publish(self._unfinished())
 
 
 def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None) -> dict[str, _Job]:

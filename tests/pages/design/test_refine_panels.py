@@ -12,7 +12,7 @@ from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import background, state
-from pages.parts.solving import queue, tasks
+from pages.parts.solving import queue, sharing, tasks
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.grid_check import MeshCheck
@@ -180,7 +180,7 @@ def test_what_two_refinements_want_is_not_cancelled_with_one(app: AppTest, execu
 
 
 def test_a_full_queue_is_told(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "SESSION_TASKS", 2)
+    monkeypatch.setattr(sharing, "SESSION_TASKS", 2)
     press(app, "Refine 3 designs")
     assert not app.exception
     assert "queue is full" in app.warning[0].value

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from manual import ManualExecutor
 
-from pages.parts.solving import queue as queue_module, tasks as tasks_module
+from pages.parts.solving import queue as queue_module, sharing, tasks as tasks_module
 from pages.parts.solving.queue import MeshTask, QueueFullError, RefineTask, SolverQueue
 from pages.parts.solving.worker_pool import start_workers
 from vaereg.inverse.refining.refinement import Refinement, refine
@@ -141,7 +141,7 @@ def test_what_a_session_showed_that_is_gone_is_not_begun(
 def test_tasks_of_abandoned_sessions_make_room(
     executor: ManualExecutor, make_queue: Callable[..., SolverQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "ALL_TASKS", 2)
+    monkeypatch.setattr(sharing, "ALL_TASKS", 2)
     now = [0.0]
     queue = make_queue(executor, clock=lambda: now[0])
     old, new = ([MeshTask(volume=volume) for volume in volumes(2, seed)] for seed in (0, 7))
@@ -319,8 +319,8 @@ def test_tasks_can_be_cancelled(queue: SolverQueue, executor: ManualExecutor) ->
 
 
 def test_the_queue_is_bounded(queue: SolverQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "SESSION_TASKS", 2)
-    monkeypatch.setattr(queue_module, "ALL_TASKS", 3)
+    monkeypatch.setattr(sharing, "SESSION_TASKS", 2)
+    monkeypatch.setattr(sharing, "ALL_TASKS", 3)
     tasks = [MeshTask(volume=volume) for volume in volumes(4)]
     with pytest.raises(QueueFullError):
         queue.start("a", tasks[:3])
