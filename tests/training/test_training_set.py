@@ -1,15 +1,23 @@
 """Data sets of either format are read alike by training."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from immediate import ImmediateExecutor
 
 from vaereg.elasticity import diagonal_properties
+from vaereg.errors import InputError
 from vaereg.io.datasets import Dataset
+from vaereg.io.files import array_place
 from vaereg.io.labelled_sets import LabelledSet, write_labelled_set
+from vaereg.io.shards import Shard
 from vaereg.materials import TwoPhase
+from vaereg.training.labelling.families import generate_dataset
+from vaereg.training.labelling.morphologies import generate_morphologies
 from vaereg.training.training_set import TrainingSet, read_training_set
 
 
@@ -79,3 +87,54 @@ def test_only_sets_of_the_same_phases_are_joined(tiny_dataset: Dataset) -> None:
         TrainingSet.joined([data, replace(data, materials=TwoPhase.from_moduli(100.0, 1.0, 0.3))])
     with pytest.raises(ValueError, match="at least one"):
         TrainingSet.joined([])
+
+
+def make_shards(make: Callable[..., None], folder: Path) -> Path:
+    folder.mkdir()
+    for index in (1, 2, 3):
+        make(folder / f"part-{index}.h5", shard=Shard(index=index, of=3))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(generate_dataset, count=7, seed=11, size=8, workers=ImmediateExecutor()),
+        partial(generate_morphologies, count=7, seed=11, sizes=[8, 10], workers=ImmediateExecutor()),
+    ],
+    ids=["format 1", "format 2"],
+)
+def test_a_folder_of_shards_is_read_as_the_merged_file(make: Callable[..., None], tmp_path: Path) -> None:
+    """Column by column; the volumes stay in the files of the shards."""
+    folder = make_shards(make, tmp_path / "shards")
+    make(tmp_path / "whole.h5")
+    whole, data = read_training_set(tmp_path / "whole.h5"), read_training_set(folder)
+    for name in (field.name for field in fields(TrainingSet)):
+        mine, theirs = getattr(data, name), getattr(whole, name)
+        if isinstance(theirs, np.ndarray):
+            np.testing.assert_array_equal(mine, theirs)
+        elif name != "unpack":
+            assert mine == theirs, name
+    rows = np.random.default_rng(0).permutation(7)
+    for (places, volumes), (others, expected) in zip(data.by_size(rows), whole.by_size(rows), strict=True):
+        np.testing.assert_array_equal(places, others)
+        np.testing.assert_array_equal(volumes, expected)
+
+
+def test_shards_of_a_folder_are_checked(tmp_path: Path) -> None:
+    make = partial(generate_dataset, count=7, seed=11, size=8, workers=ImmediateExecutor())
+    with pytest.raises(InputError, match=r"expected shards \(\*\.h5\) in .*, got none"):
+        read_training_set(tmp_path)
+    folder = make_shards(make, tmp_path / "shards")
+    data = read_training_set(folder)
+    path = folder / "part-2.h5"
+    content = path.read_bytes()
+    place, length = array_place(path, "microstructures")
+    path.write_bytes(content[:place] + bytes(length) + content[place + length :])
+    with pytest.raises(InputError, match=r"part-2\.h5 was written with, got another checksum"):
+        read_training_set(folder)
+    with pytest.raises(InputError, match=r"part-2\.h5 as it was at the start, got a file that was changed"):
+        data.volumes(np.arange(7))
+    path.unlink()
+    with pytest.raises(InputError, match=r"expected 3 shards, got 2: 2/3 missing"):
+        read_training_set(folder)

@@ -28,6 +28,7 @@ except ImportError:  # Windows: two runs on one file are then left to the user
     fcntl = None
 
 __all__ = [
+    "array_place",
     "check_output",
     "hdf5_bytes",
     "is_number",
@@ -202,6 +203,20 @@ def read_array(
         expected = ", ".join("any" if length is None else str(length) for length in shape)
         raise InputError(f"expected {name} of shape ({expected}) in {file.filename}, got {dataset.shape}")
     return np.asarray(dataset[()]).astype(dtype, copy=False)
+
+
+def array_place(path: Path, name: str) -> tuple[int, int]:
+    """First byte and number of bytes of a dataset in its file, which is stored whole.
+
+    Raises:
+        InputError: The dataset is missing, or not stored whole.
+    """
+    with open_hdf5(path) as file:
+        dataset = _dataset(file, name)
+        place = dataset.id.get_offset()
+        if place is None:
+            raise InputError(f"expected {name} stored whole in {path}, got nothing stored")
+        return int(place), math.prod(dataset.shape) * dataset.dtype.itemsize
 
 
 def read_strings(file: h5py.File, name: str, *, count: int) -> NDArray[np.str_]:

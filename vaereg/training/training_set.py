@@ -1,7 +1,8 @@
 """Volumes with labels for one pair of phases, of one size or of several: what training and fitting read.
 
 Both formats of data sets are read alike: families of one size (`vaereg.io.datasets`), and classes of several
-sizes (`vaereg.io.labelled_sets`), of which the labels for the reference pair are taken.
+sizes (`vaereg.io.labelled_sets`), of which the labels for the reference pair are taken. A file is held in
+memory; of a folder of shards the labels alone are, and volumes are read when they are asked for.
 
 Dimension letters: N volumes, T properties, n voxels per edge.
 """
@@ -11,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.families import mix_name
 from vaereg.generators.morphologies import component_of
-from vaereg.io.datasets import SPLITS, Dataset, read_dataset
+from vaereg.io.datasets import SPLITS, Dataset, read_dataset, split_of_seed
 from vaereg.io.labelled_sets import (
     LABELLED_SET_VERSION,
     PAIR_COLUMNS,
@@ -30,7 +31,9 @@ from vaereg.io.labelled_sets import (
     format_of,
     read_labelled_set,
 )
+from vaereg.io.stored_volumes import StoredVolumes
 from vaereg.materials import MODULI, TwoPhase
+from vaereg.training.labelling.merging import FoundShard, ordered_shards, read_checked
 
 __all__ = ["TrainingSet", "read_training_set"]
 
@@ -212,13 +215,51 @@ class TrainingSet:
 def read_training_set(path: Path) -> TrainingSet:
     """Read a data set of either format.
 
+    Args:
+        path: File of the data set, or folder of all its shards (`generate --shard`), which are compared and
+            checked as `merge_shards` does it, one after the other.
+
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: The file is no data set, or contradicts itself.
+        InputError: The file is no data set, or contradicts itself; a shard is missing, given twice, damaged
+            or foreign.
     """
+    if path.is_dir():
+        return _read_shards(path)
     if format_of(path) == LABELLED_SET_VERSION:
         return TrainingSet.of(read_labelled_set(path))
     return TrainingSet.of(read_dataset(path))
+
+
+def _read_shards(folder: Path) -> TrainingSet:
+    """Training set of all shards in a folder, whose volumes stay in their files."""
+    paths = sorted(folder.glob("*.h5"))
+    if not paths:
+        raise InputError(f"expected shards (*.h5) in {folder}, got none")
+    found = ordered_shards(paths)
+    parts = [_without_volumes(shard) for shard in found]
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("name", "seed", "split", "size", "properties", "labelled", "volume_fraction")
+    }
+    modes = [part.mode for part in parts if part.mode is not None]
+    stored = StoredVolumes(
+        [(shard.path, len(part)) for shard, part in zip(found, parts, strict=True)], columns["size"]
+    )
+    return replace(parts[0], mode=np.concatenate(modes) if modes else None, unpack=stored.read, **columns)
+
+
+def _without_volumes(shard: FoundShard) -> TrainingSet:
+    """Labels of a shard, which says that it is the whole data set."""
+    samples = read_checked(shard)
+    split = np.array([split_of_seed(seed) for seed in samples.seed.tolist()])
+    kind: Any = LabelledSet if shard.version == LABELLED_SET_VERSION else Dataset
+    part = TrainingSet.of(kind(plan=shard.plan, samples=samples, split=split))
+    return replace(part, unpack=_no_volumes)
+
+
+def _no_volumes(rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+    raise ValueError(f"expected no volumes to be asked of a part, got {len(rows)}")
 
 
 def _labels_of(data: LabelledSet, materials: TwoPhase) -> NDArray[np.float64]:

@@ -14,18 +14,24 @@ from vaereg.training.labelling.batch_store import DatasetFile, Plan, ShardFile
 from vaereg.training.labelling.families import FamilyFile, volume_source
 from vaereg.training.labelling.morphologies import MorphologyFile, morphology_source
 
-__all__ = ["merge_shards"]
+__all__ = ["FoundShard", "merge_shards", "ordered_shards", "read_checked"]
 
 _NAMED = 8
 """Largest number of missing shards that an error names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Found:
+class FoundShard:
+    """A shard that was looked at."""
+
     path: Path
+    """Its file."""
     header: ShardHeader
+    """What it says of itself."""
     version: int
+    """Format version."""
     plan: Plan
+    """Plan of the whole data set."""
 
 
 def merge_shards(
@@ -47,7 +53,7 @@ def merge_shards(
             process merges into the same file.
     """
     check_output(out, *paths)
-    found = _in_order([_look_at(path) for path in paths])
+    found = ordered_shards(paths)
     folder = out.with_name(out.name + ".merge")
     folder.mkdir(exist_ok=True)
     with lock_file(folder / "lock"):
@@ -59,17 +65,33 @@ def merge_shards(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _look_at(path: Path) -> _Found:
+def ordered_shards(paths: Sequence[Path]) -> list[FoundShard]:
+    """All shards of one data set, in the order of its volumes; errors as in `merge_shards`."""
+    return _in_order([_look_at(path) for path in paths])
+
+
+def read_checked(found: FoundShard) -> Any:  # noqa: ANN401 (of either format)
+    """Volumes of a shard, whose number, seeds and checksum are what they must be.
+
+    Raises:
+        InputError: They are not.
+    """
+    batch = _file_of(found.version).read_batch(found.path)
+    _check(found, batch)
+    return batch
+
+
+def _look_at(path: Path) -> FoundShard:
     header, version = read_shard_header(path), format_of(path)
     file = ShardFile(_file_of(version), header.shard)
-    return _Found(path=path, header=header, version=version, plan=file.read_plan(path))
+    return FoundShard(path=path, header=header, version=version, plan=file.read_plan(path))
 
 
 def _file_of(version: int) -> DatasetFile[Any, Any]:
     return MorphologyFile() if version == LABELLED_SET_VERSION else FamilyFile()
 
 
-def _in_order(found: Sequence[_Found]) -> list[_Found]:
+def _in_order(found: Sequence[FoundShard]) -> list[FoundShard]:
     """All shards of one data set, in the order of its volumes."""
     first, *others = found
     for other in others:
@@ -79,7 +101,7 @@ def _in_order(found: Sequence[_Found]) -> list[_Found]:
                     f"expected shards of one data set, got {name} {_facts(first).get(name)} in {first.path} "
                     f"and {value} in {other.path}"
                 )
-    by_index: dict[int, _Found] = {}
+    by_index: dict[int, FoundShard] = {}
     for shard in found:
         twin = by_index.setdefault(shard.header.shard.index, shard)
         if twin is not shard:
@@ -95,7 +117,7 @@ def _in_order(found: Sequence[_Found]) -> list[_Found]:
     return [by_index[index] for index in range(1, of + 1)]
 
 
-def _facts(found: _Found) -> dict[str, object]:
+def _facts(found: FoundShard) -> dict[str, object]:
     """What shards of one data set have in common."""
     return {
         "format_version": found.version,
@@ -105,20 +127,20 @@ def _facts(found: _Found) -> dict[str, object]:
     }
 
 
-def _join(found: Sequence[_Found], out: Path, folder: Path, on_progress: Callable[[int, int], None]) -> int:
+def _join(
+    found: Sequence[FoundShard], out: Path, folder: Path, on_progress: Callable[[int, int], None]
+) -> int:
     file, plan = _file_of(found[0].version), found[0].plan
     batches: list[Any] = []
     on_progress(0, len(found))
     for shard in found:
-        batch = file.read_batch(shard.path)
-        _check(shard, batch)
-        batches.append(batch)
+        batches.append(read_checked(shard))
         on_progress(len(batches), len(found))
     file.write(out, plan, file.batch_type.join(batches), folder)
     return plan.count
 
 
-def _check(found: _Found, batch: Any) -> None:  # noqa: ANN401
+def _check(found: FoundShard, batch: Any) -> None:  # noqa: ANN401
     """Compare the number of volumes, their seeds and the checksum of a shard with what they must be."""
     indices = found.header.shard.indices(found.plan.count)
     if len(batch) != len(indices):
@@ -134,7 +156,7 @@ def _check(found: _Found, batch: Any) -> None:  # noqa: ANN401
         raise InputError(f"expected the content that {found.path} was written with, got another checksum")
 
 
-def _seed(found: _Found, index: int) -> int:
+def _seed(found: FoundShard, index: int) -> int:
     if found.version == LABELLED_SET_VERSION:
         return morphology_source(found.plan, index).seed  # type: ignore[arg-type]
     return volume_source(found.plan, index)[1]  # type: ignore[arg-type]
