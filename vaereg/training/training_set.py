@@ -238,15 +238,10 @@ def _read_shards(folder: Path) -> TrainingSet:
         raise InputError(f"expected shards (*.h5) in {folder}, got none")
     found = ordered_shards(paths)
     parts = [_without_volumes(shard) for shard in found]
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("name", "seed", "split", "size", "properties", "labelled", "volume_fraction")
-    }
-    modes = [part.mode for part in parts if part.mode is not None]
-    stored = StoredVolumes(
-        [(shard.path, len(part)) for shard, part in zip(found, parts, strict=True)], columns["size"]
-    )
-    return replace(parts[0], mode=np.concatenate(modes) if modes else None, unpack=stored.read, **columns)
+    whole = TrainingSet.joined(parts)
+    counts = [(shard.path, len(part)) for shard, part in zip(found, parts, strict=True)]
+    stored = StoredVolumes(counts, whole.size)
+    return replace(whole, identity=parts[0].identity, facts=parts[0].facts, unpack=stored.read)
 
 
 def _without_volumes(shard: FoundShard) -> TrainingSet:
@@ -255,7 +250,7 @@ def _without_volumes(shard: FoundShard) -> TrainingSet:
     split = np.array([split_of_seed(seed) for seed in samples.seed.tolist()])
     kind: Any = LabelledSet if shard.version == LABELLED_SET_VERSION else Dataset
     part = TrainingSet.of(kind(plan=shard.plan, samples=samples, split=split))
-    return replace(part, unpack=_no_volumes)
+    return replace(part, unpack=_no_volumes)  # in place of one that would keep the volumes in memory
 
 
 def _no_volumes(rows: NDArray[np.intp]) -> NDArray[np.uint8]:
