@@ -2,15 +2,12 @@
 
 import dataclasses
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from replica_processes import run_replicas
 from torch import nn
 
 from vaereg.io.datasets import Dataset, write_dataset
@@ -18,8 +15,7 @@ from vaereg.model.config import PRESETS, RunConfig
 from vaereg.training.loop import _Loop
 from vaereg.training.replicas import Replicas, join_replicas
 
-ROOT = Path(__file__).parents[2]
-STEPS, SAVED, PROCESSES = 50, 40, 2
+STEPS, SAVED = 50, 40
 
 SHARED = """
 import json, sys
@@ -77,33 +73,7 @@ def shared(small_dataset: Dataset, config: RunConfig, tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("shared")
     write_dataset(folder / "data.h5", small_dataset.plan, small_dataset.samples)
     (folder / "settings.json").write_text(config.to_json())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    environment = os.environ | {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "WORLD_SIZE": str(PROCESSES),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SHARED, str(folder), str(STEPS), str(SAVED)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(PROCESSES)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=240)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+    run_replicas(SHARED, folder, STEPS, SAVED)
     return folder
 
 

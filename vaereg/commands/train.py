@@ -85,6 +85,7 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     from vaereg.training.modes.card import modes_card
     from vaereg.training.modes.fitting import fit_modes
     from vaereg.training.modes.loop import train_modes
+    from vaereg.training.replicas import join_replicas
 
     config = MODES_PRESETS[arguments.preset]
     device = device_of(arguments)
@@ -98,16 +99,20 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     if len(arguments.data) > 1:
         raise InputError(f"expected one data set to train modes on, got {len(arguments.data)}")
     dataset = read_labelled_set(arguments.data[0])
-    result = train_modes(
-        dataset,
-        arguments.out,
-        config,
-        device=device,
-        resume=arguments.resume,
-        max_minutes=arguments.minutes,
-        recognise=lambda networks: decoded_recognition(former.model, networks, dataset),
-        on_progress=_training_progress,
-    )
+    with join_replicas(device) as replicas:
+        result = train_modes(
+            dataset,
+            arguments.out,
+            config,
+            device=device,
+            resume=arguments.resume,
+            max_minutes=arguments.minutes,
+            recognise=lambda networks: decoded_recognition(former.model, networks, dataset),
+            on_progress=_training_progress,
+            replicas=replicas,
+        )
+    if not replicas.is_first:
+        return
     modes = fit_modes(result.networks, dataset, config)
     modes = replace(modes, card=modes_card(modes, dataset, result, device))
     path = arguments.out / "checkpoint.pt"

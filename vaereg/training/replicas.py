@@ -45,7 +45,8 @@ class Replicas:
     def spread(self, *networks: nn.Module) -> None:
         """Evaluate networks, from batches (B, ...) to batches, in parts from now on.
 
-        Copies must have been made before. Batches come as unnamed arguments; those of fewer than R rows are
+        Copies must have been made before. The batch comes as the first unnamed tensor; other tensors, and
+        lists given by name, that are as long as it are parted with it. Batches of fewer than R rows are
         evaluated by every process.
         """
         if self.count > 1:
@@ -83,11 +84,14 @@ class Replicas:
             return forward(*inputs, **options)
         ends = [batch * (rank + 1) // self.count for rank in range(self.count)]
         sizes = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
-        parts = [
-            _Part.apply(item, sizes, self.rank) if isinstance(item, Tensor) and len(item) == batch else item
-            for item in inputs
-        ]
-        output = forward(*parts, **options)
+        own = slice(ends[self.rank] - sizes[self.rank], ends[self.rank])
+
+        def part(item: Any) -> Any:  # noqa: ANN401
+            if isinstance(item, Tensor) and item.ndim and len(item) == batch:
+                return _Part.apply(item, sizes, self.rank)
+            return item[own] if isinstance(item, list) and len(item) == batch else item  # type: ignore[reportUnknownArgumentType]
+
+        output = forward(*map(part, inputs), **{name: part(item) for name, item in options.items()})
         if isinstance(output, Tensor):
             return _Whole.apply(output, sizes, self.rank)
         return type(output)(_Whole.apply(item, sizes, self.rank) for item in output)

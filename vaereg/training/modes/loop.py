@@ -24,6 +24,7 @@ from vaereg.training.features import load_features
 from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
 from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
 from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
+from vaereg.training.replicas import Replicas
 
 __all__ = ["GateError", "ModesResult", "train_modes"]
 
@@ -63,6 +64,7 @@ def train_modes(
     max_minutes: float | None = None,
     recognise: Callable[[ModeNetworks], float] | None = None,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    replicas: Replicas | None = None,
 ) -> ModesResult:
     """Train on the training split of a labelled data set.
 
@@ -79,6 +81,7 @@ def train_modes(
         recognise: Share of decoded volumes that a classifier names rightly, for the gate of the
             configuration; no gate if left out.
         on_progress: Called with step, steps and the smoothed terms.
+        replicas: Processes that share the work (`vaereg.training.replicas`); the first one writes the files.
 
     Raises:
         InputError: A built mode has no volume to decode, or the run to resume is another one.
@@ -86,10 +89,14 @@ def train_modes(
             resumed all the same, and is not stopped again.
     """
     check_folder(out, resume=resume)
-    loop = _Loop(read_mode_data(dataset, dataset.indices("train")), dataset, out, config, device, max_minutes)
+    replicas = replicas or Replicas()
+    replicas.wait()  # the folder is looked at before anything is written
+    data = read_mode_data(dataset, dataset.indices("train"))
+    loop = _Loop(data, dataset, out, config, device, max_minutes, replicas)
     if resume:
         loop.restore()
-    truncate_log(out / LOG_FILE, loop.step)  # of steps after the last saved state
+    if replicas.is_first:
+        truncate_log(out / LOG_FILE, loop.step)  # of steps after the last saved state
     loop.run(recognise if config.gate else None, on_progress)
     return ModesResult(
         networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds, recognised=loop.recognised
@@ -107,7 +114,9 @@ class _Loop:
         config: ModesConfig,
         device: str,
         max_minutes: float | None,
+        replicas: Replicas | None = None,
     ) -> None:
+        self.replicas = replicas or Replicas()
         self.data, self.dataset, self.out, self.config = data, dataset, out, config
         self.device = torch.device(device)
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
@@ -125,6 +134,7 @@ class _Loop:
             self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.features = load_features(config.features, layers=config.feature_layers).to(self.device)
+        self.replicas.spread(self.networks.decoder, self.features)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step, self.seconds = 0, 0.0
         self.smooth: dict[str, float] = {}
@@ -135,14 +145,16 @@ class _Loop:
         recognise: Callable[[ModeNetworks], float] | None,
         on_progress: Callable[[int, int, dict[str, float]], None] | None,
     ) -> None:
+        first = self.replicas.is_first
         self.out.mkdir(parents=True, exist_ok=True)
-        (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
+        if first:
+            (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
         began, saved = time.process_time() - self.seconds, time.monotonic()
         while self.step < self.config.steps and self.seconds < self.max_seconds:
             for name, value in self._train_step().items():
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
             self.step += 1
-            self.seconds = time.process_time() - began
+            self.seconds = self.replicas.agree(time.process_time() - began)
             if recognise and self.recognised is None and self.seconds > 60.0 * self.config.gate_minutes:
                 paused = time.process_time()
                 self._try_gate(recognise)
@@ -150,13 +162,14 @@ class _Loop:
             if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
                 self.save()
                 saved = time.monotonic()
-            if self.step % _LOG_EVERY == 0:
+            if first and self.step % _LOG_EVERY == 0:
                 self._write_log()
                 if on_progress:
                     on_progress(self.step, self.config.steps, self.smooth)
         self.save()
         if recognise and self.recognised is None:
             self._try_gate(recognise)
+        self.replicas.wait()
 
     def _try_gate(self, recognise: Callable[[ModeNetworks], float]) -> None:
         """Measure whether the modes can be told apart, and end a run where they cannot."""
@@ -170,6 +183,8 @@ class _Loop:
             )
 
     def save(self) -> None:
+        if not self.replicas.is_first:
+            return
         state = {
             "networks": self.networks.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -243,6 +258,7 @@ class _Loop:
         loss = _LOSS_SCALE * torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.replicas.average_gradients(networks.parameters())
         for part in (networks.encoder, networks.decoder, networks.regressor, networks.prior):
             nn.utils.clip_grad_norm_(part.parameters(), 1.0)
         self.optimiser.step()
