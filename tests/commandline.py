@@ -14,7 +14,7 @@ from vaereg.cli import main
 ROOT = Path(__file__).parents[1]
 RUN = ("format_version", "program", "version", "materials", "phases", "solver", "checkpoint")
 """What a file of results says of its run."""
-PROGRESS = ("homogenize: ", "generate: ", "train: ", "evaluate: ")
+PROGRESS = ("homogenize: ", "design: ", "generate: ", "train: ", "evaluate: ")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

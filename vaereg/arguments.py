@@ -10,19 +10,14 @@ from vaereg.console import tell
 from vaereg.errors import InputError
 
 if TYPE_CHECKING:
-    from vaereg.inverse.constraints import Constraints
     from vaereg.io.importing import ImportedVolume
     from vaereg.materials import MaterialChoice, TwoPhase
     from vaereg.model.checkpoint import Checkpoint
     from vaereg.model.pairs.regressor import PairModel
-    from vaereg.targets import Targets
 
 __all__ = [
-    "add_constraint_flags",
     "add_material_flags",
-    "add_target_flags",
     "add_volume_flags",
-    "constraints_of",
     "device_of",
     "imported_volumes",
     "load_model",
@@ -31,7 +26,6 @@ __all__ = [
     "numbers",
     "pairs_of",
     "phases_given",
-    "targets_of",
 ]
 
 _Number = TypeVar("_Number", int, float)
@@ -180,84 +174,6 @@ def add_material_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nu-soft", type=float, metavar="NU", help="Poisson ratio of phase 0 [-], if another"
-    )
-
-
-def add_target_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags that say what is wanted."""
-    parser.add_argument(
-        "--target",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="quantity and its value or range, as E_x=20GPa, nu_xy=0.2:0.3 or density=:1900kg/m3; a weight "
-        "may follow, as @2; may be repeated",
-    )
-    for name, size in (("--maximize", "large"), ("--minimize", "small")):
-        parser.add_argument(
-            name,
-            action="append",
-            default=[],
-            metavar="NAME",
-            help=f"quantity to be as {size} as possible; may be repeated",
-        )
-
-
-def targets_of(arguments: argparse.Namespace) -> Targets | None:
-    """What the flags say is wanted; None where they say nothing."""
-    from vaereg.targets import parse
-
-    if not (arguments.target or arguments.maximize or arguments.minimize):
-        return None
-    return parse(arguments.target, maximize=arguments.maximize, minimize=arguments.minimize)
-
-
-def add_constraint_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags that say what designs have to meet."""
-    parser.add_argument(
-        "--symmetry",
-        choices=("none", "orthotropic", "tetragonal", "cubic"),
-        default="none",
-        help="symmetry of every design",
-    )
-    parser.add_argument(
-        "--min-feature",
-        metavar="D[,D]",
-        help="least diameter of features of both phases, or of the stiff and of the soft phase [voxel]",
-    )
-    parser.add_argument(
-        "--connected",
-        action="append",
-        default=[],
-        metavar="PHASE[:AXES]",
-        help="phase, stiff or soft, of which one cluster percolates along the axes (default: xyz)",
-    )
-    parser.add_argument("--no-islands", action="store_true", help="the stiff phase is a single cluster")
-    parser.add_argument("--no-closed-pores", action="store_true", help="the soft phase is a single cluster")
-
-
-def constraints_of(arguments: argparse.Namespace) -> Constraints:
-    """What the flags say that designs have to meet."""
-    from vaereg.inverse.constraints import Constraints
-
-    diameters: tuple[float, ...] = (0.0,)
-    if arguments.min_feature is not None:
-        diameters = numbers(arguments.min_feature, float, "--min-feature")
-        if len(diameters) not in (1, 2):
-            raise InputError(f"expected one or two numbers for --min-feature, got {arguments.min_feature!r}")
-    connected: dict[str, str] = {}
-    for text in arguments.connected:
-        phase, _, axes = text.partition(":")
-        if phase in connected:
-            raise InputError(f"expected --connected once for the {phase} phase, got it twice")
-        connected[phase] = axes or "xyz"
-    return Constraints(
-        min_feature_stiff=diameters[0],
-        min_feature_soft=diameters[-1],
-        connected=connected,
-        no_islands=arguments.no_islands,
-        no_closed_pores=arguments.no_closed_pores,
-        symmetry=arguments.symmetry,
     )
 
 

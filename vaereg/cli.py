@@ -19,13 +19,9 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from vaereg import commands
-from vaereg.arguments import (
-    add_constraint_flags,
-    add_material_flags,
-    add_target_flags,
-    add_volume_flags,
-)
+from vaereg.arguments import add_material_flags, add_volume_flags
 from vaereg.console import Terminated, begin_console, tell
+from vaereg.design_arguments import add_constraint_flags, add_design_flags, add_target_flags
 from vaereg.errors import InputError
 from vaereg.workers import THREAD_VARIABLES
 
@@ -142,55 +138,13 @@ def _add_predict(parsers: _Commands) -> None:
 def _add_design(parsers: _Commands) -> None:
     parser = _add_command(parsers, "design", commands.run_design, "microstructures for target properties")
     add_target_flags(parser)
-    parser.add_argument(
-        "--targets",
-        type=Path,
-        metavar="FILE",
-        help="table of targets (CSV), quantities with their units in the header as E_x [GPa]; --out is a "
-        "folder then, and a second run goes on where the first one stopped",
-    )
-    parser.add_argument("--count", type=int, default=12, metavar="N", help="number of designs, at most 256")
-    parser.add_argument("--size", type=int, default=32, metavar="N", help="voxels per edge: 16, 24, … 128")
-    parser.add_argument(
-        "--lengths",
-        choices=("voxels", "relative"),
-        default="voxels",
-        help="whether features keep their size in voxels, or grow with the cell",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="the same seed gives the same designs"
-    )
-    parser.add_argument(
-        "--mode",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="morphology of the designs, such as closed-foam; may be repeated (default: all that reach it)",
-    )
-    parser.add_argument(
-        "--component", type=int, metavar="K", help="the same by its index, or that of a free mixture"
-    )
-    parser.add_argument(
-        "--corrections",
-        type=int,
-        default=2,
-        metavar="N",
-        help="steps of correction without a solve; 0 for raw designs (default: 2)",
-    )
-    parser.add_argument(
-        "--pareto",
-        type=int,
-        nargs="?",
-        const=500,
-        metavar="N",
-        help="Pareto front of two or three objectives among N candidates (500 if left out), verified by the "
-        "solver; --count is not used",
-    )
+    add_design_flags(parser)
     add_constraint_flags(parser)
     add_material_flags(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="designs to write (HDF5), or a folder"
     )
+    _add_worker_flags(parser)
     _add_model_flags(parser)
 
 
@@ -350,6 +304,9 @@ def _add_export(parsers: _Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     parser.add_argument(
         "--voxel-size", type=float, default=1.0, metavar="L", help="edge of a voxel in any unit of length"
+    )
+    parser.add_argument(
+        "--length-unit", default="", metavar="UNIT", help="that unit, such as µm: lengths are told in it, too"
     )
     add_material_flags(parser)
     _add_device_flag(parser, "nothing is computed", "cpu")

@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from commandline import make_designs, refused
+from commandline import TARGETS, make_designs, refused
 
 from vaereg.cli import main
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import design
-from vaereg.io.designs import read_designs
+from vaereg.io.designs import SPREADS, read_designs
 from vaereg.model.checkpoint import Checkpoint
 
 
@@ -29,7 +29,14 @@ def test_design_writes_the_agreed_file(
             lambda name, item: arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None
         )
         predicted = {f"predicted/{name}" for name in PROPERTIES}
-        assert set(arrays) == {"microstructures", "component", "latent", "weights", *predicted}
+        assert set(arrays) == {
+            "microstructures",
+            "component",
+            "latent",
+            "weights",
+            "recipe",
+            *predicted,
+        }
         assert (arrays["microstructures"].shape, arrays["microstructures"].dtype) == (
             (5, 16, 16, 16),
             np.uint8,
@@ -83,6 +90,13 @@ def test_designs_can_be_made_again(tmp_path: Path, tiny_checkpoint_path: Path) -
         (["--target", "C11=40", "--component", "2"], "component must be between 0 and 1, got 2"),
         (["--target", "C11=40", "--seed", "-1"], "seed must be between 0 and 2^63 - 1, got -1"),
         (["--target", "C11=40", "--seed", str(2**70)], "seed must be between 0 and 2^63 - 1"),
+        (["--target", "C11=40", "--hold", "C11"], "expected --nearest beside --hold, got --hold alone"),
+        (["--target", "C11=40", "--nearest"], "expected a checkpoint with modes for the nearest targets"),
+        (["--target", "C11=40", "--max-spread", "0"], "expected positive numbers for --max-spread, got '0'"),
+        (["--target", "C11=40", "--max-spread", "1,2,3"], "one or two numbers for --max-spread"),
+        (["--target", "C11=40", "--max-spread", "5kg"], "expected a unit of"),
+        (["--target", "C11=40", "--pareto"], "two or three objectives for a Pareto front, got 0"),
+        (["--target", "C11=40", "--pareto", "few"], "--pareto: invalid int value: 'few'"),
         (["--target", "C11=40", "--device", "tpu"], "--device: invalid choice: 'tpu'"),
     ],
 )
@@ -106,7 +120,7 @@ def test_a_table_of_targets_is_a_folder_of_designs(
     table, out = tmp_path / "targets.csv", tmp_path / "out"
     table.write_text("name,C11 [MPa],C33\nfirst,45000,25:35\nfar,900000,\n", encoding="utf-8")
     flags = ["design", "--targets", str(table), "--out", str(out), "--count", "2", "--size", "16"]
-    flags += ["--checkpoint", str(tiny_checkpoint_path), "--corrections", "0"]
+    flags += ["--checkpoint", str(tiny_checkpoint_path), "--corrections", "0", "--workers", "1"]
     assert main(flags) == 0
     said = capsys.readouterr().err
     assert "1 of 2 rows have designs" in said and "the first, line 3: C11 = 900 GPa is above" in said
@@ -117,6 +131,48 @@ def test_a_table_of_targets_is_a_folder_of_designs(
     assert made.stat().st_mtime_ns == before
     assert "1 of 2 rows have designs" in capsys.readouterr().err
     assert main([*flags, "--target", "C11=3"]) == 2
+    assert main([*flags, "--pareto"]) == 2
     table.write_text("C11 [kg]\n3\n", encoding="utf-8")
     assert main(flags) == 2
     assert "line 1, column 1: expected a unit of C11" in capsys.readouterr().err
+
+
+def test_robust_designs_on_file(
+    tmp_path: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Spread and recipe go into the file, through refinement, into manifests; limits leave out the rest."""
+    path, refined, sheet = (tmp_path / name for name in ("d.h5", "r.h5", "s.json"))
+    flags = ["--count", 2, "--corrections", 0]
+    make_designs(path, tiny_checkpoint_path, *flags, "--robustness").close()
+    assert "as interfaces move by half a voxel" in capsys.readouterr().err
+    stored = read_designs(path)
+    keys = {f"{kind}/{name}" for kind in SPREADS for name in ("C11", "C33")}
+    assert set(stored.spread) == keys and len(stored.recipes) == 2
+    assert (stored.spread["eroded/C11"] < 0.0).all() and (stored.spread["realisations/C33"] > 0.0).all()
+    worst = np.max([np.abs(column) for key, column in stored.spread.items() if "real" not in key], axis=0)
+    limit = float(np.sort(worst)[0] * 1.001)
+    make_designs(tmp_path / "few.h5", tiny_checkpoint_path, *flags, "--max-spread", limit).close()
+    few = read_designs(tmp_path / "few.h5")
+    assert 1 <= len(few) <= 2
+    for key, column in few.spread.items():
+        assert "real" in key or (np.abs(column) <= limit).all()
+    line = refused(
+        capsys,
+        *["design", *TARGETS, "--size", 16, *flags, "--max-spread", "0.01%,0.01%"],
+        *["--out", tmp_path / "none.h5", "--checkpoint", tiny_checkpoint_path],
+    )
+    assert "none of 6 designs stays within 0.01 % and 0.01 %: the least spread is " in line
+    refine = ["refine", path, "--out", refined, "--checkpoint", tiny_checkpoint_path, "--workers", 1]
+    assert main([*map(str, refine), "--max-solves", "2"]) == 0
+    again = read_designs(refined)
+    assert again.recipes == stored.recipes and set(again.spread) == keys
+    np.testing.assert_array_equal(again.spread["realisations/C11"], stored.spread["realisations/C11"])
+    export = ["export", refined, "--index", 0, "--format", "json", "--out", sheet, "--voxel-size", 2]
+    assert main([*map(str, export), "--length-unit", "µm"]) == 0
+    told = json.loads(sheet.read_text(encoding="utf-8"))["spec_sheet"]
+    assert told["recipe"] == stored.recipes[0] and set(told["robustness"]) == {
+        "eroded",
+        "dilated",
+        "realisations",
+    }
+    assert told["cell"][0] == {"voxel": 16.0, "µm": 32.0}

@@ -1,12 +1,20 @@
 """Reach of the modes: which of them a target gets designs from, in which order of the axes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from commandline import refused
 from modes_fixture import modes_of
 
-from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
-from vaereg.inverse.reach import REACHED, mode_reach, unreachable
+from vaereg.cli import main
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties
+from vaereg.errors import InputError
+from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.reach import REACHED, mode_reach, nearest_targets, unreachable
+from vaereg.io.designs import read_designs
 from vaereg.materials import TwoPhase
+from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
 from vaereg.targets import Targets, parse
 
@@ -71,3 +79,42 @@ def test_the_reference_pair_is_scaled_and_other_pairs_stay_between_the_bounds() 
     void = modes.cells(rows, TwoPhase.from_moduli(e_stiff=120.0, e_soft=0.0, nu_stiff=0.3, nu_soft=0.0))
     assert (np.linalg.eigvalsh(void.stiffness) > 0.0).all()
     assert (diagonal_properties(void.stiffness) < 0.6 * 120.0 * 1.4).all()
+
+
+def test_nearest_targets_are_within_reach(modes_checkpoint_path: Path) -> None:
+    """What is out of reach gives way; what is held, and what is within reach, stays as it is."""
+    checkpoint = load_checkpoint(modes_checkpoint_path)
+    assert checkpoint.modes is not None
+    rows = checkpoint.modes.library
+    own = dict(zip(PROPERTIES, diagonal_properties(rows.stiffness)[0].tolist(), strict=True))
+    same = parse([f"C11={own['C11']}", f"C22={own['C22']}"])
+    assert nearest_targets(checkpoint, same).targets == same
+    far = parse([f"C11={3.0 * own['C11']}", f"C22={own['C22']}", f"C33={own['C33']}:"])
+    found = nearest_targets(checkpoint, far)
+    assert "C11" in found.changed and found.mode in MODE_NAMES
+    near = mode_reach(checkpoint.modes, found.targets, checkpoint.model.materials)
+    assert near.reached[MODE_NAMES.index(found.mode)]
+    held = nearest_targets(checkpoint, far, fixed=["C22"])
+    assert held.targets.range_of("C22") == far.range_of("C22") and "C22" not in held.changed
+    fibres = MODE_NAMES.index("fibres")  # ten times softer
+    asked = nearest_targets(checkpoint, same, component=fibres)
+    assert asked.mode == "fibres" and asked.targets.range_of("C11")[1] < 0.5 * own["C11"]
+    with pytest.raises(UnreachableTargetError, match="does not reach C11"):
+        nearest_targets(checkpoint, far, fixed=["C11"])
+    with pytest.raises(InputError, match="expected a target of E_x, which is to stay"):
+        nearest_targets(checkpoint, far, fixed=["E_x"])
+
+
+def test_designs_for_the_nearest(
+    tmp_path: Path, modes_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["design", "--target", "C11=100", "--count", 2, "--size", 16, "--corrections", 1]
+    flags += ["--checkpoint", modes_checkpoint_path, "--out", tmp_path / "d.h5"]
+    assert "C11 = 100 GPa" in refused(capsys, *flags)
+    assert main([*map(str, flags), "--nearest"]) == 0
+    said = capsys.readouterr().err
+    assert "is out of reach; the designs are for the nearest: C11 = " in said
+    stored = read_designs(tmp_path / "d.h5")
+    assert isinstance(stored.target["C11"], float) and stored.target["C11"] < 99.0
+    assert {recipe["class"] for recipe in stored.recipes} <= {"closed-foam", "grains", "fibres"}
+    assert all(len(recipe["cell_spacing"]) == 3 for recipe in stored.recipes if recipe["class"] != "fibres")

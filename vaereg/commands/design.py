@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
-from vaereg.arguments import constraints_of, load_model, materials_of, phases_given, targets_of
+from vaereg.arguments import load_model, materials_of, phases_given
 from vaereg.commands.reporting import progress, write_json
 from vaereg.console import tell
+from vaereg.design_arguments import constraints_of, spread_limits_of, targets_of
 from vaereg.errors import InputError
 
 if TYPE_CHECKING:
     from vaereg.inverse.designs import Designs
+    from vaereg.inverse.orders import DesignOrder
+    from vaereg.inverse.robustness import DesignSpread
     from vaereg.materials import TwoPhase
     from vaereg.model.checkpoint import Checkpoint
     from vaereg.targets import Targets
@@ -23,6 +25,7 @@ __all__ = ["run_design", "run_modes"]
 
 def run_design(arguments: argparse.Namespace) -> None:
     """Make designs for a target, or for every row of a table."""
+    from vaereg.inverse.orders import carry_out, save_designed
     from vaereg.io.files import check_output
 
     if arguments.targets is not None:
@@ -31,33 +34,72 @@ def run_design(arguments: argparse.Namespace) -> None:
     targets = _wanted(arguments)
     constraints_of(arguments)  # refused before anything is loaded
     check_output(arguments.out)
-    if arguments.pareto is not None:
-        _run_front(arguments, targets)
-        return
-    designs = _designed(arguments, load_model(arguments), targets, progress("design", "candidates"))
-    _save(arguments.out, designs)
-    _tell_designs(designs)
-
-
-def _run_front(arguments: argparse.Namespace, targets: Targets) -> None:
-    """Make the Pareto front of two or three objectives."""
-    from vaereg.inverse.fronts import design_front, save_front
-
     checkpoint = load_model(arguments)
-    front = design_front(
-        checkpoint,
-        targets,
-        arguments.pareto,
-        arguments.size,
-        materials=_pair(arguments),
+    order = _order(arguments, checkpoint)
+    if arguments.pareto is not None:
+        _run_front(arguments, order, targets, checkpoint)
+        return
+    designed = carry_out(order, targets, checkpoint, on_progress=progress("design", "candidates"))
+    save_designed(designed, arguments.out)
+    _tell_designs(designed.designs)
+    _tell_moved(targets, designed.designs.wanted)
+    if designed.spread is not None:
+        _tell_spread(designed.spread)
+
+
+def _order(arguments: argparse.Namespace, checkpoint: Checkpoint) -> DesignOrder:
+    """Everything but the target."""
+    from vaereg.arguments import device_of
+    from vaereg.inverse.orders import DesignOrder
+
+    interface, scatter = spread_limits_of(arguments)
+    components = _components(arguments, checkpoint)
+    if arguments.hold and not arguments.nearest:
+        raise InputError("expected --nearest beside --hold, got --hold alone")
+    return DesignOrder(
+        count=arguments.count,
+        size=arguments.size,
         lengths=arguments.lengths,
         seed=arguments.seed,
-        component=_components(arguments, checkpoint),
+        component=None if components is None else tuple(components),
         corrections=arguments.corrections,
         constraints=constraints_of(arguments),
-        on_progress=progress("design", "candidates"),
+        materials=_pair(arguments),
+        robustness=arguments.robustness,
+        interface=interface,
+        scatter=scatter,
+        nearest=arguments.nearest,
+        fixed=tuple(arguments.hold),
+        checkpoint=arguments.checkpoint,
+        checkpoint_hash=checkpoint.hash,
+        device=device_of(arguments),
     )
-    save_front(arguments.out, front)
+
+
+def _run_front(
+    arguments: argparse.Namespace, order: DesignOrder, targets: Targets, checkpoint: Checkpoint
+) -> None:
+    """Make the Pareto front of two or three objectives."""
+    from vaereg.cluster import workers_of
+    from vaereg.inverse.fronts import design_front, save_front
+    from vaereg.inverse.recipes import recipes
+
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        front = design_front(
+            checkpoint,
+            targets,
+            arguments.pareto,
+            order.size,
+            materials=order.materials,
+            lengths=order.lengths,
+            seed=order.seed,
+            component=order.component,
+            corrections=order.corrections,
+            constraints=order.constraints,
+            workers=None if arguments.scheduler is None else workers,
+            on_progress=progress("design", "candidates"),
+        )
+    save_front(arguments.out, front, recipes=recipes(checkpoint, front.designs))
     ends = ", ".join(
         f"{item.name} {column.min():.4g} to {column.max():.4g}"
         for item, column in zip(targets.objectives, front.values.T, strict=True)
@@ -72,49 +114,28 @@ def _run_front(arguments: argparse.Namespace, targets: Targets) -> None:
     )
 
 
-def _designed(
-    arguments: argparse.Namespace,
-    checkpoint: Checkpoint,
-    targets: Targets,
-    on_progress: Callable[[int, int], None] | None,
-) -> Designs:
-    from vaereg.inverse.direct import design
-
-    return design(
-        checkpoint,
-        targets,
-        arguments.count,
-        arguments.size,
-        materials=_pair(arguments),
-        lengths=arguments.lengths,
-        seed=arguments.seed,
-        component=_components(arguments, checkpoint),
-        corrections=arguments.corrections,
-        constraints=constraints_of(arguments),
-        on_progress=on_progress,
-    )
-
-
-def _save(path: Path, designs: Designs) -> None:
-    from vaereg.inverse.designs import save_designs
-
-    save_designs(path, designs)
-
-
 def _run_table(arguments: argparse.Namespace) -> None:
     """Make designs for every row of a table that is not done yet."""
+    from vaereg.cluster import workers_of
     from vaereg.inverse.batch import RECORD, run_batch
-    from vaereg.targets import TableRow, read_table
+    from vaereg.inverse.orders import for_row, save_designed
+    from vaereg.targets import read_table
 
     if targets_of(arguments) is not None:
         raise InputError("expected --targets, or --target and its like, got both")
+    if arguments.pareto is not None:
+        raise InputError("expected --pareto with --maximize and --minimize, got it with --targets")
     rows = read_table(arguments.targets)
-    checkpoint = load_model(arguments)
-
-    def make(row: TableRow, path: Path) -> None:
-        _save(path, _designed(arguments, checkpoint, row.targets, None))
-
-    outcomes = run_batch(rows, arguments.out, make, on_progress=progress("design", "rows"))
+    order = _order(arguments, load_model(arguments))
+    with workers_of(arguments.workers, arguments.scheduler) as workers:
+        outcomes = run_batch(
+            rows,
+            arguments.out,
+            partial(for_row, order),
+            save_designed,
+            workers=workers,
+            on_progress=progress("design", "rows"),
+        )
     refused = [outcome for outcome in outcomes if outcome.error]
     tell(f"design: {len(outcomes) - len(refused)} of {len(outcomes)} rows have designs in {arguments.out}")
     if refused:
@@ -202,3 +223,24 @@ def _tell_designs(designs: Designs) -> None:
         }
         told = ", ".join(f"{name} by {count}" for name, count in unmet.items())
         tell(f"design: constraints are not met: {told} of {len(designs.met)} designs")
+
+
+def _tell_moved(asked: Targets, wanted: Targets) -> None:
+    """Which targets gave way to the nearest that can be had."""
+    moved = [new for old, new in zip(asked, wanted, strict=True) if old != new]
+    if moved:
+        words = ", ".join(item.words() for item in moved)
+        tell(f"design: what was asked for is out of reach; the designs are for the nearest: {words}")
+
+
+def _tell_spread(spread: DesignSpread) -> None:
+    """How robust the designs are."""
+    import numpy as np
+
+    interface, scatter = spread.interface, spread.scatter
+    tell(
+        f"design: as interfaces move by half a voxel, quantities change by {100 * np.min(interface):.3g} % "
+        f"at most in the most robust design, {100 * np.median(interface):.3g} % in the median; over ten "
+        f"realisations their standard deviation is {100 * np.min(scatter):.3g} % and "
+        f"{100 * np.median(scatter):.3g} %"
+    )

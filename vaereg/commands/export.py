@@ -36,7 +36,7 @@ def run_export(arguments: argparse.Namespace) -> None:
         tell("export: predicted and solved figures are left out: they are of other phases")
     size = arguments.voxel_size
     if arguments.format == "zip":
-        bundle(arguments.out, items, materials, voxel_size=size)
+        bundle(arguments.out, items, materials, voxel_size=size, length_unit=arguments.length_unit)
         written = [arguments.out]
     else:
         written = export(
@@ -46,6 +46,7 @@ def run_export(arguments: argparse.Namespace) -> None:
             arguments.out,
             provenance=items[0].provenance,
             voxel_size=size,
+            length_unit=arguments.length_unit,
         )
         if arguments.format == "stl":
             tell(f"export: {describe_surface(items[0].volume)}")

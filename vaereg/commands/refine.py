@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vaereg.arguments import constraints_of, load_model, materials_of, phases_given, targets_of
+from vaereg.arguments import load_model, materials_of, phases_given
 from vaereg.commands.reporting import progress
 from vaereg.console import tell
+from vaereg.design_arguments import constraints_of, targets_of
 from vaereg.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def run_refine(arguments: argparse.Namespace) -> None:
         met=[[result.met for result in check(volume, constraints).results] for volume in volumes]
         if constraints
         else None,
+        recipes=stored.recipes,
+        spread=_spread(stored, volumes, targets, pair),
     )
     _tell_outcome(arguments, stored, results)
     if judge == checkpoint.hash and checkpoint.hash != stored.made_by:
@@ -117,6 +120,28 @@ def run_refine(arguments: argparse.Namespace) -> None:
             f"refine: the designs are of the checkpoint {stored.made_by}, the predictions and materials "
             f"of {checkpoint.hash}"
         )
+
+
+def _spread(
+    stored: DesignFile, volumes: NDArray[np.uint8], targets: Targets, pair: TwoPhase
+) -> dict[str, NDArray[np.float64]]:
+    """Spread of the refined volumes, where that of the designs was measured: with the interface as it is now,
+    over realisations as it was.
+    """
+    from vaereg.inverse.robustness import interface_spread
+
+    if not stored.spread:
+        return {}
+    kept = {
+        key: column
+        for key, column in stored.spread.items()
+        if key.startswith("realisations/") and key.partition("/")[2] in targets.names
+    }
+    interface = interface_spread(volumes, targets, pair)
+    for kind in ("eroded", "dilated"):
+        columns = getattr(interface, kind).T
+        kept |= {f"{kind}/{name}": column for name, column in zip(targets.names, columns, strict=True)}
+    return kept
 
 
 def _reached(

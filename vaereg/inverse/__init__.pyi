@@ -4,7 +4,19 @@ from .direct import design as design, more_like as more_like
 from .fronts import DesignFront as DesignFront, design_front as design_front, save_front as save_front
 from .pareto import ParetoFront as ParetoFront, pareto_front as pareto_front
 from .plausible import UnreachableTargetError as UnreachableTargetError
+from .reach import (
+    NearestTargets as NearestTargets,
+    mode_reach as mode_reach,
+    nearest_targets as nearest_targets,
+)
+from .recipes import recipes as recipes
 from .refining.corrections import Corrections as Corrections, correct as correct
 from .refining.refinement import Refinement as Refinement, refine as refine, refine_all as refine_all
-from .robustness import interface_spread as interface_spread, realisation_spread as realisation_spread
+from .robustness import (
+    DesignSpread as DesignSpread,
+    interface_spread as interface_spread,
+    measure_spread as measure_spread,
+    realisation_spread as realisation_spread,
+    robust_designs as robust_designs,
+)
 from .walks import Walk as Walk, walk as walk

@@ -1,23 +1,29 @@
 """Designs for a table of targets: a file for each row, and what became of every row; resumable.
 
 A row is done when its file is there, or when it was refused; a second run with the same table does the rest.
-The record `targets.jsonl` has a line for each row that is done, appended as it is finished.
+The record `targets.jsonl` has a line for each row that is done, appended as it is finished. Rows are made by
+worker processes or by any executor, a row a task; files and record are written by the calling process.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vaereg.errors import InputError
+from vaereg.executors import Workers, check_workers, run_tasks
 from vaereg.targets.tables import TableRow
 
 __all__ = ["RECORD", "RowOutcome", "read_record", "row_path", "run_batch"]
+
+_Answer = TypeVar("_Answer")
 
 RECORD = "targets.jsonl"
 """Name of the record in the folder."""
@@ -48,8 +54,10 @@ def row_path(folder: Path, row: TableRow) -> Path:
 def run_batch(
     rows: Sequence[TableRow],
     folder: Path,
-    make: Callable[[TableRow, Path], None],
+    make: Callable[[TableRow], _Answer],
+    write: Callable[[_Answer, Path], None],
     *,
+    workers: Workers = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[RowOutcome]:
     """Make designs for every row that is not done yet.
@@ -57,8 +65,11 @@ def run_batch(
     Args:
         rows: The table.
         folder: Where files are written; made if it is not there.
-        make: Function that makes the designs of a row and writes them to a path; an `InputError` or a
-            `RuntimeError` of a failed computation refuses the row.
+        make: Function that makes the designs of a row, of a module where there are several workers; an
+            `InputError` or a `RuntimeError` of a failed computation refuses the row.
+        write: Function that writes what was made to a path, in this process.
+        workers: Number of processes of one thread each, or an executor; with one, all is made in this
+            process. Where an executor is lost, two processes go on.
         on_progress: Called with the rows that are done, and with their number.
 
     Returns:
@@ -67,23 +78,47 @@ def run_batch(
     Raises:
         InputError: `folder` is a file, or its record is of another kind.
     """
+    check_workers(workers)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"expected a folder to write to, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     known = {outcome.key: outcome for outcome in read_record(folder)}
     _cut_short(folder / RECORD)
-    outcomes: list[RowOutcome] = []
-    for row in rows:
-        key, path = _key(row), row_path(folder, row)
+    keys = [_key(row) for row in rows]
+    done: dict[int, RowOutcome] = {}
+    for number, key in enumerate(keys):
         outcome = known.get(key)
-        if outcome is None or (outcome.file and not (folder / outcome.file).is_file()):
-            outcome = _done(row, key, path, make)
+        if outcome is not None and (not outcome.file or (folder / outcome.file).is_file()):
+            done[number] = outcome
+    left = [number for number in range(len(rows)) if number not in done]
+    if on_progress:
+        on_progress(len(done), len(rows))
+    with closing(_made(make, [rows[number] for number in left], workers)) as made:
+        for place, (answer, error) in made:
+            number = left[place]
+            row, path = rows[number], row_path(folder, rows[number])
+            if answer is not None:
+                write(answer, path)
+            name = path.name if answer is not None else ""
+            outcome = RowOutcome(line=row.line, name=row.name, key=keys[number], file=name, error=error)
             with (folder / RECORD).open("a", encoding="utf-8") as record:
                 record.write(json.dumps(asdict(outcome)) + "\n")
-        outcomes.append(outcome)
-        if on_progress:
-            on_progress(len(outcomes), len(rows))
-    return outcomes
+            done[number] = outcome
+            if on_progress:
+                on_progress(len(done), len(rows))
+    return [done[number] for number in range(len(rows))]
+
+
+def _made(
+    make: Callable[[TableRow], _Answer], rows: Sequence[TableRow], workers: Workers
+) -> Generator[tuple[int, tuple[_Answer | None, str]], None, None]:
+    """Place of each row, and what was made of it or why it is refused, as they are finished."""
+    attempt = partial(_attempted, make)
+    if not isinstance(workers, Executor) and (workers == 1 or len(rows) < 2):
+        for place, row in enumerate(rows):
+            yield place, attempt(row)
+        return
+    yield from run_tasks(attempt, rows, workers, stand_in=2)
 
 
 def _cut_short(record: Path) -> None:
@@ -92,15 +127,14 @@ def _cut_short(record: Path) -> None:
         record.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
-def _done(row: TableRow, key: str, path: Path, make: Callable[[TableRow, Path], None]) -> RowOutcome:
-    name, error = path.name, ""
+def _attempted(make: Callable[[TableRow], _Answer], row: TableRow) -> tuple[_Answer | None, str]:
+    """What is made of a row, or why it is refused."""
     try:
-        make(row, path)
+        return make(row), ""
     except BrokenExecutor:  # of the machine, not of the row
         raise
     except (InputError, RuntimeError) as failure:
-        name, error = "", " ".join(str(failure).split())
-    return RowOutcome(line=row.line, name=row.name, key=key, file=name, error=error)
+        return None, " ".join(str(failure).split()) or type(failure).__name__
 
 
 def _key(row: TableRow) -> str:

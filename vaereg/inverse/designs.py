@@ -173,6 +173,8 @@ def save_designs(
     solver_dtype: str = "",
     solves: NDArray[np.int64] | None = None,
     front: Mapping[str, Any] | None = None,
+    recipes: Sequence[Mapping[str, Any]] = (),
+    spread: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> None:
     """Write designs as `designs.h5`.
 
@@ -186,6 +188,8 @@ def save_designs(
         solver_dtype: Floating point type of the solver.
         solves: Solves that each design took, shape (N,).
         front: What is known of the Pareto front that the designs are, see `fronts.DesignFront.to_json`.
+        recipes: What each design was made of, see `vaereg.inverse.recipes`.
+        spread: Columns of `robustness.DesignSpread.columns`.
     """
     write_designs(
         path,
@@ -209,6 +213,8 @@ def save_designs(
         solver_dtype=[solver_dtype] * len(designs.mean) if solver_dtype else None,
         solves=solves,
         front=front,
+        recipes=recipes,
+        spread=spread,
     )
 
 

@@ -14,7 +14,7 @@ Letters: N candidates, F designs on the front, M objectives, D latent size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -239,12 +239,13 @@ def design_front(
     )
 
 
-def save_front(path: Path, front: DesignFront) -> None:
+def save_front(path: Path, front: DesignFront, *, recipes: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write a front as `designs.h5`, with the solver's stiffness and what is known of the front.
 
     Args:
         path: File to create or replace.
         front: What `design_front` returned.
+        recipes: What each design was made of, see `vaereg.inverse.recipes`.
     """
     save_designs(
         path,
@@ -255,6 +256,7 @@ def save_front(path: Path, front: DesignFront) -> None:
         solver_dtype="float64",
         solves=np.ones(len(front.values), dtype=np.int64),
         front=front.to_json(),
+        recipes=recipes,
     )
 
 

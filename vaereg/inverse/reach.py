@@ -5,22 +5,26 @@ Letters: K modes, B rows of the library.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.scoring import COARSE, best_scale, scaled
 from vaereg.materials import TwoPhase
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
 from vaereg.model.modes.library import Rows
 from vaereg.model.modes.materials import REFERENCE_PAIR
 from vaereg.model.modes.release import Modes
 from vaereg.targets import QUANTITIES, CellProperties, Target, Targets, percent_off
+from vaereg.targets.quantities import canonical_name
 
-__all__ = ["REACHED", "ModeReach", "Reach", "mode_reach", "unreachable"]
+__all__ = ["REACHED", "ModeReach", "NearestTargets", "Reach", "mode_reach", "nearest_targets", "unreachable"]
 
 REACHED = 0.12
 """Largest deviation of the nearest volume of a mode, its volume fraction changed to fit, that counts as
@@ -31,6 +35,10 @@ _TRIED = 192
 """Nearest rows of a mode whose volume fraction is changed to fit."""
 _NEAR = 48
 """Rows of a mode that the prior is asked at."""
+_GIVEN_UP = 0.01
+"""Deviation of the nearest volume up to which a target stays as it is [-]."""
+_HELD = 10.0
+"""Factor of the weight of targets that stay as they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +123,77 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
         )
     total = weights.sum()
     return Reach(modes=tuple(found), weights=weights / total if total > 0.0 else weights)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NearestTargets:
+    """Targets that a mode can have, in place of those that were asked for."""
+
+    targets: Targets
+    """What can be had; as asked for where that is within reach."""
+    mode: str
+    """Mode that comes nearest to what was asked for."""
+    changed: tuple[str, ...]
+    """Quantities whose targets are others now; empty where what was asked for is within reach."""
+
+
+def nearest_targets(
+    checkpoint: Checkpoint,
+    wanted: Targets,
+    pair: TwoPhase | None = None,
+    *,
+    component: int | Sequence[int] | None = None,
+    fixed: Sequence[str] = (),
+) -> NearestTargets:
+    """Targets within reach that are nearest to those that are asked for; `design` takes them in their place.
+
+    Args:
+        checkpoint: Trained model with modes.
+        wanted: What is asked for.
+        pair: Phases; those of the checkpoint if left out.
+        component: Mode, or modes, that the designs are to be of: indices; all if left out.
+        fixed: Quantities whose targets stay as they are; the others give way to them.
+
+    Raises:
+        InputError: The checkpoint has no modes, a fixed quantity is not asked for.
+        UnreachableTargetError: The fixed targets alone are out of reach.
+    """
+    if checkpoint.modes is None:
+        raise InputError("expected a checkpoint with modes for the nearest targets, got a free mixture")
+    held = [canonical_name(name) for name in fixed]
+    for name in held:
+        if name not in wanted.names:
+            raise InputError(f"expected a target of {name}, which is to stay as it is, got none")
+    weighed = Targets(
+        tuple(replace(item, weight=item.weight * (_HELD if item.name in held else 1.0)) for item in wanted)
+    )
+    phases = checkpoint.model.materials if pair is None else pair
+    reach = mode_reach(checkpoint.modes, weighed, phases)
+    asked = list(range(len(MODES))) if component is None else np.atleast_1d(component).tolist()
+    best = min(asked, key=lambda index: float(reach.distance[index]))
+    found = reach.modes[best]
+    if found is None:
+        raise unreachable(reach, wanted, best)
+    own = dict(zip(wanted.names, wanted.deviations(found.nearest)[0], strict=True))
+    off = {item.name: item.weight * float(own[item.name]) for item in wanted}
+    if held and max(off[name] for name in held) > REACHED:
+        raise unreachable(mode_reach(checkpoint.modes, wanted.only(held), phases), wanted.only(held), best)
+    if wanted.largest_deviation(found.nearest)[0] <= REACHED:
+        return NearestTargets(targets=wanted, mode=MODE_NAMES[best], changed=())
+    values = dict(zip(wanted.names, found.nearest.values(wanted.names)[0].tolist(), strict=True))
+    given, changed = [], []
+    for item in wanted:
+        if item.name in held or off[item.name] <= _GIVEN_UP or not np.isfinite(values[item.name]):
+            given.append(item)
+            continue
+        changed.append(item.name)
+        low, high = values[item.name], values[item.name]
+        if not math.isfinite(item.low):
+            low = -math.inf
+        if not math.isfinite(item.high):
+            high = math.inf
+        given.append(replace(item, low=low, high=high))
+    return NearestTargets(targets=Targets(tuple(given)), mode=MODE_NAMES[best], changed=tuple(changed))
 
 
 def unreachable(reach: Reach, targets: Targets, mode: int | None) -> UnreachableTargetError:

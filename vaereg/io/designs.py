@@ -35,6 +35,7 @@ from vaereg.materials import TwoPhase
 from vaereg.targets import QUANTITIES, Target, Targets
 
 __all__ = [
+    "SPREADS",
     "DesignFile",
     "read_designs",
     "write_designs",
@@ -43,6 +44,8 @@ __all__ = [
 
 _UNITS = {"stiffness": "GPa", "solver_tolerance": "-", "conductivity": "W/(m K)", "weights": "-"}
 _DTYPE_LENGTH = 16
+SPREADS = ("eroded", "dilated", "realisations")
+"""Kinds of measured spread: with the interface half a voxel in and out, and over realisations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +95,22 @@ class DesignFile:
     """Whether each design meets each constraint where that was checked, shape (N, constraints)."""
     front: dict[str, Any] = field(default_factory=dict)
     """What is known of the Pareto front that the designs are; empty where they are none."""
+    recipes: tuple[dict[str, Any], ...] = ()
+    """What each design was made of where that is known, N of them, see `vaereg.inverse.recipes`."""
+    spread: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Relative changes of the quantities with the interface and over realisations where they were measured,
+    by kind and quantity, as `eroded/E_x`, `dilated/E_x`, `realisations/E_x`, shape (N,) [-]."""
 
     def __len__(self) -> int:
         return len(self.component)
+
+    def spread_of(self, place: int) -> dict[str, dict[str, float]]:
+        """Measured spread of one design by kind and quantity [-]."""
+        told: dict[str, dict[str, float]] = {}
+        for key, column in self.spread.items():
+            kind, _, name = key.partition("/")
+            told.setdefault(kind, {})[name] = float(column[place])
+        return told
 
     def mode(self, place: int) -> str:
         """Name of the mixture component of one design; empty where it has none."""
@@ -125,6 +141,8 @@ def write_designs(
     constraints: Mapping[str, Any] | None = None,
     met: ArrayLike | None = None,
     front: Mapping[str, Any] | None = None,
+    recipes: Sequence[Mapping[str, Any]] = (),
+    spread: Mapping[str, ArrayLike] | None = None,
 ) -> None:
     """Write designs; the arguments are the fields of `DesignFile`, and `target` may be all that was wanted.
 
@@ -156,6 +174,12 @@ def write_designs(
     for name, column in (quantities or {}).items():
         arrays[f"predicted/{name}"] = _fitting(f"predicted {name}", column, (count,), np.float64)
 
+    for name, column in (spread or {}).items():
+        arrays[f"spread/{name}"] = _fitting(f"spread {name}", column, (count,), np.float64)
+    texts = [json.dumps(dict(recipe)) for recipe in recipes]
+    if texts and len(texts) != count:
+        raise InputError(f"expected recipes of {count} designs, got {len(texts)}")
+
     def fill(file: h5py.File) -> None:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["units"] = "GPa"
@@ -179,6 +203,8 @@ def write_designs(
             write_array(file, name, array, units=_unit_of(name))
         if solver_dtype is not None:
             write_strings(file, "solver_dtype", solver_dtype, length=_DTYPE_LENGTH)
+        if texts:
+            write_strings(file, "recipe", texts, length=max(len(text.encode()) for text in texts))
 
     content = hdf5_bytes(fill)
     replace_file(path, lambda temporary: temporary.write_bytes(content))
@@ -240,6 +266,8 @@ def read_designs(path: Path) -> DesignFile:
             constraints=read_json(file, "constraints") if "constraints" in file.attrs else {},
             met=met,
             front=read_json(file, "front") if "front" in file.attrs else {},
+            recipes=_read_recipes(file, count) if "recipe" in file else (),
+            spread=_read_spread(file, count),
             seed=read_int(file, "seed"),
             made_by=read_text(file, "made_by" if "made_by" in file.attrs else "checkpoint"),
             judged_by=read_text(file, "judged_by") if "judged_by" in file.attrs else "",
@@ -298,9 +326,35 @@ def _read_modes(file: h5py.File) -> tuple[str, ...]:
     return tuple(modes)
 
 
+def _read_recipes(file: h5py.File, count: int) -> tuple[dict[str, Any], ...]:
+    recipes: list[dict[str, Any]] = []
+    for text in read_strings(file, "recipe", count=count):
+        try:
+            recipe = json.loads(str(text))
+        except (json.JSONDecodeError, RecursionError):
+            recipe = None
+        if not isinstance(recipe, dict):
+            raise InputError(f"expected recipes in JSON in {file.filename}, got {str(text)[:40]!r}")
+        recipes.append(recipe)
+    return tuple(recipes)
+
+
+def _read_spread(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
+    found = {}
+    for kind in SPREADS:
+        for name in QUANTITIES:
+            if f"spread/{kind}/{name}" in file:
+                found[f"{kind}/{name}"] = read_array(
+                    file, f"spread/{kind}/{name}", shape=(count,), kind="f", dtype=np.float64
+                )
+    return found
+
+
 def _unit_of(name: str) -> str | None:
     """Unit of a data set."""
     group, _, quantity = name.partition("/")
+    if group == "spread":
+        return "-"
     return QUANTITIES[quantity].unit if group == "predicted" else _UNITS.get(name)
 
 

@@ -20,10 +20,10 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaereg import __version__
 from vaereg.errors import InputError
 from vaereg.io.designs import DesignFile, write_designs
-from vaereg.io.exporting.meshes import closed_surface, enclosed_volume, write_abaqus, write_stl
+from vaereg.io.exporting.comments import comments_of
+from vaereg.io.exporting.meshes import describe_surface, write_abaqus, write_stl
 from vaereg.io.exporting.provenance import (
     Provenance,
     describe_design,
@@ -31,7 +31,8 @@ from vaereg.io.exporting.provenance import (
     describe_volume,
     write_properties,
 )
-from vaereg.io.exporting.solver_inputs import FANS_DATASET, damask_input, describe_phase, fans_input
+from vaereg.io.exporting.solver_inputs import FANS_DATASET, damask_input, fans_input
+from vaereg.io.exporting.tiff_files import write_tif
 from vaereg.io.exporting.vti_files import write_vti
 from vaereg.io.files import hdf5_bytes, replace_file, write_array
 from vaereg.materials import TwoPhase
@@ -78,8 +79,14 @@ class _Job:
     materials: TwoPhase
     provenance: Provenance
     voxel_size: float
+    length_unit: str
     name: str
     """Stem of the file."""
+
+    @property
+    def comments(self) -> str:
+        """What the file should say of itself."""
+        return comments_of(self.volume, self.materials, self.provenance)
 
 
 def export(
@@ -90,6 +97,7 @@ def export(
     *,
     provenance: Provenance | None = None,
     voxel_size: float = 1.0,
+    length_unit: str = "",
 ) -> list[Path]:
     """Write one volume in one format.
 
@@ -100,6 +108,7 @@ def export(
         path: File to create or replace. Input files of FANS and DAMASK lie beside it.
         provenance: What is known of the volume.
         voxel_size: Edge of a voxel, in any unit of length.
+        length_unit: That unit, such as "µm"; what the file says of lengths is in it, too.
 
     Returns:
         The files that were written.
@@ -119,6 +128,7 @@ def export(
         materials=materials,
         provenance=provenance or Provenance(),
         voxel_size=voxel_size,
+        length_unit=length_unit,
         name=path.name,
     )
     replace_file(path, lambda temporary: FORMATS[format].write(temporary, job))
@@ -128,15 +138,6 @@ def export(
         replace_file(beside, partial(_write_text, text=text))
         written.append(beside)
     return written
-
-
-def describe_surface(volume: NDArray[np.uint8]) -> str:
-    """How the volume inside the surface of an STL file differs from that of the stiff voxels, in words."""
-    inside, voxels = enclosed_volume(closed_surface(volume)), int(np.asarray(volume).sum())
-    return (
-        f"the surface encloses {inside:.1f} voxels, the stiff phase has {voxels}: "
-        f"{100.0 * (inside / voxels - 1.0):+.1f} % (corners are cut)"
-    )
 
 
 def stored_items(
@@ -169,6 +170,8 @@ def stored_items(
                 solver_tolerance=_at(designs.solver_tolerance, i) if figures else None,
                 solver_dtype=str(_at(designs.solver_dtype, i) or "") if figures else "",
                 solves=int(solves[i]) if figures and solves is not None else None,
+                recipe=designs.recipes[i] if designs.recipes else {},
+                spread=designs.spread_of(i) if figures else {},
             ),
         )
         for i in chosen
@@ -187,6 +190,7 @@ def bundle(
     *,
     formats: Sequence[str] | None = None,
     voxel_size: float = 1.0,
+    length_unit: str = "",
 ) -> None:
     """Write a zip archive of volumes: a folder for each, a table of properties, and a manifest.
 
@@ -196,6 +200,7 @@ def bundle(
         materials: The two phases.
         formats: Names of `FORMATS`; all if left out.
         voxel_size: Edge of a voxel, in any unit of length.
+        length_unit: That unit, such as "µm".
 
     Raises:
         ValueError: As in `export`, or there is no item.
@@ -224,16 +229,18 @@ def bundle(
                         Path(folder) / name,
                         provenance=item.provenance,
                         voxel_size=voxel_size,
+                        length_unit=length_unit,
                     ):
                         archive.write(file, f"{stem}/{file.name}")
                         files.append(f"{stem}/{file.name}")
                         file.unlink()
-                record = describe_design(item.volume, item.provenance, materials, voxel_size)
+                record = describe_design(item.volume, item.provenance, materials, voxel_size, length_unit)
                 record["files"] = files
                 if "stl" in chosen:
                     record["surface"] = describe_surface(item.volume)
                 records.append(record)
-            content = describe_setting(materials, voxel_size=voxel_size) | {"designs": records}
+            setting = describe_setting(materials, voxel_size=voxel_size, length_unit=length_unit)
+            content = setting | {"designs": records}
             archive.writestr("manifest.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
             table = Path(folder) / "properties.csv"
             write_properties(table, records)
@@ -242,35 +249,23 @@ def bundle(
     replace_file(path, write)
 
 
-def _comments(job: _Job) -> str:
-    """What every file should say of itself, on a few lines of ASCII."""
-    provenance, pair = job.provenance, job.materials
-    lines = [f"vaereg {__version__}: periodic two-phase cell {' x '.join(map(str, job.volume.shape))}"]
-    lines += [
-        f"{key}: {describe_phase(phase)}" for key, phase in (("stiff, 1", pair.stiff), ("soft, 0", pair.soft))
-    ]
-    for title, value in (
-        ("name", provenance.name),
-        ("made by checkpoint", provenance.made_by),
-        ("seed", provenance.seed),
-    ):
-        if value not in ("", None):
-            lines.append(f"{title} {_one_line(str(value))}")
-    return "\n".join(lines)
-
-
 def _write_npy(path: Path, job: _Job) -> None:
     with path.open("wb") as file:  # given a name, NumPy would add a suffix
         np.save(file, job.volume)
 
 
 def _write_vti(path: Path, job: _Job) -> None:
-    write_vti(path, {"phase": job.volume}, voxel_size=job.voxel_size)
+    write_vti(path, {"phase": job.volume}, voxel_size=job.voxel_size, comments=job.comments)
 
 
 def _write_damask(path: Path, job: _Job) -> None:
     material = job.volume.astype(np.int32)
-    write_vti(path, {"material": material}, voxel_size=job.voxel_size, comments=_comments(job))
+    write_vti(
+        path,
+        {"material": material},
+        voxel_size=job.voxel_size,
+        comments=job.comments,
+    )
 
 
 def _write_stl(path: Path, job: _Job) -> None:
@@ -280,20 +275,7 @@ def _write_stl(path: Path, job: _Job) -> None:
 
 
 def _write_tif(path: Path, job: _Job) -> None:
-    """A stack as ImageJ has it: page z, row y, column x, with the edge of a voxel."""
-    import tifffile
-
-    pages = np.ascontiguousarray(255 * job.volume.transpose(2, 1, 0))
-    with path.open("wb") as file:
-        tifffile.imwrite(
-            file,
-            pages,
-            imagej=True,
-            photometric="minisblack",
-            software=f"vaereg {__version__}",
-            resolution=(1.0 / job.voxel_size, 1.0 / job.voxel_size),
-            metadata={"axes": "ZYX", "spacing": job.voxel_size, "Info": _comments(job)},
-        )
+    write_tif(path, job.volume, voxel_size=job.voxel_size, comments=job.comments)
 
 
 def _write_h5(path: Path, job: _Job) -> None:
@@ -314,11 +296,23 @@ def _write_h5(path: Path, job: _Job) -> None:
         solver_tolerance=None if provenance.solver_tolerance is None else [provenance.solver_tolerance],
         solver_dtype=[provenance.solver_dtype] if provenance.solver_dtype else None,
         solves=None if provenance.solves is None else [provenance.solves],
+        recipes=[provenance.recipe] if provenance.recipe else [],
+        spread={
+            f"{kind}/{name}": [value]
+            for kind, values in provenance.spread.items()
+            for name, value in values.items()
+        },
     )
 
 
 def _write_abaqus(path: Path, job: _Job) -> None:
-    write_abaqus(path, job.volume, job.materials, voxel_size=job.voxel_size, comments=_comments(job))
+    write_abaqus(
+        path,
+        job.volume,
+        job.materials,
+        voxel_size=job.voxel_size,
+        comments=job.comments,
+    )
 
 
 def _write_fans(path: Path, job: _Job) -> None:
@@ -337,8 +331,9 @@ def _write_csv(path: Path, job: _Job) -> None:
 
 
 def _write_manifest(path: Path, job: _Job) -> None:
-    setting = describe_setting(job.materials, voxel_size=job.voxel_size)
-    _write_json(path, setting | describe_design(job.volume, job.provenance, job.materials, job.voxel_size))
+    size, unit = job.voxel_size, job.length_unit
+    setting = describe_setting(job.materials, voxel_size=size, length_unit=unit)
+    _write_json(path, setting | describe_design(job.volume, job.provenance, job.materials, size, unit))
 
 
 def _write_json(path: Path, content: object) -> None:
@@ -356,10 +351,6 @@ def _write_text(path: Path, text: str) -> None:
 def _file_name(name: str) -> str:
     """A name in letters that any file system takes."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:80]
 
 
 FORMATS: dict[str, Format] = {

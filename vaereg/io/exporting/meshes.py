@@ -11,7 +11,7 @@ from vaereg.elasticity import VOIGT_ORDER
 from vaereg.io.exporting.solver_inputs import VOID_RATIO, solid_phases
 from vaereg.materials import TwoPhase
 
-__all__ = ["closed_surface", "enclosed_volume", "write_abaqus", "write_stl"]
+__all__ = ["closed_surface", "describe_surface", "enclosed_volume", "write_abaqus", "write_stl"]
 
 _TETRAHEDRA = [
     np.cumsum([np.zeros(3, int), *(np.eye(3, dtype=int)[axis] for axis in order)], axis=0)
@@ -70,6 +70,15 @@ def write_stl(path: Path, volume: NDArray[np.uint8], *, voxel_size: float = 1.0)
     facets["normal"], facets["corners"] = normals, corners
     head = b"vaereg: surface of the stiff phase".ljust(80)
     path.write_bytes(head + np.uint32(len(facets)).astype("<u4").tobytes() + facets.tobytes())
+
+
+def describe_surface(volume: NDArray[np.uint8]) -> str:
+    """How the volume inside the surface of an STL file differs from that of the stiff voxels, in words."""
+    inside, voxels = enclosed_volume(closed_surface(volume)), int(np.asarray(volume).sum())
+    return (
+        f"the surface encloses {inside:.1f} voxels, the stiff phase has {voxels}: "
+        f"{100.0 * (inside / voxels - 1.0):+.1f} % (corners are cut)"
+    )
 
 
 def write_abaqus(

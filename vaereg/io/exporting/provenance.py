@@ -74,6 +74,10 @@ class Provenance:
     """Its floating point type."""
     solves: int | None = None
     """Solves that refinement took."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """What it was made of, see `vaereg.inverse.recipes`."""
+    spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Measured spread of its quantities by kind and name [-], see `vaereg.inverse.robustness`."""
 
 
 def describe_run(
@@ -104,13 +108,20 @@ def describe_run(
     }
 
 
-def describe_setting(materials: TwoPhase, *, voxel_size: float = 1.0) -> dict[str, Any]:
+def describe_setting(
+    materials: TwoPhase, *, voxel_size: float = 1.0, length_unit: str = ""
+) -> dict[str, Any]:
     """What all volumes of a file share: program, time, versions, units, phases, discretisation."""
+    unit = length_unit or ("voxel" if voxel_size == 1.0 else "as given")
     return {
         "program": "vaereg",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"vaereg": __version__, "python": platform.python_version(), **_versions()},
-        "units": {"moduli": "GPa", "poisson": "-", "lengths": "voxel" if voxel_size == 1.0 else "as given"},
+        "units": {
+            "moduli": "GPa",
+            "poisson": "-",
+            "lengths": unit,
+        },
         "order": list(VOIGT_ORDER),
         "axes": ["x", "y", "z"],
         "phases": {"0": "soft", "1": "stiff"},
@@ -188,7 +199,11 @@ def describe_volume(
 
 
 def describe_design(
-    volume: NDArray[np.uint8], provenance: Provenance, materials: TwoPhase, voxel_size: float
+    volume: NDArray[np.uint8],
+    provenance: Provenance,
+    materials: TwoPhase,
+    voxel_size: float,
+    length_unit: str = "",
 ) -> dict[str, Any]:
     """One volume and what is known of it, with its specification sheet; arguments as in `describe_volume`.
 
@@ -197,8 +212,20 @@ def describe_design(
         provenance: What is known of it.
         materials: The two phases.
         voxel_size: Edge of a voxel, in any unit of length.
+        length_unit: That unit, where it is known.
     """
-    sheet = spec_sheet(volume, voxel_size=voxel_size, morphology=provenance.mode)
+    sheet = spec_sheet(
+        volume,
+        voxel_size=voxel_size,
+        length_unit=length_unit or "voxel",
+        morphology=provenance.mode,
+        recipe=provenance.recipe or None,
+    )
+    if provenance.spread:
+        sheet["robustness"] = {
+            kind: {name: _finite(value) for name, value in values.items()}
+            for kind, values in provenance.spread.items()
+        }
     return describe_volume(volume, provenance, materials) | {"spec_sheet": sheet}
 
 
