@@ -31,7 +31,7 @@ _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # pyright: ignore[
 _NEGATIVE = re.compile(r"-[0-9.][-+0-9.,:eE]*")
 """Negative numbers with commas or colons between them."""
 _FLAG = re.compile(r"--[a-z][-a-z]*")
-_EXPORTS = ("npy", "vti", "stl", "tif", "h5", "abaqus", "fans", "damask", "csv", "json", "zip")
+_EXPORTS = ("npy", "vti", "stl", "tif", "h5", "abaqus", "fans", "damask", "csv", "json", "html", "zip")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -292,13 +292,16 @@ def _add_evaluate(parsers: _Commands) -> None:
 
 def _add_export(parsers: _Commands) -> None:
     parser = _add_command(
-        parsers, "export", commands.run_export, "one design as a file of another program, or all as a zip"
+        parsers,
+        "export",
+        commands.run_export,
+        "one design as a file of another program or a report, or all of them",
     )
     parser.add_argument(
         "designs", type=Path, metavar="DESIGNS", help="designs made by design or refine (HDF5)"
     )
     parser.add_argument(
-        "--index", type=int, metavar="I", help="which design, from 0 (for a zip: default all)"
+        "--index", type=int, metavar="I", help="which design, from 0 (for a zip or a report: default all)"
     )
     parser.add_argument("--format", choices=_EXPORTS, required=True, help="kind of file; fans writes two")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")

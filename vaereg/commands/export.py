@@ -16,7 +16,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     their file.
     """
     from vaereg.io.designs import read_designs
-    from vaereg.io.exporting.export import bundle, describe_surface, export, stored_items
+    from vaereg.io.exporting.export import bundle, describe_surface, export, write_report
+    from vaereg.io.exporting.stored_items import stored_items
     from vaereg.io.files import check_output
     from vaereg.materials import TwoPhase
 
@@ -27,8 +28,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     materials = asked if phases_given(arguments) else own
     if arguments.index is not None and not 0 <= arguments.index < len(designs):
         raise InputError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
-    if arguments.index is None and arguments.format != "zip":
-        raise InputError("expected --index for one design, or --format zip for all of them")
+    if arguments.index is None and arguments.format not in ("zip", "html"):
+        raise InputError("expected --index for one design, or --format zip or html for all of them")
     chosen = range(len(designs)) if arguments.index is None else [arguments.index]
     own_pair = materials.moduli() == own.moduli()
     items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
@@ -37,6 +38,9 @@ def run_export(arguments: argparse.Namespace) -> None:
     size = arguments.voxel_size
     if arguments.format == "zip":
         bundle(arguments.out, items, materials, voxel_size=size, length_unit=arguments.length_unit)
+        written = [arguments.out]
+    elif arguments.format == "html":
+        write_report(arguments.out, items, materials, voxel_size=size, length_unit=arguments.length_unit)
         written = [arguments.out]
     else:
         written = export(

@@ -9,9 +9,10 @@ from .exporting.export import (
     FORMATS as FORMATS,
     BundleItem as BundleItem,
     bundle as bundle,
-    stored_items as stored_items,
+    write_report as write_report,
 )
 from .exporting.provenance import Provenance as Provenance
+from .exporting.stored_items import stored_items as stored_items
 from .importing import (
     AutomaticChoices as AutomaticChoices,
     Choices as Choices,

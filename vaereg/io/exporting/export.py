@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,16 +21,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.errors import InputError
-from vaereg.io.designs import DesignFile, write_designs
+from vaereg.io.designs import write_designs
 from vaereg.io.exporting.comments import comments_of
 from vaereg.io.exporting.meshes import describe_surface, write_abaqus, write_stl
 from vaereg.io.exporting.provenance import (
+    BundleItem,
     Provenance,
     describe_design,
     describe_setting,
     describe_volume,
     write_properties,
 )
+from vaereg.io.exporting.report import report_html
 from vaereg.io.exporting.solver_inputs import FANS_DATASET, damask_input, fans_input
 from vaereg.io.exporting.tiff_files import write_tif
 from vaereg.io.exporting.vti_files import write_vti
@@ -46,17 +48,8 @@ __all__ = [
     "bundle",
     "describe_surface",
     "export",
-    "stored_items",
+    "write_report",
 ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BundleItem:
-    """One volume of a bundle."""
-
-    volume: NDArray[np.uint8]
-    """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
-    provenance: Provenance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,49 +133,6 @@ def export(
     return written
 
 
-def stored_items(
-    designs: DesignFile, chosen: Iterable[int], source: str, *, figures: bool = True
-) -> list[BundleItem]:
-    """Designs of a file with what it says of them.
-
-    Args:
-        designs: What `vaereg.io.datasets.read_designs` read.
-        chosen: Their places in the file.
-        source: Name of the file.
-        figures: Take over what was predicted and solved; that is of the materials of the model.
-    """
-    predicted, stiffness, solves = designs.predicted, designs.stiffness, designs.solves
-    return [
-        BundleItem(
-            volume=designs.microstructures[i],
-            provenance=Provenance(
-                name=f"design {i}",
-                origin=f"design {i} of {source}",
-                target=designs.wanted or {},
-                mode=designs.mode(i),
-                seed=designs.seed if designs.seed >= 0 else None,
-                component=int(designs.component[i]) if designs.component[i] >= 0 else None,
-                latent=designs.latent[i] if designs.latent.size else None,
-                made_by=designs.made_by,
-                judged_by=designs.judged_by if figures else "",
-                mean=predicted[i] if figures and predicted is not None else None,
-                stiffness=stiffness[i] if figures and stiffness is not None else None,
-                solver_tolerance=_at(designs.solver_tolerance, i) if figures else None,
-                solver_dtype=str(_at(designs.solver_dtype, i) or "") if figures else "",
-                solves=int(solves[i]) if figures and solves is not None else None,
-                recipe=designs.recipes[i] if designs.recipes else {},
-                spread=designs.spread_of(i) if figures else {},
-            ),
-        )
-        for i in chosen
-    ]
-
-
-def _at(values: NDArray[Any] | None, place: int) -> Any:  # noqa: ANN401
-    """An entry of an array in plain values; None where there is no array."""
-    return None if values is None else values[place].item()
-
-
 def bundle(
     path: Path,
     items: Sequence[BundleItem],
@@ -247,6 +197,20 @@ def bundle(
             archive.write(table, table.name)
 
     replace_file(path, write)
+
+
+def write_report(
+    path: Path,
+    items: Sequence[BundleItem],
+    materials: TwoPhase,
+    *,
+    voxel_size: float = 1.0,
+    length_unit: str = "",
+    title: str = "",
+) -> None:
+    """Write a report on one volume or several as a self-contained page; see `report.report_html`."""
+    text = report_html(items, materials, voxel_size=voxel_size, length_unit=length_unit, title=title)
+    replace_file(path, partial(_write_text, text=text))
 
 
 def _write_npy(path: Path, job: _Job) -> None:
@@ -336,6 +300,13 @@ def _write_manifest(path: Path, job: _Job) -> None:
     _write_json(path, setting | describe_design(job.volume, job.provenance, job.materials, size, unit))
 
 
+def _write_html(path: Path, job: _Job) -> None:
+    item = BundleItem(volume=job.volume, provenance=job.provenance)
+    _write_text(
+        path, report_html([item], job.materials, voxel_size=job.voxel_size, length_unit=job.length_unit)
+    )
+
+
 def _write_json(path: Path, content: object) -> None:
     _write_text(path, _json(content))
 
@@ -379,6 +350,12 @@ FORMATS: dict[str, Format] = {
         label="manifest: target, seed, versions, solver",
         suffix=".json",
         write=_write_manifest,
+    ),
+    "html": Format(
+        title="report",
+        label="report to read and to print: picture, target against result, structure, origin",
+        suffix=".html",
+        write=_write_html,
     ),
 }
 """Kinds of files that `export` writes, by name."""

@@ -27,6 +27,7 @@ from vaereg.targets import Target, Targets
 
 __all__ = [
     "RESULT_VERSION",
+    "BundleItem",
     "Provenance",
     "describe_design",
     "describe_run",
@@ -64,10 +65,19 @@ class Provenance:
     """Hash of the checkpoint that predicted its properties."""
     mean: NDArray[np.float64] | None = None
     """Predicted C11 to C66 [GPa], shape (6,)."""
+    quantities: Mapping[str, float] = field(default_factory=dict)
+    """All that was predicted by name, each in its unit."""
     std: NDArray[np.float64] | None = None
     """Their standard deviation [GPa], shape (6,)."""
     stiffness: NDArray[np.float64] | None = None
     """The solver's, shape (6, 6) [GPa]."""
+    conductivity: NDArray[np.float64] | None = None
+    """The solver's, shape (3, 3) [W/(m K)]."""
+    mesh_change: NDArray[np.float64] | None = None
+    """Relative change of C11 to C66 where each voxel is split into 2 x 2 x 2, shape (6,) [-]; None where
+    that was not computed."""
+    constraints: Mapping[str, bool] = field(default_factory=dict)
+    """Whether it meets each constraint, by what the constraint says in words."""
     solver_tolerance: float | None = None
     """Relative residual at which the solver stopped [-]."""
     solver_dtype: str = ""
@@ -78,6 +88,19 @@ class Provenance:
     """What it was made of, see `vaereg.inverse.recipes`."""
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Measured spread of its quantities by kind and name [-], see `vaereg.inverse.robustness`."""
+    link: str = ""
+    """Address of the page that shows it."""
+    command: str = ""
+    """Command line that makes it again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleItem:
+    """One volume of a bundle or a report."""
+
+    volume: NDArray[np.uint8]
+    """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
+    provenance: Provenance
 
 
 def describe_run(
