@@ -158,6 +158,8 @@ class _SixLoads:
 
     def __init__(self, cell: Cell, mean: NDArray[np.float64]) -> None:
         self.cell, self.mean, self.count = cell, mean, 0
+        self._upper: NDArray[np.float64] | None = None
+        self._residual_energy: NDArray[np.float64] | None = None
         self.loads = [cell.load(pair) for pair in LOAD_PAIRS]
         rounding = 64.0 * np.finfo(cell.dtype).eps * cell.largest_modulus
         for load in self.loads:
@@ -208,17 +210,21 @@ class _SixLoads:
         for pair in range(3):
             vectors.turn(self.directions[pair].reshape(-1), self.conditioned[pair].reshape(-1), ratio[pair])
         self.count += 1
+        self._upper = self._residual_energy = None
         return True
 
     def upper(self) -> NDArray[np.float64]:
         """U in the unit of the cell, shape (6, 6)."""
-        work = self._gram(self.displacements, self.residuals) + self._gram(self.loads, self.displacements)
-        return self.mean - (work + work.T) / 2.0
+        if self._upper is None:
+            work = self._gram(self.displacements, self.residuals) + self._gram(self.loads, self.displacements)
+            self._upper = self.mean - (work + work.T) / 2.0
+        return self._upper
 
     def residual_energy(self) -> NDArray[np.float64]:
         """sym(r.z) / N in the unit of the cell, shape (6, 6)."""
-        work = self._gram(self.residuals, self.conditioned)
-        return (work + work.T) / 2.0
+        if self._residual_energy is None:  # the preconditioner is symmetric
+            self._residual_energy = self._gram(self.residuals, self.conditioned, symmetric=True)
+        return self._residual_energy
 
     def lower(self) -> NDArray[np.float64]:
         """L in the unit of the cell, shape (6, 6); without voids."""
@@ -240,11 +246,18 @@ class _SixLoads:
         kernels.element_energies(u, v, w, first, shear, self.cell.constants, out)
         return out
 
-    def _gram(self, rows: list[NDArray], columns: list[NDArray]) -> NDArray[np.float64]:
+    def _gram(
+        self, rows: list[NDArray], columns: list[NDArray], *, symmetric: bool = False
+    ) -> NDArray[np.float64]:
         """Inner products of the fields of all load cases over the number of voxels, shape (6, 6)."""
         gram = np.empty((6, 6))
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
+                if symmetric and j < i:
+                    gram[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = gram[2 * j : 2 * j + 2, 2 * i : 2 * i + 2].T
+                    continue
                 block = vectors.pair_gram(row.reshape(-1), column.reshape(-1))
                 gram[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = block
+        if symmetric:
+            gram = (gram + gram.T) / 2.0
         return gram / np.prod(self.cell.shape)
