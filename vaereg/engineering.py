@@ -171,7 +171,7 @@ exact relation divides by the difference."""
 
 
 def thermal_expansion(
-    stiffness: ArrayLike, volume_fraction: float, materials: TwoPhase
+    stiffness: ArrayLike, volume_fraction: ArrayLike, materials: TwoPhase
 ) -> NDArray[np.float64]:
     """Thermal expansion of a two-phase cell, exact for any geometry (Levin 1967; Rosen & Hashin 1970,
     doi:10.1016/0020-7225(70)90066-2): alpha = alpha0 + (S - S0) : (S1 - S0)^-1 : (alpha1 - alpha0).
@@ -179,13 +179,13 @@ def thermal_expansion(
     A porous solid expands as the solid does.
 
     Args:
-        stiffness: Effective stiffness, Voigt order, shape (6, 6) [GPa].
-        volume_fraction: Volume fraction of the stiff phase [-].
+        stiffness: Effective stiffness, Voigt order, shape (..., 6, 6) [GPa].
+        volume_fraction: Volume fraction of the stiff phase, shape (...) [-].
         materials: The two phases, with their thermal expansions (that of a void is not needed).
 
     Returns:
-        Free strain per kelvin, Voigt order with engineering shear, shape (6,) [1e-6/K]; NaN along directions
-        that carry no load, whose expansion is not determined.
+        Free strain per kelvin, Voigt order with engineering shear, shape (..., 6) [1e-6/K]; NaN along
+        directions that carry no load, whose expansion is not determined.
 
     Raises:
         InputError: A phase that carries load has no thermal expansion.
@@ -204,7 +204,7 @@ def thermal_expansion(
     first, second = float(first or 0.0), float(second or 0.0)
     (bulk_stiff, _), (bulk_soft, _) = bulk_and_shear(materials)
     if abs(bulk_stiff - bulk_soft) <= _ALIKE_BULK * bulk_stiff:
-        return (second + volume_fraction * (first - second)) * isotropic
+        return (second + np.asarray(volume_fraction)[..., None] * (first - second)) * isotropic
     excess = compliance @ isotropic - isotropic / (3.0 * bulk_soft)
     slope = 1.0 / (3.0 * bulk_stiff) - 1.0 / (3.0 * bulk_soft)
     return second * isotropic + (first - second) / slope * excess

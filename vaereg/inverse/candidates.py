@@ -19,6 +19,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.judging import Judge
 from vaereg.inverse.pareto import along_directions, non_dominated, objective_values
 from vaereg.inverse.proposals import expected_properties
+from vaereg.inverse.reach import library_cells
 from vaereg.inverse.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
@@ -32,10 +33,10 @@ from vaereg.workers import limit_thread_to_one_thread, pool_threads
 __all__ = [
     "TRUSTED",
     "Candidates",
+    "cells_of_modes",
     "decoded",
     "drawn_near",
     "known_front",
-    "library_cells",
     "moved_onto",
     "near_values",
 ]
@@ -73,15 +74,13 @@ class Candidates:
         )
 
 
-def library_cells(modes: Modes, asked: Sequence[int], pair: TwoPhase) -> tuple[Rows, CellProperties]:
+def cells_of_modes(modes: Modes, asked: Sequence[int], pair: TwoPhase) -> tuple[Rows, CellProperties]:
     """Training volumes of some modes with their axes in any order, and their properties with these phases."""
-    every = [modes.library.rows_of(index) for index in asked]
-    rows = Rows(
-        order=np.concatenate([own.order for own in every]), row=np.concatenate([own.row for own in every])
-    )
-    if len(rows) == 0:
+    rows, cells = library_cells(modes, pair)
+    own = np.flatnonzero(np.isin(modes.library.mode[rows.row], asked))
+    if len(own) == 0:
         raise InputError("expected a mode with training volumes, got none")
-    return rows, modes.cells(rows, pair)
+    return rows[own], cells.rows(own)
 
 
 def known_front(targets: Targets, cells: CellProperties, tolerance: float) -> NDArray[np.intp]:

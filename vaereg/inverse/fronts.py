@@ -30,10 +30,10 @@ from vaereg.executors import Workers, map_tasks
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.inverse.candidates import (
     TRUSTED,
+    cells_of_modes,
     decoded,
     drawn_near,
     known_front,
-    library_cells,
     moved_onto,
     near_values,
 )
@@ -166,7 +166,7 @@ def design_front(
     asked = list(range(len(MODE_NAMES))) if component is None else np.atleast_1d(component).tolist()
     stretch = size / REFERENCE_EDGE if lengths == "relative" else 1.0
     numbers, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    every, cells = library_cells(modes, asked, judge.pair)
+    every, cells = cells_of_modes(modes, asked, judge.pair)
     known = known_front(targets, cells, tolerance)
     pool = drawn_near(judge, modes, every, cells, numbers, generator)
     _, moved, values = moved_onto(targets, pool.cells)

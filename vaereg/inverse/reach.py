@@ -6,6 +6,7 @@ Letters: K modes, B rows of the library.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,13 +19,22 @@ from vaereg.inverse.scoring import COARSE, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
-from vaereg.model.modes.library import Rows
+from vaereg.model.modes.library import ModeLibrary, Rows
 from vaereg.model.modes.materials import REFERENCE_PAIR
 from vaereg.model.modes.release import Modes
 from vaereg.targets import QUANTITIES, CellProperties, Target, Targets, percent_off
 from vaereg.targets.quantities import canonical_name
 
-__all__ = ["REACHED", "ModeReach", "NearestTargets", "Reach", "mode_reach", "nearest_targets", "unreachable"]
+__all__ = [
+    "REACHED",
+    "ModeReach",
+    "NearestTargets",
+    "Reach",
+    "library_cells",
+    "mode_reach",
+    "nearest_targets",
+    "unreachable",
+]
 
 REACHED = 0.12
 """Largest deviation of the nearest volume of a mode, its volume fraction changed to fit, that counts as
@@ -39,6 +49,8 @@ _GIVEN_UP = 0.01
 """Deviation of the nearest volume up to which a target stays as it is [-]."""
 _HELD = 10.0
 """Factor of the weight of targets that stay as they are."""
+_kept: deque[tuple[ModeLibrary, TwoPhase, Rows, CellProperties]] = deque(maxlen=4)
+"""Libraries with their properties for the last pairs of phases, 10 MB each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +94,26 @@ class Reach:
         return dict(zip(names, found.nearest.values(names)[0].tolist(), strict=True))
 
 
+def library_cells(modes: Modes, pair: TwoPhase) -> tuple[Rows, CellProperties]:
+    """Every training volume of the modes with its axes in any order, mode by mode, and its expected
+    properties with a pair of phases. Those of the last few pairs are kept.
+
+    Args:
+        modes: Trained modes.
+        pair: Phases.
+    """
+    for known, phases, rows, cells in _kept:
+        if known is modes.library and phases == pair:
+            return rows, cells
+    every = [modes.library.rows_of(index) for index in range(len(MODES))]
+    rows = Rows(
+        order=np.concatenate([own.order for own in every]), row=np.concatenate([own.row for own in every])
+    )
+    cells = modes.cells(rows, pair)
+    _kept.append((modes.library, pair, rows, cells))
+    return rows, cells
+
+
 def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPhase | None = None) -> Reach:
     """How near the training volumes of each mode come to a target.
 
@@ -93,29 +125,31 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
     targets = Targets.of(wanted)
     phases = REFERENCE_PAIR if pair is None else pair
     every = [modes.library.rows_of(index) for index in range(len(MODES))]
-    together = Rows(
-        order=np.concatenate([rows.order for rows in every]),
-        row=np.concatenate([rows.row for rows in every]),
-    )
-    cells = modes.cells(together, phases)
+    together, cells = library_cells(modes, phases)
     deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
     ends = np.cumsum([0, *(len(rows) for rows in every)])
+    weights, tried = np.zeros(len(MODES)), [np.empty(0, dtype=np.intp)] * len(MODES)
+    for index in range(len(MODES)):
+        places = np.arange(ends[index], ends[index + 1])
+        if len(places):
+            weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
+            order = targets.order(cells.rows(places), tolerance=0.5 * REACHED)
+            tried[index] = places[order[:_TRIED]]
+    chosen = np.concatenate(tried)
+    scales, _ = best_scale(targets, cells.rows(chosen), levels=COARSE)
+    all_moved = scaled(cells.rows(chosen), scales)
     found: list[ModeReach | None] = []
-    weights = np.zeros(len(MODES))
-    for index, rows in enumerate(every):
-        if not len(rows):
+    for index, end in enumerate(np.cumsum([len(places) for places in tried])):
+        own = np.arange(end - len(tried[index]), end)
+        if not len(own):
             found.append(None)
             continue
-        places = np.arange(ends[index], ends[index + 1])
-        weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
-        tried = places[targets.order(cells.rows(places), tolerance=0.5 * REACHED)[:_TRIED]]
-        scale, _ = best_scale(targets, cells.rows(tried), levels=COARSE)
-        moved = scaled(cells.rows(tried), scale)
+        moved, scale = all_moved.rows(own), scales[own]
         best = targets.order(moved, tolerance=0.5 * REACHED)[:_NEAR]
         off = np.nan_to_num(targets.largest_deviation(moved)[best], nan=np.inf)
         found.append(
             ModeReach(
-                rows=together[tried[best]],
+                rows=together[tried[index][best]],
                 scale=scale[best],
                 deviation=off,
                 nearest=moved.rows(best[:1]),

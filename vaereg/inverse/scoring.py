@@ -6,7 +6,6 @@ Letters: N cells, T quantities, S scales.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,14 +64,7 @@ def scaled(
         limits: Volume fractions that are allowed [-].
     """
     fraction = np.clip(cells.fraction * np.exp(scale / exponent), *limits)
-    factor = (fraction / cells.fraction) ** exponent
-    conductivity = None if cells.conductivity is None else cells.conductivity * factor[:, None, None]
-    return replace(
-        cells,
-        stiffness=cells.stiffness * factor[:, None, None],
-        fraction=fraction,
-        conductivity=conductivity,
-    )
+    return cells.scaled((fraction / cells.fraction) ** exponent, fraction)
 
 
 def best_scale(

@@ -10,7 +10,7 @@ fraction of the stiff phase [-].
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,8 @@ _SINGULAR = 1e-12
 _ALIKE_BULK = 1e-4
 """Relative difference of the bulk moduli [-], below which thermal expansion follows the fraction alone."""
 _TINY = 1e-150
+_CACHED = ("_sound", "_expansion", "_density")
+"""Properties of every cell that are computed once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,12 +90,43 @@ class CellProperties:
         """Some of the cells, by indices or a mask."""
         index = np.asarray(chosen)
         conductivity = None if self.conductivity is None else self.conductivity[index]
-        return replace(
+        some = replace(
             self,
             stiffness=self.stiffness[index],
             fraction=self.fraction[index],
             conductivity=conductivity,
         )
+        for name in _CACHED:  # what has been computed already
+            if name in self.__dict__:
+                some.__dict__[name] = self.__dict__[name][index]
+        if "_constants" in self.__dict__:
+            own = self._constants
+            kept = {item.name: getattr(own, item.name)[index] for item in fields(own)}
+            some.__dict__["_constants"] = replace(own, **kept)
+        return some
+
+    def scaled(self, factor: NDArray[np.float64], fraction: NDArray[np.float64]) -> CellProperties:
+        """Cells with other volume fractions, stiffness and conductivity times a factor, (N,) each [-]."""
+        conductivity = self.conductivity
+        if conductivity is not None:
+            conductivity = conductivity * factor[:, None, None]
+        moved = replace(
+            self,
+            stiffness=self.stiffness * factor[:, None, None],
+            fraction=fraction,
+            conductivity=conductivity,
+        )
+        # moduli are homogeneous of degree one, ratios of degree zero: no further inverse
+        own, column = self._constants, factor[:, None]
+        moved.__dict__["_sound"] = self._sound * factor[:, None, None]
+        moved.__dict__["_constants"] = replace(
+            own,
+            young=own.young * column,
+            shear=own.shear * column,
+            bulk=own.bulk * factor,
+            mean_shear=own.mean_shear * factor,
+        )
+        return moved
 
     @cached_property
     def _sound(self) -> NDArray[np.float64]:
@@ -122,18 +155,14 @@ class CellProperties:
     @cached_property
     def _expansion(self) -> NDArray[np.float64]:
         """Thermal expansion, shape (N, 6) [1e-6/K]."""
-        return np.array(
-            [
-                thermal_expansion(sound, float(fraction), self.materials)
-                if np.isfinite(stiffness).all()
-                else np.full(6, np.nan)
-                for stiffness, sound, fraction in zip(self.stiffness, self._sound, self.fraction, strict=True)
-            ]
-        ).reshape(-1, 6)
+        known = np.isfinite(self.stiffness).all(axis=(1, 2), keepdims=True)
+        expansion = thermal_expansion(np.where(known, self._sound, np.eye(6)), self.fraction, self.materials)
+        return np.where(known[..., 0], expansion, np.nan)
 
     @cached_property
     def _density(self) -> NDArray[np.float64]:
-        return np.array([mixed_density(float(fraction), self.materials) for fraction in self.fraction])
+        soft, stiff = (mixed_density(end, self.materials) for end in (0.0, 1.0))
+        return self.fraction * stiff + (1.0 - self.fraction) * soft
 
     def values(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Quantities of every cell, each in its unit, shape (N, T); NaN where it is not known or there is
