@@ -248,7 +248,9 @@ def _add_train(parsers: _Commands) -> None:
         "model of --continue-from",
     )
     parser.add_argument(
-        "--mode", metavar="NAME", help="mode of your own volumes (default: as they are recognised)"
+        "--mode",
+        metavar="NAME",
+        help="mode of your own volumes; a new name makes a mode of them (default: as they are recognised)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     settings = parser.add_mutually_exclusive_group()

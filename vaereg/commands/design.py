@@ -150,7 +150,6 @@ def run_modes(arguments: argparse.Namespace) -> None:
     from vaereg.inverse.reach import mode_reach
     from vaereg.io.exporting.provenance import describe_run
     from vaereg.io.files import check_output
-    from vaereg.model.modes.catalogue import MODES
 
     targets = _wanted(arguments)
     check_output(arguments.out)
@@ -161,7 +160,7 @@ def run_modes(arguments: argparse.Namespace) -> None:
     targets.check_materials(pair)
     reach = mode_reach(checkpoint.modes, targets, pair)
     modes = {}
-    for index, mode in enumerate(MODES):
+    for index, mode in enumerate(checkpoint.modes.catalogue):
         distance = float(reach.distance[index])
         modes[mode.name] = {
             "sentence": mode.sentence,
@@ -192,15 +191,14 @@ def _pair(arguments: argparse.Namespace) -> TwoPhase | None:
 
 def _components(arguments: argparse.Namespace, checkpoint: Checkpoint) -> list[int] | None:
     """Indices of the components that are asked for by name or number; None for all."""
-    from vaereg.model.modes.catalogue import MODE_NAMES
-
     chosen = [] if arguments.component is None else [arguments.component]
     for name in arguments.mode:
         if checkpoint.modes is None:
             raise InputError("expected a checkpoint with modes for --mode, got one with a free mixture")
-        if name not in MODE_NAMES:
-            raise InputError(f"unknown mode {name!r}, expected one of {', '.join(MODE_NAMES)}")
-        chosen.append(MODE_NAMES.index(name))
+        names = checkpoint.modes.names
+        if name not in names:
+            raise InputError(f"unknown mode {name!r}, expected one of {', '.join(names)}")
+        chosen.append(names.index(name))
     return chosen or None
 
 

@@ -139,15 +139,18 @@ def _add_volumes(arguments: argparse.Namespace) -> None:
     volumes = []
     for path in paths:
         imported = import_volume(path, both_phases=True)
-        volumes += (imported if imported.cubes else to_cubes(imported)).volumes
+        volumes.extend((imported if imported.cubes else to_cubes(imported)).volumes)
     modes, added = add_volumes(
-        former.modes, volumes, mode=arguments.mode, on_progress=progress("train", "volumes")
+        former.modes, former.model, volumes, mode=arguments.mode, on_progress=progress("train", "volumes")
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "checkpoint.pt"
     save_checkpoint(path, former.model, former.config, former.fitted, former.card, former.embedding, modes)
     counts = Counter(volume.mode for volume in added)
     tell(f"train: added {', '.join(f'{count} {name}' for name, count in counts.most_common())}")
+    new = {volume.mode: volume.base for volume in added if volume.mode != volume.base}
+    for name, base in new.items():
+        tell(f"train: {name} is a mode of your own, built as {base}")
     unsure = sum(volume.probability < _UNSURE for volume in added)
     if unsure:
         tell(f"train: {unsure} of {len(added)} volumes are recognised by less than half of the votes")

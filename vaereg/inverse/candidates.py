@@ -14,18 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
+from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.inverse.judging import Judge
 from vaereg.inverse.pareto import along_directions, non_dominated, objective_values
-from vaereg.inverse.proposals import expected_properties
+from vaereg.inverse.proposals import drawn_latents
 from vaereg.inverse.reach import library_cells
 from vaereg.inverse.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
-from vaereg.model.batches import device_of
-from vaereg.model.decoding import IRREGULAR, PERIODIC, decode_fields, decoded_fraction
+from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
 from vaereg.model.modes.library import Rows
-from vaereg.model.modes.regular import permute_latent
 from vaereg.model.modes.release import Modes
 from vaereg.targets import CellProperties, Targets
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
@@ -162,34 +160,13 @@ def _of_mode(
     generator: torch.Generator,
 ) -> Candidates:
     """Latent vectors of one mode near training volumes, and what is expected of them."""
-    checkpoint, device = judge.checkpoint, device_of(judge.checkpoint.model)
     many = np.repeat(np.arange(len(rows)), 1 if index == PERIODIC else _DRAWS)
     own = rows[many]
     diagonal = diagonal_properties(modes.library.stiffness_of(own)) * np.exp(scale[many])[:, None]
-    c = torch.from_numpy(diagonal).to(device, torch.float32)
-    mode = torch.full((len(own),), index, device=device)
+    z, expected = drawn_latents(judge, modes, index, own, diagonal, generator=generator)
+    component = np.full(len(own), index)
     with torch.inference_mode():
-        if index == PERIODIC:
-            orders = [AXIS_ORDERS[order][:3] for order in own.order]
-            z = torch.from_numpy(
-                np.concatenate(
-                    [
-                        permute_latent(modes.library.latent[[row]], order)
-                        for order, row in zip(orders, own.row, strict=True)
-                    ]
-                )
-            ).to(device)
-            expected = diagonal / np.exp(scale[many])[:, None]
-        elif index == IRREGULAR:
-            z, _ = checkpoint.model.prior(c).sample(generator=generator)
-            expected = expected_properties(judge, z)
-        else:
-            prior = modes.networks.prior(modes.networks.standardise(c))
-            z, _ = prior.sample(generator=generator, component=mode)
-            logs = modes.networks.regressor(z, mode)
-            expected = modes.networks.unstandardise(logs).cpu().numpy().astype(np.float64)
-        component = np.full(len(own), index)
-        fraction = decoded_fraction(checkpoint, z, component).cpu().numpy().astype(np.float64)
+        fraction = decoded_fraction(judge.checkpoint, z, component).cpu().numpy().astype(np.float64)
     return Candidates(
         latent=z,
         component=component,

@@ -43,7 +43,6 @@ from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields, decoded_fraction
-from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.library import Rows
 from vaereg.targets import (
     TARGETS,
@@ -265,7 +264,7 @@ def _realise(
         wanted=judge.targets,
         materials=judge.pair,
         constraints=judge.constraints,
-        modes=() if checkpoint.modes is None else MODE_NAMES,
+        modes=() if checkpoint.modes is None else checkpoint.modes.names,
         size=size,
         stretch=stretch,
         seed=0,

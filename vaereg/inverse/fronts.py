@@ -52,7 +52,6 @@ from vaereg.inverse.refining.corrections import correct
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import CellProperties, Targets, check_possible
@@ -163,7 +162,7 @@ def design_front(
     judge = Judge(checkpoint, targets, materials, constraints)
     symmetry = "none" if constraints is None else constraints.symmetry
     check_possible(targets, judge.pair, symmetry=symmetry)
-    asked = list(range(len(MODE_NAMES))) if component is None else np.atleast_1d(component).tolist()
+    asked = list(range(len(modes.names))) if component is None else np.atleast_1d(component).tolist()
     stretch = size / REFERENCE_EDGE if lengths == "relative" else 1.0
     numbers, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     every, cells = cells_of_modes(modes, asked, judge.pair)
@@ -214,11 +213,11 @@ def design_front(
         cut_fraction=cut_at[final],
         met=constraints_met(front.volumes, judge.constraints),
         **{**columns, "raw_deviation": raw},
-        weights=np.bincount(chosen.component, minlength=len(MODE_NAMES)) / number,
+        weights=np.bincount(chosen.component, minlength=len(modes.names)) / number,
         wanted=targets,
         materials=judge.pair,
         constraints=judge.constraints,
-        modes=MODE_NAMES,
+        modes=modes.names,
         size=size,
         stretch=stretch,
         seed=seed,

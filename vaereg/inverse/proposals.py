@@ -25,12 +25,13 @@ from vaereg.inverse.reach import ModeReach, Reach, mode_reach, unreachable
 from vaereg.inverse.scoring import COARSE, allowed_range, best_scale
 from vaereg.model.batches import device_of
 from vaereg.model.decoding import IRREGULAR, PERIODIC, decoded_fraction
+from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.library import Rows
 from vaereg.model.modes.regular import permute_latent
 from vaereg.model.modes.release import Modes
 from vaereg.targets import target_distance
 
-__all__ = ["Proposals", "Quota", "expected_properties", "propose", "share_out"]
+__all__ = ["Proposals", "Quota", "drawn_latents", "propose", "share_out"]
 
 _POOL = 256
 """Latent vectors drawn per component."""
@@ -133,7 +134,7 @@ def propose(
         weights = prior.weights.mean(0).cpu().numpy().astype(np.float64)
         fraction = decoded_fraction(checkpoint, z, components)
         change = (fraction.clamp(*allowed_range(judge.targets)) / fraction).log().abs()
-        error = target_distance(expected_properties(judge, z), wanted) + change.cpu().numpy()
+        error = target_distance(_expected(judge, z), wanted) + change.cpu().numpy()
     order = np.lexsort((error, components))
     chosen = np.concatenate(
         [order[components[order] == k][: per_design * n] for k, n in enumerate(quota.designs)]
@@ -165,28 +166,15 @@ def _from_modes(
             continue
         if index == PERIODIC:
             own = near.rows[np.resize(np.arange(len(near.rows)), keep)]
-            z = [
-                permute_latent(modes.library.latent[[row]], AXIS_ORDERS[order][:3])
-                for order, row in zip(own.order, own.row, strict=True)
-            ]
-            latents.append(torch.from_numpy(np.concatenate(z)).to(device))
+            latents.append(drawn_latents(judge, modes, index, own, generator=generator)[0])
             rows.append(own)
             continue
         weight = np.exp(-0.5 * np.square(near.deviation / max(_CLOSEST, float(near.deviation[0]))))
         drawn = numbers.choice(len(weight), _POOL, p=weight / weight.sum())
-        c = torch.from_numpy(_completed(judge, modes, near, drawn)).to(device, torch.float32)
-        mode = torch.full((_POOL,), index, device=device)
+        own, c = near.rows[drawn], _completed(judge, modes, near, drawn)
+        z, expected = drawn_latents(judge, modes, index, own, c, generator=generator)
         with torch.inference_mode():
-            if index == IRREGULAR:
-                z, _ = checkpoint.model.prior(c).sample(generator=generator)
-                expected = expected_properties(judge, z)
-            else:
-                prior = modes.networks.prior(modes.networks.standardise(c))
-                z, _ = prior.sample(generator=generator, component=mode)
-                logs = modes.networks.regressor(z, mode)
-                expected = modes.networks.unstandardise(logs).cpu().numpy().astype(np.float64)
-            fraction = decoded_fraction(checkpoint, z, mode.cpu().numpy()).cpu().numpy()
-        own = near.rows[drawn]
+            fraction = decoded_fraction(checkpoint, z, np.full(_POOL, index)).cpu().numpy()
         cells = modes.cells(own, judge.pair, diagonal=expected, fraction=fraction)
         scale, error = best_scale(judge.targets, cells, levels=COARSE)
         best = np.argsort(error + 0.1 * np.abs(scale), kind="stable")[:keep]
@@ -201,6 +189,57 @@ def _from_modes(
         ),
         weights=reach.weights,
     )
+
+
+def drawn_latents(
+    judge: Judge,
+    modes: Modes,
+    index: int,
+    rows: Rows,
+    c: NDArray[np.float64] | None = None,
+    *,
+    generator: torch.Generator,
+) -> tuple[Tensor, NDArray[np.float64]]:
+    """Latent vectors of one mode, shape (B, D), and the properties that they should decode to, (B, T) [GPa].
+
+    Built modes and the irregular one draw from p(z | c, k); the periodic mode has the latent vectors of its
+    volumes, and a mode of a user's own draws near those of its volumes.
+
+    Args:
+        judge: Target, phases and trained model.
+        modes: Its modes.
+        index: Index of the mode.
+        rows: Volumes of the library that the vectors are like, B of them.
+        c: Properties with the reference pair, shape (B, T) [GPa]; those of the volumes if left out.
+        generator: Source of the latent vectors.
+    """
+    device, networks = device_of(judge.checkpoint.model), modes.networks
+    own_properties = diagonal_properties(modes.library.stiffness_of(rows))
+    wanted = torch.from_numpy(own_properties if c is None else c).to(device, torch.float32)
+    base = int(modes.base(np.array([index]))[0])
+    mode = torch.full((len(rows),), base, device=device)
+    with torch.inference_mode():
+        if index != base:
+            own = modes.own[index - len(MODES)]
+            places = np.searchsorted(np.flatnonzero(modes.library.mode == index), rows.row)
+            z = own.sample(places, rows, generator=generator).to(device)
+        elif base == PERIODIC:
+            permuted = [
+                permute_latent(modes.library.latent[[row]], AXIS_ORDERS[order][:3])
+                for order, row in zip(rows.order, rows.row, strict=True)
+            ]
+            z = torch.from_numpy(np.concatenate(permuted)).to(device)
+        elif base == IRREGULAR:
+            z, _ = judge.checkpoint.model.prior(wanted).sample(generator=generator)
+        else:
+            prior = networks.prior(networks.standardise(wanted))
+            z, _ = prior.sample(generator=generator, component=mode)
+        if base == PERIODIC:
+            return z, own_properties
+        if base == IRREGULAR:
+            return z, _expected(judge, z)
+        logs = networks.regressor(z, mode)
+        return z, networks.unstandardise(logs).cpu().numpy().astype(np.float64)
 
 
 def _completed(judge: Judge, modes: Modes, near: ModeReach, drawn: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -218,7 +257,7 @@ def _completed(judge: Judge, modes: Modes, near: ModeReach, drawn: NDArray[np.in
     return c
 
 
-def expected_properties(judge: Judge, z: Tensor) -> NDArray[np.float64]:
+def _expected(judge: Judge, z: Tensor) -> NDArray[np.float64]:
     """Properties that latent vectors of the free mixture should decode to, shape (B, T) [GPa]."""
     location, scale = scaling(judge.checkpoint)
     expected = judge.checkpoint.fitted.latent_regressor(z).cpu().numpy()

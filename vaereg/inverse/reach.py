@@ -18,7 +18,6 @@ from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.scoring import COARSE, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODE_NAMES, MODES
 from vaereg.model.modes.library import ModeLibrary, Rows
 from vaereg.model.modes.materials import REFERENCE_PAIR
 from vaereg.model.modes.release import Modes
@@ -71,6 +70,8 @@ class ModeReach:
 class Reach:
     """How near the modes come to a target."""
 
+    names: tuple[str, ...]
+    """Names of the modes, K of them."""
     modes: tuple[ModeReach | None, ...]
     """Nearest rows of each mode, K of them; None where it has no row."""
     weights: NDArray[np.float64]
@@ -105,7 +106,7 @@ def library_cells(modes: Modes, pair: TwoPhase) -> tuple[Rows, CellProperties]:
     for known, phases, rows, cells in _kept:
         if known is modes.library and phases == pair:
             return rows, cells
-    every = [modes.library.rows_of(index) for index in range(len(MODES))]
+    every = [modes.library.rows_of(index) for index in range(len(modes.names))]
     rows = Rows(
         order=np.concatenate([own.order for own in every]), row=np.concatenate([own.row for own in every])
     )
@@ -124,12 +125,12 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
     """
     targets = Targets.of(wanted)
     phases = REFERENCE_PAIR if pair is None else pair
-    every = [modes.library.rows_of(index) for index in range(len(MODES))]
+    every = [modes.library.rows_of(index) for index in range(len(modes.names))]
     together, cells = library_cells(modes, phases)
     deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
     ends = np.cumsum([0, *(len(rows) for rows in every)])
-    weights, tried = np.zeros(len(MODES)), [np.empty(0, dtype=np.intp)] * len(MODES)
-    for index in range(len(MODES)):
+    weights, tried = np.zeros(len(modes.names)), [np.empty(0, dtype=np.intp)] * len(modes.names)
+    for index in range(len(modes.names)):
         places = np.arange(ends[index], ends[index + 1])
         if len(places):
             weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
@@ -156,7 +157,7 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
             )
         )
     total = weights.sum()
-    return Reach(modes=tuple(found), weights=weights / total if total > 0.0 else weights)
+    return Reach(names=modes.names, modes=tuple(found), weights=weights / total if total > 0.0 else weights)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,7 +204,7 @@ def nearest_targets(
     )
     phases = checkpoint.model.materials if pair is None else pair
     reach = mode_reach(checkpoint.modes, weighed, phases)
-    asked = list(range(len(MODES))) if component is None else np.atleast_1d(component).tolist()
+    asked = list(range(checkpoint.components)) if component is None else np.atleast_1d(component).tolist()
     best = min(asked, key=lambda index: float(reach.distance[index]))
     found = reach.modes[best]
     if found is None:
@@ -213,7 +214,7 @@ def nearest_targets(
     if held and max(off[name] for name in held) > REACHED:
         raise unreachable(mode_reach(checkpoint.modes, wanted.only(held), phases), wanted.only(held), best)
     if wanted.largest_deviation(found.nearest)[0] <= REACHED:
-        return NearestTargets(targets=wanted, mode=MODE_NAMES[best], changed=())
+        return NearestTargets(targets=wanted, mode=reach.names[best], changed=())
     values = dict(zip(wanted.names, found.nearest.values(wanted.names)[0].tolist(), strict=True))
     given, changed = [], []
     for item in wanted:
@@ -227,7 +228,7 @@ def nearest_targets(
         if not math.isfinite(item.high):
             high = math.inf
         given.append(replace(item, low=low, high=high))
-    return NearestTargets(targets=Targets(tuple(given)), mode=MODE_NAMES[best], changed=tuple(changed))
+    return NearestTargets(targets=Targets(tuple(given)), mode=reach.names[best], changed=tuple(changed))
 
 
 def unreachable(reach: Reach, targets: Targets, mode: int | None) -> UnreachableTargetError:
@@ -240,12 +241,12 @@ def unreachable(reach: Reach, targets: Targets, mode: int | None) -> Unreachable
     """
     index = int(np.argmin(reach.distance)) if mode is None else mode
     nearest = reach.nearest(index, targets.names)
-    who = "no mode reaches" if mode is None else f"the mode {MODE_NAMES[index]} does not reach"
+    who = "no mode reaches" if mode is None else f"the mode {reach.names[index]} does not reach"
     if not nearest:
         return UnreachableTargetError(f"{who} {targets.words()}: it has no training volume", {}, np.inf)
     offer = ", ".join(
         f"{name} = {value:.4g} {QUANTITIES[name].unit}".strip() for name, value in nearest.items()
     )
     distance = float(reach.distance[index])
-    message = f"{who} {targets.words()}: the nearest is {MODE_NAMES[index]} with {offer}"
+    message = f"{who} {targets.words()}: the nearest is {reach.names[index]} with {offer}"
     return UnreachableTargetError(f"{message}, {percent_off(distance)}", nearest, float(np.log1p(distance)))

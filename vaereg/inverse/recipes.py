@@ -45,26 +45,27 @@ def recipes(checkpoint: Checkpoint, designs: Designs) -> list[dict[str, Any]]:
     if designs.checkpoint != checkpoint.hash:
         raise InputError(f"expected designs of the checkpoint {checkpoint.hash}, got {designs.checkpoint}'s")
     made: list[dict[str, Any]] = []
-    for row, component in enumerate(designs.component.tolist()):
+    bases = designs.component if checkpoint.modes is None else checkpoint.modes.base(designs.component)
+    for row, (component, base) in enumerate(zip(designs.component.tolist(), bases.tolist(), strict=True)):
         recipe: dict[str, Any] = {
-            "class": MODES[component].name if designs.modes else None,
+            "class": designs.modes[component] if designs.modes else None,
             "volume_fraction": float(designs.fraction[row]),
             "cut_fraction": float(designs.cut_fraction[row]),
             "realisation": int(designs.realisation[row]),
         }
-        if checkpoint.modes is not None and component in BUILT:
-            recipe |= _built(checkpoint, designs, row)
-        elif designs.modes and component == PERIODIC:
+        if checkpoint.modes is not None and base in BUILT:
+            recipe |= _built(checkpoint, designs, row, base)
+        elif designs.modes and base == PERIODIC:
             recipe |= _periodic(designs.latent[row], designs.stretch)
         made.append(recipe)
     return made
 
 
-def _built(checkpoint: Checkpoint, designs: Designs, row: int) -> dict[str, Any]:
+def _built(checkpoint: Checkpoint, designs: Designs, row: int, mode: int) -> dict[str, Any]:
     """Numbers of a mode that is built of cells, layers or bodies."""
     if checkpoint.modes is None:
         return {}
-    device, mode = device_of(checkpoint.model), int(designs.component[row])
+    device = device_of(checkpoint.model)
     with torch.inference_mode():
         geometry = checkpoint.modes.networks.decoder.geometry(
             torch.from_numpy(designs.latent[[row]]).to(device), torch.tensor([mode], device=device)

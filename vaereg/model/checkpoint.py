@@ -22,7 +22,6 @@ from vaereg.io.files import replace_file
 from vaereg.materials import TwoPhase
 from vaereg.model.config import RunConfig
 from vaereg.model.embedding import Embedding
-from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.release import Modes, pack_modes, unpack_modes
 from vaereg.model.networks import GuidedRegressor, LatentRegressor
 from vaereg.model.prior import PropertyMixture
@@ -128,7 +127,7 @@ class Checkpoint:
     @property
     def components(self) -> int:
         """Number K of mixture components."""
-        return self.config.model.components if self.modes is None else len(MODES)
+        return self.config.model.components if self.modes is None else len(self.modes.names)
 
     @property
     def training_edge(self) -> int | None:

@@ -46,7 +46,8 @@ def decoded_fraction(checkpoint: Checkpoint, z: Tensor, component: NDArray[np.in
     """
     if checkpoint.modes is None:
         return checkpoint.model.decoder.volume_fraction(z)
-    return mode_fraction(checkpoint.model, checkpoint.modes.networks, z, component)
+    modes = checkpoint.modes
+    return mode_fraction(checkpoint.model, modes.networks, z, modes.base(component))
 
 
 def decode_fields(
@@ -71,8 +72,9 @@ def decode_fields(
     if checkpoint.modes is None:
         model = checkpoint.model
         return model.decoder.field(z, _noise(model, [int(seed) for seed in seeds], size), stretch)
+    modes = checkpoint.modes
     return mode_fields(
-        checkpoint.model, checkpoint.modes.networks, z, component, size, seeds=seeds, stretch=stretch
+        checkpoint.model, modes.networks, z, modes.base(component), size, seeds=seeds, stretch=stretch
     )
 
 

@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaereg.elasticity import diagonal_properties
+from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
-from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.catalogue import MODE_NAMES, MODES, Mode
 from vaereg.model.modes.config import ModesConfig
 from vaereg.model.modes.library import ModeLibrary, Rows
 from vaereg.model.modes.materials import PairMap, conductivity_at, stiffness_at
 from vaereg.model.modes.network import ModeNetworks
+from vaereg.model.modes.own import OwnMode, check_own_name
 from vaereg.model.modes.regular import LEAST_LATENT
 from vaereg.targets import CellProperties
 
@@ -48,6 +49,22 @@ class Modes:
     """Their conductivity."""
     card: dict[str, Any] = field(default_factory=dict)
     """Plain facts on data, training and hardware."""
+    own: tuple[OwnMode, ...] = ()
+    """Modes of a user's own volumes; their indices follow those of `MODES`."""
+
+    @property
+    def catalogue(self) -> tuple[Mode, ...]:
+        """All modes by the index of their component, K of them."""
+        return (*MODES, *(item.mode for item in self.own))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all modes by index."""
+        return (*MODE_NAMES, *(item.name for item in self.own))
+
+    def base(self, component: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Index into `MODES` of what decodes each component, shape (B,): a mode itself, or its base."""
+        return np.array([*range(len(MODES)), *(item.base for item in self.own)], dtype=np.int64)[component]
 
     def cells(
         self,
@@ -96,6 +113,15 @@ def pack_modes(modes: Modes) -> dict[str, Any]:
         "latent": torch.from_numpy(library.latent.astype(np.float16)),
         "elastic_map": modes.elastic_map.state_dict(),
         "thermal_map": modes.thermal_map.state_dict(),
+        "own": [
+            {
+                "name": item.name,
+                "base": item.base,
+                "latent": torch.from_numpy(item.latent.astype(np.float16)),
+                "std": torch.from_numpy(item.std),
+            }
+            for item in modes.own
+        ],
     }
 
 
@@ -126,6 +152,9 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         fraction=columns["fraction"].numpy().astype(np.float64),
         latent=columns["latent"].numpy().astype(np.float32),
     )
+    own = tuple(_unpack_own(item, config.latent) for item in state.get("own", []))
+    if not np.isin(library.mode, np.arange(len(MODES) + len(own))).all():
+        raise InputError("the library of modes has volumes of a mode that is not there")
     return Modes(
         networks=networks.to(device).eval().requires_grad_(False),
         config=config,
@@ -133,4 +162,19 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         elastic_map=elastic_map.double().eval().requires_grad_(False),
         thermal_map=thermal_map.double().eval().requires_grad_(False),
         card=json.loads(state["card"]),
+        own=own,
     )
+
+
+def _unpack_own(state: dict[str, Any], latent: int) -> OwnMode:
+    """Mode of a user's own volumes; what is not as `pack_modes` writes it is refused."""
+    check_own_name(str(state["name"]))
+    own = OwnMode(
+        name=str(state["name"]),
+        base=int(state["base"]),
+        latent=state["latent"].numpy().astype(np.float32),
+        std=state["std"].numpy().astype(np.float32),
+    )
+    if not 0 <= own.base < len(MODES) or own.latent.shape[1:] != (len(AXIS_ORDERS), latent):
+        raise InputError(f"the mode {own.name} is not one of {latent} latent numbers")
+    return own
