@@ -50,7 +50,7 @@ def component_title(checkpoint: Checkpoint, component: int, *, made_by: str | No
     """
     if checkpoint.modes is None or made_by not in (None, checkpoint.hash):
         return f"Component {component + 1}"
-    return mode_title(MODE_NAMES[component])
+    return mode_title(checkpoint.modes.names[component])
 
 
 def component_column(checkpoint: Checkpoint, components: NDArray[np.int64]) -> NDArray:

@@ -1,5 +1,8 @@
 """Start of a page: the app runs its pages, the model is loaded, the session is kept."""
 
+import os
+from pathlib import Path
+
 import streamlit as st
 import torch
 
@@ -11,11 +14,13 @@ from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 __all__ = ["enter_app", "has_arrived", "start_page"]
 
 DESIGN_PAGE = "pages/design.py"
+CHECKPOINT = "VAEREG_CHECKPOINT"
+"""Variable of the environment that names the model of the dashboard: the shipped one without it."""
 
 
 @st.cache_resource(show_spinner="Loading the model …")
 def _shared_checkpoint() -> Checkpoint:
-    """Return the shipped checkpoint, which all sessions share and nobody changes.
+    """Return the checkpoint that all sessions share and nobody changes.
 
     Raises:
         CheckpointError: The file is no checkpoint.
@@ -23,7 +28,8 @@ def _shared_checkpoint() -> Checkpoint:
     """
     # Sessions and the solver share the processors: threads that wait for each other cost all of them more.
     torch.set_num_threads(1)
-    return load_checkpoint()
+    given = os.environ.get(CHECKPOINT)
+    return load_checkpoint(Path(given) if given else None)
 
 
 def enter_app() -> None:
@@ -35,7 +41,7 @@ def enter_app() -> None:
 
 
 def start_page(path: str) -> Checkpoint:
-    """The shipped checkpoint, shared and never changed; without it the page says so and ends.
+    """The model of the dashboard, shared and never changed; without it the page says so and ends.
 
     Until the app has run once in a server, Streamlit runs the file of a page that is opened by its own
     address instead of the app: then the app is run first.
