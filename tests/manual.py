@@ -1,4 +1,4 @@
-"""A pool of workers that does its jobs when a test says so."""
+"""A pool of workers that does its jobs when a test says so, and small volumes for it."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -6,6 +6,12 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
+
+
+def volumes(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Different small volumes of increasing volume fraction."""
+    noise = np.random.default_rng(seed).permutation(512).reshape(8, 8, 8)
+    return [(noise < 40 * (i + 1) + seed).astype(np.uint8) for i in range(count)]
 
 
 class ManualExecutor(Executor):

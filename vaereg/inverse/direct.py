@@ -12,7 +12,6 @@ has the last word on those that are left.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -21,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.inverse.constraints import Constraints
@@ -33,27 +31,24 @@ from vaereg.inverse.designs import (
     judged_columns,
     replaced,
 )
-from vaereg.inverse.judging import Judge, Judged
+from vaereg.inverse.judging import Judge
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.reach import mode_reach
+from vaereg.inverse.realising import CUTS, LEAST_MOVE, cut_again, measured_exponent, moved_cut, realise
 from vaereg.inverse.refining.corrections import correct
-from vaereg.inverse.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.inverse.scoring import EXPONENT, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.decoding import decode_fields, decoded_fraction
-from vaereg.model.modes.library import Rows
 from vaereg.targets import (
     TARGETS,
-    CellProperties,
     ImpossibleTargetError,
     Target,
     Targets,
     check_possible,
     check_targets,
 )
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = ["design", "more_like"]
 
@@ -61,14 +56,6 @@ _LATENTS_PER_DESIGN = 2
 """Latent vectors that are decoded per design."""
 _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
-_EXPONENTS = (0.6, 6.0)
-"""Ends of that exponent, once it is measured by two cuts of a field [-]."""
-_CUTS = 3
-"""Volume fractions at which a field is cut."""
-_LEAST_MOVE = 1e-3
-"""Change of the logarithm of the volume fraction from which the exponent is measured [-]."""
-_VOXELS_AT_ONCE = 6 * 32**3
-"""Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
 _SIZE_STEP, _MIN_SIZE, _MAX_SIZE, _MAX_COUNT = 8, 16, 128, 256
 
 
@@ -136,26 +123,26 @@ def design(
     )
     steps = corrections + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
-    total = len(proposals.component) + (_MORE_DRAWS + _CUTS + steps) * count
+    total = len(proposals.component) + (_MORE_DRAWS + CUTS + steps) * count
 
     def report(before: int, done: int) -> None:
         if on_progress:
             on_progress(before + done, total)
 
-    def realise(rows: NDArray[np.intp], before: int = 0) -> Designs:
-        return _realise(judge, proposals, rows, size, stretch, generator, partial(report, before))
+    def drawn_designs(rows: NDArray[np.intp], before: int = 0) -> Designs:
+        return realise(judge, proposals, rows, size, stretch, generator, partial(report, before))
 
     drawn = np.arange(len(proposals.component))
-    candidates = realise(drawn)
+    candidates = drawn_designs(drawn)
     again = _drawn_again(candidates, _best(candidates, drawn, quota.designs), _MORE_DRAWS * count)
     if len(again):
-        more = realise(again, len(drawn))
+        more = drawn_designs(again, len(drawn))
         candidates, drawn = joined(candidates, more), np.concatenate([drawn, again])
     kept = _best(candidates, drawn, quota.designs)
     raw = _ranked(
         judge,
         replace(chosen(candidates, kept), seed=seed),
-        partial(report, total - (_CUTS + steps) * count),
+        partial(report, total - (CUTS + steps) * count),
     )
     if not steps:
         return raw
@@ -207,128 +194,13 @@ def more_like(
 
     def report(before: int, done: int) -> None:
         if on_progress:
-            on_progress(before + done, pool + _CUTS * count)
+            on_progress(before + done, pool + CUTS * count)
 
     generator = torch.Generator().manual_seed(seed)
     same = np.zeros(pool, dtype=np.intp)
-    candidates = _realise(judge, parent, same, designs.size, designs.stretch, generator, partial(report, 0))
+    candidates = realise(judge, parent, same, designs.size, designs.stretch, generator, partial(report, 0))
     kept = np.argsort(candidates.score, kind="stable")[:count]
     return _ranked(judge, replace(chosen(candidates, kept), seed=seed), partial(report, pool))
-
-
-def _realise(
-    judge: Judge,
-    proposals: Proposals,
-    rows: NDArray[np.intp],
-    size: int,
-    stretch: float,
-    generator: torch.Generator,
-    on_progress: Callable[[int], None],
-) -> Designs:
-    """Decode some proposals once each, and judge the voxels by the encoder."""
-    count = max(1, _VOXELS_AT_ONCE // size**3)
-    parts = [rows[begin : begin + count] for begin in range(0, len(rows), count)]
-    seeds = torch.randint(2**62, (len(rows),), generator=generator).numpy()
-    seeds_of = [seeds[begin : begin + count] for begin in range(0, len(rows), count)]
-    checkpoint, limits = judge.checkpoint, allowed_range(judge.targets)
-
-    def decode(
-        own: NDArray[np.intp], own_seeds: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
-        z, component = proposals.latent[torch.from_numpy(own)], proposals.component[own]
-        like = None if proposals.rows is None else proposals.rows[own]
-        with torch.inference_mode():
-            field = decode_fields(checkpoint, z, component, size, seeds=own_seeds, stretch=stretch)
-            fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
-            return _cut_and_judged(judge, field, fraction, like)
-
-    voxels: list[NDArray[np.uint8]] = []
-    shares: list[NDArray[np.float64]] = []
-    columns: list[dict[str, NDArray]] = []
-    # threads of torch on top of these would wait for each other
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for volumes, share, judged in threads.map(decode, parts, seeds_of):
-            voxels.append(volumes)
-            shares.append(share)
-            columns.append(judged_columns(judged, judge.targets))
-            on_progress(sum(map(len, voxels)))
-    return Designs(
-        microstructures=np.concatenate(voxels),
-        component=proposals.component[rows],
-        latent=proposals.latent.cpu().numpy()[rows],
-        realisation=seeds,
-        cut_fraction=np.concatenate(shares),
-        **{name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
-        weights=proposals.weights,
-        met=constraints_met(np.concatenate(voxels), judge.constraints),
-        wanted=judge.targets,
-        materials=judge.pair,
-        constraints=judge.constraints,
-        modes=() if checkpoint.modes is None else checkpoint.modes.names,
-        size=size,
-        stretch=stretch,
-        seed=0,
-        checkpoint=checkpoint.hash,
-    )
-
-
-def _cut_and_judged(
-    judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None
-) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
-    """Voxels, shape (B, X, Y, Z), at the best of several cuts (secants), the cuts, what the encoder sees."""
-    share = fraction.double().cpu().numpy()
-    volumes = judge.cut(field, fraction)
-    judged = judge.quick(volumes, like)
-    best, best_share, best_judged = volumes, share, judged
-    exponent = np.full(len(best), EXPONENT)
-    for _ in range(_CUTS - 1):
-        scale, _ = best_scale(judge.targets, judged.cells, exponent)
-        wanted = scaled(judged.cells, scale, exponent, allowed_range(judge.targets)).fraction
-        if np.allclose(wanted, judged.cells.fraction, rtol=_LEAST_MOVE, atol=0.0):
-            break  # asked for, or nothing to make up for
-        former, share = judged, _moved(share, wanted / judged.cells.fraction)
-        volumes = judge.cut(field, torch.from_numpy(share).to(fraction))
-        judged = judge.quick(volumes, like)
-        exponent = _exponent(former.cells, judged.cells, exponent)
-        better = judged.score < best_judged.score
-        best = np.where(better[:, None, None, None], volumes, best)
-        best_share = np.where(better, share, best_share)
-        best_judged = _better(best_judged, judged, better)
-    return best, best_share, best_judged
-
-
-def _moved(share: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cuts that change the volume fraction by a factor, within those that the decoders know."""
-    return np.clip(share * factor, *FRACTIONS)
-
-
-def _better(former: Judged, other: Judged, better: NDArray[np.bool_]) -> Judged:
-    """Others in place of some rows."""
-    cells, new = former.cells, other.cells
-    conductivity = cells.conductivity
-    if conductivity is not None and new.conductivity is not None:
-        conductivity = np.where(better[:, None, None], new.conductivity, conductivity)
-    merged = CellProperties(
-        stiffness=np.where(better[:, None, None], new.stiffness, cells.stiffness),
-        fraction=np.where(better, new.fraction, cells.fraction),
-        materials=cells.materials,
-        conductivity=conductivity,
-    )
-    return Judged(
-        cells=merged,
-        std=np.where(better[:, None], other.std, former.std),
-        score=np.where(better, other.score, former.score),
-    )
-
-
-def _exponent(
-    former: CellProperties, cells: CellProperties, exponent: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ."""
-    moved = np.log(cells.fraction / former.fraction)
-    risen = np.log(diagonal_properties(cells.stiffness) / diagonal_properties(former.stiffness)).mean(1)
-    known = np.abs(moved) > _LEAST_MOVE
-    return np.where(known, np.clip(risen / np.where(known, moved, 1.0), *_EXPONENTS), exponent)
 
 
 def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -374,20 +246,20 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
 
     designs = final(designs, 0)
     best, exponent = designs, np.full(count, EXPONENT)
-    for number in range(1, _CUTS):
+    for number in range(1, CUTS):
         scale, _ = best_scale(judge.targets, designs.cells, exponent)
         wanted = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction
-        rows = np.flatnonzero(np.abs(np.log(wanted / designs.fraction)) > _LEAST_MOVE)
+        rows = np.flatnonzero(np.abs(np.log(wanted / designs.fraction)) > LEAST_MOVE)
         if not len(rows):
             break
         before = chosen(designs, rows)
-        share = _moved(before.cut_fraction, wanted[rows] / before.fraction)
-        again = final(_cut_again(judge, before, share), number * count)
-        exponent[rows] = _exponent(before.cells, again.cells, exponent[rows])
+        share = moved_cut(before.cut_fraction, wanted[rows] / before.fraction)
+        again = final(cut_again(judge, before, share), number * count)
+        exponent[rows] = measured_exponent(before.cells, again.cells, exponent[rows])
         designs = replaced(designs, rows, again)
         better = np.flatnonzero(designs.score < best.score)
         best = replaced(best, better, chosen(designs, better))
-    tell(_CUTS * count)
+    tell(CUTS * count)
     return chosen(best, np.lexsort((best.score, best.component)))
 
 
@@ -416,30 +288,6 @@ def _corrected(
     )
     unmet = (~corrected.met).sum(1)
     return chosen(corrected, np.lexsort((corrected.score, unmet, corrected.component)))
-
-
-def _cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
-    """The same fields, cut at other volume fractions, shape (N,) [-]."""
-    checkpoint, size = judge.checkpoint, designs.size
-    device = device_of(checkpoint.model)
-
-    def decode(row: int) -> NDArray[np.uint8]:
-        z = torch.from_numpy(designs.latent[[row]]).to(device)
-        with torch.inference_mode():
-            field = decode_fields(
-                checkpoint,
-                z,
-                designs.component[[row]],
-                size,
-                seeds=designs.realisation[[row]],
-                stretch=designs.stretch,
-            )
-            return judge.cut(field, torch.from_numpy(fraction[[row]]).to(field))[0]
-
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        volumes = np.stack(list(threads.map(decode, range(len(fraction)))))
-    met = constraints_met(volumes, judge.constraints)
-    return replace(designs, microstructures=volumes, cut_fraction=fraction, met=met)
 
 
 def _possible_quota(

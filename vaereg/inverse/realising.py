@@ -1,0 +1,176 @@
+"""From latent vectors to voxels: fields are decoded, and cut at the volume fractions that suit the targets.
+
+A field is cut at the volume fraction of its z, and again at those that make up for what is too stiff or too
+soft on the whole. How much a cut changes is measured by two cuts of the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vaereg.elasticity import diagonal_properties
+from vaereg.inverse.designs import Designs, constraints_met, judged_columns
+from vaereg.inverse.judging import Judge, Judged
+from vaereg.inverse.proposals import Proposals
+from vaereg.inverse.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.model.batches import device_of
+from vaereg.model.decoding import decode_fields, decoded_fraction
+from vaereg.model.modes.library import Rows
+from vaereg.targets import CellProperties
+from vaereg.workers import limit_thread_to_one_thread, pool_threads
+
+__all__ = ["CUTS", "LEAST_MOVE", "cut_again", "measured_exponent", "moved_cut", "realise"]
+
+CUTS = 3
+"""Volume fractions at which a field is cut."""
+LEAST_MOVE = 1e-3
+"""Change of the logarithm of the volume fraction from which the exponent is measured [-]."""
+_EXPONENTS = (0.6, 6.0)
+"""Ends of that exponent, once it is measured by two cuts of a field [-]."""
+_VOXELS_AT_ONCE = 6 * 32**3
+"""Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
+
+
+def realise(
+    judge: Judge,
+    proposals: Proposals,
+    rows: NDArray[np.intp],
+    size: int,
+    stretch: float,
+    generator: torch.Generator,
+    on_progress: Callable[[int], None],
+) -> Designs:
+    """Decode some proposals once each, and judge the voxels by the encoder."""
+    count = max(1, _VOXELS_AT_ONCE // size**3)
+    parts = [rows[begin : begin + count] for begin in range(0, len(rows), count)]
+    seeds = torch.randint(2**62, (len(rows),), generator=generator).numpy()
+    seeds_of = [seeds[begin : begin + count] for begin in range(0, len(rows), count)]
+    checkpoint, limits = judge.checkpoint, allowed_range(judge.targets)
+
+    def decode(
+        own: NDArray[np.intp], own_seeds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
+        z, component = proposals.latent[torch.from_numpy(own)], proposals.component[own]
+        like = None if proposals.rows is None else proposals.rows[own]
+        with torch.inference_mode():
+            field = decode_fields(checkpoint, z, component, size, seeds=own_seeds, stretch=stretch)
+            fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
+            return _cut_and_judged(judge, field, fraction, like)
+
+    voxels: list[NDArray[np.uint8]] = []
+    shares: list[NDArray[np.float64]] = []
+    columns: list[dict[str, NDArray]] = []
+    # threads of torch on top of these would wait for each other
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        for volumes, share, judged in threads.map(decode, parts, seeds_of):
+            voxels.append(volumes)
+            shares.append(share)
+            columns.append(judged_columns(judged, judge.targets))
+            on_progress(sum(map(len, voxels)))
+    return Designs(
+        microstructures=np.concatenate(voxels),
+        component=proposals.component[rows],
+        latent=proposals.latent.cpu().numpy()[rows],
+        realisation=seeds,
+        cut_fraction=np.concatenate(shares),
+        **{name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
+        weights=proposals.weights,
+        met=constraints_met(np.concatenate(voxels), judge.constraints),
+        wanted=judge.targets,
+        materials=judge.pair,
+        constraints=judge.constraints,
+        modes=() if checkpoint.modes is None else checkpoint.modes.names,
+        size=size,
+        stretch=stretch,
+        seed=0,
+        checkpoint=checkpoint.hash,
+    )
+
+
+def cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
+    """The same fields, cut at other volume fractions, shape (N,) [-]."""
+    checkpoint, size = judge.checkpoint, designs.size
+    device = device_of(checkpoint.model)
+
+    def decode(row: int) -> NDArray[np.uint8]:
+        z = torch.from_numpy(designs.latent[[row]]).to(device)
+        with torch.inference_mode():
+            field = decode_fields(
+                checkpoint,
+                z,
+                designs.component[[row]],
+                size,
+                seeds=designs.realisation[[row]],
+                stretch=designs.stretch,
+            )
+            return judge.cut(field, torch.from_numpy(fraction[[row]]).to(field))[0]
+
+    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
+        volumes = np.stack(list(threads.map(decode, range(len(fraction)))))
+    met = constraints_met(volumes, judge.constraints)
+    return replace(designs, microstructures=volumes, cut_fraction=fraction, met=met)
+
+
+def _cut_and_judged(
+    judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
+    """Voxels, shape (B, X, Y, Z), at the best of several cuts (secants), the cuts, what the encoder sees."""
+    share = fraction.double().cpu().numpy()
+    volumes = judge.cut(field, fraction)
+    judged = judge.quick(volumes, like)
+    best, best_share, best_judged = volumes, share, judged
+    exponent = np.full(len(best), EXPONENT)
+    for _ in range(CUTS - 1):
+        scale, _ = best_scale(judge.targets, judged.cells, exponent)
+        wanted = scaled(judged.cells, scale, exponent, allowed_range(judge.targets)).fraction
+        if np.allclose(wanted, judged.cells.fraction, rtol=LEAST_MOVE, atol=0.0):
+            break  # asked for, or nothing to make up for
+        former, share = judged, moved_cut(share, wanted / judged.cells.fraction)
+        volumes = judge.cut(field, torch.from_numpy(share).to(fraction))
+        judged = judge.quick(volumes, like)
+        exponent = measured_exponent(former.cells, judged.cells, exponent)
+        better = judged.score < best_judged.score
+        best = np.where(better[:, None, None, None], volumes, best)
+        best_share = np.where(better, share, best_share)
+        best_judged = _better(best_judged, judged, better)
+    return best, best_share, best_judged
+
+
+def _better(former: Judged, other: Judged, better: NDArray[np.bool_]) -> Judged:
+    """Others in place of some rows."""
+    cells, new = former.cells, other.cells
+    conductivity = cells.conductivity
+    if conductivity is not None and new.conductivity is not None:
+        conductivity = np.where(better[:, None, None], new.conductivity, conductivity)
+    merged = CellProperties(
+        stiffness=np.where(better[:, None, None], new.stiffness, cells.stiffness),
+        fraction=np.where(better, new.fraction, cells.fraction),
+        materials=cells.materials,
+        conductivity=conductivity,
+    )
+    return Judged(
+        cells=merged,
+        std=np.where(better[:, None], other.std, former.std),
+        score=np.where(better, other.score, former.score),
+    )
+
+
+def moved_cut(share: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cuts that change the volume fraction by a factor, within those that the decoders know."""
+    return np.clip(share * factor, *FRACTIONS)
+
+
+def measured_exponent(
+    former: CellProperties, cells: CellProperties, exponent: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ."""
+    moved = np.log(cells.fraction / former.fraction)
+    risen = np.log(diagonal_properties(cells.stiffness) / diagonal_properties(former.stiffness)).mean(1)
+    known = np.abs(moved) > LEAST_MOVE
+    return np.where(known, np.clip(risen / np.where(known, moved, 1.0), *_EXPONENTS), exponent)
