@@ -7,6 +7,7 @@ from .homogenization import (
     HomogenizationResult as HomogenizationResult,
     homogenize as homogenize,
 )
+from .torch_bounds import BatchBounds as BatchBounds, bound_batch as bound_batch
 from .torch_solver import (
     BatchResult as BatchResult,
     homogenize_batch as homogenize_batch,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
-from vaereg.solver import kernels
+from vaereg.solver import kernels, transforms
 from vaereg.solver.threads import parts_of
 
 __all__ = ["LOAD_PAIRS", "Cell", "green_operator", "node_divergence"]
@@ -70,7 +70,12 @@ class Cell:
             float(first.mean()), float(shear.mean()), materials, soft_reference
         )
         green = green_operator(self.shape, *self.reference, edges=self.edges, bbar=bbar)
-        self.green = green.astype(np.float32).reshape(6, -1)
+        self.modes: NDArray[np.float32] | None = None
+        if len(set(self.shape)) == 1 and self.shape[0] in transforms.EDGES:
+            self.green = transforms.transposed_green(green)
+            self.modes = np.empty((2, 3, self.shape[0], self.shape[0] ** 2), np.float32)
+        else:
+            self.green = green.astype(np.float32).reshape(6, -1)
         # the law is linear in the phase, hence so are the forces of a uniform strain
         self.phase_forces = [node_divergence(field, axis).astype(dtype) for axis in range(3)]
 
@@ -116,7 +121,12 @@ class Cell:
         Its rounding is relative to the residual of the moment, so it limits no tolerance; the residual and
         all that is added up keep the precision of the fields.
         """
-        single = residual.astype(np.float32, copy=False).view(np.complex64)
+        single = residual.astype(np.float32, copy=False)
+        if self.modes is not None:
+            solution = np.empty_like(single)
+            transforms.apply_green_operator(self.green, single, self.modes, solution)
+            return solution
+        single = single.view(np.complex64)
         threads = len(parts_of(residual.size, self.shape[0]))
         modes = np.asarray(scipy.fft.fftn(single, axes=(1, 2, 3), workers=threads))
         kernels.apply_green(self.green, modes.view(np.float32).reshape(3, -1))

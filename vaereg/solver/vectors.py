@@ -45,18 +45,30 @@ def _pair_dot(a, b):  # noqa: ANN001, ANN202
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _pair_gram(a, b):  # noqa: ANN001, ANN202
     """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
+    same, crossed = np.empty(_BLOCK, a.dtype), np.empty(_BLOCK, a.dtype)
     gram = np.zeros((2, 2))
     for begin in range(0, a.size, _PARTIAL):
-        p00, p01, p10, p11 = a[0] * 0, a[0] * 0, a[0] * 0, a[0] * 0
-        for k in range(begin, min(begin + _PARTIAL, a.size), 2):
-            p00 += a[k] * b[k]
-            p01 += a[k] * b[k + 1]
-            p10 += a[k + 1] * b[k]
-            p11 += a[k + 1] * b[k + 1]
-        gram[0, 0] += p00
-        gram[0, 1] += p01
-        gram[1, 0] += p10
-        gram[1, 1] += p11
+        end = min(begin + _PARTIAL, a.size)
+        whole = end - (end - begin) % _BLOCK
+        same[:] = 0
+        crossed[:] = 0
+        for start in range(begin, whole, _BLOCK):
+            p, q = a[start : start + _BLOCK], b[start : start + _BLOCK]
+            for k in range(_BLOCK):
+                same[k] += p[k] * q[k]
+            for k in range(_BLOCK // 2):
+                crossed[2 * k] += p[2 * k] * q[2 * k + 1]
+                crossed[2 * k + 1] += p[2 * k + 1] * q[2 * k]
+        for k in range(whole, end, 2):
+            same[k - whole] += a[k] * b[k]
+            same[k - whole + 1] += a[k + 1] * b[k + 1]
+            crossed[k - whole] += a[k] * b[k + 1]
+            crossed[k - whole + 1] += a[k + 1] * b[k]
+        for k in range(0, _BLOCK, 2):
+            gram[0, 0] += same[k]
+            gram[1, 1] += same[k + 1]
+            gram[0, 1] += crossed[k]
+            gram[1, 0] += crossed[k + 1]
     return gram
 
 

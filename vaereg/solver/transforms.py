@@ -1,0 +1,246 @@
+"""Compiled preconditioner of cubes whose edge has three small factors: Fourier transforms and Green operator.
+
+The two load cases of a packed field are the real and the imaginary part of complex numbers (see
+`vaereg.solver.kernels`). A plane of constant x is transformed along y, transposed and transformed along z;
+columns along x are transformed, multiplied by the Green operator and transformed back while they lie in the
+cache, so that the field is read and written three times in place of seven.
+
+Transforms are Stockham's self-sorting form, decimated in frequency, of three passes of radix 2, 3 or 4
+(Temperton 1983, doi:10.1016/0021-9991(83)90013-X), over rows of a plane with all columns at once. Exchanging
+real and imaginary parts makes a transform its inverse. Edges and radices are constants when a kernel is
+compiled, so that the compiler sees distances between rows and can vectorise.
+"""
+
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from vaereg.solver.threads import parts_of, share
+
+__all__ = ["EDGES", "apply_green_operator", "transposed_green"]
+
+_RADICES = {16: (4, 2, 2), 24: (4, 2, 3), 32: (4, 4, 2), 48: (4, 4, 3), 64: (4, 4, 4)}
+EDGES = tuple(_RADICES)
+"""Edges of the cubes that are transformed here [voxel]; each is compiled when it is first met."""
+_SIN_60 = np.float32(np.sin(np.pi / 3.0))
+
+
+@njit(inline="always", error_model="numpy")
+def _pass2(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
+    """One pass over rows of `lanes` numbers: m butterflies of radix 2, each for s rows in sequence.
+
+    `table` holds cosines and sines of the twiddle factors from `start` on.
+    """
+    length = s * lanes
+    for p in range(m):
+        at = start + 2 * p
+        c1, s1 = table[at], table[at + 1]
+        x0, x1 = p * length, (p + m) * length
+        y0 = 2 * p * length
+        y1 = y0 + length
+        for k in range(length):
+            ar, ai, br, bi = xr[x0 + k], xi[x0 + k], xr[x1 + k], xi[x1 + k]
+            dr, di = ar - br, ai - bi
+            yr[y0 + k], yi[y0 + k] = ar + br, ai + bi
+            yr[y1 + k], yi[y1 + k] = dr * c1 - di * s1, dr * s1 + di * c1
+
+
+@njit(inline="always", error_model="numpy")
+def _pass3(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
+    """One pass of radix 3."""
+    length = s * lanes
+    for p in range(m):
+        at = start + 4 * p
+        c1, s1, c2, s2 = table[at], table[at + 1], table[at + 2], table[at + 3]
+        x0, x1, x2 = p * length, (p + m) * length, (p + 2 * m) * length
+        y0 = 3 * p * length
+        y1, y2 = y0 + length, y0 + 2 * length
+        half = np.float32(0.5)
+        for k in range(length):
+            ar, ai = xr[x0 + k], xi[x0 + k]
+            br, bi, cr, ci = xr[x1 + k], xi[x1 + k], xr[x2 + k], xi[x2 + k]
+            sr, si, dr, di = br + cr, bi + ci, _SIN_60 * (br - cr), _SIN_60 * (bi - ci)
+            tr, ti = ar - half * sr, ai - half * si
+            yr[y0 + k], yi[y0 + k] = ar + sr, ai + si
+            er, ei, fr, fi = tr + di, ti - dr, tr - di, ti + dr
+            yr[y1 + k], yi[y1 + k] = er * c1 - ei * s1, er * s1 + ei * c1
+            yr[y2 + k], yi[y2 + k] = fr * c2 - fi * s2, fr * s2 + fi * c2
+
+
+@njit(inline="always", error_model="numpy")
+def _pass4(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
+    """One pass of radix 4."""
+    length = s * lanes
+    for p in range(m):
+        at = start + 6 * p
+        c1, s1, c2, s2 = table[at], table[at + 1], table[at + 2], table[at + 3]
+        c3, s3 = table[at + 4], table[at + 5]
+        x0, x1, x2, x3 = p * length, (p + m) * length, (p + 2 * m) * length, (p + 3 * m) * length
+        y0 = 4 * p * length
+        y1, y2, y3 = y0 + length, y0 + 2 * length, y0 + 3 * length
+        for k in range(length):
+            ar, ai, br, bi = xr[x0 + k], xi[x0 + k], xr[x1 + k], xi[x1 + k]
+            cr, ci, dr, di = xr[x2 + k], xi[x2 + k], xr[x3 + k], xi[x3 + k]
+            er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
+            gr, gi, hr, hi = br + dr, bi + di, br - dr, bi - di
+            yr[y0 + k], yi[y0 + k] = er + gr, ei + gi
+            ur, ui, vr, vi = fr + hi, fi - hr, er - gr, ei - gi
+            wr, wi = fr - hi, fi + hr
+            yr[y1 + k], yi[y1 + k] = ur * c1 - ui * s1, ur * s1 + ui * c1
+            yr[y2 + k], yi[y2 + k] = vr * c2 - vi * s2, vr * s2 + vi * c2
+            yr[y3 + k], yi[y3 + k] = wr * c3 - wi * s3, wr * s3 + wi * c3
+
+
+def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
+    """Compile the kernel of cubes with n voxels per edge, n = radix1 radix2 radix3.
+
+    The branches on radices are settled when the kernel is compiled.
+    """
+    m1, m2, m3 = n // radix1, radix3, 1
+    s1, s2, s3 = 1, radix1, radix1 * radix2
+    at2 = 2 * (radix1 - 1) * m1
+    at3 = at2 + 2 * (radix2 - 1) * m2
+    plane = n * n
+
+    @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+    def sweep(stage, table, green, field, modes, begin, end):  # noqa: ANN001, ANN202
+        """Do a stage for some planes of constant x (0: field to modes, 2: back) or wave number z (1)."""
+        ar, ai = np.empty(plane, np.float32), np.empty(plane, np.float32)
+        br, bi = np.empty((3, plane), np.float32), np.empty((3, plane), np.float32)
+        for item in range(begin, end):
+            first = item * n
+            for half in range(2):
+                for i in range(3):
+                    yr, yi = br[i], bi[i]
+                    if half == 0:
+                        if stage == 0:
+                            packed = field[i, item]
+                            for k in range(plane):
+                                ar[k] = packed[2 * k]
+                                ai[k] = packed[2 * k + 1]
+                        elif stage == 1:
+                            for x in range(n):
+                                to = x * n
+                                for k in range(n):
+                                    ar[to + k] = modes[0, i, x, first + k]
+                                for k in range(n):
+                                    ai[to + k] = modes[1, i, x, first + k]
+                        else:  # real and imaginary parts exchanged until they are stored
+                            for k in range(plane):
+                                ar[k] = modes[1, i, item, k]
+                            for k in range(plane):
+                                ai[k] = modes[0, i, item, k]
+                    elif stage == 1:
+                        for k in range(plane):
+                            ar[k] = yi[k]
+                        for k in range(plane):
+                            ai[k] = yr[k]
+                    else:
+                        for row in range(n):
+                            for k in range(n):
+                                ar[row * n + k] = yr[k * n + row]
+                        for row in range(n):
+                            for k in range(n):
+                                ai[row * n + k] = yi[k * n + row]
+                    if radix1 == 4:
+                        _pass4(m1, s1, n, table, 0, ar, ai, yr, yi)
+                    if radix2 == 2:
+                        _pass2(m2, s2, n, table, at2, yr, yi, ar, ai)
+                    elif radix2 == 4:
+                        _pass4(m2, s2, n, table, at2, yr, yi, ar, ai)
+                    if radix3 == 2:
+                        _pass2(m3, s3, n, table, at3, ar, ai, yr, yi)
+                    elif radix3 == 3:
+                        _pass3(m3, s3, n, table, at3, ar, ai, yr, yi)
+                    elif radix3 == 4:
+                        _pass4(m3, s3, n, table, at3, ar, ai, yr, yi)
+                if half == 0 and stage == 1:
+                    for part in (br, bi):
+                        for x in range(n):
+                            to = x * n
+                            for k in range(n):
+                                at = first + k
+                                xx, yy, zz = green[0, x, at], green[1, x, at], green[2, x, at]
+                                yz, xz, xy = green[3, x, at], green[4, x, at], green[5, x, at]
+                                a, b, c = part[0, to + k], part[1, to + k], part[2, to + k]
+                                part[0, to + k] = xx * a + xy * b + xz * c
+                                part[1, to + k] = xy * a + yy * b + yz * c
+                                part[2, to + k] = xz * a + yz * b + zz * c
+            for i in range(3):
+                yr, yi = br[i], bi[i]
+                if stage == 0:
+                    for k in range(plane):
+                        modes[0, i, item, k] = yr[k]
+                    for k in range(plane):
+                        modes[1, i, item, k] = yi[k]
+                elif stage == 1:
+                    for x in range(n):
+                        to = x * n
+                        for k in range(n):
+                            modes[0, i, x, first + k] = yi[to + k]
+                        for k in range(n):
+                            modes[1, i, x, first + k] = yr[to + k]
+                else:
+                    packed = field[i, item]
+                    for k in range(plane):
+                        packed[2 * k] = yi[k]
+                        packed[2 * k + 1] = yr[k]
+
+    return sweep
+
+
+@cache
+def _kernel(edge: int) -> Callable[..., None]:
+    return _kernel_of(edge, *_RADICES[edge])
+
+
+@cache
+def _twiddles(edge: int) -> NDArray[np.float32]:
+    """Cosines and sines of the twiddle factors of all passes, in the order in which they are read."""
+    factors, length = [], edge
+    for radix in _RADICES[edge]:
+        m = length // radix
+        angles = -2.0 * np.pi * np.outer(np.arange(m), np.arange(1, radix)) / length
+        factors.append(np.stack([np.cos(angles), np.sin(angles)], axis=-1).ravel())
+        length = m
+    return np.concatenate(factors).astype(np.float32)
+
+
+def transposed_green(green: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Green operator of a cube, shape (6, X, Y, Z), as `apply_green_operator` takes it, (6, X, Z Y).
+
+    The factor of the inverse transform is part of it.
+    """
+    scale = 1.0 / green[0].size
+    return (scale * green.transpose(0, 1, 3, 2)).astype(np.float32).reshape(6, green.shape[1], -1)
+
+
+def apply_green_operator(
+    green: NDArray[np.float32],
+    field: NDArray[np.float32],
+    modes: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Convolution of a packed field of a cube with the Green operator.
+
+    Args:
+        green: What `transposed_green` returns.
+        field: Packed field, shape (3, X, Y, 2 Z).
+        modes: Room for its Fourier modes, shape (2, 3, X, Z Y).
+        out: Packed field that takes the result; `field` is allowed.
+    """
+    edge = field.shape[1]
+    sweep = _kernel(edge)
+    table, shape = _twiddles(edge), (3, edge, 2 * edge * edge)
+    source, target = field.reshape(shape), out.reshape(shape)
+    parts = parts_of(field.size, edge)
+    for stage, packed in ((0, source), (1, source), (2, target)):
+        share(partial(sweep, stage, table, green, packed, modes), parts)
