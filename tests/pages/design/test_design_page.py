@@ -270,6 +270,15 @@ def test_a_damaged_checkpoint_is_told(app: AppTest, monkeypatch: pytest.MonkeyPa
     assert "could not be loaded" in app.error[0].value
 
 
+def test_the_environment_may_name_another_model(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VAEREG_CHECKPOINT", str(tmp_path / "elsewhere"))
+    app.run()
+    assert not app.exception
+    assert "could not be loaded" in app.error[0].value and "elsewhere" in app.error[0].value
+
+
 def test_figures_have_units_and_every_property() -> None:
     six = np.arange(1.0, 7.0)
     ranges = {name: (0.5, 8.0) for name in PROPERTIES}
