@@ -176,15 +176,53 @@ def test_the_commands_of_the_page_are_commands() -> None:
         _parser().parse_args(shlex.split(line)[1:])
 
 
-def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a cluster of threads and few small volumes."""
+SBATCH = "#!/bin/bash\nbash $1 > $1.log 2>&1 &\necho Submitted batch job $!\n"
+"""A queue that starts a job at once on this machine."""
+
+
+@pytest.mark.parametrize(
+    ("package", "changes"),
+    [
+        (
+            "distributed",
+            {
+                "n_workers=2, threads_per_worker=1": "processes=False, dashboard_address=None, n_workers=1, "
+                "threads_per_worker=1, protocol='tcp'"
+            },
+        ),
+        (
+            "dask_jobqueue",
+            {
+                'walltime="12:00:00"': "interface='lo', scheduler_options={'dashboard_address': None}",
+                "jobs=64": "jobs=1",
+                "wait_for_workers(1)": f"wait_for_workers(1, timeout={START_SECONDS})",
+            },
+        ),
+        ("executorlib", {"max_workers=4": "max_workers=1"}),
+    ],
+)
+def test_the_examples_of_the_page_run(
+    package: str,
+    changes: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With one worker and few small volumes; jobs of Slurm are started at once on this machine."""
     text = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    code = code.replace(
-        "threads_per_worker=1", "processes=False, dashboard_address=None, n_workers=1, protocol='tcp'"
+    (code,) = (
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"from {package} " in block
     )
-    code = code.replace("n_workers=2, ", "").replace("count=1000", "count=2, size=8")
+    for old, new in {**changes, "count=1000": "count=2, size=8"}.items():
+        assert old in code
+        code = code.replace(old, new)
+    for name, script in (("sbatch", SBATCH), ("scancel", "#!/bin/bash\nkill $@\n")):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cluster, "limit_process_to_one_thread", lambda: None)
     exec(compile(code, "scaling.md", "exec"), {"__name__": "__main__"})
     assert len(read_dataset(tmp_path / "data.h5")) == 2
+    assert ("#SBATCH" in capsys.readouterr().out) == (package == "dask_jobqueue")

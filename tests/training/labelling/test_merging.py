@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -264,6 +267,63 @@ def test_a_killed_shard_goes_on_where_it_was(
     make(path, shard=shard)  # it is there: nothing is done
     merge_shards([made[0], path, made[2]], tmp_path / "data.h5")
     assert (tmp_path / "data.h5").read_bytes() == whole
+
+
+KILLS_ITSELF = """
+import os, signal, sys
+from pathlib import Path
+from immediate import ImmediateExecutor
+from vaereg.io.shards import Shard
+from vaereg.training.labelling.families import generate_dataset
+
+def end(done, total):
+    if done:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+generate_dataset(
+    Path(sys.argv[1]), count=7, seed=11, size=8, workers=ImmediateExecutor(), batch_size=1,
+    shard=Shard(index=2, of=3), on_progress=end,
+)
+"""
+
+
+@posix_only
+def test_a_shard_whose_process_is_killed_goes_on(
+    whole_families: bytes, made_families: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "again.h5"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    done = subprocess.run([sys.executable, "-c", KILLS_ITSELF, str(path)], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL and not path.exists()
+    calls: list[int] = []
+    families(path, shard=Shard(index=2, of=OF), batch_size=1, on_progress=lambda done, _: calls.append(done))
+    assert calls[0] == 1
+    merge_shards([made_families[0], path, made_families[2]], tmp_path / "data.h5")
+    assert (tmp_path / "data.h5").read_bytes() == whole_families
+
+
+@posix_only
+def test_mergers_that_begin_together_leave_a_whole_file(
+    shards: list[Path], whole_families: bytes, tmp_path: Path
+) -> None:
+    """One of them at least succeeds; what another one says is one line about it."""
+    out, begin = tmp_path / "data.h5", threading.Barrier(2)
+
+    def merge(number: int) -> str:
+        begin.wait()
+        try:
+            return str(merge_shards(shards, out))
+        except InputError as error:
+            return str(error)
+
+    for _ in range(10):
+        with ThreadPoolExecutor(2) as threads:
+            said = list(threads.map(merge, range(2)))
+        assert str(COUNT) in said
+        others = f"expected no other process at work in {out}.merge, got one"
+        assert set(said) <= {str(COUNT), others}
+        assert out.read_bytes() == whole_families
+        assert not Path(f"{out}.merge").exists()
 
 
 def test_a_shard_is_not_taken_for_a_whole_data_set(made_families: list[Path], tmp_path: Path) -> None:

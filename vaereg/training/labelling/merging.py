@@ -1,10 +1,11 @@
 """Merging of shards: files that several processes made apart become the file that one would have made."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vaereg.errors import InputError
 from vaereg.io.files import check_output, lock_file
@@ -55,8 +56,7 @@ def merge_shards(
     check_output(out, *paths)
     found = ordered_shards(paths)
     folder = out.with_name(out.name + ".merge")
-    folder.mkdir(exist_ok=True)
-    with lock_file(folder / "lock"):
+    with _locked(folder):
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
         try:
@@ -79,6 +79,20 @@ def read_checked(found: FoundShard) -> Any:  # noqa: ANN401 (of either format)
     batch = _file_of(found.version).read_batch(found.path)
     _check(found, batch)
     return batch
+
+
+def _locked(folder: Path) -> IO[str]:
+    """Make a folder and its lock, which is held; a merge that ends at this moment removes both."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        path = folder / "lock"
+        try:
+            lock = lock_file(path)
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+            lock.close()
+        except FileNotFoundError:
+            continue
 
 
 def _look_at(path: Path) -> FoundShard:
