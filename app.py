@@ -12,7 +12,7 @@ def main() -> None:
         page_title="vaereg: microstructure design",
         page_icon="🧊",
         layout="wide",
-        initial_sidebar_state="expanded",
+        initial_sidebar_state="auto",
     )
     st.logo(assets / "logo.svg", size="large")
     st.html(assets / "style.css")

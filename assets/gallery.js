@@ -198,6 +198,8 @@ class Gallery {
     this.rows = make("div", "rows", this.stage);
     this.canvas = make("canvas", "canvas", this.stage);
     this.canvas.setAttribute("aria-hidden", "true");
+    this.end = make("span", "end", this.root);
+    this.end.tabIndex = -1;
     parent.append(this.root);
     this.renderer = Renderer.create(this.canvas);
     this.visible = new IntersectionObserver((entries) => this.onVisible(entries), { rootMargin: "160px" });
@@ -249,6 +251,9 @@ class Gallery {
   // --- what the page shows beside the canvas -------------------------------------------------------------------
 
   buildToolbar() {
+    const skip = makeButton("Skip the volumes", "", this.toolbar);
+    skip.className = "skip";
+    skip.onclick = () => this.end.focus();
     const look = make("div", "group", this.toolbar);
     look.setAttribute("role", "group");
     look.setAttribute("aria-label", "Look");
@@ -341,6 +346,7 @@ class Gallery {
           const bar = make("span", "bar", head);
           make("span", "fill", bar).style.width = `${100 * clamp(row.weight, 0, 1)}%`;
         }
+        if (row.picture) Object.assign(make("img", "picture", head), { src: row.picture, alt: "" });
         make("span", "note", head).textContent = row.note;
         if (row.character) make("span", "character", head).textContent = row.character;
       }
@@ -348,7 +354,7 @@ class Gallery {
       for (const index of row.panels) {
         const card = make("article", "card", cards);
         card.tabIndex = 0;
-        card.setAttribute("role", "button");
+        card.setAttribute("role", "group"); // it has buttons of its own
         card.dataset.index = index;
         const panel = { index, card, view: make("div", "view", card), bits: volumes[index], marks: marks[index], quality: 0 };
         panel.shape = this.data.shapes[index];
@@ -407,14 +413,22 @@ class Gallery {
     panel.figures.hidden = !text.lines.length;
     panel.figures.replaceChildren();
     if (!text.lines.length) return;
+    const kinds = text.kinds;
+    panel.figures.classList.toggle("pending", text.pending);
     const head = make("tr", "", make("thead", "", panel.figures));
-    make("th", "", head).textContent = this.data.unit;
-    for (const column of text.columns) make("th", "", head).textContent = column;
+    make("th", "", head).textContent = kinds.length ? text.head : this.data.unit;
+    text.columns.forEach((column, index) => (make("th", kinds[index] ?? "", head).textContent = column));
     const body = make("tbody", "", panel.figures);
     for (const line of text.lines) {
       const row = make("tr", line.kind, body);
       make("th", "", row).textContent = line.label;
-      for (const value of line.values) make("td", "", row).textContent = value;
+      line.values.forEach((value, index) => (make("td", kinds[index] ?? "", row).textContent = value));
+    }
+    if (!text.marks.length) return;
+    const cell = make("td", "marks", make("tr", "", make("tfoot", "", panel.figures)));
+    cell.colSpan = text.columns.length + 1;
+    for (const mark of text.marks) {
+      make("span", mark.met ? "met" : "unmet", cell).textContent = `${mark.met ? "✓" : "✗"} ${mark.text}`;
     }
   }
 
@@ -422,12 +436,13 @@ class Gallery {
     for (const panel of this.panels) {
       const chosen = panel.index === this.data.selected;
       panel.card.classList.toggle("selected", chosen);
-      panel.card.setAttribute("aria-pressed", String(chosen));
+      panel.card.setAttribute("aria-current", String(chosen));
       const alone = panel === this.enlarged;
-      setLabel(panel.enlarge, alone ? "✕" : "⤢", alone ? "Back to all (Escape)" : "Full screen");
+      const name = panel.title.textContent || "the volume";
+      setLabel(panel.enlarge, alone ? "✕" : "⤢", alone ? "Back to all (Escape)" : `Full screen of ${name}`);
       if (!panel.pin) continue;
       const pinned = this.data.pinned?.includes(panel.index);
-      setLabel(panel.pin, pinned ? "★" : "☆", pinned ? "Take out of the shortlist" : "Add to the shortlist");
+      setLabel(panel.pin, pinned ? "★" : "☆", pinned ? `Take ${name} out of the shortlist` : `Add ${name} to the shortlist`);
       panel.pin.setAttribute("aria-pressed", String(Boolean(pinned)));
     }
   }
@@ -437,6 +452,7 @@ class Gallery {
     const background = parseColor(style.getPropertyValue("--st-background-color"), [1, 1, 1]);
     const dark = background[0] + background[1] + background[2] < 1.5;
     this.root.classList.toggle("dark", dark);
+    this.root.style.colorScheme = dark ? "dark" : "light";
     return dark
       ? { dark, stiff: [0.7, 0.75, 0.8], shade: [0.16, 0.2, 0.28], line: [0.62, 0.7, 0.78], accent: [0.95, 0.55, 0.2], mix: 0.62 }
       : { dark, stiff: [0.8, 0.84, 0.88], shade: [0.26, 0.32, 0.43], line: [0.3, 0.37, 0.45], accent: [0.9, 0.45, 0.1], mix: 0.6 };

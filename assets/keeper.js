@@ -1,13 +1,11 @@
 // Keeps what outlives a session in its tab: the name of the session, which leads the server to what it has
-// saved, and the inputs of the Design page in the address of every page.
+// saved, and the request of the Design page in the address of every page.
 
 const KEY = "vaereg-session";
 
 export default function ({ data, setTriggerValue }) {
   keepName(data, setTriggerValue);
-  if (data.link !== null) {
-    keepLink(data.names.split(" "), new URLSearchParams(data.link));
-  }
+  keepLink(data.names.split(" "), new URLSearchParams(data.link));
 }
 
 // A change of pages may come before the server has taken the name: then the next run asks again, since its data

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.parts.common import put_aside, start
+from pages.parts.common.current import current_request
 from pages.parts.compare import panels
 from pages.parts.compare.export_panel import export_inputs
 from pages.parts.compare.session_panel import session_inputs
@@ -11,7 +12,7 @@ from pages.parts.compare.tables import compare
 POLL = 0.7  # time between two looks at the solver's progress [s]
 
 checkpoint = start.start_page("pages/compare.py")
-items = put_aside.complete_shortlist(checkpoint)
+items = put_aside.complete_shortlist()
 with st.sidebar:
     session_inputs(checkpoint)
 if not items:
@@ -28,9 +29,9 @@ if not items:
 with st.container():  # its spinner comes and goes: what follows is not built anew
     compared = compare(items, panels.measured)
 st.title(f"Compare {len(items)} designs" if len(items) > 1 else "One design: put more aside to compare")
-solving = panels.is_solving(checkpoint, items)
-st.fragment(panels.show_summary, run_every=POLL if solving else None)(checkpoint, compared, solving)
+solving = panels.is_solving(items)
+st.fragment(panels.show_summary, run_every=POLL if solving else None)(compared, solving)
 st.fragment(panels.show_gallery)(compared)
 st.fragment(panels.show_figures)(compared)
 st.subheader("Export", help="The volumes and what is known of them, in the files of other programs.")
-st.fragment(export_inputs)(compared, checkpoint.model.materials)
+st.fragment(export_inputs)(compared, current_request(checkpoint).voxel)

@@ -1,47 +1,53 @@
-"""Design: from a target stiffness to microstructures of every mode, checked by the solver."""
+"""Design: from phases and targets to microstructures of every mode, checked by the solver."""
 
 import streamlit as st
 
-from pages.parts.common import start, widgets
+from pages.parts.common import start
+from pages.parts.common.current import current_request
+from pages.parts.common.materials_panel import pair_line
 from pages.parts.common.modes import with_titles
-from pages.parts.common.text import sentence
+from pages.parts.common.quantities import target_text, with_symbols
+from pages.parts.common.text import plain, sentence
 from pages.parts.design import designing, panels, refine_panels
-from pages.parts.design.inputs import (
-    lasting_inputs,
-    outlook_of,
-    sampling_inputs,
-    set_nearest,
-    target_inputs,
-)
+from pages.parts.design.inputs import outlook_of, request_inputs, sampling_inputs, set_nearest
 from vaereg.inverse.designs import Designs
+from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.targets import ImpossibleTargetError
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 
 
 def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
     """What was refined in this session, whether or not there are designs now."""
-    refining = refine_panels.is_pending(checkpoint)
+    refining = refine_panels.is_pending()
     st.fragment(refine_panels.show_runs, run_every=POLL if refining else None)(checkpoint, designs, refining)
 
 
 checkpoint = start.start_page("pages/design.py")
-with st.sidebar, lasting_inputs(checkpoint):
-    targets = target_inputs(checkpoint)
+request = current_request(checkpoint)
+targets = request.targets
+unknown = panels.unknown_property(request)
+with st.sidebar:
+    request_inputs(checkpoint)
     plane = st.container()
-    outlook = outlook_of(checkpoint, targets)
-    sampling = sampling_inputs(checkpoint, outlook)
-    widgets.material_note(checkpoint, sampling.size)
+    outlook = [] if targets is None or unknown else outlook_of(checkpoint, targets, request.pair)
+    sampling_inputs(checkpoint, outlook)
 
-if not targets:
-    st.title("Design")
-    st.info("Ask for at least one property in the sidebar: the designs follow at once.")
+if targets is None or unknown:
+    st.title("Design" if targets is None else f"No designs for {target_text(request.wanted)}")
+    st.caption(plain(pair_line(request.pair)))
+    if targets is None:
+        st.info("Ask for at least one quantity in the sidebar: the designs follow at once.")
+    else:
+        st.warning(unknown)
     show_refinements(checkpoint, None)
     st.stop()
 
-shown = panels.make_designs(checkpoint, targets, sampling)
+shown = panels.make_designs(checkpoint, request)
 stale = shown.cancelled or shown.problem is not None
-st.title(f"{'No designs' if stale else 'Designs'} for {widgets.target_text(targets)}")
+st.title(f"{'No designs' if stale else 'Designs'} for {target_text(request.wanted)}")
+st.caption(plain(pair_line(request.pair)))
 designs, notice = shown.designs, ""
 notices = st.container()  # what comes and goes has one place: all that follows stays the same to the browser
 with notices:
@@ -50,27 +56,30 @@ with notices:
         st.button("Make these designs", on_click=designing.resume_designs)
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
-        st.warning(sentence(with_titles(str(shown.problem))))
-        st.button(
-            "Use the nearest reachable target",
-            on_click=set_nearest,
-            args=(checkpoint, targets, shown.problem.nearest),
-            help="Sets the sliders to what comes nearest: the designs follow at once.",
-        )
+        st.warning(sentence(with_symbols(with_titles(str(shown.problem)))))
+        if isinstance(shown.problem, UnreachableTargetError) and shown.problem.nearest:
+            nearest, label = shown.problem.nearest, "Use the nearest reachable target"
+        elif isinstance(shown.problem, ImpossibleTargetError):
+            nearest, label = {shown.problem.name: shown.problem.bound}, "Use the bound"
+        else:
+            nearest, label = {}, ""
+        if nearest:
+            st.button(
+                label,
+                on_click=set_nearest,
+                args=(checkpoint, nearest),
+                help="Sets the target to what comes nearest: the designs follow at once.",
+            )
 if designs is None:
     with plane:
-        panels.show_closure(checkpoint, targets, None)
-    panels.show_out_of_reach(checkpoint, targets, outlook)
+        panels.show_closure(checkpoint, request, None)
+    panels.show_out_of_reach(checkpoint, outlook)
     if shown.problem:
         st.info("Move the target back into reach: the designs follow at once.")
     show_refinements(checkpoint, None)
     st.stop()
 if stale:
-    if widgets.target_text(designs.targets) == widgets.target_text(targets):
-        former = f"settings: cells of {designs.size}³ voxels, seed {designs.seed}"
-    else:
-        former = f"target: {widgets.target_text(designs.targets)}"
-    notice = f"These designs belong to the former {former}"
+    notice = f"These designs belong to the former {panels.former_text(designs, request)}"
 
 fitting = None if stale else designs
 with notices:
@@ -79,11 +88,11 @@ with notices:
     if relatives is not None:
         designs = relatives.designs
         panels.relatives_bar(checkpoint, relatives)
-pending = panels.is_pending(checkpoint, designs)
+pending = panels.is_pending(designs)
 st.fragment(panels.show_gallery, run_every=POLL if pending else None)(checkpoint, designs, notice, pending)
 with plane:  # after the gallery, which is what is waited for
-    panels.show_closure(checkpoint, targets, fitting)
-panels.show_out_of_reach(checkpoint, targets, outlook)
+    panels.show_closure(checkpoint, request, fitting)
+panels.show_out_of_reach(checkpoint, outlook)
 st.fragment(panels.show_details, key=panels.DETAILS)(checkpoint, designs, pending)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)

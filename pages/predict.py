@@ -3,10 +3,11 @@
 import streamlit as st
 
 from pages.parts.common import background, mesh_panel, start, state
+from pages.parts.common.current import current_request
+from pages.parts.common.materials_panel import pair_line
 from pages.parts.common.shown import predict_volume, show_example, shown_volume
 from pages.parts.common.text import plain, sentence
 from pages.parts.predict import panels
-from pages.parts.predict.phases import pair_line, phase_inputs
 from pages.parts.predict.results import show_results
 from pages.parts.predict.upload import chosen_blocks, upload_inputs
 
@@ -18,7 +19,7 @@ with st.sidebar:
     st.subheader("Volume")
     st.button("Show an example", on_click=show_example, help="A generated volume, another one each time.")
     files, problem = upload_inputs()
-    own = phase_inputs(checkpoint.model.materials)
+own = current_request(checkpoint).pair
 
 shown = shown_volume()
 st.title(f"Stiffness of {plain(shown.name)}")

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
+from pages.parts.common import state
+from pages.parts.common.request import Request
 from pages.parts.solving import queue
 from vaereg.solver.homogenization import HomogenizationResult
 
@@ -55,6 +58,18 @@ def app_of_modes(app: AppTest, modes_checkpoint_path: Path, monkeypatch: pytest.
     """The app with the tiny checkpoint that has modes."""
     monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", modes_checkpoint_path)
     return app
+
+
+def asked_for(app: AppTest) -> Request:
+    """What the session asks for."""
+    return app.session_state[state.REQUESTS][app.session_state[state.REQUEST_PLACE]]
+
+
+def ask(app: AppTest, **changes: Any) -> AppTest:  # noqa: ANN401 (fields of a request)
+    """Ask for something else on the Design page, which has run before."""
+    app.session_state[state.REQUESTS] = [replace(asked_for(app), **changes)]
+    app.session_state[state.REQUEST_PLACE] = 0
+    return app.run()
 
 
 def galleries(app: AppTest) -> list[dict[str, Any]]:

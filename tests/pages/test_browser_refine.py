@@ -43,7 +43,7 @@ def test_designs_are_refined_to_the_end(page: Page, server: str, tmp_path: Path)
         seen = pixels(page, place)
         marked = (seen[..., 0] > 0.6) & (seen[..., 0] > 1.6 * seen[..., 2])
         assert 5e-4 < marked.mean() < 0.2
-    expect(panes.locator(".card tr.solver th").last).to_have_text("verified")
+    expect(panes.locator(".card thead th.solver").last).to_have_text("verified")
 
     # The file: the designs on target, by the solver's own word.
     with page.expect_download() as download:

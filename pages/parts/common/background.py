@@ -11,7 +11,7 @@ from pages.parts.common.keeper import load_part, save_part
 from pages.parts.common.state import OWNER, SESSION_NAME
 from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.parts.solving.shared_folder import open_shared_folder
-from vaereg.model.checkpoint import Checkpoint
+from vaereg.materials import TwoPhase
 
 __all__ = ["outcomes_of", "owner_name", "session_name", "solver", "watch"]
 
@@ -42,22 +42,24 @@ def owner_name() -> str:
 
 
 def watch(
-    checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]], asked: Sequence[bool] | None = None
+    pairs: TwoPhase | Sequence[TwoPhase],
+    volumes: Sequence[NDArray[np.uint8]],
+    asked: Sequence[bool] | None = None,
 ) -> list[Outcome]:
     """Have the solver work on the volumes that this session shows now, and return their outcomes so far.
 
     Args:
-        checkpoint: The model, whose two phases the solver takes.
+        pairs: The two phases, or those of each volume.
         volumes: Shown volumes of shape (X, Y, Z), the most wanted first.
         asked: Whether the solver is to work on each volume; on all of them if left out.
     """
-    materials = checkpoint.model.materials
+    every = [pairs] * len(volumes) if isinstance(pairs, TwoPhase) else [*pairs]
     flags = [True] * len(volumes) if asked is None else asked
-    wanted = [volume for volume, flag in zip(volumes, flags, strict=True) if flag]
-    solver().watch(session_name(), wanted, materials)
-    return outcomes_of(checkpoint, volumes)
+    wanted = [job for job, flag in zip(zip(volumes, every, strict=True), flags, strict=True) if flag]
+    solver().watch(session_name(), [volume for volume, _ in wanted], [pair for _, pair in wanted])
+    return outcomes_of(every, volumes)
 
 
-def outcomes_of(checkpoint: Checkpoint, volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
+def outcomes_of(pairs: TwoPhase | Sequence[TwoPhase], volumes: Sequence[NDArray[np.uint8]]) -> list[Outcome]:
     """Return the solver's outcome per volume, without asking the solver to work on it."""
-    return solver().outcomes(volumes, checkpoint.model.materials)
+    return solver().outcomes(volumes, pairs)

@@ -1,6 +1,6 @@
 """Arrays to Plotly figures, and the colours of the dashboard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from vaereg.engineering import directional_young
 from vaereg.generators.families import FAMILIES
 from vaereg.generators.morphologies import MORPHOLOGIES
 from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
-from vaereg.model.prediction import log_interval
-from vaereg.targets import Target
 
 __all__ = [
     "CLASS_COLORS",
@@ -21,7 +19,7 @@ __all__ = [
     "ONE_SIGMA",
     "class_rank",
     "class_style",
-    "design_figure",
+    "deviation_figure",
     "isosurface_figure",
     "prediction_figure",
     "young_scene",
@@ -86,34 +84,48 @@ def young_surface(stiffness: ArrayLike) -> dict[str, NDArray[np.float64]]:
     return {"x": x, "y": y, "z": z, "surfacecolor": young}
 
 
-def design_figure(
+def deviation_figure(
+    names: Sequence[str],
+    bands: Sequence[tuple[float, float]],
     predicted: ArrayLike,
-    spread: ArrayLike,
-    solver: ArrayLike | None,
-    targets: Mapping[str, Target],
-    ranges: Mapping[str, tuple[float, float]],
+    solver: ArrayLike,
+    spread: ArrayLike | None = None,
 ) -> go.Figure:
-    """One design against its target, a line per property.
+    """Quantities of one cell against what is wanted of them, a line each.
 
     Args:
-        predicted: Predicted properties [GPa], shape (6,).
-        spread: Their standard deviation [GPa], shape (6,).
-        solver: The solver's properties [GPa], shape (6,), or None.
-        targets: Value or range per fixed property [GPa].
-        ranges: Lowest and highest value of the training data per property [GPa].
+        names: Symbols of the T quantities.
+        bands: Ends of what is wanted, relative to its middle [-]; infinite where there is none.
+        predicted: Predicted quantities, in the same sense, shape (T,) [-].
+        solver: Those of the solver, shape (T,) [-]; NaN where it has none.
+        spread: Standard deviation of the predicted ones, shape (T,) [-]; NaN where it is not known.
     """
-    mean, std = np.asarray(predicted), np.asarray(spread)
-    figure = _range_figure([ranges[name] for name in PROPERTIES], "training data")
-    ends = [
-        (name, end) for name, wanted in targets.items() if name in PROPERTIES for end in np.atleast_1d(wanted)
-    ]
-    names, values = [name for name, _ in ends], [float(value) for _, value in ends]
-    _add_points(figure, "target", names, values, TARGET, "line-ns-open", size=24, line=3)
-    least, most = log_interval(mean, std, ONE_SIGMA)
-    error = (mean - least, most - mean)
-    _add_points(figure, "predicted, 68 % interval", PROPERTIES, mean, PREDICTED, "circle", error=error)
-    if solver is not None:
-        _add_points(figure, "solver", PROPERTIES, np.asarray(solver), SOLVER, "diamond")
+    own, truth = 100 * np.asarray(predicted), 100 * np.asarray(solver)
+    known = np.concatenate([own[np.isfinite(own)], truth[np.isfinite(truth)], [0.0]])
+    most = max(5.0, 1.25 * float(np.abs(known).max()))
+    figure = go.Figure()
+    ends = [[100 * end if np.isfinite(end) else np.sign(end) * most for end in band] for band in bands]
+    figure.add_bar(
+        y=list(names),
+        base=[low - 0.1 for low, _ in ends],
+        x=[high - low + 0.2 for low, high in ends],
+        orientation="h",
+        width=0.5,
+        name="target",
+        marker={"color": TARGET, "opacity": 0.45, "line": {"width": 0}},
+        hovertemplate="%{y} target<extra></extra>",
+    )
+    error = None
+    if spread is not None:
+        half = 100 * np.nan_to_num(np.asarray(spread))
+        error = (half, half)
+    title = "predicted, ± std" if spread is not None else "predicted"
+    _add_points(figure, title, names, own, PREDICTED, "circle", error=error, unit="%")
+    if np.isfinite(truth).any():
+        _add_points(figure, "solver", names, truth, SOLVER, "diamond", unit="%")
+    figure.update_layout(**LAYOUT, height=max(190, 90 + 44 * len(names)), bargap=0.4)
+    figure.update_xaxes(title="off the middle of the target [%]", range=[-most, most], zeroline=True)
+    figure.update_yaxes(autorange="reversed", ticks="", showgrid=False, categoryarray=list(names))
     return figure
 
 
@@ -177,8 +189,7 @@ def _add_points(
     symbol: str,
     *,
     error: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
-    size: int = 10,
-    line: int = 1,
+    unit: str = "GPa",
 ) -> None:
     bars = None
     if error is not None:
@@ -190,9 +201,9 @@ def _add_points(
         y=list(properties),
         mode="markers",
         name=name,
-        marker={"color": color, "symbol": symbol, "size": size, "line": {"width": line, "color": color}},
+        marker={"color": color, "symbol": symbol, "size": 10, "line": {"width": 1, "color": color}},
         error_x=bars,
-        hovertemplate="%{y} " + name + ": %{x:.1f} GPa<extra></extra>",
+        hovertemplate="%{y} " + name + ": %{x:.1f} " + unit + "<extra></extra>",
     )
 
 

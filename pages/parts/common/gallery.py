@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
-__all__ = ["Caption", "Line", "Row", "pinned_volume", "selected_volume", "volume_gallery"]
+__all__ = ["Caption", "Line", "Mark", "Row", "pinned_volume", "selected_volume", "volume_gallery"]
 
 Volumes = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 
@@ -37,6 +37,14 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """Something that a volume meets, or does not."""
+
+    text: str
+    met: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Caption:
     """Text on and under a volume."""
 
@@ -44,7 +52,14 @@ class Caption:
     badge: str = ""
     """A short text in the corner of the panel."""
     columns: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    """Name of the style of each column; none for columns that are alike."""
+    head: str = ""
+    """Text above the labels of the lines; the unit of the gallery where there are no kinds."""
     lines: Sequence[Line] = ()
+    pending: bool = False
+    """Whether figures are still to come."""
+    marks: Sequence[Mark] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +77,8 @@ class Row:
     note: str = ""
     character: str = ""
     """Description of the look of the volumes."""
+    picture: str = ""
+    """Small picture of their kind, as the address of an image in itself."""
 
 
 def volume_gallery(

@@ -9,24 +9,18 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.components.v2 import component
 
 from pages.parts.common import state
-from pages.parts.common.design_inputs import (
-    LINK_NAMES,
-    current_inputs,
-    link_of_inputs,
-    restore_inputs,
-    take_link,
-)
+from pages.parts.common.current import current_request, restore_request, take_link
 from pages.parts.common.packing import pack, unpack
+from pages.parts.common.request import LINK_NAMES, default_request
 from pages.parts.common.session_store import SessionStore, default_folder, new_token
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["former_token", "keep_session", "load_part", "save_inputs", "save_part"]
+__all__ = ["former_token", "keep_session", "load_part", "save_part"]
 
 _ASSETS = Path(__file__).parents[3] / "assets"
 PARTS = ("shortlist", "refinements", "inputs", "owner")
@@ -38,13 +32,8 @@ _log = logging.getLogger(__name__)
 _component = component("vaereg_keeper", js=(_ASSETS / "keeper.js").read_text(encoding="utf-8"))
 
 
-def keep_session(checkpoint: Checkpoint, *, on_design_page: bool) -> None:
-    """Exchange tokens with the tab, and keep the inputs in its address; draws nothing.
-
-    Args:
-        checkpoint: The model, whose training data bound the inputs.
-        on_design_page: Whether the page shows the inputs, so that Streamlit keeps them in the address.
-    """
+def keep_session(checkpoint: Checkpoint) -> None:
+    """Exchange tokens with the tab, and keep the request in its address; draws nothing."""
     _restore_inputs(checkpoint)
     fresh = state.FORMER_TOKEN not in st.session_state
     st.session_state[state.KEEPER_RUNS] = st.session_state.get(state.KEEPER_RUNS, 0) + 1
@@ -53,19 +42,11 @@ def keep_session(checkpoint: Checkpoint, *, on_design_page: bool) -> None:
         "fresh": fresh,
         "run": st.session_state[state.KEEPER_RUNS] if fresh else 0,  # the component acts on new data alone
         "names": " ".join(LINK_NAMES),
-        "link": None if on_design_page else _link(checkpoint),
+        "link": _link(checkpoint),
     }
     st.session_state[state.LINK_TAKEN] = True
     with st.container(key="session-keeper"):
         _component(key=state.KEEPER, data=data, on_stored_change=_adopt)
-
-
-def save_inputs() -> None:
-    """Save the inputs of the Design page, which an address may have lost when a server comes back."""
-    inputs = current_inputs()
-    if inputs != st.session_state.get(state.SAVED_INPUTS):
-        st.session_state[state.SAVED_INPUTS] = inputs
-        save_part(_INPUTS, inputs)
 
 
 def former_token() -> str | None:
@@ -100,21 +81,25 @@ def load_part(part: str, types: Sequence[type]) -> Any:  # noqa: ANN401 (whateve
 
 
 def _restore_inputs(checkpoint: Checkpoint) -> None:
-    """Set the inputs to those of the former session of this tab, unless the address has others."""
+    """Ask for what the former session of this tab asked for, unless the address asks for something."""
     if former_token() is None or state.RESTORED_INPUTS in st.session_state:
         return
     st.session_state[state.RESTORED_INPUTS] = True
     inputs = load_part(_INPUTS, [])
     if isinstance(inputs, dict) and not any(name in st.query_params for name in LINK_NAMES):
-        restore_inputs(checkpoint, inputs)
+        restore_request(checkpoint, inputs)
 
 
 def _link(checkpoint: Checkpoint) -> str:
-    """Save the inputs and return them as an address has them; a session that begins takes them from there."""
+    """Save the request and return it as an address has it; a session that begins takes it from there."""
     if state.LINK_TAKEN not in st.session_state:
         take_link(checkpoint)
-    save_inputs()
-    return urlencode(link_of_inputs())
+    request = current_request(checkpoint)
+    inputs = request.stored()
+    if inputs != st.session_state.get(state.SAVED_INPUTS):
+        st.session_state[state.SAVED_INPUTS] = inputs
+        save_part(_INPUTS, inputs)
+    return "" if request == default_request(checkpoint) else request.text()
 
 
 def _token() -> str:

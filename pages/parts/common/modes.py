@@ -3,7 +3,10 @@
 The module is free of any user interface.
 """
 
+import base64
 import re
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +22,12 @@ __all__ = [
     "component_title",
     "lowered",
     "mode_named",
+    "mode_picture",
     "mode_title",
     "with_titles",
 ]
+
+_PICTURES = Path(__file__).parents[3] / "assets" / "modes"
 
 
 def mode_title(name: str) -> str:
@@ -68,6 +74,13 @@ def component_color(component: int) -> str:
 def lowered(title: str) -> str:
     """Title within a sentence: "closed foam"."""
     return title[:1].lower() + title[1:]
+
+
+@cache
+def mode_picture(name: str) -> str:
+    """Small picture of a mode, as the address of an image in itself; made by benchmarks/mode_pictures.py."""
+    content = base64.b64encode((_PICTURES / f"{name}.png").read_bytes()).decode("ascii")
+    return f"data:image/png;base64,{content}"
 
 
 def with_titles(text: str) -> str:

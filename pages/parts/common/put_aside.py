@@ -13,10 +13,12 @@ from pages.parts.common.keeper import former_token, load_part, save_part
 from pages.parts.common.shortlist import ShortlistItem, add_item, free_name
 from pages.parts.common.state import RESTORED_SHORTLIST, SHORTLIST
 from pages.parts.common.text import sentence
-from pages.parts.solving.tasks import RTOL
+from pages.parts.solving.tasks import solver_settings
+from vaereg.inverse.constraints import Constraints
+from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.volume import volume_hash
-from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
+from vaereg.targets import Targets, Wanted
 
 __all__ = [
     "add_to_shortlist",
@@ -32,13 +34,14 @@ __all__ = [
 
 _PART = "shortlist"
 """Name of the shortlist among what is saved of a session."""
+_TYPES = (ShortlistItem, TwoPhase, Phase, Targets, Wanted, Constraints)
 
 
 def shortlist() -> list[ShortlistItem]:
     """Return the volumes that this session, or the former one of this tab, has put aside, in order."""
     if former_token() is not None and RESTORED_SHORTLIST not in st.session_state:
         st.session_state[RESTORED_SHORTLIST] = True
-        items = load_part(_PART, [ShortlistItem]) or []
+        items = load_part(_PART, _TYPES) or []
         for item in st.session_state.get(SHORTLIST, []):
             with suppress(ValueError):  # no room: what was there before comes first
                 items = add_item(items, item)
@@ -90,10 +93,10 @@ def set_shortlist(items: Sequence[ShortlistItem]) -> None:
         save_part(_PART, list(items))
 
 
-def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
+def complete_shortlist() -> list[ShortlistItem]:
     """Add the stiffness that the solver has computed since, and return the shortlist."""
     items = shortlist()
-    outcomes = outcomes_of(checkpoint, [item.volume for item in items])
+    outcomes = outcomes_of([item.materials for item in items], [item.volume for item in items])
     for i, (item, outcome) in enumerate(zip(items, outcomes, strict=True)):
         if not isinstance(outcome, HomogenizationResult):
             continue
@@ -101,7 +104,11 @@ def complete_shortlist(checkpoint: Checkpoint) -> list[ShortlistItem]:
         unstated = item.tolerance is None and same
         if not item.verified or unstated:
             items[i] = replace(
-                item, stiffness=outcome.stiffness, tolerance=RTOL, solves=None, from_file=False
+                item,
+                stiffness=outcome.stiffness,
+                tolerance=solver_settings(item.materials)["rtol"],
+                solves=None,
+                from_file=False,
             )
     set_shortlist(items)
     return items

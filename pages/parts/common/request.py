@@ -304,7 +304,7 @@ def _wanted(given: Mapping[str, list[str]], notices: list[str]) -> tuple[Wanted,
 
 def _former_wanted(given: Mapping[str, list[str]], notices: list[str]) -> tuple[Wanted, ...]:
     wanted = []
-    usual = dict(text.split("=") for text in _DEFAULT_TARGET)
+    usual = {text.partition("=")[0]: text.partition("=")[2] for text in _DEFAULT_TARGET}
     for name in TARGETS:
         kind = (given.get(f"{name}_is") or ["value" if name in usual else "free"])[0]
         texts = given.get(f"{name}_range", []) if kind == "range" else given.get(name, [])

@@ -5,7 +5,6 @@ numbers and sizes are checked before anything is read, nothing is unpickled, and
 """
 
 import json
-import math
 import struct
 import zipfile
 import zlib
@@ -18,11 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.parts.common.modes import mode_named
+from pages.parts.common.request import MAX_TARGETS
 from pages.parts.common.shortlist import MAX_ITEMS, MAX_NAME, MAX_VOXELS, ShortlistItem, add_item
 from vaereg.elasticity import PROPERTIES
+from vaereg.errors import InputError
+from vaereg.inverse.constraints import Constraints
 from vaereg.io.readers import as_volumes, read_npy
+from vaereg.materials import TwoPhase
 from vaereg.model.prediction import MIN_EDGE
-from vaereg.targets import Target
+from vaereg.targets import Targets
 
 __all__ = ["MAX_SESSION_BYTES", "Session", "read_session", "write_session"]
 
@@ -41,6 +44,9 @@ _MAX_LATENT = 4096
 _NPY_HEADER = 4096
 _MODULI = (1e-9, 1e6)
 """Moduli that a file may hold [GPa]: a thousand times the stiffest material, and what float32 can draw."""
+_ROUNDING = 1e-6
+"""Share of the largest entry of a stiffness by which an eigenvalue may be negative [-]."""
+_ARRAYS = ("mean", "std", "predicted", "conductivity", "stiffness", "latent")
 _SPREADS = (0.0, 1e6)
 """Standard deviations that a file may hold [GPa]."""
 _LATENTS = (-1e3, 1e3)
@@ -152,11 +158,13 @@ def _volume_members(archive: zipfile.ZipFile, records: list[Any], name: str) -> 
 
 
 def _record(item: ShortlistItem) -> dict[str, Any]:
-    arrays = {key: getattr(item, key) for key in ("mean", "std", "stiffness", "latent")}
+    arrays = {key: getattr(item, key) for key in _ARRAYS}
     return {
         "name": item.name,
         "origin": item.origin,
-        "targets": dict(item.targets),
+        "targets": {} if item.wanted is None else item.wanted.to_json(),
+        "materials": item.materials.to_dict(),
+        "constraints": item.constraints.to_json(),
         "component": item.component,
         "mode": item.mode,
         "seed": item.seed,
@@ -203,12 +211,16 @@ def _read_item(archive: zipfile.ZipFile, entry: Mapping[str, Any], member: str, 
         )
     targets = _checked(entry.get("targets", {}), dict, name, "targets by name")
     size = len(PROPERTIES)
-    stiffness = _stiffness(entry, name)
+    stiffness = _stiffness(entry, name, "stiffness")
     return ShortlistItem(
         name=_checked(entry.get("name"), str, name, "the name of an item"),
         volume=as_volumes(volume, name=name, cubic=False)[0],
         origin=_checked(entry.get("origin", ""), str, name, "the origin of an item")[: 4 * MAX_NAME],
-        targets={str(key)[:MAX_NAME]: _target(value, name) for key, value in list(targets.items())[:16]},
+        targets=_targets(targets, name),
+        materials=_materials(entry, name),
+        constraints=_constraints(entry, name),
+        predicted=_stiffness(entry, name, "predicted"),
+        conductivity=_numbers(entry, "conductivity", (3, 3), (-_MODULI[1], _MODULI[1]), name),
         mean=_numbers(entry, "mean", (size,), _MODULI, name),
         std=_numbers(entry, "std", (size,), _SPREADS, name),
         stiffness=stiffness,
@@ -251,15 +263,17 @@ def _numbers(
     return array
 
 
-def _stiffness(record: Mapping[str, Any], name: str) -> NDArray[np.float64] | None:
-    """Return a stiffness that a material can have."""
+def _stiffness(record: Mapping[str, Any], name: str, key: str) -> NDArray[np.float64] | None:
+    """Return a stiffness that a material can have; zero eigenvalues are those of porous cells."""
     size = len(PROPERTIES)
-    stiffness = _numbers(record, "stiffness", (size, size), (-_MODULI[1], _MODULI[1]), name)
+    stiffness = _numbers(record, key, (size, size), (-_MODULI[1], _MODULI[1]), name)
     if stiffness is None:
         return None
     alike = np.allclose(stiffness, stiffness.T, rtol=1e-3, atol=1e-3 * np.abs(stiffness).max())
-    if not alike or np.linalg.eigvalsh(stiffness).min() < _MODULI[0]:
-        raise ValueError(f"{name}: expected a symmetric, positive definite stiffness of an item, got none")
+    if not alike or np.linalg.eigvalsh(stiffness).min() < -_ROUNDING * np.abs(stiffness).max():
+        raise ValueError(
+            f"{name}: expected a symmetric stiffness without negative eigenvalues of an item, got none"
+        )
     return stiffness
 
 
@@ -281,12 +295,30 @@ def _integer(record: Mapping[str, Any], key: str, name: str) -> int | None:
     return value
 
 
-def _target(value: object, name: str) -> Target:
-    ends = value if isinstance(value, list) else [value]
-    numbers = [float(end) for end in ends if isinstance(end, int | float) and abs(end) < 1e9]
-    if len(numbers) != len(ends) or len(ends) not in (1, 2) or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{name}: expected a value or a range as a target, got something else")
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+def _targets(stored: Mapping[str, Any], name: str) -> Targets | None:
+    if len(stored) > MAX_TARGETS:
+        raise ValueError(f"{name}: expected at most {MAX_TARGETS} targets of an item, got {len(stored)}")
+    try:
+        return Targets.from_json(stored) if stored else None
+    except InputError as error:
+        raise ValueError(f"{name}: expected a value or a range as a target, {str(error)[:200]}") from error
+
+
+def _materials(record: Mapping[str, Any], name: str) -> TwoPhase:
+    """Return the phases of an item; those of version 0.1 are the reference pair."""
+    stored = _checked(record.get("materials", {}), dict, name, "materials of an item")
+    try:
+        return TwoPhase.from_dict(stored) if stored else TwoPhase()
+    except InputError as error:
+        raise ValueError(f"{name}: expected two phases of an item, {str(error)[:200]}") from error
+
+
+def _constraints(record: Mapping[str, Any], name: str) -> Constraints:
+    stored = _checked(record.get("constraints", {}), dict, name, "constraints of an item")
+    try:
+        return Constraints.from_json(stored)
+    except InputError as error:
+        raise ValueError(f"{name}: expected constraints of an item, {str(error)[:200]}") from error
 
 
 def _checked(value: object, kind: type[_Kind], name: str, expected: str) -> _Kind:

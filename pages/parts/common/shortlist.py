@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.inverse.constraints import Constraints
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
-from vaereg.targets import Target
+from vaereg.targets import CellProperties, Target, Targets
 
 __all__ = ["MAX_ITEMS", "MAX_NAME", "MAX_VOXELS", "ShortlistItem", "add_item", "free_name"]
 
@@ -29,14 +31,22 @@ class ShortlistItem:
     """Phase per voxel, 0 or 1, shape (X, Y, Z)."""
     origin: str
     """Origin of the volume in words."""
-    targets: Mapping[str, Target] = field(default_factory=dict)
-    """Target of the design: value or (low, high) by name, [GPa] or volume fraction [-]."""
+    targets: Targets | Mapping[str, Target] | None = None
+    """Target of the design, or values and ranges by name; None of a volume that was not designed."""
+    materials: TwoPhase = field(default_factory=TwoPhase)
+    """The two phases of all figures."""
+    constraints: Constraints = field(default_factory=Constraints)
+    """What the design has to meet besides."""
     mean: NDArray[np.float64] | None = None
     """Predicted C11 to C66 [GPa], shape (6,)."""
     std: NDArray[np.float64] | None = None
     """Their standard deviation [GPa], shape (6,)."""
+    predicted: NDArray[np.float64] | None = None
+    """Predicted stiffness, shape (6, 6) [GPa]; None where C11 to C66 alone are predicted."""
+    conductivity: NDArray[np.float64] | None = None
+    """Conductivity by the solver, shape (3, 3) [W/(m K)]; None where no target needs it."""
     stiffness: NDArray[np.float64] | None = None
-    """Stiffness for the checkpoint's two phases, shape (6, 6) [GPa]; None until it is computed or read."""
+    """Stiffness by the solver, shape (6, 6) [GPa]; None until it is computed or read."""
     from_file: bool = False
     """Whether the stiffness was read from a session file, so that nothing here has verified it."""
     tolerance: float | None = None
@@ -53,6 +63,40 @@ class ShortlistItem:
     """Seed of the random numbers that made the volume."""
     checkpoint: str = ""
     """Hash of the checkpoint that made or judged it."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.targets, Mapping):
+            wanted = Targets.of(self.targets) if self.targets else None
+            object.__setattr__(self, "targets", wanted)
+
+    @property
+    def wanted(self) -> Targets | None:
+        """Target of the design."""
+        return self.targets if isinstance(self.targets, Targets) else None
+
+    def cells(self, stiffness: NDArray[np.float64] | None) -> CellProperties:
+        """Properties of the volume with a stiffness (6, 6), or its diagonal (6,), [GPa], as one cell."""
+        if stiffness is None:
+            stiffness = np.full(6, np.nan)
+        whole = stiffness if stiffness.ndim == 2 else np.full((6, 6), np.nan)
+        if stiffness.ndim == 1:
+            whole[range(6), range(6)] = stiffness
+        return CellProperties(
+            stiffness=whole[None],
+            fraction=np.array([self.volume.mean(dtype=np.float64)]),
+            materials=self.materials,
+            conductivity=None if self.conductivity is None else self.conductivity[None],
+        )
+
+    @property
+    def predicted_cells(self) -> CellProperties:
+        """Properties by prediction, as one cell."""
+        return self.cells(self.mean if self.predicted is None else self.predicted)
+
+    @property
+    def solved_cells(self) -> CellProperties:
+        """Properties by the solver or from a file, as one cell."""
+        return self.cells(self.stiffness)
 
     @property
     def verified(self) -> bool:

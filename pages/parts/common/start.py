@@ -8,12 +8,12 @@ import torch
 
 from pages.parts.common import state
 from pages.parts.common.keeper import keep_session
-from pages.parts.common.text import sentence
+from pages.parts.common.materials_panel import materials_panel
+from pages.parts.common.text import plain, sentence
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 
 __all__ = ["enter_app", "has_arrived", "start_page"]
 
-DESIGN_PAGE = "pages/design.py"
 CHECKPOINT = "VAEREG_CHECKPOINT"
 """Variable of the environment that names the model of the dashboard: the shipped one without it."""
 
@@ -63,7 +63,11 @@ def start_page(path: str) -> Checkpoint:
             "`python -m vaereg generate` and `python -m vaereg train` make one; then load this page again."
         )
         st.stop()
-    keep_session(checkpoint, on_design_page=path == DESIGN_PAGE)
+    keep_session(checkpoint)
+    for notice in st.session_state.pop(state.LINK_NOTICES, []):
+        st.toast(plain(notice))
+    with st.sidebar:
+        materials_panel(checkpoint)
     return checkpoint
 
 

@@ -1,6 +1,5 @@
 """Every key of the session state, and limits that several pages share."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 # Keys of the session state. Those of the targets are names in the URL too, so they are short.
@@ -36,8 +35,6 @@ REFINE_RUN = "refine-run"
 REFINE_DESIGN = "refine-design"
 REFINE_NEWS = "refine-news"
 REFINED_VIEW = "refined-view"
-KEPT_INPUTS = "kept-inputs"
-INPUTS_LEFT = "inputs-left"
 LINK_NOTICES = "link-notices"
 COMPARE_VIEW = "compare-gallery"
 SOLVE_SHORTLIST = "solve-shortlist"
@@ -57,7 +54,8 @@ KEEPER, KEEPER_RUNS = "session-keeper-view", "session-keeper-runs"
 TOKEN, FORMER_TOKEN = "session-token", "former-session-token"
 LINK_TAKEN = "link-taken"
 REQUESTS, REQUEST_PLACE = "requests", "request-place"
-MATERIAL_NOTE = "material-note"
+MATERIAL_NOTE, TARGET_NOTE = "material-note", "target-note"
+ADDED, FORMER = "added-quantity", "former-target"
 RESTORED_SHORTLIST, RESTORED_REFINEMENTS = "restored-shortlist", "restored-refinements"
 RESTORED_INPUTS, SAVED_INPUTS = "restored-inputs", "saved-inputs"
 SAVED_REFINEMENTS = "saved-refinements"
@@ -66,30 +64,3 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks" / "results"
 """Records of the benchmarks."""
 MAX_EDGE = 128
 """Edge of the largest cube that the Predict page takes [voxel]: the command line takes more."""
-
-
-def value_key(name: str) -> str:
-    """Key of the slider of a property."""
-    return name
-
-
-def range_key(name: str) -> str:
-    """Key of the slider of a property that has two handles."""
-    return f"{name}_range"
-
-
-def mode_key(name: str) -> str:
-    """Key of the choice between free, value and range of a property."""
-    return f"{name}_is"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sampling:
-    """How many designs, which, and how large."""
-
-    count: int
-    seed: int
-    size: int
-    """Voxels per edge."""
-    components: tuple[int, ...]
-    """Modes or mixture components, from 0, that make the designs; none for all."""

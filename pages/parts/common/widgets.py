@@ -15,10 +15,8 @@ from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.solving.queue import Outcome
 from pages.parts.solving.tasks import MOST_CONTRAST
 from vaereg.elasticity import PROPERTIES
-from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.targets import Target, interval
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 
@@ -32,39 +30,18 @@ SOLVER_HELP = (
 )
 
 
-def target_text(targets: Mapping[str, Target]) -> str:
-    """A target in words: C11 = 60, C22 = 30 to 40 GPa, volume fraction = 0.5."""
-    moduli = [f"{name} = {value_text(value)}" for name, value in targets.items() if name in PROPERTIES]
-    parts = [", ".join(moduli) + " GPa"] if moduli else []
-    if state.FRACTION in targets:
-        parts.append(f"volume fraction = {value_text(targets[state.FRACTION])}")
-    return ", ".join(parts)
-
-
-def value_text(value: Target | None) -> str:
-    """The target of one property in words."""
-    if value is None:
-        return "free"
-    low, high = interval(value)
-    return f"{low:g} to {high:g}" if low < high else f"{low:g}"
-
-
-def deviation(value: float, wanted: Target | None) -> float:
-    """Relative deviation of a value from a target, with its sign [-]: 0 within a range, NaN if it is free."""
-    if wanted is None:
-        return np.nan
-    low, high = interval(wanted)
-    return (value - min(max(value, low), high)) / (0.5 * (low + high))
+def solved_stiffness(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
+    """The solver's stiffness [GPa], shape (N, 6, 6); NaN where there is none yet."""
+    missing = np.full((len(PROPERTIES), len(PROPERTIES)), np.nan)
+    rows = [
+        outcome.stiffness if isinstance(outcome, HomogenizationResult) else missing for outcome in outcomes
+    ]
+    return np.array(rows).reshape(-1, len(PROPERTIES), len(PROPERTIES))
 
 
 def solved(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
     """The solver's C11 to C66 [GPa], shape (N, 6); NaN where there are none yet."""
-    missing = np.full(len(PROPERTIES), np.nan)
-    rows = [
-        np.diag(outcome.stiffness) if isinstance(outcome, HomogenizationResult) else missing
-        for outcome in outcomes
-    ]
-    return np.array(rows).reshape(-1, len(PROPERTIES))
+    return np.diagonal(solved_stiffness(outcomes), axis1=1, axis2=2)
 
 
 def volume_summary(
@@ -129,15 +106,6 @@ def shortlist_button(volume: NDArray[np.uint8], make: Callable[[], ShortlistItem
 def _put_aside(make: Callable[[], ShortlistItem]) -> None:
     put_aside.toggle_in_shortlist(make())
     st.session_state[state.PUT_ASIDE] = True
-
-
-def material_note(checkpoint: Checkpoint, size: int) -> None:
-    """Show the cells and materials that the model's figures hold for."""
-    pair = checkpoint.model.materials
-    st.caption(
-        f"Periodic cells of {size} × {size} × {size} voxels. Young's modulus {pair.e_stiff:g} GPa (stiff) "
-        f"and {pair.e_soft:g} GPa (soft), Poisson ratio {pair.nu_stiff:g}."
-    )
 
 
 def lasting_tabs(names: Sequence[str], key: str) -> Sequence[TabContainer]:

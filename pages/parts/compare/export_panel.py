@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from pages.parts.common.materials_panel import pair_line
+from pages.parts.common.request import VoxelLength
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.text import plain
 from pages.parts.compare.tables import FROM_FILE, Compared
 from pages.parts.solving.tasks import RTOL
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
 from vaereg.io.exporting.export import FORMATS, BundleItem, Provenance, bundle, export
 from vaereg.materials import TwoPhase
 
-__all__ = ["export_file", "export_inputs", "item_provenance"]
+__all__ = ["export_choices", "export_file", "export_inputs", "item_provenance"]
 
 _START = ("npy", "vti", "stl", "json")
 """Formats that are chosen at first."""
@@ -27,26 +30,32 @@ _SEVERAL = ("fans", "damask")
 """Formats that need both phases."""
 
 
-def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
-    """Show the choice of volumes and formats, and the button that makes the file."""
-    by_letter = {entry.letter: entry for entry in compared}
+def export_inputs(compared: Sequence[Compared], voxel: VoxelLength | None) -> None:
+    """Show the choice of volumes and formats, and the button that makes the file.
+
+    Args:
+        compared: The shortlist.
+        voxel: Edge of a voxel, where it is known.
+    """
+    choices = export_choices(compared)
     first, second = st.columns([3, 1], gap="medium")
-    chosen = first.selectbox(
+    what = first.selectbox(
         "What",
-        [None, *by_letter],
-        format_func=lambda letter: f"All {len(compared)}" if letter is None else by_letter[letter].label,
+        list(choices),
         key="export-what",
+        help="Designs of different phases have files of their own.",
     )
-    items = [entry.item for entry in compared] if chosen is None else [by_letter[chosen].item]
+    items = choices[what]
+    materials = items[0].materials
     single = [item.name for item in items if item.volume.min() == item.volume.max()]
     offered = [name for name in FORMATS if not single or name not in _BOTH_PHASES]
     size = second.number_input(
-        "Voxel size [any unit]",
+        f"Voxel size [{voxel.unit if voxel else 'any unit'}]",
         min_value=1e-12,
-        value=1.0,
+        value=voxel.value if voxel else 1.0,
         format="%g",
-        key="export-voxel-size",
-        help="Edge of a voxel in your unit of length. Meshes and grids are written in that unit.",
+        key=f"export-voxel-size-{voxel.unit if voxel else ''}",
+        help="Edge of a voxel. Meshes and grids are written in this unit of length.",
     )
     formats = st.pills(
         "Formats",
@@ -67,8 +76,20 @@ def export_inputs(compared: Sequence[Compared], materials: TwoPhase) -> None:
         st.download_button(label, data=write, file_name=name, mime=mime, on_click="ignore", type="primary")
         st.caption(
             "Every zip has a manifest (target, seed, model, versions, units, solver tolerance, time) and a "
-            f"table of properties. Young's moduli {materials.e_stiff:g} and {materials.e_soft:g} GPa."
+            f"table of properties. {plain(pair_line(materials))}."
         )
+
+
+def export_choices(compared: Sequence[Compared]) -> dict[str, list[ShortlistItem]]:
+    """Items that can be exported together, by their name: all of a pair of phases, or one."""
+    pairs = list(dict.fromkeys(entry.item.materials for entry in compared))
+    choices: dict[str, list[ShortlistItem]] = {}
+    for pair in pairs:
+        items = [entry.item for entry in compared if entry.item.materials == pair]
+        if len(items) > 1:
+            whose = f" of {pair_line(pair)}" if len(pairs) > 1 else ""
+            choices[f"All {len(items)} designs{whose}"] = items
+    return choices | {entry.label: [entry.item] for entry in compared}
 
 
 def export_file(
@@ -90,7 +111,7 @@ def item_provenance(item: ShortlistItem) -> Provenance:
     return Provenance(
         name=item.name,
         origin=item.origin + (f"; stiffness {FROM_FILE}, not verified" if item.from_file else ""),
-        target=item.targets,
+        target=item.wanted or {},
         seed=item.seed,
         component=item.component,
         mode=item.mode,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, young_scene, young_surface
+from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, TARGET, young_scene, young_surface
 from vaereg.engineering import directional_young
 from vaereg.microstructure.morphology import Statistics
 
@@ -67,7 +67,10 @@ def statistics_figure(statistics: Mapping[str, Statistics]) -> go.Figure:
 
 
 def parallel_figure(
-    letters: Sequence[str], sources: Sequence[str], axes: Mapping[str, ArrayLike]
+    letters: Sequence[str],
+    sources: Sequence[str],
+    axes: Mapping[str, ArrayLike],
+    band: Mapping[str, tuple[float, float]] | None = None,
 ) -> go.Figure:
     """Parallel coordinates, a line for each volume; ranges that are drawn along the axes pick lines.
 
@@ -75,31 +78,43 @@ def parallel_figure(
         letters: Names of the N volumes.
         sources: Source of the properties per volume: predicted, file or solver.
         axes: Figures by the name of the axis, each of shape (N,).
+        band: Least and largest wanted value by axis, infinite where there is none: two further lines, of
+            which the one is the lower and the other the upper end of the target.
     """
-    places = np.arange(len(letters))
+    count, ends = len(letters), (band or {}) if set(band or {}) & set(axes) else {}
+    places = np.arange(count)
+    extra = [count - 0.5, count - 0.5] if ends else []
     dimensions = [
-        {"label": "design", "values": places, "tickvals": places, "ticktext": list(letters)}
-        | {"range": [-0.5, len(letters) - 0.5]},
-        {"label": "source", "values": [_SOURCES.index(source) for source in sources]}
+        {"label": "design", "values": [*places, *extra]}
+        | {"tickvals": [*places, *extra[:1]], "ticktext": [*letters, *(["target"] if ends else [])]}
+        | {"range": [-0.5, count - 0.5 + 0.5 * bool(ends)]},
+        {
+            "label": "source",
+            "values": [*(_SOURCES.index(source) for source in sources), *([2, 2] if ends else [])],
+        }
         | {"tickvals": [0, 1, 2], "ticktext": ["model", "file", "solver"], "range": [-0.3, 2.3]},
     ]
     for label, values in axes.items():
         given = np.asarray(values, dtype=np.float64)
-        low, high = float(given.min()), float(given.max())
+        known = [end for end in ends.get(label, ()) if np.isfinite(end)]
+        low, high = min(float(given.min()), *known, np.inf), max(float(given.max()), *known, -np.inf)
         digits = 1 if high > 1.0 else 3
         room = max(0.08 * (high - low), 0.005 * abs(high), 5.0 * 0.1**digits)  # ticks that differ
         dimensions.append({"label": label, "values": given, "tickformat": f".{digits}f"})
         most = min(high + room, 100.0) if label.endswith("[%]") else high + room
         dimensions[-1]["range"] = [low - room, most]
-    scale = [
-        (end / len(letters), item_line(place)["color"])
-        for place in range(len(letters))
-        for end in (place, place + 1)
-    ]
+        if ends:
+            least, largest = ends.get(label, (-np.inf, np.inf))
+            own = [max(least, low - room), min(largest, most)]
+            dimensions[-1]["values"] = np.append(given, own)
+    width, last = count + 0.5 * bool(ends), count - 0.5 + 0.5 * bool(ends)
+    scale = [(end / width, item_line(place)["color"]) for place in range(count) for end in (place, place + 1)]
+    if ends:
+        extra, scale = [last, last], [*scale, (count / width, TARGET), (1.0, TARGET)]
     figure = go.Figure(
         go.Parcoords(
             dimensions=dimensions,
-            line={"color": places, "colorscale": scale, "cmin": -0.5, "cmax": len(letters) - 0.5},
+            line={"color": [*places, *extra], "colorscale": scale, "cmin": -0.5, "cmax": last},
             unselected={"line": {"color": "rgb(128, 138, 150)", "opacity": 0.12}},
             labelangle=-35,
             labelfont={"size": 12},

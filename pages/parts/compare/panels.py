@@ -8,8 +8,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import background, put_aside, state, widgets
+from pages.parts.common.cards import COLUMN_KINDS, COLUMNS, Judgement, card_lines
+from pages.parts.common.constraints import constraint_words
 from pages.parts.common.figures import COMPONENT_COLORS
-from pages.parts.common.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
+from pages.parts.common.gallery import Caption, Mark, Row, pinned_volume, selected_volume, volume_gallery
+from pages.parts.common.materials_panel import pair_line
+from pages.parts.common.quantities import axis_title, target_text
+from pages.parts.common.request import Request
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.common.shown import show_volume
@@ -19,9 +24,9 @@ from pages.parts.compare.figures import parallel_figure, section_figure, statist
 from pages.parts.compare.tables import Compared
 from pages.parts.solving.queue import Outcome
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.constraints import check
 from vaereg.microstructure.morphology import Statistics, measure
 from vaereg.microstructure.volume import volume_hash
-from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["is_solving", "measured", "show_figures", "show_gallery", "show_summary"]
 
@@ -42,24 +47,25 @@ def _measure(name: str, _volume: NDArray[np.uint8]) -> Statistics:
     return measure(_volume)
 
 
-def is_solving(checkpoint: Checkpoint, items: Sequence[ShortlistItem]) -> bool:
+def is_solving(items: Sequence[ShortlistItem]) -> bool:
     """Whether the solver is at work on the shortlist; has it work on what was asked for."""
-    missing = [item.volume for item in items if not item.verified]
+    missing = [item for item in items if not item.verified]
     asked = st.session_state.get(state.SOLVE_SHORTLIST, False)
-    background.watch(checkpoint, missing if asked else [])
-    outcomes = background.outcomes_of(checkpoint, missing)
+    pairs, volumes = [item.materials for item in missing], [item.volume for item in missing]
+    outcomes = background.watch(pairs, volumes, [asked] * len(missing))
     if asked and None not in outcomes:
         st.session_state[state.SOLVE_SHORTLIST] = asked = False
     return asked
 
 
-def show_summary(checkpoint: Checkpoint, compared: Sequence[Compared], polling: bool) -> None:
+def show_summary(compared: Sequence[Compared], polling: bool) -> None:
     """How many, how alike, how far the solver is; to be run again while it is at work."""
     items = [entry.item for entry in compared]
     missing = [item for item in items if not item.verified]
-    outcomes = background.outcomes_of(checkpoint, [item.volume for item in missing])
+    pairs = [item.materials for item in missing]
+    outcomes = background.outcomes_of(pairs, [item.volume for item in missing])
     news = any(outcome is not None and not isinstance(outcome, Exception) for outcome in outcomes)
-    if news or polling != is_solving(checkpoint, items):
+    if news or polling != is_solving(items):
         st.rerun()  # once more as a whole: with the new values, with or without the clock
     done = len(items) - len(missing)
     both = [item for item in items if item.verified and item.mean is not None]
@@ -121,7 +127,7 @@ def show_gallery(compared: Sequence[Compared]) -> None:
         state.COMPARE_VIEW,
         volumes,
         [Row(panels=list(range(len(volumes))), color=COMPONENT_COLORS[0])],
-        [_caption(entry) for entry in compared],
+        [_caption(entry, name) for entry, name in zip(compared, tables.short_names(compared), strict=True)],
         selected=chosen,
         pinned=range(len(volumes)),
         on_pin=lambda: _take_out(volumes),
@@ -135,24 +141,20 @@ def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
         put_aside.remove_from_shortlist(volume_hash(volumes[index]))
 
 
-def _caption(entry: Compared) -> Caption:
+def _caption(entry: Compared, name: str) -> Caption:
     item = entry.item
-
-    def texts(values: NDArray[np.float64] | None, missing: str) -> list[str]:
-        return [missing if values is None else f"{values[i]:.1f}" for i in range(IN_CAPTIONS)]
-
-    solver = None if item.stiffness is None else np.diag(item.stiffness)
+    judgement = Judgement(targets=item.wanted, predicted=item.predicted_cells, solved=item.solved_cells)
+    columns = list(COLUMNS)
+    if entry.source == "file":
+        columns[1] = tables.FROM_FILE
     return Caption(
-        title=entry.label,
-        columns=PROPERTIES[:IN_CAPTIONS],
-        lines=[
-            Line(label="predicted", values=texts(item.mean, "–"), kind="predicted"),
-            Line(label="± std", values=texts(item.std, "–"), kind="spread"),
-            Line(
-                label=tables.FROM_FILE if entry.source == "file" else "solver",
-                values=texts(solver, "–"),
-                kind="solver" if item.verified else "spread",
-            ),
+        title=f"{entry.letter} · {name}",
+        columns=columns,
+        kinds=COLUMN_KINDS,
+        lines=card_lines(judgement, 0, "–", usual=PROPERTIES[:IN_CAPTIONS]),
+        marks=[
+            Mark(text=constraint_words(told.name, Request(constraints=item.constraints)), met=told.met)
+            for told in check(item.volume, item.constraints).results
         ],
     )
 
@@ -171,9 +173,12 @@ def _show_chosen(entry: Compared) -> None:
             show_volume(item.name, item.volume)
             st.switch_page("pages/predict.py")
         st.button("Take out of the shortlist", on_click=put_aside.remove_from_shortlist, args=(item.hash,))
-    wanted = f" · asked for {widgets.target_text(item.targets)}" if item.targets else ""
+    wanted = f" · asked for {target_text(item.wanted)}" if item.wanted else ""
     size = " × ".join(map(str, item.volume.shape))
-    st.caption(f"{plain(item.origin + wanted)} · {size} voxels · hash `{item.hash[:10]}`")
+    st.caption(
+        f"{plain(f'{pair_line(item.materials)} · {item.origin}{wanted}')} · {size} voxels · "
+        f"hash `{item.hash[:10]}`"
+    )
     if st.session_state.pop(state.RENAMED, False):
         st.rerun()  # every table and figure has the name
 
@@ -186,6 +191,7 @@ def _rename(volume: str, key: str) -> None:
 def show_figures(compared: Sequence[Compared]) -> None:
     """Tables and figures of all volumes; what is not looked at is not drawn."""
     views = {
+        "Target": _show_target,
         "Stiffness": _show_stiffness,
         "Engineering constants": _show_constants,
         "Directional stiffness": _show_directions,
@@ -198,6 +204,18 @@ def show_figures(compared: Sequence[Compared]) -> None:
         if tab.open:
             with tab:
                 show(compared)
+
+
+def _show_target(compared: Sequence[Compared]) -> None:
+    if not tables.asked_quantities(compared):
+        st.info("None of these volumes was designed for a target.")
+        return
+    table = tables.target_table(compared)
+    st.dataframe(table, hide_index=True, key="target-table")
+    st.caption(
+        "The best first, by the largest deviation over what was asked for; by the solver where it knows the "
+        "design, else by prediction. In brackets: deviation from the target, 0 % within a range."
+    )
 
 
 def _show_stiffness(compared: Sequence[Compared]) -> None:
@@ -258,14 +276,19 @@ def _show_parallel(compared: Sequence[Compared]) -> None:
         st.info("Nothing is known of the stiffness of these designs yet: have the solver look at them.")
         return
     sources = [entry.source for entry in with_stiffness]
+    wanted = tables.common_target(with_stiffness)
+    band = {} if wanted is None else {axis_title(item.name): (item.low, item.high) for item in wanted}
+    if wanted is not None and "volume_fraction" in wanted.names:
+        band["fraction [-]"] = wanted.range_of("volume_fraction")
     figure = parallel_figure(
-        [entry.letter for entry in with_stiffness], sources, tables.property_axes(with_stiffness)
+        [entry.letter for entry in with_stiffness], sources, tables.property_axes(with_stiffness), band
     )
     st.plotly_chart(figure, key="parallel", config=PLAIN)
     st.caption(
         "Draw along an axis to pick lines, click there to let them go, draw an axis sideways by its name to "
-        "move it. Stiffness is the solver's where it is known, else predicted; cluster: share of the phase "
-        "that is in its largest cluster."
+        "move it. Between the green lines lies the target, where all designs have the same one. Stiffness is "
+        "the solver's where it is known, else predicted; cluster: share of the phase that is in its largest "
+        "cluster."
     )
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from pages.parts.common import put_aside, state
-from pages.parts.common.design_inputs import current_inputs, restore_inputs
+from pages.parts.common.current import current_request, restore_request
 from pages.parts.common.session_file import MAX_SESSION_BYTES, Session, read_session, write_session
 from pages.parts.common.text import sentence
 from vaereg.model.checkpoint import Checkpoint
@@ -16,7 +16,7 @@ __all__ = ["session_inputs"]
 def session_inputs(checkpoint: Checkpoint) -> None:
     """A button to save the session, and a place for the file of a former one."""
     st.subheader("Session", help="The shortlist and the inputs of the page Design, in one file.")
-    session = Session(items=put_aside.shortlist(), inputs=current_inputs())
+    session = Session(items=put_aside.shortlist(), inputs=current_request(checkpoint).stored())
     st.download_button(
         "Save the session",
         data=partial(write_session, session),
@@ -55,7 +55,7 @@ def _load(checkpoint: Checkpoint) -> None:
         st.session_state[state.SESSION_MESSAGE] = ("error", message, [])
         return
     put_aside.set_shortlist(session.items)
-    restore_inputs(checkpoint, session.inputs)
+    restore_request(checkpoint, session.inputs)
     count = len(session.items)
     message = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(
         session.inputs

@@ -9,22 +9,38 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pages.parts.common.cards import deviation_text
+from pages.parts.common.constraints import constraint_title
+from pages.parts.common.materials_panel import pair_line
 from pages.parts.common.modes import mode_title
+from pages.parts.common.quantities import (
+    axis_title,
+    figure_text,
+    missing_property,
+    signed_deviations,
+    wanted_text,
+)
 from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
 from vaereg.engineering import engineering_constants, universal_anisotropy
+from vaereg.inverse.constraints import check
 from vaereg.microstructure.morphology import Statistics
+from vaereg.targets import CellProperties, Targets
 
 __all__ = [
     "FROM_FILE",
     "Compared",
+    "asked_quantities",
+    "common_target",
     "compare",
     "constants_table",
     "matrices_html",
     "predicted_table",
     "property_axes",
+    "short_names",
     "solver_table",
     "statistics_table",
+    "target_table",
 ]
 
 AXES, PLANES = ("x", "y", "z"), ("yz", "xz", "xy")
@@ -51,6 +67,18 @@ class Compared:
         if self.item.stiffness is not None:
             return np.diag(self.item.stiffness)
         return np.full(len(PROPERTIES), np.nan) if self.item.mean is None else self.item.mean
+
+    @property
+    def cells(self) -> CellProperties:
+        """Properties by the solver or from a file where they are known, else by prediction, as one cell."""
+        item = self.item
+        return item.predicted_cells if item.stiffness is None else item.solved_cells
+
+    @property
+    def largest_deviation(self) -> float:
+        """Largest deviation from its target [-]; NaN where it has none, or is not known."""
+        wanted = self.item.wanted
+        return np.nan if wanted is None else float(wanted.largest_deviation(self.cells)[0])
 
     @property
     def source(self) -> str:
@@ -100,10 +128,10 @@ def constants_table(compared: Sequence[Compared]) -> pd.DataFrame:
         return pd.DataFrame({"Design": []})
     stiffness = np.stack([np.asarray(entry.item.stiffness) for entry in solved])
     constants = engineering_constants(stiffness)
-    columns = {f"E_{axis} [GPa]": constants.young[:, i] for i, axis in enumerate(AXES)}
-    columns |= {f"G_{plane} [GPa]": constants.shear[:, i] for i, plane in enumerate(PLANES)}
+    columns = {f"E{axis} [GPa]": constants.young[:, i] for i, axis in enumerate(AXES)}
+    columns |= {f"G{plane} [GPa]": constants.shear[:, i] for i, plane in enumerate(PLANES)}
     columns |= {
-        f"ν_{a}{b} [-]": constants.poisson[:, i, j]
+        f"ν{a}{b} [-]": constants.poisson[:, i, j]
         for i, a in enumerate(AXES)
         for j, b in enumerate(AXES)
         if i < j
@@ -130,11 +158,92 @@ def statistics_table(compared: Sequence[Compared]) -> pd.DataFrame:
     return _table(compared, columns)
 
 
+def asked_quantities(compared: Sequence[Compared]) -> list[str]:
+    """Every quantity that one of the designs was asked for, in the order in which they were."""
+    return list(
+        dict.fromkeys(name for entry in compared if entry.item.wanted for name in entry.item.wanted.names)
+    )
+
+
+def common_target(compared: Sequence[Compared]) -> Targets | None:
+    """Target of all designs, where it is the same."""
+    targets = [entry.item.wanted for entry in compared]
+    return targets[0] if targets and all(wanted == targets[0] for wanted in targets) else None
+
+
+def short_names(compared: Sequence[Compared]) -> list[str]:
+    """Names of the designs without what all of them end with, such as their target."""
+    parts = [entry.item.name.split(", ") for entry in compared]
+    while len(parts) > 1 and all(len(own) > 1 and own[-1] == parts[0][-1] for own in parts):
+        parts = [own[:-1] for own in parts]
+    return [", ".join(own) for own in parts]
+
+
+def target_table(compared: Sequence[Compared]) -> pd.DataFrame:
+    """Table of the designs against their targets, the best first, with a row of each target above."""
+    names = asked_quantities(compared)
+    constraints = list(dict.fromkeys(name for entry in compared for name in entry.item.constraints.names))
+    shorts = dict(zip([entry.letter for entry in compared], short_names(compared), strict=True))
+    targets: dict[Targets, list[str]] = {}
+    for entry in compared:
+        if entry.item.wanted is not None:
+            targets.setdefault(entry.item.wanted, []).append(entry.letter)
+    rows = [_target_row(wanted, letters, len(targets), names) for wanted, letters in targets.items()]
+    order = sorted(compared, key=lambda entry: np.nan_to_num(entry.largest_deviation, nan=np.inf))
+    for rank, entry in enumerate(order, start=1):
+        item, own = entry.item, f"{entry.letter} · {shorts[entry.letter]}"
+        known = not np.isnan(entry.largest_deviation)
+        row = {
+            "Rank": str(rank) if known else "",
+            "Design": own,
+            "Mode": mode_title(item.mode) if item.mode else "–",
+            "Largest deviation": f"{100 * entry.largest_deviation:.1f} %" if known else "–",
+            "By": entry.source,
+        }
+        signed = (
+            {}
+            if item.wanted is None
+            else dict(
+                zip(item.wanted.names, signed_deviations(item.wanted, entry.cells)[0].tolist(), strict=True)
+            )
+        )
+        for name in names:
+            missing = missing_property(name, item.materials)
+            value = np.nan if missing else float(entry.cells.values([name])[0, 0])
+            off = deviation_text(signed.get(name, np.nan))
+            row[axis_title(name)] = figure_text(value) + (f" ({off})" if off else "")
+        met = {result.name: result.met for result in check(item.volume, item.constraints).results}
+        for name in constraints:
+            row[constraint_title(name)] = "–" if name not in met else "met" if met[name] else "not met"
+        row |= {"Materials": pair_line(item.materials), "Recipe": item.origin}
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("–")
+
+
+def _target_row(wanted: Targets, letters: Sequence[str], count: int, names: Sequence[str]) -> dict[str, str]:
+    """Row of a target: what is wanted of each quantity."""
+    items = {item.name: item for item in wanted}
+    row = {"Rank": "", "Design": "target" if count == 1 else f"target of {', '.join(letters)}"}
+    for name in names:
+        row[axis_title(name)] = wanted_text(items[name], unit=False) if name in items else "free"
+    return row
+
+
 def property_axes(compared: Sequence[Compared]) -> dict[str, NDArray[np.float64]]:
-    """Figures of the volumes of which something is known, by the name and unit of the axis, shape (N,)."""
-    axes = {
+    """Figures of the volumes of which something is known, by the name and unit of the axis, shape (N,).
+
+    What the designs were asked for comes first, then the diagonal of the stiffness.
+    """
+    axes = {}
+    for name in asked_quantities(compared):
+        if not any(missing_property(name, entry.item.materials) for entry in compared):
+            values = np.array([entry.cells.values([name])[0, 0] for entry in compared])
+            if np.isfinite(values).all() and name != "volume_fraction":
+                axes[axis_title(name)] = values
+    axes |= {
         f"{name} [GPa]": np.array([entry.properties[i] for entry in compared])
         for i, name in enumerate(PROPERTIES)
+        if f"{name} [GPa]" not in axes
     }
     axes["fraction [-]"] = np.array([entry.statistics.volume_fraction for entry in compared])
     axes["surface [1/voxel]"] = np.array([entry.statistics.specific_surface for entry in compared])

@@ -1,18 +1,19 @@
 """Designs of the current target: made, cancelled, kept; and new realisations of one design."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields
 
 import numpy as np
 import streamlit as st
 
 from pages.parts.common import state
+from pages.parts.common.request import Request
 from pages.parts.solving.store import BoundedStore
+from vaereg.errors import InputError
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
-from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import Target
+from vaereg.targets import Targets
 
 __all__ = [
     "Relatives",
@@ -39,11 +40,11 @@ class ShownDesigns:
     """Designs that the Design page shows."""
 
     designs: Designs | None
-    """Designs for the target that is set or, where it is out of reach, for the last one that was not."""
-    problem: UnreachableTargetError | None = None
-    """Reason why the target that is set has no designs."""
+    """Designs for the request or, where it has none, for the last one that had."""
+    problem: InputError | None = None
+    """Reason why the request has no designs."""
     cancelled: bool = False
-    """Whether the user cancelled the designs of the target that is set."""
+    """Whether the user cancelled the designs of the request."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -114,7 +115,7 @@ def relatives(designs: Designs) -> Relatives | None:
 
 
 def _are_alike(first: Designs, second: Designs) -> bool:
-    alike = (first.targets, first.seed) == (second.targets, second.seed)
+    alike = (first.wanted, first.materials, first.seed) == (second.wanted, second.materials, second.seed)
     return alike and np.array_equal(first.latent, second.latent)
 
 
@@ -128,19 +129,17 @@ def origin(designs: Designs) -> str:
 
 def show_designs(
     checkpoint: Checkpoint,
-    targets: Mapping[str, Target],
-    sampling: state.Sampling,
+    request: Request,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ShownDesigns:
-    """Return designs for a target, or the former designs where the target is out of reach or was cancelled.
+    """Return designs for a request, or the former designs where it has none or was cancelled.
 
     Args:
         checkpoint: The model.
-        targets: Target values or ranges by name [GPa].
-        sampling: Number, seed, size and components of the designs.
+        request: What is asked for, at least one quantity.
         on_progress: Called with the candidates that are decoded and their number.
     """
-    store, key = _all_designs(), _design_key(checkpoint, targets, sampling)
+    store, key = _all_designs(), _design_key(checkpoint, request)
     designs = store.get(key)
     if designs is None:
         if st.session_state.get(state.CANCELLED) == key:
@@ -148,14 +147,16 @@ def show_designs(
         try:
             designs = design(
                 checkpoint,
-                targets,
-                sampling.count,
-                sampling.size,
-                seed=sampling.seed,
-                component=sampling.components or None,
+                Targets(request.wanted),
+                request.made,
+                request.size,
+                materials=request.pair,
+                seed=request.seed,
+                component=request.components or None,
+                constraints=request.constraints,
                 on_progress=on_progress,
             )
-        except UnreachableTargetError as error:
+        except InputError as error:
             return ShownDesigns(designs=st.session_state.get(state.DESIGNS), problem=error)
         store.put(key, designs)
     st.session_state[state.DESIGNS] = designs
@@ -165,15 +166,15 @@ def show_designs(
     return ShownDesigns(designs=designs)
 
 
-def has_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> bool:
+def has_designs(checkpoint: Checkpoint, request: Request) -> bool:
     """Whether `show_designs` has nothing to compute."""
-    key = _design_key(checkpoint, targets, sampling)
+    key = _design_key(checkpoint, request)
     return key in _all_designs() or st.session_state.get(state.CANCELLED) == key
 
 
-def cancel_designs(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> None:
+def cancel_designs(checkpoint: Checkpoint, request: Request) -> None:
     """Keep the former designs in place of these, until other designs or `resume_designs` are asked for."""
-    st.session_state[state.CANCELLED] = _design_key(checkpoint, targets, sampling)
+    st.session_state[state.CANCELLED] = _design_key(checkpoint, request)
 
 
 def resume_designs() -> None:
@@ -181,8 +182,8 @@ def resume_designs() -> None:
     st.session_state.pop(state.CANCELLED, None)
 
 
-def _design_key(checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling) -> Hashable:
-    return checkpoint.hash, tuple(sorted(targets.items())), sampling
+def _design_key(checkpoint: Checkpoint, request: Request) -> Hashable:
+    return checkpoint.hash, request.key
 
 
 # Not a cached function: those may not report progress to the page.

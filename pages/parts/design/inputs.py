@@ -1,312 +1,204 @@
-"""The inputs of the Design page: what is asked for, how many designs, how large; all in the URL too."""
+"""The sidebar of the Design page: targets and their history, constraints, modes, number, size and seed."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from pages.parts.common import start, state
-from pages.parts.common.design_inputs import (
-    ALL_COMPONENTS,
-    DEFAULT_COUNT,
-    DEFAULT_SEED,
-    DEFAULT_SIZE,
-    DEFAULT_TARGET,
-    MAX_SEED,
-    MODES,
-    SIZES,
-    Quantity,
-    clean_link,
-    component_names,
-    current_inputs,
-    default_mode,
-    quantities,
-    restore_inputs,
-    set_target,
+from pages.parts.common.controls import controlled
+from pages.parts.common.current import (
+    can_redo,
+    can_undo,
+    current_request,
+    former_requests,
+    redo,
+    set_request,
+    undo,
 )
-from pages.parts.common.keeper import save_inputs
-from pages.parts.common.modes import component_color, mode_title
+from pages.parts.common.materials_panel import pair_line
+from pages.parts.common.modes import mode_picture, mode_title
+from pages.parts.common.quantities import rounded_number, target_text
+from pages.parts.common.request import MAX_SEED, SIZES
+from pages.parts.common.state import CHOSEN_MODES, COMPONENT, COUNT, FORMER, PRESET, SEED, SIZE
+from pages.parts.design.constraints_panel import constraint_inputs, voxel_inputs
 from pages.parts.design.outlook import Outlook, mode_outlook
-from pages.parts.design.presets import presets, reachable_properties
+from pages.parts.design.presets import presets
+from pages.parts.design.targets_panel import target_rows
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES as ALL_MODES
-from vaereg.targets import Target, interval
+from vaereg.targets import Targets, Wanted
 
-__all__ = [
-    "lasting_inputs",
-    "outlook_of",
-    "reachable",
-    "rounded",
-    "sampling_inputs",
-    "set_nearest",
-    "target_inputs",
-]
+__all__ = ["outlook_of", "request_inputs", "sampling_inputs", "set_nearest"]
 
-_HELP = {
-    "C11": "Stress along x per strain along x, all other strains held at zero.",
-    "C22": "Stress along y per strain along y, all other strains held at zero.",
-    "C33": "Stress along z per strain along z, all other strains held at zero.",
-    "C44": "Shear stress per shear strain in the y-z plane.",
-    "C55": "Shear stress per shear strain in the x-z plane.",
-    "C66": "Shear stress per shear strain in the x-y plane.",
-    "volume_fraction": "Volume fraction: share of the voxels that are stiff; designs have it to the voxel.",
-}
+_ALL = "all"
+"""Choice of all components."""
 
 
-@contextmanager
-def lasting_inputs(checkpoint: Checkpoint) -> Iterator[None]:
-    """Around all inputs: keeps them over page changes.
-
-    Leaving the page puts an address without inputs into the browser's history. Where Back leads to it,
-    Streamlit sets all inputs to their defaults: then all runs once more, with the inputs as they were left.
-    """
-    left: dict[str, Any] | None = st.session_state.pop(state.INPUTS_LEFT, None)
-    if left is not None:
-        restore_inputs(checkpoint, left)
-    kept = st.session_state.get(state.KEPT_INPUTS) if start.has_arrived() and not st.query_params else None
-    yield
-    if kept is not None and kept != current_inputs():
-        st.session_state[state.INPUTS_LEFT] = kept
-        st.rerun()
-    st.session_state[state.KEPT_INPUTS] = current_inputs()
-    save_inputs()
-
-
-def target_inputs(checkpoint: Checkpoint) -> dict[str, Target]:
-    """Free, value or range per property, and its slider.
-
-    Returns:
-        Value or (low, high) per property that is not free, [GPa] or volume fraction [-].
-    """
-    st.subheader("Target", help="A property that is free takes any value that goes with the others.")
+def request_inputs(checkpoint: Checkpoint) -> None:
+    """Targets with their presets and history, and constraints."""
+    with st.container(key="target-head", horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader("Targets", help="A quantity without a row takes any value that goes with the others.")
+        st.button("↶", help="Undo the last change", key="undo", on_click=undo, disabled=not can_undo())
+        st.button("↷", help="Redo what was undone", key="redo", on_click=redo, disabled=not can_redo())
+        with st.popover("…", help="Former targets of this session"):
+            _former(checkpoint)
+    request = current_request(checkpoint)
+    known = _presets(checkpoint, checkpoint.hash, request.pair)
+    active = next((name for name, wanted in known.items() if wanted == request.wanted), None)
     st.selectbox(
         "Preset",
-        list(_presets(checkpoint, checkpoint.hash)),
+        list(known),
         index=None,
         placeholder="Start from a preset …",
-        key=state.PRESET,
+        key=controlled(PRESET, active),
         label_visibility="collapsed",
         on_change=_take_preset,
         args=(checkpoint,),
     )
-    _take_link(checkpoint)
-    targets: dict[str, Target] = {}
-    for name, quantity in quantities(checkpoint).items():
-        with st.container(key=f"row-{name}", gap=None):
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown(f"**{quantity.label}**", help=_HELP[name])
-                mode = st.segmented_control(
-                    f"{quantity.label} is",
-                    MODES,
-                    default=default_mode(name),
-                    required=True,
-                    key=state.mode_key(name),
-                    label_visibility="collapsed",
-                    on_change=_begin_range,
-                    args=(name, quantity),
-                    bind="query-params",
-                    persist_state="session",
-                )
-            if mode == "value":
-                targets[name] = float(_slider(name, quantity, single=True))
-            elif mode == "range":
-                low, high = sorted(_slider(name, quantity, single=False))  # a link may have them reversed
-                targets[name] = (float(low), float(high))
-    return targets
+    target_rows(checkpoint)
+    if checkpoint.modes is not None:
+        with st.expander("Constraints and lengths", expanded=bool(request.constraints or request.voxel)):
+            constraint_inputs(checkpoint)
+            voxel_inputs(checkpoint)
 
 
-def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> state.Sampling:
-    """Number, seed, cell size and modes or component.
+def _former(checkpoint: Checkpoint) -> None:
+    """Buttons of the former targets of this session."""
+    now = current_request(checkpoint)
+    others = [request for request in former_requests() if request.wanted != now.wanted][:20]
+    if not others:
+        st.caption("Targets that were asked for before appear here.")
+    for number, request in enumerate(others):
+        st.button(
+            f"{target_text(request.wanted)} · {pair_line(request.pair)}",
+            key=f"{FORMER}-{number}",
+            type="tertiary",
+            on_click=set_request,
+            args=(checkpoint, request),
+        )
+
+
+def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
+    """Modes or component, number, seed and cell size.
 
     Args:
         checkpoint: The model.
         outlook: Prospects of its modes for the target; none without modes or target.
     """
-    options: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+    request = current_request(checkpoint)
+    options: dict[str, Any] = {"on_change": _take_sampling, "args": (checkpoint,)}
+    if checkpoint.modes is not None:
+        _mode_chips(request.modes, outlook, options)
     st.subheader("Designs")
-    size = st.segmented_control(
+    st.segmented_control(
         "Cell size [voxel per edge]",
         list(SIZES),
-        default=DEFAULT_SIZE,
         required=True,
-        key=state.SIZE,
+        key=controlled(SIZE, request.size),
         help="Larger cells represent the material better and take longer: 96³ is 27 times 32³.",
         **options,
     )
-    count = st.slider("Number of designs", 1, max(SIZES.values()), DEFAULT_COUNT, key=state.COUNT, **options)
-    if count > SIZES[size]:
-        st.caption(f"At most {SIZES[size]} designs of {size}³ voxels are made.")
-    components: tuple[int, ...] = ()
-    if checkpoint.modes is not None:
-        components = _chosen_modes(outlook)
+    st.slider("Number of designs", 1, max(SIZES.values()), key=controlled(COUNT, request.count), **options)
+    if request.count > request.made:
+        st.caption(f"At most {request.made} designs of {request.size}³ voxels are made.")
     with st.container(horizontal=True, gap="small"):
-        seed = st.number_input(
+        st.number_input(
             "Seed",
             0,
             MAX_SEED,
-            DEFAULT_SEED,
-            key=state.SEED,
-            help="The same target and seed give the same designs; another seed gives others.",
+            key=controlled(SEED, request.seed),
+            help="The same request and seed give the same designs; another seed gives others.",
             **options,
         )
         if checkpoint.modes is None:
-            component = st.selectbox(
+            st.selectbox(
                 "Component",
-                component_names(checkpoint),
-                key=state.COMPONENT,
+                [_ALL, *(str(k + 1) for k in range(checkpoint.components))],
+                key=controlled(COMPONENT, _ALL if request.component is None else str(request.component + 1)),
                 help="Kind of microstructure: all components of the mixture, or one of them.",
                 **options,
             )
-            components = () if component == ALL_COMPONENTS else (int(component) - 1,)
-    return state.Sampling(
-        count=min(int(count), SIZES[size]),
-        seed=int(seed),
-        size=int(size),
-        components=components,
+
+
+def _take_sampling(checkpoint: Checkpoint) -> None:
+    request, chosen = current_request(checkpoint), st.session_state.get(CHOSEN_MODES) or []
+    component = st.session_state.get(COMPONENT, _ALL)
+    changed = replace(
+        request,
+        count=int(st.session_state[COUNT]),
+        seed=int(st.session_state[SEED] or 0),
+        size=int(st.session_state[SIZE]),
+        modes=tuple(name for name in MODE_NAMES if name in chosen),
+        component=None if component == _ALL else int(component) - 1,
     )
+    set_request(checkpoint, changed)
 
 
-def _chosen_modes(outlook: Sequence[Outlook]) -> tuple[int, ...]:
-    """Chips of the modes, in their colours and grey where a mode cannot reach the target; those chosen."""
+def _mode_chips(chosen: Sequence[str], outlook: Sequence[Outlook], options: Mapping[str, Any]) -> None:
+    """Chips of the modes with their pictures, grey where a mode cannot reach the target."""
     sentences = "  \n".join(f"**{mode_title(mode.name)}**: {mode.sentence}" for mode in ALL_MODES)
     with st.container(key="modes-chips"):
-        chosen = st.pills(
+        st.pills(
             "Modes",
             MODE_NAMES,
             selection_mode="multi",
             format_func=mode_title,
-            key=state.CHOSEN_MODES,
+            key=controlled(CHOSEN_MODES, list(chosen)),
             help="Kinds of structure. Without a choice, all that reach the target make designs; grey ones "
             f"cannot reach it.  \n{sentences}",
-            bind="query-params",
-            persist_state="session",
+            **options,
         )
         st.html(_chip_style(outlook))
-    return tuple(sorted(MODE_NAMES.index(name) for name in chosen))
 
 
 def _chip_style(outlook: Sequence[Outlook]) -> str:
-    """Style sheet of the chips: a dot in the colour of each mode, grey where it cannot reach the target."""
+    """Style sheet of the chips: a small picture of each mode, grey where it cannot reach the target."""
     rules = []
-    for index in range(len(MODE_NAMES)):
+    for index, name in enumerate(MODE_NAMES):
         chip = f".st-key-modes-chips button[data-variant=pills]:nth-of-type({index + 1})"
-        rules.append(f"{chip}::before {{ background: {component_color(index)}; }}")
+        rules.append(f"{chip}::before {{ background-image: url({mode_picture(name)}); }}")
         if outlook and not outlook[index].reached:
             rules.append(f"{chip} {{ opacity: 0.5; }} {chip}::before {{ filter: grayscale(1); }}")
     return f"<style>{' '.join(rules)}</style>"
 
 
-def rounded(checkpoint: Checkpoint, values: Mapping[str, float]) -> dict[str, Target]:
-    """Values as the sliders show them."""
-    return {
-        name: round(values[name], quantity.digits)
-        for name, quantity in quantities(checkpoint).items()
-        if name in values
-    }
+def set_nearest(checkpoint: Checkpoint, nearest: Mapping[str, float]) -> None:
+    """Ask for what can be had in place of what cannot; what it meets stays as it is."""
+    request = current_request(checkpoint)
+    wanted = tuple(_moved(item, nearest.get(item.name)) for item in request.wanted)
+    set_request(checkpoint, replace(request, wanted=wanted))
 
 
-def set_nearest(checkpoint: Checkpoint, target: Mapping[str, Target], nearest: Mapping[str, float]) -> None:
-    """Ask for what can be had in place of a target that cannot; ranges in which it lies stay."""
-    inside = {
-        name for name, value in target.items() if interval(value)[0] <= nearest[name] <= interval(value)[1]
-    }
-    set_target(checkpoint, {name: target[name] if name in inside else nearest[name] for name in target})
-
-
-def _slider(name: str, quantity: Quantity, *, single: bool) -> Any:  # noqa: ANN401 (one number or two)
-    unit = quantity.unit or "-"
-    start: float | tuple[float, float] = quantity.clamped(
-        DEFAULT_TARGET.get(name, 0.5 * (quantity.low + quantity.high))
-    )
-    if not single:
-        start = _around(start, quantity)
-    return st.slider(
-        f"{quantity.label} [{unit}]" if single else f"{quantity.label} from and to [{unit}]",
-        quantity.low,
-        quantity.high,
-        start,
-        10.0**-quantity.digits,
-        quantity.format,
-        key=state.value_key(name) if single else state.range_key(name),
-        label_visibility="collapsed",
-        bind="query-params",
-        persist_state="session",
-    )
-
-
-def _take_link(checkpoint: Checkpoint) -> None:
-    """Numbers of a link that cannot be set become the nearest ones that can; the sliders would drop them."""
-    notices = ["A part of the link is no number and was left out."] * clean_link()
-    other = state.CHOSEN_MODES if checkpoint.modes is None else state.COMPONENT
-    if other in st.query_params:  # such as of version 0.1
-        asked = ", ".join(st.query_params.get_all(other))
-        del st.query_params[other]
-        if asked != ALL_COMPONENTS:
-            what = "modes" if other == state.CHOSEN_MODES else "a component"
-            notices.append(f"The link asks for {what} of another model, which was left out.")
-    for name, quantity in quantities(checkpoint).items():
-        for key, count in ((state.value_key(name), 1), (state.range_key(name), 2)):
-            given = st.query_params.get_all(key)
-            if key in st.session_state or len(given) != count:
-                continue
-            try:
-                wanted = [float(text) for text in given]
-            except ValueError:
-                continue
-            inside = all(quantity.low <= end <= quantity.high for end in wanted)
-            if inside or not all(map(math.isfinite, wanted)):
-                continue
-            taken = sorted(quantity.clamped(end) for end in wanted)
-            st.query_params[key] = [f"{end:g}" for end in taken]
-            notices.append(
-                f"{quantity.label} of the link is out of range, {quantity.low:g} to {quantity.high:g}: "
-                f"{' to '.join(f'{end:g}' for end in taken)} is taken."
-            )
-    if notices:
-        st.session_state[state.LINK_NOTICES] = notices
-        st.rerun()  # by the address as it is now
-    for notice in st.session_state.pop(state.LINK_NOTICES, []):
-        st.toast(notice)
-
-
-def _begin_range(name: str, quantity: Quantity) -> None:
-    """A range begins around the value that was set."""
-    key = state.range_key(name)
-    if st.session_state[state.mode_key(name)] == "range" and key not in st.session_state:
-        value = st.session_state.get(state.value_key(name))
-        if value is not None:
-            st.session_state[key] = _around(value, quantity)
-
-
-def _around(value: float, quantity: Quantity) -> tuple[float, float]:
-    return quantity.clamped(0.9 * value), quantity.clamped(1.1 * value)
+def _moved(item: Wanted, nearest: float | None) -> Wanted:
+    if nearest is None or not item.is_bounded or item.low <= nearest <= item.high:
+        return item
+    end = rounded_number(nearest)
+    if item.is_value:
+        return replace(item, low=end, high=end)
+    return replace(item, low=min(item.low, end), high=max(item.high, end))
 
 
 def _take_preset(checkpoint: Checkpoint) -> None:
-    name = st.session_state[state.PRESET]
+    request, name = current_request(checkpoint), st.session_state[PRESET]
     if name is not None:
-        set_target(checkpoint, _presets(checkpoint, checkpoint.hash)[name])
-        st.session_state[state.PRESET] = None
+        wanted = _presets(checkpoint, checkpoint.hash, request.pair)[name]
+        set_request(checkpoint, replace(request, wanted=wanted))
 
 
-@st.cache_data(show_spinner=False)
-def _presets(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, dict[str, Target]]:
-    return presets(_checkpoint)
+@st.cache_data(max_entries=32, show_spinner=False)
+def _presets(_checkpoint: Checkpoint, checkpoint_hash: str, pair: TwoPhase) -> dict[str, tuple[Wanted, ...]]:
+    return presets(_checkpoint, pair)
 
 
-def outlook_of(checkpoint: Checkpoint, targets: Mapping[str, Target]) -> list[Outlook]:
+def outlook_of(checkpoint: Checkpoint, targets: Targets, pair: TwoPhase) -> list[Outlook]:
     """Prospects of the modes for a target; none of a model without modes."""
-    return _outlook(checkpoint, checkpoint.hash, dict(targets))
+    return _outlook(checkpoint, checkpoint.hash, targets, pair)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _outlook(_checkpoint: Checkpoint, checkpoint_hash: str, targets: dict[str, Target]) -> list[Outlook]:
-    return mode_outlook(_checkpoint, targets)
-
-
-@st.cache_data(show_spinner=False)
-def reachable(_checkpoint: Checkpoint, checkpoint_hash: str) -> dict[str, Any]:
-    """Properties of the training set's volumes, by name; see `reachable_properties`."""
-    return reachable_properties(_checkpoint)
+def _outlook(
+    _checkpoint: Checkpoint, checkpoint_hash: str, targets: Targets, pair: TwoPhase
+) -> list[Outlook]:
+    return mode_outlook(_checkpoint, targets, pair)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pages.parts.common.modes import mode_title
 from vaereg.inverse.reach import mode_reach
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODES
-from vaereg.targets import Target
+from vaereg.targets import Target, Targets
 
 __all__ = ["Outlook", "mode_outlook", "probability_text"]
 
@@ -28,7 +29,7 @@ class Outlook:
     reached: bool
     """Whether the mode reaches the target."""
     nearest: dict[str, float]
-    """The nearest that it has, by name: [GPa] or volume fraction [-]; empty where nothing is known of it."""
+    """The nearest that it has, by name, each in its unit; empty where nothing is known of it."""
 
     @property
     def title(self) -> str:
@@ -36,11 +37,20 @@ class Outlook:
         return mode_title(self.name)
 
 
-def mode_outlook(checkpoint: Checkpoint, targets: Mapping[str, Target]) -> list[Outlook]:
-    """Prospects of all modes in the order of their components; none of a model without modes."""
-    if checkpoint.modes is None or not targets:
+def mode_outlook(
+    checkpoint: Checkpoint, targets: Targets | Mapping[str, Target], pair: TwoPhase | None = None
+) -> list[Outlook]:
+    """Prospects of all modes in the order of their components; none of a model without modes.
+
+    Args:
+        checkpoint: The model.
+        targets: What is wanted.
+        pair: The two phases; those of the model if left out.
+    """
+    if checkpoint.modes is None:
         return []
-    reach, names = mode_reach(checkpoint.modes, targets, checkpoint.model.materials), tuple(targets)
+    wanted = Targets.of(targets)
+    reach, names = mode_reach(checkpoint.modes, wanted, pair or checkpoint.model.materials), wanted.names
     return [
         Outlook(
             name=mode.name,

@@ -8,33 +8,47 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common import background, put_aside, state, widgets
-from pages.parts.common.figures import design_figure
+from pages.parts.common.current import current_request
 from pages.parts.common.gallery import pinned_volume, selected_volume, volume_gallery
-from pages.parts.common.modes import component_kind, component_title, lowered
+from pages.parts.common.known import known_values
+from pages.parts.common.materials_panel import pair_line
+from pages.parts.common.modes import component_kind, component_title, lowered, mode_picture
+from pages.parts.common.quantities import (
+    axis_title,
+    figure_text,
+    missing_property,
+    offered_quantities,
+    rounded_number,
+    symbol,
+    target_text,
+)
+from pages.parts.common.request import Request
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shown import show_volume
-from pages.parts.common.text import sentence
+from pages.parts.common.text import plain, sentence
 from pages.parts.design import designing, view
-from pages.parts.design.closure import axis_title, closure_figure, default_axes
-from pages.parts.design.inputs import reachable, rounded, set_nearest
+from pages.parts.design.closure import closure_figure, default_axes
+from pages.parts.design.inputs import set_nearest
 from pages.parts.design.outlook import Outlook
 from pages.parts.solving.queue import Outcome
-from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import Target
+from vaereg.targets import QUANTITIES, TARGETS, Targets, Wanted
 
 __all__ = [
     "DETAILS",
+    "former_text",
     "is_pending",
     "make_designs",
     "make_relatives",
+    "nearest_text",
     "relatives_bar",
     "show_closure",
     "show_details",
     "show_gallery",
     "show_out_of_reach",
     "show_table",
+    "unknown_property",
 ]
 
 DETAILS = "details"
@@ -42,12 +56,10 @@ SMALL = 40
 """Edge up to which the solver runs on all designs unasked [voxel]: it takes about half a second for each."""
 
 
-def make_designs(
-    checkpoint: Checkpoint, targets: Mapping[str, Target], sampling: state.Sampling
-) -> designing.ShownDesigns:
-    """Designs for the target; of large cells with progress, and with a way to call it off."""
-    arguments = checkpoint, targets, sampling
-    at_once = sampling.size <= SMALL or designing.has_designs(*arguments)
+def make_designs(checkpoint: Checkpoint, request: Request) -> designing.ShownDesigns:
+    """Designs for the request; of large cells with progress, and with a way to call it off."""
+    arguments = checkpoint, request
+    at_once = request.size <= SMALL or designing.has_designs(*arguments)
     with _progress("designs", at_once, partial(designing.cancel_designs, *arguments)) as report:
         return designing.show_designs(*arguments, report)
 
@@ -85,7 +97,7 @@ def _progress(
     place.empty()
 
 
-def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], list[Outcome]]:
+def look(designs: Designs) -> tuple[int, list[bool], list[Outcome]]:
     """The chosen design, which ones the solver is to work on, and what it knows; has it work on them.
 
     Without a choice of the user's it is the best one. Of large cells only the chosen one is solved unasked.
@@ -94,21 +106,21 @@ def look(checkpoint: Checkpoint, designs: Designs) -> tuple[int, list[bool], lis
     every = designs.size <= SMALL or st.session_state.get(state.SOLVE_ALL, False)
     chosen = selected_volume(state.GALLERY, volumes)
     if chosen is None:
-        chosen = view.best_design(designs, background.outcomes_of(checkpoint, volumes))[0]
+        chosen = view.best_design(designs, background.outcomes_of(designs.materials, volumes))[0]
     asked = [every or index == chosen for index in range(len(volumes))]
-    return chosen, asked, background.watch(checkpoint, volumes, asked)
+    return chosen, asked, background.watch(designs.materials, volumes, asked)
 
 
-def is_pending(checkpoint: Checkpoint, designs: Designs) -> bool:
+def is_pending(designs: Designs) -> bool:
     """Whether the solver is still at work on what it was asked for."""
-    _, asked, outcomes = look(checkpoint, designs)
+    _, asked, outcomes = look(designs)
     return any(wanted and outcome is None for wanted, outcome in zip(asked, outcomes, strict=True))
 
 
 def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling: bool) -> None:
     """Summary and gallery; to be run again while the solver is at work."""
-    chosen, asked, outcomes = look(checkpoint, designs)
-    if polling != is_pending(checkpoint, designs):
+    chosen, asked, outcomes = look(designs)
+    if polling != is_pending(designs):
         st.rerun()  # once more as a whole, with or without the clock
     design_summary(checkpoint, designs, outcomes, asked)
     choice = st.container()
@@ -122,7 +134,7 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
         state.GALLERY,
         designs.microstructures,
         view.design_rows(checkpoint, designs),
-        view.design_captions(checkpoint, designs, outcomes, asked),
+        view.design_captions(designs, current_request(checkpoint), outcomes, asked),
         selected=chosen,
         pinned=[i for i, volume in enumerate(designs.microstructures) if put_aside.is_in_shortlist(volume)],
         notice=notice,
@@ -135,20 +147,22 @@ def design_summary(
     checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]
 ) -> None:
     """The line above the gallery: how many, how good, how far the solver is."""
-    truth = widgets.solved(outcomes)
+    judgement = view.judgement_of(designs, outcomes)
     done, wanted = sum(outcome is not None for outcome in outcomes), sum(asked)
-    is_solved = np.isfinite(truth).all(axis=1)
+    is_solved = judgement.is_solved
     best, judge = view.best_design(designs, outcomes)
-    predicted, verified = view.deviations(designs, outcomes)
+    predicted, verified = judgement.deviations()
     nearest = verified if judge == "solver" else predicted
     used, kind = len(np.unique(designs.component)), component_kind(checkpoint)
-    difference = np.abs(designs.mean[is_solved] / truth[is_solved] - 1)
-    error = np.median(difference) if is_solved.any() else np.nan
+    error = judgement.prediction_error()
     failed = done - int(is_solved.sum())
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
     first.metric(
-        "Designs", len(outcomes), delta=f"{used} of {checkpoint.components} {kind}s", **widgets.PLAIN
+        "Designs",
+        len(outcomes),
+        delta=f"{used} of {checkpoint.components} {kind}s{_met_text(designs)}",
+        **widgets.PLAIN,
     )
     second.metric(
         f"Best by {judge}",
@@ -159,8 +173,8 @@ def design_summary(
     )
     third.metric(
         "Prediction against solver",
-        f"{100 * error:.1f} %" if is_solved.any() else "…",
-        delta="median difference, C11 to C66",
+        f"{100 * error:.1f} %" if np.isfinite(error) else "…",
+        delta="median difference over what is asked for",
         help="Of the designs that the solver has seen so far.",
         **widgets.PLAIN,
     )
@@ -169,9 +183,14 @@ def design_summary(
     fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
 
 
-def show_out_of_reach(
-    checkpoint: Checkpoint, targets: Mapping[str, Target], outlook: Sequence[Outlook]
-) -> None:
+def _met_text(designs: Designs) -> str:
+    """How many designs meet all constraints; nothing without constraints."""
+    if not designs.constraints:
+        return ""
+    return f", {int(designs.met.all(axis=1).sum())} meet the constraints"
+
+
+def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
     """Modes that cannot reach the target, each with the nearest that it has."""
     missing = [mode for mode in outlook if not mode.reached]
     with st.container(key="out-of-reach", gap=None):
@@ -180,19 +199,19 @@ def show_out_of_reach(
         st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
         for mode in missing:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                nearest = rounded(checkpoint, mode.nearest)
-                offer = f"nearest {widgets.target_text(nearest)}" if nearest else "nothing is known of it"
+                st.image(mode_picture(mode.name), width=34)
+                offer = f"nearest {nearest_text(mode.nearest)}" if mode.nearest else "nothing is known of it"
                 st.caption(
                     f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
                 )
-                if nearest:
+                if mode.nearest:
                     st.button(
                         "Ask for this",
                         key=f"nearest-{mode.name}",
                         type="tertiary",
                         help="Sets the target to the nearest that this mode has.",
                         on_click=set_nearest,
-                        args=(checkpoint, targets, mode.nearest),
+                        args=(checkpoint, mode.nearest),
                     )
 
 
@@ -212,43 +231,39 @@ def relatives_bar(checkpoint: Checkpoint, relatives: designing.Relatives) -> Non
 
 def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> None:
     """Figures and files of the chosen design; run again when another one is chosen."""
-    if polling != is_pending(checkpoint, designs):  # of large cells the solver begins with the choice
+    if polling != is_pending(designs):  # of large cells the solver begins with the choice
         st.rerun()
-    chosen, _, outcomes = look(checkpoint, designs)
-    mean, std, truth = designs.mean[chosen], designs.std[chosen], widgets.solved(outcomes)[chosen]
+    chosen, _, outcomes = look(designs)
+    judgement = view.judgement_of(designs, outcomes)
     made_by = component_title(checkpoint, int(designs.component[chosen]))
     st.subheader(f"Design #{chosen + 1}, {lowered(made_by)}")
     with st.container(key="details-panes"):
         left, right = st.columns([3, 2], gap="medium")
     with left:
-        wanted = [widgets.value_text(designs.targets.get(name)) for name in PROPERTIES]
-        table = {"Target [GPa]": wanted, "Predicted [GPa]": mean, "± std [GPa]": std, "Solver [GPa]": truth}
-        best = np.where(np.isfinite(truth), truth, mean)
-        table["Off target [%]"] = [
-            100 * widgets.deviation(value, designs.targets.get(name))
-            for name, value in zip(PROPERTIES, best.tolist(), strict=True)
-        ]
-        table["Prediction error [%]"] = 100 * (mean / truth - 1)
-        widgets.show_table(widgets.property_table(table), key="selected-table", missing="–")
+        st.caption(_about(checkpoint, designs, chosen))
+        table = view.quantity_table(designs.wanted, judgement, chosen, designs.std[chosen])
+        st.dataframe(table, hide_index=True, key="selected-table", height=35 * (min(len(table), 11) + 1) + 2)
         if isinstance(outcomes[chosen], Exception):
             st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
         _actions(checkpoint, designs, chosen, outcomes[chosen])
     with right:
-        solved = truth if np.isfinite(truth).all() else None
-        figure = design_figure(mean, std, solved, designs.targets, checkpoint.property_ranges)
-        st.plotly_chart(figure, key="selected-figure", config={"displayModeBar": False})
+        st.plotly_chart(
+            view.target_figure(designs, judgement, chosen),
+            key="selected-figure",
+            config={"displayModeBar": False},
+        )
 
 
 def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
     """All figures of all designs, and the file of them."""
     volumes = list(designs.microstructures)
     st.subheader("All designs")
-    table = view.design_table(checkpoint, designs, background.outcomes_of(checkpoint, volumes))
+    table = view.design_table(checkpoint, designs, background.outcomes_of(designs.materials, volumes))
     widgets.show_table(table, key="design-table", missing="–")
     # Built from what is known when it is clicked.
     st.download_button(
         "Download all designs (designs.h5)",
-        data=partial(view.latest_designs_file, designs, background.solver(), checkpoint.model.materials),
+        data=partial(view.latest_designs_file, designs, background.solver()),
         file_name="designs.h5",
         mime="application/x-hdf5",
         on_click="ignore",
@@ -286,30 +301,56 @@ def _toggle_pin(checkpoint: Checkpoint, designs: Designs) -> None:
     """Put the design whose star was clicked into the shortlist, or take it out."""
     index = pinned_volume(state.GALLERY, designs.microstructures)
     if index is not None:
-        (outcome,) = background.outcomes_of(checkpoint, [designs.microstructures[index]])
+        (outcome,) = background.outcomes_of(designs.materials, [designs.microstructures[index]])
         put_aside.toggle_in_shortlist(view.design_item(checkpoint, designs, index, outcome))
 
 
-def _axis_name(name: str) -> str:
-    return "fraction" if name == state.FRACTION else name
+def _about(checkpoint: Checkpoint, designs: Designs, chosen: int) -> str:
+    """Phases, fraction, density and size of a design, in a line."""
+    request = current_request(checkpoint)
+    parts = [pair_line(designs.materials), f"fraction {designs.fraction[chosen]:.3f}"]
+    if not missing_property("density", designs.materials):
+        density = designs.cells.rows([chosen]).values(["density"])[0, 0]
+        parts.append(f"density {figure_text(density)} g/cm³")
+    parts.append(f"{designs.size}³ voxels")
+    if request.voxel:
+        parts.append(f"edge {request.voxel.text(designs.size)}")
+    return plain(" · ".join(parts))
 
 
-def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs: Designs | None) -> None:
-    """Where the target lies among what is reachable, in the plane of two properties."""
-    values = reachable(checkpoint, checkpoint.hash)
-    names = list(values)
-    across, up = default_axes(targets, names)
-    predicted, truth = {}, {}
-    if designs is not None:
-        fraction = designs.microstructures.mean(axis=(1, 2, 3))
-        predicted = dict(zip(PROPERTIES, designs.mean.T, strict=True)) | {state.FRACTION: fraction}
-        truth = dict(
-            zip(
-                PROPERTIES,
-                widgets.solved(background.outcomes_of(checkpoint, list(designs.microstructures))).T,
-                strict=True,
-            )
-        ) | {state.FRACTION: fraction}
+def unknown_property(request: Request) -> str:
+    """Reason why a quantity has no values with these phases; empty where there is none."""
+    for item in request.wanted:
+        if missing := missing_property(item.name, request.pair):
+            return f"{symbol(item.name)} needs {plain(missing)}, which is not known."
+    return ""
+
+
+def former_text(designs: Designs, request: Request) -> str:
+    """What designs belong to that were made for another request, in words."""
+    if designs.wanted != request.targets:
+        return f"target: {target_text(designs.wanted)}"
+    if designs.materials != request.pair:
+        return f"phases: {pair_line(designs.materials)}"
+    return f"settings: cells of {designs.size}³ voxels, seed {designs.seed}"
+
+
+def nearest_text(nearest: Mapping[str, float]) -> str:
+    """The nearest that can be had, in words."""
+    known = {name: value for name, value in nearest.items() if np.isfinite(value)}
+    return target_text(
+        Wanted(name=name, low=rounded_number(value), high=rounded_number(value))
+        for name, value in known.items()
+        if value > 0.0 or not QUANTITIES[name].positive
+    )
+
+
+def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | None) -> None:
+    """Where the target lies among what is reachable, in the plane of two quantities."""
+    targets, pair = Targets(request.wanted), request.pair
+    across, up = default_axes(targets)
+    offered = [*TARGETS] if checkpoint.modes is None else offered_quantities()
+    names = [name for name in offered if not missing_property(name, pair)]
     chosen = []
     columns = zip(st.columns(2, gap="small"), ("Across", "Up"), state.CLOSURE_AXES, (across, up), strict=True)
     for column, label, key, own in columns:
@@ -317,13 +358,23 @@ def show_closure(checkpoint: Checkpoint, targets: Mapping[str, Target], designs:
             label,
             ["", *names],
             key=key,
-            format_func=lambda name, own=own: axis_title(name) if name else f"{_axis_name(own)} (auto)",
+            format_func=lambda name, own=own: axis_title(name) if name else f"{symbol(own)} (auto)",
             label_visibility="collapsed",
             help="Axis of the figure of what is reachable.",
             persist_state="session",
         )
         chosen.append(name or own)
-    figure = closure_figure(
-        (chosen[0], chosen[1]), values, targets, predicted, truth, checkpoint.model.materials
-    )
+    chosen = [name for name in chosen if not missing_property(name, pair)]
+    if len(chosen) < 2:
+        return
+    known = {name: known_values(checkpoint, pair, name) for name in chosen}
+    predicted, truth = {}, {}
+    if designs is not None:
+        outcomes = background.outcomes_of(designs.materials, list(designs.microstructures))
+        judgement = view.judgement_of(designs, outcomes)
+        predicted, truth = (
+            dict(zip(chosen, cells.values(chosen).T, strict=True))
+            for cells in (judgement.predicted, judgement.solved)
+        )
+    figure = closure_figure((chosen[0], chosen[1]), known, targets, predicted, truth, pair)
     st.plotly_chart(figure, key="closure", config={"displayModeBar": False})

@@ -7,10 +7,14 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common import background, mesh_panel, state, widgets
-from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
+from pages.parts.common.cards import deviation_text, largest_first
+from pages.parts.common.constraints import constraint_words
+from pages.parts.common.gallery import Caption, Line, Mark, Row, volume_gallery
 from pages.parts.common.modes import component_color, component_kind, component_title, lowered, mode_named
+from pages.parts.common.quantities import figure_text, signed_deviations, symbol, target_text
+from pages.parts.common.request import Request
 from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.common.shown import predict_volume, show_volume
+from pages.parts.common.shown import show_volume
 from pages.parts.common.text import sentence
 from pages.parts.design import designing
 from pages.parts.design.figures_refine import convergence_figure
@@ -22,13 +26,14 @@ from pages.parts.design.refinement import (
     cancelled,
     comparison_table,
     curves,
+    gone_on,
     refined_file,
     run_table,
 )
 from pages.parts.design.runs import session_runs, set_session_runs
 from pages.parts.solving.queue import QueueFullError
-from vaereg.elasticity import PROPERTIES
-from vaereg.inverse.designs import Designs
+from vaereg.inverse.constraints import check
+from vaereg.inverse.designs import Designs, with_volumes
 from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
@@ -36,8 +41,10 @@ from vaereg.model.checkpoint import Checkpoint
 __all__ = ["is_pending", "show_inputs", "show_runs"]
 
 VERIFIED_HELP = "By a solve in double precision to a relative residual of 1e-6, on the final voxels."
-IN_CAPTIONS = 3
-"""Properties in the captions of the gallery."""
+IN_CAPTIONS = 6
+"""Largest number of quantities in the captions of the gallery."""
+MORE = 20
+"""Solves of each design with which a refinement goes on."""
 
 
 def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
@@ -84,7 +91,7 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
         type="primary",
         width="stretch",
         on_click=_begin,
-        args=(checkpoint, designs),
+        args=(designs,),
     )
     kind, text = st.session_state.pop(state.REFINE_NEWS, ("", ""))
     if kind == "begun":
@@ -99,10 +106,9 @@ def _chosen_key(designs: Designs) -> str:
     return f"refine-{volume_hash(designs.microstructures)[:16]}"
 
 
-def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
+def _begin(designs: Designs) -> None:
     """Have the solver refine designs by the inputs as they are now, and note what is to be said of that."""
     run = begin_run(
-        checkpoint,
         designs,
         st.session_state[_chosen_key(designs)],
         number=1 + max((run.number for run in session_runs()), default=0),
@@ -110,6 +116,17 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
         tolerance=st.session_state[state.REFINE_TOLERANCE] / 100,
         max_solves=int(st.session_state[state.REFINE_SOLVES]),
     )
+    _start(run)
+
+
+def _go_on(run: Run) -> None:
+    """Have the solver go on with the designs of a run that are not on target."""
+    number = 1 + max((other.number for other in session_runs()), default=0)
+    _start(gone_on(run, number=number, more=MORE))
+
+
+def _start(run: Run) -> None:
+    """Give a run to the solver, and note what is to be said of that."""
     try:
         background.solver().start(
             background.session_name(), [entry.task for entry in run.entries], owner=background.owner_name()
@@ -129,12 +146,13 @@ def _begin(checkpoint: Checkpoint, designs: Designs) -> None:
     st.session_state[state.REFINE_NEWS] = news
 
 
-def is_pending(checkpoint: Checkpoint) -> bool:
+def is_pending() -> bool:
     """Whether something that `show_runs` shows is still to come."""
     runs = session_runs()
-    entry = _chosen_entry(_chosen_run(runs)) if runs else None
-    if entry is not None and entry.result is not None:
-        if mesh_panel.mesh_at_work(entry.result.volume, checkpoint.model.materials):
+    chosen = _chosen_run(runs) if runs else None
+    entry = None if chosen is None else _chosen_entry(chosen)
+    if chosen is not None and entry is not None and entry.result is not None:
+        if mesh_panel.mesh_at_work(entry.result.volume, chosen.designs.materials):
             return True
     return any(run.unfinished for run in runs)
 
@@ -147,7 +165,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
         designs: What is shown above; None where the target has none.
         polling: Whether the fragment runs by a clock.
     """
-    if polling != is_pending(checkpoint):
+    if polling != is_pending():
         st.rerun()  # once more as a whole, with or without the clock
     runs = session_runs()
     if designs is None:
@@ -178,8 +196,16 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
                 on_click=_cancel,
                 args=(run,),
             )
+        elif len(run.reached) < len(run.entries):
+            rest = len(run.entries) - len(run.reached)
+            st.button(
+                f"{MORE} more solves for {rest} design{'s' * (rest > 1)}",
+                help="Goes on with the designs that are not on target, from where they are.",
+                on_click=_go_on,
+                args=(run,),
+            )
     whose = st.container()  # a place of its own: what follows is not built anew when the words come or go
-    if designs is None or run.designs.targets != designs.targets:
+    if designs is None or (run.designs.wanted, run.designs.materials) != (designs.wanted, designs.materials):
         whose.caption(f"These belong to another target than the one above: {_target(run)}.")
     _summary(run)
     # A chart with a key of its own would be built anew whenever a curve grows.
@@ -226,7 +252,7 @@ def _chosen_entry(run: Run) -> Entry | None:
 
 
 def _target(run: Run) -> str:
-    return widgets.target_text(run.designs.targets)
+    return target_text(run.designs.wanted)
 
 
 def _label(run: Run) -> str:
@@ -305,7 +331,7 @@ def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refineme
         _gallery(run, entry, result)
     with figures:
         table = comparison_table(run, entry)
-        digits = {"Before, solver": "%.3f", "After, verified": "%.3f", "Error [%]": "%.2f"}
+        digits = {"Before, solver": "%.4g", "After, verified": "%.4g", "Off target [%]": "%+.2f"}
         config: dict[Any, Any] = {name: st.column_config.NumberColumn(format=f) for name, f in digits.items()}
         st.dataframe(table, hide_index=True, key="refined-table", placeholder="–", column_config=config)
         usual = "–" if run.usual is None else f"{run.usual:.4f}"
@@ -322,37 +348,60 @@ def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refineme
         )
         _actions(checkpoint, run, entry, result)
     with st.expander("Mesh check of the refined design: the cell refined by two"):
-        mesh_panel.mesh_panel(result.volume, checkpoint.model.materials)
+        mesh_panel.mesh_panel(result.volume, run.designs.materials)
 
 
 def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
-    names = [name for name in PROPERTIES if name in run.designs.targets]
-    names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
-    columns = [PROPERTIES.index(name) for name in names]
-    before = entry.task.volume
-    rows = {
-        "predicted": run.designs.mean[entry.index],
-        "solver": entry.progress.history[0].properties,
-        "verified": np.diag(result.stiffness),
-    }
-    lines = {
-        label: Line(
-            label=label,
-            values=[f"{values[j]:.1f}" for j in columns],
-            kind="predicted" if label == "predicted" else "solver",
+    designs, before = run.designs, entry.task.volume
+    first = entry.progress.history[0]
+    names = largest_first(designs.wanted, result.properties, 0)[:IN_CAPTIONS]
+    known = dict(zip(designs.wanted.names, first.quantities.tolist(), strict=True))
+    predicted = designs.cells.rows([entry.index]).values(names)[0]
+    after = result.properties.values(names)[0]
+    off = dict(
+        zip(
+            designs.wanted.names,
+            signed_deviations(designs.wanted, result.properties)[0].tolist(),
+            strict=True,
         )
-        for label, values in rows.items()
-    }
+    )
+    lines = [
+        Line(label=symbol(name), values=[figure_text(own), figure_text(known[name])])
+        for name, own in zip(names, predicted.tolist(), strict=True)
+    ]
+    verified = [
+        Line(label=symbol(name), values=[figure_text(value), deviation_text(off[name])])
+        for name, value in zip(names, after.tolist(), strict=True)
+    ]
     volume_gallery(
         state.REFINED_VIEW,
         [before, result.volume],
-        [Row(panels=[0, 1], color=component_color(int(run.designs.component[entry.index])))],
+        [Row(panels=[0, 1], color=component_color(int(designs.component[entry.index])))],
         [
-            Caption(title="before", columns=names, lines=[lines["predicted"], lines["solver"]]),
-            Caption(title="after", badge=entry.status, columns=names, lines=[lines["verified"]]),
+            Caption(
+                title="before", columns=["predicted", "solver"], kinds=["predicted", "solver"], lines=lines
+            ),
+            Caption(
+                title="after",
+                badge=entry.status,
+                columns=["verified", "off"],
+                kinds=["solver", "off"],
+                lines=verified,
+                marks=_marks(run, result),
+            ),
         ],
         marked=[before ^ result.volume] * 2,
     )
+
+
+def _marks(run: Run, result: Refinement) -> list[Mark]:
+    """Constraints of a refined design, and whether it meets each."""
+    constraints = run.designs.constraints
+    own = Request(constraints=constraints)
+    return [
+        Mark(text=constraint_words(told.name, own), met=told.met)
+        for told in check(result.volume, constraints).results
+    ]
 
 
 def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> None:
@@ -369,19 +418,24 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement)
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    predicted = predict_volume(checkpoint, result.volume)
+    own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index])
     component = int(run.designs.component[entry.index])
     made_by = component_title(checkpoint, component, made_by=run.designs.checkpoint)
     mode = mode_named(made_by)
     subject = f"{made_by} #{entry.index + 1}" if mode else f"#{entry.index + 1}"
+    conductivity = result.properties.conductivity
     return ShortlistItem(
         name=f"{subject} refined, {_target(run)}",
         volume=result.volume,
         origin=f"refined from design #{entry.index + 1}, {lowered(made_by)}, {run.origin}: "
         f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {result.solves} solves, verified",
-        targets=run.designs.targets,
-        mean=predicted.mean[0],
-        std=predicted.std[0],
+        targets=run.designs.wanted,
+        materials=run.designs.materials,
+        constraints=run.designs.constraints,
+        mean=own.mean[0],
+        std=own.std[0],
+        predicted=own.stiffness[0] if np.isfinite(own.stiffness).all() else None,
+        conductivity=None if conductivity is None else conductivity[0],
         stiffness=result.stiffness,
         tolerance=VERIFICATION_RTOL,
         solves=result.solves,

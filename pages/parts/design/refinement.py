@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pages.parts.common.cards import largest_first
 from pages.parts.common.modes import component_kind, component_title
+from pages.parts.common.quantities import (
+    axis_title,
+    missing_property,
+    signed_deviations,
+    span_text,
+    wanted_text,
+)
 from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
@@ -20,7 +28,8 @@ from vaereg.inverse.designs import Designs, save_designs, with_volumes
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import TARGETS, interval
+from vaereg.targets import CellProperties
+from vaereg.targets.bounds import quantity_bounds
 
 __all__ = [
     "MAX_RUNS",
@@ -31,6 +40,7 @@ __all__ = [
     "cancelled",
     "comparison_table",
     "curves",
+    "gone_on",
     "refined_file",
     "refreshed",
     "run_table",
@@ -125,7 +135,6 @@ class Run:
 
 
 def begin_run(
-    checkpoint: Checkpoint,
     designs: Designs,
     chosen: Sequence[int],
     *,
@@ -137,7 +146,6 @@ def begin_run(
     """Return the run that brings designs onto their target.
 
     Args:
-        checkpoint: Whose materials count.
         designs: What is shown.
         chosen: Which of them, from 0; all where none is.
         number: Of the run in its session.
@@ -158,16 +166,40 @@ def begin_run(
                 index=index,
                 task=RefineTask(
                     volume=designs.microstructures[index],
-                    targets=designs.targets,
-                    materials=checkpoint.model.materials,
+                    targets=designs.wanted,
+                    materials=designs.materials,
                     tolerance=tolerance,
                     max_solves=max_solves,
+                    constraints=designs.constraints or None,
                 ),
             )
             for index in order.tolist()
         ),
         usual=within_component(designs.microstructures, designs.component),
     )
+
+
+def gone_on(run: Run, *, number: int, more: int) -> Run:
+    """Return a run that goes on with the designs that are not on target, from where they are.
+
+    Args:
+        run: A run that is finished.
+        number: Of the new run in its session.
+        more: Largest number of further solves of a design.
+    """
+    rest = [entry for entry in run.entries if entry not in run.reached]
+    entries = tuple(
+        Entry(
+            index=entry.index,
+            task=replace(
+                entry.task,
+                volume=entry.task.volume if entry.result is None else entry.result.volume,
+                max_solves=more,
+            ),
+        )
+        for entry in rest
+    )
+    return replace(run, number=number, origin=f"{run.origin}, gone on", max_solves=more, entries=entries)
 
 
 def add_run(runs: Sequence[Run], run: Run) -> list[Run]:
@@ -234,25 +266,39 @@ def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
 
 
 def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
-    """Return a table of every quantity of a refined design before and after, with its unit and distance."""
+    """Return a table of a refined design before and after: what is asked for, the farthest off first, then
+    fraction, density and the diagonal of the stiffness.
+    """
     result = entry.result
     if result is None:
         raise ValueError("expected a design that is through, got one that is not")
-    before = [*entry.progress.history[0].properties, entry.task.volume.mean()]
-    after = [*np.diag(result.stiffness), result.volume.mean()]
+    targets, pair, first = run.designs.wanted, run.designs.materials, entry.progress.history[0]
+    asked = largest_first(targets, result.properties, 0)
+    others = [name for name in ("volume_fraction", "density", *PROPERTIES) if name not in asked]
+    others = [name for name in others if not missing_property(name, pair)]
+    before = dict(zip(PROPERTIES, first.properties.tolist(), strict=True))
+    before |= dict(zip(targets.names, first.quantities.tolist(), strict=True))
+    start = CellProperties.from_diagonal(
+        first.properties[None], [entry.task.volume.mean(dtype=np.float64)], pair
+    )
+    known = [name for name in ("volume_fraction", "density") if name in (*asked, *others)]
+    before |= dict(zip(known, start.values(known)[0].tolist(), strict=True))
+    after = dict(zip([*asked, *others], result.properties.values([*asked, *others])[0].tolist(), strict=True))
+    signed = signed_deviations(targets, result.properties)[0]
+    off = dict(zip(targets.names, signed.tolist(), strict=True))
+    items = {item.name: item for item in targets}
+    fraction = result.properties.fraction
     rows = []
-    for name, old, new in zip(TARGETS, before, after, strict=True):
-        ends = interval(run.designs.targets[name]) if name in run.designs.targets else None
-        error = np.nan
-        if ends is not None:
-            error = 100 * max(ends[0] - new, new - ends[1], 0.0) / (0.5 * sum(ends))
+    for name in (*asked, *others):
+        bounds = quantity_bounds(name, fraction, pair)
         rows.append(
             {
-                "Property": f"{name} [GPa]" if name in PROPERTIES else "volume fraction [-]",
-                "Target": "free" if ends is None else " to ".join(f"{end:g}" for end in dict.fromkeys(ends)),
-                "Before, solver": float(old),
-                "After, verified": float(new),
-                "Error [%]": error,
+                "Quantity": axis_title(name),
+                "Target": wanted_text(items[name], unit=False) if name in items else "free",
+                "Before, solver": before[name],
+                "After, verified": after[name],
+                "Off target [%]": 100 * off[name] if name in off else np.nan,
+                "Guaranteed": span_text(float(bounds.low[0]), float(bounds.high[0])),
             }
         )
     return pd.DataFrame(rows)
@@ -273,7 +319,6 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
         save_designs(
             path,
             designs,
-            materials=checkpoint.model.materials,
             stiffness=np.stack([result.stiffness for result in results]),
             solver_tolerance=VERIFICATION_RTOL,
             solver_dtype="float64",

@@ -6,11 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import widgets
-from pages.parts.common.gallery import Caption, Line, Row
+from pages.parts.common.cards import (
+    COLUMN_KINDS,
+    COLUMNS,
+    Judgement,
+    card_lines,
+    deviation_text,
+    largest_first,
+)
+from pages.parts.common.constraints import constraint_words
+from pages.parts.common.figures import deviation_figure
+from pages.parts.common.gallery import Caption, Mark, Row
 from pages.parts.common.modes import (
     component_color,
     component_column,
@@ -18,21 +29,33 @@ from pages.parts.common.modes import (
     component_title,
     lowered,
     mode_named,
+    mode_picture,
 )
+from pages.parts.common.quantities import (
+    axis_title,
+    figure_text,
+    missing_property,
+    signed_deviations,
+    span_text,
+    symbol,
+    target_text,
+    wanted_text,
+)
+from pages.parts.common.request import Request
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.design import designing
 from pages.parts.design.outlook import probability_text
 from pages.parts.solving.queue import Outcome, SolverQueue
-from pages.parts.solving.tasks import RTOL
+from pages.parts.solving.tasks import solver_settings
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs, save_designs
-from vaereg.materials import TwoPhase
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODES
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.targets import CellProperties, target_distance
+from vaereg.targets import CellProperties, Targets
+from vaereg.targets.bounds import quantity_bounds
 
 __all__ = [
     "best_design",
@@ -40,11 +63,14 @@ __all__ = [
     "design_item",
     "design_rows",
     "design_table",
+    "judgement_of",
     "latest_designs_file",
+    "quantity_table",
+    "target_figure",
 ]
 
-IN_CAPTIONS = 3
-"""Properties in the captions of the gallery."""
+_ALSO = ("volume_fraction", "density", "E_x", "E_y", "E_z", "G_yz", "G_xz", "G_xy", "nu_xy", "nu_xz", "nu_yz")
+"""Quantities of the table of one design that are not asked for, before C11 to C66."""
 
 
 def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
@@ -57,8 +83,10 @@ def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
             volumes = designs.microstructures[panels]
             note = f"weight {100 * weight:.0f} %"
             character = _character(volumes, "".join(volume_hash(volume) for volume in volumes))
+            drawn = ""
         else:
             note, character = probability_text(weight), MODES[component].sentence
+            drawn = mode_picture(MODES[component].name)
         rows.append(
             Row(
                 panels=panels,
@@ -67,6 +95,7 @@ def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
                 weight=weight,
                 note=note,
                 character=character,
+                picture=drawn,
             )
         )
     return rows
@@ -81,84 +110,175 @@ def _character(_volumes: NDArray[np.uint8], names: str) -> str:
         return ""
 
 
-def deviations(
-    designs: Designs, outcomes: Sequence[Outcome]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Largest deviation over what is asked for, predicted and by the solver, each of shape (N,) [-]."""
-    cells = CellProperties.from_diagonal(widgets.solved(outcomes), designs.fraction, designs.materials)
-    return designs.largest_deviation, designs.wanted.largest_deviation(cells)
+def judgement_of(designs: Designs, outcomes: Sequence[Outcome]) -> Judgement:
+    """What prediction and solver say of designs; the conductivity is always solved."""
+    predicted = designs.cells
+    solved = CellProperties(
+        stiffness=widgets.solved_stiffness(outcomes),
+        fraction=designs.fraction,
+        materials=designs.materials,
+        conductivity=predicted.conductivity,
+    )
+    return Judgement(targets=designs.wanted, predicted=predicted, solved=solved)
 
 
 def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
-    """The design nearest to the target, and who says so: the solver once it knows all, before the model."""
-    predicted, verified = deviations(designs, outcomes)
-    verified = np.where(np.isfinite(widgets.solved(outcomes)).all(axis=1), verified, np.nan)
-    if all(outcome is not None for outcome in outcomes) and np.isfinite(verified).any():
-        return int(np.nanargmin(verified)), "solver"
-    return int(np.argmin(predicted)), "prediction"
+    """The design nearest to the target, and who says so: the solver once it knows all, before the model.
+
+    Of designs within the tolerance of the objectives the one that is best by these.
+    """
+    judgement = judgement_of(designs, outcomes)
+    if all(outcome is not None for outcome in outcomes) and judgement.is_solved.any():
+        rows = np.flatnonzero(judgement.is_solved)
+        return int(rows[designs.wanted.order(judgement.solved.rows(rows), tolerance=_NEAR)[0]]), "solver"
+    return int(designs.wanted.order(judgement.predicted, tolerance=_NEAR)[0]), "prediction"
+
+
+_NEAR = 0.03
+"""Largest deviation within which objectives decide [-]."""
 
 
 def design_captions(
-    checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]
+    designs: Designs, request: Request, outcomes: Sequence[Outcome], asked: Sequence[bool]
 ) -> list[Caption]:
     """Return the captions of the panels of the gallery.
 
     Args:
-        checkpoint: The model.
         designs: What is shown.
+        request: What is asked for: the length of a voxel.
         outcomes: What the solver knows of each.
         asked: Whether the solver works on it.
     """
-    names = [name for name in PROPERTIES if name in designs.targets]
-    names = (names + [name for name in PROPERTIES if name not in names])[:IN_CAPTIONS]
-    columns = [PROPERTIES.index(name) for name in names]
-    truth = widgets.solved(outcomes)
-    off, verified = deviations(designs, outcomes)
+    judgement = judgement_of(designs, outcomes)
     best, judge = best_design(designs, outcomes)
     captions = []
     for i, outcome in enumerate(outcomes):
-        predicted = [f"{100 * off[i]:.1f} %"] + [f"{designs.mean[i, j]:.1f}" for j in columns]
-        spread = [""] + [f"{designs.std[i, j]:.1f}" for j in columns]
-        if isinstance(outcome, HomogenizationResult):
-            figures = [f"{100 * verified[i]:.1f} %"] + [f"{truth[i, j]:.1f}" for j in columns]
-            solver = Line(label="solver", values=figures, kind="solver")
-        elif outcome is None:
-            text, kind = ("…", "pending") if asked[i] else ("–", "spread")
-            solver = Line(label="solver", values=[text] * (len(columns) + 1), kind=kind)
-        else:
-            solver = Line(label="solver", values=["failed"] * (len(columns) + 1), kind="failed")
+        state = "failed" if isinstance(outcome, Exception) else "…" if asked[i] else "–"
         captions.append(
             Caption(
                 title=f"#{i + 1}",
                 badge=f"best by {judge}" if i == best else "",
-                columns=["most off", *names],
-                lines=[
-                    Line(label="predicted", values=predicted, kind="predicted"),
-                    Line(label="± std", values=spread, kind="spread"),
-                    solver,
-                ],
+                columns=COLUMNS,
+                kinds=COLUMN_KINDS,
+                pending=outcome is None and asked[i],
+                lines=card_lines(judgement, i, state),
+                marks=constraint_marks(designs, request, i),
             )
         )
     return captions
 
 
+def constraint_marks(designs: Designs, request: Request, row: int) -> list[Mark]:
+    """Constraints of one design, and whether its voxels meet each."""
+    own = Request(constraints=designs.constraints, voxel=request.voxel)
+    return [
+        Mark(text=constraint_words(name, own), met=bool(designs.met[row, place]))
+        for place, name in enumerate(designs.constraints.names)
+    ]
+
+
+def quantity_table(
+    targets: Targets | None,
+    judgement: Judgement,
+    row: int,
+    std: NDArray[np.float64] | None,
+) -> pd.DataFrame:
+    """Table of one cell with a row per quantity: those asked for, the farthest off first, then usual ones.
+
+    Args:
+        targets: What is wanted; None where nothing is.
+        judgement: What is known of the cells.
+        row: The cell.
+        std: Standard deviation of the predicted C11 to C66 [GPa], shape (6,).
+    """
+    pair = judgement.predicted.materials
+    asked = [] if targets is None else largest_first(targets, judgement.best, row)
+    known = np.isfinite(judgement.best.stiffness[row]).all()
+    usual = [name for name in _ALSO if known or name in ("volume_fraction", "density")]
+    names = asked + [
+        name for name in (*usual, *PROPERTIES) if name not in asked and not missing_property(name, pair)
+    ]
+    predicted, solved = (
+        cells.rows([row]).values(names)[0] for cells in (judgement.predicted, judgement.solved)
+    )
+    items = {} if targets is None else {item.name: item for item in targets}
+    off = dict.fromkeys(names, np.nan)
+    if targets is not None:
+        signed = signed_deviations(targets, judgement.best.rows([row]))[0]
+        off |= dict(zip(targets.names, signed.tolist(), strict=True))
+    fraction = judgement.predicted.fraction[[row]]
+    rows = []
+    for name, own, truth in zip(names, predicted.tolist(), solved.tolist(), strict=True):
+        bounds = quantity_bounds(name, fraction, pair)
+        spread = std[PROPERTIES.index(name)] if std is not None and name in PROPERTIES else np.nan
+        rows.append(
+            {
+                "Quantity": axis_title(name),
+                "Target": wanted_text(items[name], unit=False) if name in items else "free",
+                "Predicted": figure_text(own),
+                "± std": "" if np.isnan(spread) else figure_text(spread),
+                "Solver": figure_text(truth),
+                "Off target": deviation_text(off[name]) if name in items else "",
+                "Prediction error": ""
+                if np.isnan(truth)
+                else deviation_text(own / truth - 1 if truth else 0.0),
+                "Guaranteed": span_text(float(bounds.low[0]), float(bounds.high[0])),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def target_figure(designs: Designs, judgement: Judgement, row: int) -> go.Figure:
+    """One design against its target, a line for each quantity that is asked for."""
+    targets = designs.wanted
+    ranges = {name: targets.range_of(name) for name in largest_first(targets, judgement.best, row)}
+    names = [name for name, ends in ranges.items() if np.isfinite(ends).any()]
+    places = [targets.names.index(name) for name in names]
+    scales = targets.scales(judgement.best.rows([row]))[0][places]
+    low, high = (ends[places] for ends in targets.limits())
+    middle = np.where(np.isfinite(low + high), 0.5 * (low + high), np.where(np.isfinite(low), low, high))
+    values = [cells.rows([row]).values(names)[0] for cells in (judgement.predicted, judgement.solved)]
+    std = np.array(
+        [designs.std[row, PROPERTIES.index(name)] if name in PROPERTIES else np.nan for name in names]
+    )
+    bands = list(zip((low - middle) / scales, (high - middle) / scales, strict=True))
+    return deviation_figure(
+        [symbol(name) for name in names],
+        bands,
+        *((value - middle) / scales for value in values),
+        spread=std / scales if np.isfinite(std).any() else None,
+    )
+
+
 def design_table(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """All figures of the designs, one line each."""
-    truth = widgets.solved(outcomes)
-    predicted, verified = deviations(designs, outcomes)
+    judgement = judgement_of(designs, outcomes)
+    predicted, verified = judgement.deviations()
+    names = [*designs.wanted.names, *(name for name in PROPERTIES if name not in designs.wanted.names)]
+    own, truth = judgement.predicted.values(names), judgement.solved.values(names)
     table = {
         "Design": np.arange(1, len(designs.component) + 1),
         component_kind(checkpoint).capitalize(): component_column(checkpoint, designs.component),
         "Largest deviation, predicted [%]": 100 * predicted,
         "Largest deviation, solver [%]": 100 * verified,
         "Mean deviation, predicted [%]": 100 * designs.mean_distance,
-        "Mean deviation, solver [%]": 100 * target_distance(truth, designs.targets),
-        "Volume fraction [-]": designs.microstructures.mean(axis=(1, 2, 3)),
+        "Mean deviation, solver [%]": 100
+        * np.where(judgement.is_solved, designs.wanted.mean_deviation(judgement.solved), np.nan),
+        "Volume fraction [-]": designs.fraction,
     }
-    for j, name in enumerate(PROPERTIES):
-        table[f"{name} predicted [GPa]"] = designs.mean[:, j]
-        table[f"{name} ± std [GPa]"] = designs.std[:, j]
-        table[f"{name} solver [GPa]"] = truth[:, j]
+    if not missing_property("density", designs.materials):
+        table["Density [g/cm³]"] = designs.cells.values(["density"])[:, 0]
+    for place, name in enumerate(designs.constraints.names):
+        title = constraint_words(name, Request(constraints=designs.constraints))
+        table[title] = np.where(designs.met[:, place], "met", "not met")
+    for j, name in enumerate(names):
+        if name in ("volume_fraction", "density"):
+            continue
+        unit = axis_title(name).partition(" [")[2]
+        table[f"{symbol(name)} predicted [{unit}"] = own[:, j]
+        if name in PROPERTIES:
+            table[f"{symbol(name)} ± std [{unit}"] = designs.std[:, PROPERTIES.index(name)]
+        table[f"{symbol(name)} solver [{unit}"] = truth[:, j]
     return pd.DataFrame(table)
 
 
@@ -169,13 +289,18 @@ def design_item(checkpoint: Checkpoint, designs: Designs, index: int, outcome: O
     mode = mode_named(made_by)
     subject = f"{made_by} #{index + 1}" if mode else f"#{index + 1}"
     solved = isinstance(outcome, HomogenizationResult)
+    stiffness, conductivity = designs.stiffness[index], designs.conductivity[index]
     return ShortlistItem(
-        name=f"{subject}, {widgets.target_text(designs.targets)}",
+        name=f"{subject}, {target_text(designs.wanted)}",
         volume=designs.microstructures[index],
         origin=f"design #{index + 1}, {lowered(made_by)}, {designing.origin(designs)}",
-        targets=designs.targets,
+        targets=designs.wanted,
+        materials=designs.materials,
+        constraints=designs.constraints,
         mean=designs.mean[index],
         std=designs.std[index],
+        predicted=stiffness if np.isfinite(stiffness).all() else None,
+        conductivity=conductivity if np.isfinite(conductivity).all() else None,
         stiffness=outcome.stiffness if solved else None,
         latent=designs.latent[index].astype(np.float64),
         component=component,
@@ -185,24 +310,23 @@ def design_item(checkpoint: Checkpoint, designs: Designs, index: int, outcome: O
     )
 
 
-def designs_file(designs: Designs, outcomes: Sequence[Outcome], materials: TwoPhase | None = None) -> bytes:
+def designs_file(designs: Designs, outcomes: Sequence[Outcome]) -> bytes:
     """The designs as `designs.h5`, with the solver's stiffness where every design was verified."""
     results = [outcome for outcome in outcomes if isinstance(outcome, HomogenizationResult)]
-    complete = len(results) == len(designs.component)
+    complete, settings = len(results) == len(designs.component), solver_settings(designs.materials)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "designs.h5"
         save_designs(
             path,
             designs,
-            materials=materials,
             stiffness=np.stack([outcome.stiffness for outcome in results]) if complete else None,
-            solver_tolerance=RTOL if complete else None,
-            solver_dtype="float32" if complete else "",
+            solver_tolerance=settings["rtol"] if complete else None,
+            solver_dtype=np.dtype(settings["dtype"]).name if complete else "",
             solves=np.ones(len(results), dtype=np.int64) if complete else None,
         )
         return path.read_bytes()
 
 
-def latest_designs_file(designs: Designs, solver: SolverQueue, materials: TwoPhase) -> bytes:
+def latest_designs_file(designs: Designs, solver: SolverQueue) -> bytes:
     """The designs with what the solver knows of them now."""
-    return designs_file(designs, solver.outcomes(list(designs.microstructures), materials), materials)
+    return designs_file(designs, solver.outcomes(list(designs.microstructures), designs.materials))

@@ -73,6 +73,7 @@ MAX_DEATHS = 4
 Outcome = HomogenizationResult | Exception | None
 """The solver's result for a volume, the error that prevented it, or None while it is outstanding."""
 
+Pairs = TwoPhase | Sequence[TwoPhase | None] | None
 _Job = tuple[NDArray[np.uint8], TwoPhase | None]
 _log = logging.getLogger(__name__)
 
@@ -122,14 +123,14 @@ class SolverQueue:
         self._drain: threading.Thread | None = None
 
     def watch(
-        self, session: str, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None
+        self, session: str, volumes: Sequence[NDArray[np.uint8]], materials: Pairs = None
     ) -> list[Outcome]:
         """Say what a session shows now, in place of what it showed before, and get what is known of it.
 
         Args:
             session: Name of the session.
             volumes: Two-phase volumes of shape (X, Y, Z), the most wanted first; none to end its interest.
-            materials: The two phases; the reference pair if left out.
+            materials: The two phases, or those of each volume; the reference pair if left out.
         """
         jobs = _jobs(volumes, materials)
         with self._lock:
@@ -145,11 +146,12 @@ class SolverQueue:
             self._forget_idle()
         return self.outcomes(volumes, materials)
 
-    def outcomes(
-        self, volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None = None
-    ) -> list[Outcome]:
+    def outcomes(self, volumes: Sequence[NDArray[np.uint8]], materials: Pairs = None) -> list[Outcome]:
         """Return the outcome per volume, whether or not the volume is shown."""
-        names = [volume_name(volume, materials) for volume in volumes]
+        names = [
+            volume_name(volume, pair)
+            for volume, pair in zip(volumes, _pairs(volumes, materials), strict=True)
+        ]
         with self._lock:
             for name in names:
                 if name in self._results:
@@ -403,5 +405,11 @@ class SolverQueue:
         self._sharing.publish(self._unfinished())
 
 
-def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: TwoPhase | None) -> dict[str, _Job]:
-    return {volume_name(volume, materials): (volume, materials) for volume in volumes}
+def _pairs(volumes: Sequence[NDArray[np.uint8]], materials: Pairs) -> list[TwoPhase | None]:
+    """Phases of each volume."""
+    return [*materials] if isinstance(materials, Sequence) else [materials] * len(volumes)
+
+
+def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: Pairs) -> dict[str, _Job]:
+    pairs = zip(volumes, _pairs(volumes, materials), strict=True)
+    return {volume_name(volume, pair): (volume, pair) for volume, pair in pairs}

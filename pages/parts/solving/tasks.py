@@ -7,11 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.grid_check import MeshCheck, mesh_check
-from vaereg.targets import Target
+from vaereg.targets import Target, Targets
 
 __all__ = [
     "MOST_CONTRAST",
@@ -66,19 +67,24 @@ class RefineTask:
 
     volume: NDArray[np.uint8]
     """Two-phase volume, shape (X, Y, Z)."""
-    targets: Mapping[str, Target]
-    """Wanted values or ranges by name."""
+    targets: Targets | Mapping[str, Target]
+    """What is wanted."""
     materials: TwoPhase | None = None
     """The two phases; the reference pair if left out."""
     tolerance: float = TOLERANCE
     """Relative distance that counts as reached [-]."""
     max_solves: int = MAX_SOLVES
     """Largest number of solves."""
+    constraints: Constraints | None = None
+    """What the volume has to meet besides."""
 
     @property
     def name(self) -> str:
         """Equal for equal tasks."""
-        asked = f"{sorted(self.targets.items())} {self.tolerance} {self.max_solves}"
+        wanted = sorted(Targets.of(self.targets).to_json().items())
+        asked = f"{wanted} {self.tolerance} {self.max_solves}"
+        if self.constraints:
+            asked += f" {self.constraints.to_json()}"
         return f"refine {volume_name(self.volume, self.materials)} {asked}"
 
 
@@ -123,7 +129,12 @@ def begin_work(task: Task, session: str) -> Work:
     if isinstance(task, MeshTask):
         return Work(call=_check_mesh, argument=task, sessions={session})
     search = begin(
-        task.volume, task.targets, task.materials, tolerance=task.tolerance, max_solves=task.max_solves
+        task.volume,
+        task.targets,
+        task.materials,
+        tolerance=task.tolerance,
+        max_solves=task.max_solves,
+        constraints=task.constraints,
     )
     return Work(call=advance, argument=search, sessions={session})
 

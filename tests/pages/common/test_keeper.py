@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dashboard import APP, STIFFNESS
+from dashboard import APP, STIFFNESS, ask, asked_for
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
-from pages.parts.common.design_inputs import LINK_NAMES
+from pages.parts.common.request import LINK_NAMES
 from pages.parts.common.session_store import SessionStore
 from pages.parts.common.shortlist import ShortlistItem
+from vaereg.targets import parse
 
 
 def item(seed: int) -> ShortlistItem:
@@ -91,9 +92,7 @@ def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
 
 def test_the_inputs_come_back_where_the_address_has_lost_them(app: AppTest) -> None:
     app.run()
-    app.session_state["C11"] = 55.0
-    app.session_state["seed"] = 7
-    app.run()
+    ask(app, wanted=parse(["C11=55", "C22=40"]).wanted, seed=7)
     token = keeper(app)["token"]
     assert returned(token, "pages/design.py").title[0].value.startswith("Designs for C11 = 55")
     fresh = AppTest.from_file(str(APP), default_timeout=120)
@@ -104,16 +103,14 @@ def test_the_inputs_come_back_where_the_address_has_lost_them(app: AppTest) -> N
     assert fresh.title[0].value.startswith("Designs for C11 = 65")
 
 
-def test_the_link_of_every_page_has_the_inputs(app: AppTest) -> None:
+def test_the_link_of_every_page_has_the_request(app: AppTest) -> None:
     app.run()
-    assert keeper(app)["link"] is None  # on the page itself Streamlit keeps them
-    app.session_state["C11"] = 55.0
-    app.session_state["C22_is"] = "range"
-    app.session_state["C22_range"] = (30.0, 41.5)
-    app.session_state["seed"] = 7
-    app.run()
+    assert keeper(app)["link"] == ""
+    ask(app, wanted=parse(["C11=55", "C22=30:41.5"]).wanted, seed=7)
+    link = "target=C11%3D55&target=C22%3D30%3A41.5&seed=7"
+    assert keeper(app)["link"] == link
     app.switch_page("pages/predict.py").run()
-    assert keeper(app)["link"] == "C11=55&C22_is=range&C22_range=30&C22_range=41.5&seed=7"
+    assert keeper(app)["link"] == link
     assert keeper(app)["names"].split() == LINK_NAMES
 
 
@@ -124,19 +121,9 @@ def test_a_session_that_begins_on_another_page_takes_its_link(app: AppTest) -> N
     app.query_params["C33"] = "nan"
     app.switch_page("pages/predict.py").run()
     assert not app.exception
-    assert (app.session_state["C11"], app.session_state["C22_range"]) == (55.0, (30.0, 41.5))
-    assert app.session_state["seed"] == 7 and "count" not in app.session_state
-
-
-@pytest.mark.parametrize("key", ["seed", "count", "size", "C11", "C22_range"])
-@pytest.mark.parametrize("value", ["1e400", "-inf", "nan", "9" * 400, "abc", ""])
-def test_a_link_without_numbers_opens_the_page(app: AppTest, key: str, value: str) -> None:
-    app.query_params[key] = [value, value] if key.endswith("range") else value
-    if key.endswith("range"):
-        app.query_params["C22_is"] = "range"
-    app.run()
-    assert not app.exception
-    assert app.title[0].value.startswith("Designs for C11 = 60")
+    assert [item.text() for item in asked_for(app).wanted] == ["C11=55", "C22=30:41.5", "C33=40"]
+    assert (asked_for(app).seed, asked_for(app).count) == (7, 12)
+    assert any("left out" in toast.value for toast in app.toast)
 
 
 def test_a_part_that_cannot_be_saved_is_left_out(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

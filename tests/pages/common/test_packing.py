@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 
+from pages.parts.common import put_aside
 from pages.parts.common.packing import pack, unpack
 from pages.parts.common.shortlist import ShortlistItem
 
@@ -28,7 +29,7 @@ def test_values_come_back_exactly() -> None:
         seed=7,
     )
     (result, number), error, rest = unpack(
-        pack([(item, 3), ValueError("no"), {"a": [None, True, "x", np.float32(0.5)]}]), [ShortlistItem]
+        pack([(item, 3), ValueError("no"), {"a": [None, True, "x", np.float32(0.5)]}]), put_aside._TYPES
     )
     np.testing.assert_array_equal(result.volume, volume)
     assert result.volume.dtype == np.uint8 and result.volume.flags.writeable

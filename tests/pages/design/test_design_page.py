@@ -1,21 +1,22 @@
 """The Design page, empty and filled, with a tiny checkpoint: inputs, messages, files; never a traceback."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from dashboard import STIFFNESS, galleries
+from dashboard import STIFFNESS, ask, asked_for, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, widgets
-from pages.parts.common.figures import design_figure, prediction_figure
+from pages.parts.common.figures import deviation_figure, prediction_figure
+from pages.parts.common.known import known_values
 from pages.parts.design import designing, view
 from pages.parts.design.closure import closure_figure, default_axes
-from pages.parts.design.presets import presets, reachable_properties
+from pages.parts.design.presets import presets
 from pages.parts.solving.queue import Outcome
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import design
@@ -23,7 +24,7 @@ from vaereg.inverse.plausible import check_reachable
 from vaereg.io.designs import read_designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
-from vaereg.targets import TARGETS, Target, check_targets, interval
+from vaereg.targets import TARGETS, Target, Targets, check_targets, interval, parse
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def gallery(app: AppTest) -> dict[str, Any]:
 def settled(app: AppTest) -> AppTest:
     """The page after its background work; AppTest does not run fragments by the clock."""
     for _ in range(100):
-        if "pending" not in json.dumps(gallery(app)["panels"]):
+        if not any(panel["pending"] for panel in gallery(app)["panels"]):
             break
         app.run()
     return app
@@ -59,14 +60,7 @@ def settled(app: AppTest) -> AppTest:
 
 def fix_only(app: AppTest, targets: Mapping[str, Target]) -> AppTest:
     """Set the target of the Design page."""
-    for name in TARGETS:
-        mode = "free" if name not in targets else "range" if isinstance(targets[name], tuple) else "value"
-        app.segmented_control(key=state.mode_key(name)).set_value(mode)
-    app.run()
-    for name, value in targets.items():
-        key = state.range_key if isinstance(value, tuple) else state.value_key
-        app.slider(key(name)).set_value(value)
-    return app.run() if targets else app
+    return ask(app, wanted=Targets.of(targets).wanted if targets else ())
 
 
 def test_design_shows_designs_of_every_component(
@@ -85,20 +79,21 @@ def test_sliders_have_the_ranges_of_the_training_data(app: AppTest, tiny_checkpo
     app.run()
     for name in ("C11", "C22", "C33"):
         low, high = tiny_checkpoint.property_ranges[name]
-        slider = app.slider(state.value_key(name))
+        slider = app.slider(key=f"target-{name}-slider")
         assert slider.min == pytest.approx(low, abs=0.051)
         assert slider.max == pytest.approx(high, abs=0.051)
         assert "GPa" in slider.label
-    modes = [app.segmented_control(key=state.mode_key(name)).value for name in TARGETS]
-    assert modes == ["value"] * 3 + ["free"] * 4
+    assert [item.value for item in app.selectbox if item.label.endswith(" is")] == ["value"] * 3
 
 
 def test_solver_values_stand_beside_the_predictions(app: AppTest, targets: dict[str, float]) -> None:
     settled(fix_only(app.run(), targets))
     for panel in gallery(app)["panels"]:
         labels = [line["label"] for line in panel["lines"]]
-        assert labels == ["predicted", "± std", "solver"]
-        assert panel["lines"][2]["values"][1:4] == ["60.0", "40.0", "40.0"]
+        assert labels == ["C11 GPa", "fraction"]
+        assert panel["columns"] == ["predicted", "solver", "off"]
+        assert panel["lines"][0]["values"][1] == "60.0"
+        assert panel["lines"][0]["values"][2] == f"{100 * (60.0 / targets['C11'] - 1):+.1f} %"
     (progress,) = [metric for metric in app.metric if metric.label == "Solver check"]
     assert progress.value == "12/12"
     headings = [table.value.columns for table in app.dataframe]
@@ -121,8 +116,7 @@ def test_designs_that_were_called_off_leave_the_former_ones(
 ) -> None:
     fix_only(app.run(), targets)
     former = gallery(app)["set"]
-    sampling = state.Sampling(count=12, seed=0, size=64, components=())
-    key = designing._design_key(tiny_checkpoint, targets, sampling)
+    key = designing._design_key(tiny_checkpoint, replace(asked_for(app), size=64))
     app.session_state[state.CANCELLED] = key
     app.segmented_control(state.SIZE).set_value(64).run()
     assert not app.exception
@@ -144,7 +138,7 @@ def test_number_of_designs(app: AppTest, targets: dict[str, float]) -> None:
 def test_nothing_fixed_says_what_to_do(app: AppTest) -> None:
     fix_only(app.run(), {})
     assert not app.exception
-    assert "at least one property" in app.info[0].value
+    assert "at least one quantity" in app.info[0].value
     assert not galleries(app)
 
 
@@ -165,8 +159,8 @@ def test_an_unreachable_target_keeps_the_former_designs_and_says_so(
 
 def test_an_unreachable_target_at_first_sight(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
     for name, value in impossible(tiny_checkpoint).items():
-        app.query_params[state.value_key(name)] = str(value)
-        app.query_params[state.mode_key(name)] = "value"
+        app.query_params[name] = str(value)
+        app.query_params[f"{name}_is"] = "value"
     app.run()
     assert not app.exception
     assert "GPa" in app.warning[0].value
@@ -181,42 +175,32 @@ def test_nonsense_in_a_link_is_ignored(app: AppTest) -> None:
     assert app.number_input(state.SEED).value == 7
 
 
-def test_a_range_that_a_link_has_reversed_is_put_right(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
-    low, high = tiny_checkpoint.property_ranges["C11"]
-    app.query_params[state.mode_key("C11")] = "range"
-    app.query_params[state.range_key("C11")] = [f"{high - 0.2:.1f}", f"{low + 0.2:.1f}"]
-    app.run()
-    assert not app.exception and gallery(app)["panels"]
-
-
-def test_a_number_of_a_link_that_cannot_be_set_becomes_the_nearest(
-    app: AppTest, tiny_checkpoint: Checkpoint
-) -> None:
-    _, high = tiny_checkpoint.property_ranges["C11"]
+def test_a_number_of_a_link_that_cannot_be_had_is_told(app: AppTest) -> None:
     app.query_params["C11"] = "1e9"
-    app.query_params[state.mode_key("C22")] = "free"
-    app.query_params[state.mode_key("C33")] = "free"
+    app.query_params["C22_is"] = app.query_params["C33_is"] = "free"
     app.run()
     assert not app.exception
-    assert app.slider(state.value_key("C11")).value == pytest.approx(high, abs=0.06)
-    assert "C11 of the link is out of range" in app.toast[0].value
-    assert float(app.query_params["C11"]) == app.slider(state.value_key("C11")).value
+    assert "C11" in app.warning[0].value
+    (button,) = [item for item in app.button if item.label == "Use the nearest reachable target"]
+    button.click().run()
+    assert not app.exception and not app.warning
+    assert gallery(app)["panels"]
 
 
 def test_link_restores_target_component_and_count(
     app: AppTest, targets: dict[str, float], tiny_checkpoint: Checkpoint
 ) -> None:
     app.query_params["C11"] = str(targets["C11"])
-    app.query_params[state.mode_key("C22")] = "free"
-    app.query_params[state.mode_key("C33")] = "range"
+    app.query_params["C22_is"] = "free"
+    app.query_params["C33_is"] = "range"
     low, high = tiny_checkpoint.property_ranges["C33"]
-    app.query_params[state.range_key("C33")] = [f"{low + 0.2:.1f}", f"{high - 0.2:.1f}"]
+    app.query_params["C33_range"] = [f"{low + 0.2:.1f}", f"{high - 0.2:.1f}"]
     app.query_params[state.COUNT] = "4"
     app.query_params[state.COMPONENT] = "2"
     app.run()
     assert not app.exception
-    assert app.slider(state.value_key("C11")).value == targets["C11"]
-    assert app.slider(state.range_key("C33")).value == pytest.approx((low + 0.2, high - 0.2), abs=0.06)
+    assert app.slider(key="target-C11-slider").value == targets["C11"]
+    assert app.slider(key="target-C33-range").value == pytest.approx((low + 0.2, high - 0.2), abs=0.06)
     shown = gallery(app)
     assert len(shown["panels"]) == 4
     assert [row["title"] for row in shown["rows"]] == ["Component 2"]
@@ -228,8 +212,8 @@ def test_inputs_survive_a_page_change(app: AppTest, targets: dict[str, float]) -
     app.switch_page("pages/predict.py").run()
     app.switch_page("pages/design.py").run()
     assert app.slider(state.COUNT).value == 3
-    assert app.slider(state.value_key("C11")).value == targets["C11"]
-    assert app.segmented_control(key=state.mode_key("C22")).value == "free"
+    assert app.slider(key="target-C11-slider").value == targets["C11"]
+    assert [item.label for item in app.selectbox if item.label.endswith(" is")] == ["C11 is"]
 
 
 def test_downloads_read_back(tiny_checkpoint: Checkpoint, targets: dict[str, float], tmp_path: Path) -> None:
@@ -281,23 +265,22 @@ def test_the_environment_may_name_another_model(
 
 def test_figures_have_units_and_every_property() -> None:
     six = np.arange(1.0, 7.0)
-    ranges = {name: (0.5, 8.0) for name in PROPERTIES}
-    design_plot = design_figure(six, 0.1 * six, six, {"C11": 1.0, "C22": (1.0, 3.0)}, ranges)
+    design_plot = deviation_figure(["Ex", "ρ"], [(0.0, 0.0), (-np.inf, 0.0)], [0.1, 0.2], [0.0, np.nan])
     predicted_plot = prediction_figure(six, 0.9 * six, 1.1 * six, 0.5 * six, 2.0 * six, None)
-    for figure in (design_plot, predicted_plot):
-        figure_json = figure.to_plotly_json()
-        assert "[GPa]" in figure_json["layout"]["xaxis"]["title"]["text"]
-        assert list(figure_json["data"][0]["y"]) == list(PROPERTIES)
+    figure_json = predicted_plot.to_plotly_json()
+    assert "[GPa]" in figure_json["layout"]["xaxis"]["title"]["text"]
+    assert list(figure_json["data"][0]["y"]) == list(PROPERTIES)
+    assert list(design_plot.to_plotly_json()["data"][0]["y"]) == ["Ex", "ρ"]
     assert [trace["name"] for trace in design_plot.to_plotly_json()["data"]][-1] == "solver"
     assert len(predicted_plot.to_plotly_json()["data"]) == 2
 
 
 def test_every_preset_is_in_reach_and_has_its_character(tiny_checkpoint: Checkpoint) -> None:
-    result = presets(tiny_checkpoint)
-    for target in result.values():
-        check_reachable(tiny_checkpoint, check_targets(target))
-    assert len(set(list(result["Isotropic"].values())[:3])) == 1
-    along_z = result["Stiff along z"]
+    result = presets(tiny_checkpoint, tiny_checkpoint.model.materials)
+    for wanted in result.values():
+        check_reachable(tiny_checkpoint, check_targets(Targets(wanted).plain()))
+    assert len({item.low for item in result["Isotropic"][:3]}) == 1
+    along_z = Targets(result["Stiff along z"]).plain()
     assert interval(along_z["C33"]) > interval(along_z["C11"]) == interval(along_z["C22"])
 
 
@@ -305,11 +288,9 @@ def test_a_preset_sets_the_target(app: AppTest, tiny_checkpoint: Checkpoint) -> 
     app.run()
     app.selectbox(state.PRESET).set_value("Isotropic").run()
     assert not app.exception
-    wanted = presets(tiny_checkpoint)["Isotropic"]
-    assert {name: app.slider(state.value_key(name)).value for name in PROPERTIES} == pytest.approx(
-        wanted, abs=0.06
-    )
+    assert asked_for(app).wanted == presets(tiny_checkpoint, tiny_checkpoint.model.materials)["Isotropic"]
     assert app.title[0].value.startswith("Designs for C11")
+    assert app.selectbox(state.PRESET).value == "Isotropic"
 
 
 def test_volume_fraction_and_ranges_are_targets(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
@@ -333,22 +314,20 @@ def test_a_design_is_put_aside_and_taken_out(app: AppTest, targets: dict[str, fl
 
 
 def test_the_closure_shows_the_target(tiny_checkpoint: Checkpoint) -> None:
-    reference = reachable_properties(tiny_checkpoint)
-    assert set(reference) == set(TARGETS)
-    names = list(reference)
-    assert default_axes({"C11": 1.0, "C33": 2.0}, names) == ("C11", "C33")
-    assert default_axes({"C22": 1.0}, names) == ("volume_fraction", "C22")
     materials = tiny_checkpoint.model.materials
-    for targets in ({"C11": 1.0, "volume_fraction": 0.5}, {"C11": (1.0, 2.0)}, {"volume_fraction": 0.5}):
-        figure = closure_figure(("volume_fraction", "C11"), reference, targets, {}, {}, materials)
+    known = {name: known_values(tiny_checkpoint, materials, name) for name in TARGETS}
+    assert default_axes(parse(["C11=1", "C33=2"])) == ("C11", "C33")
+    assert default_axes(parse("C22=1")) == ("volume_fraction", "C22")
+    for texts in (["C11=1", "volume_fraction=0.5"], ["C11=1:2"], ["volume_fraction=:0.5"]):
+        figure = closure_figure(("volume_fraction", "C11"), known, parse(texts), {}, {}, materials)
         names = [trace["name"] for trace in figure.to_plotly_json()["data"]]
-        assert {"training set", "Voigt bound", "Reuss bound"} <= set(names)
+        assert {"known volumes", "bounds"} <= set(names)
         (cloud,) = figure.select_traces(selector={"type": "heatmap"})
-        assert round(np.nansum(np.exp(cloud.z))) == len(reference["C11"])  # type: ignore[attr-defined]
-        assert "target" in names or figure.layout.shapes
+        assert round(np.nansum(np.exp(cloud.z))) == len(known["C11"])  # type: ignore[attr-defined]
+        assert "target" in [*names, *(shape.name for shape in figure.layout.shapes)]
         assert "[GPa]" in figure.layout.yaxis.title.text
     fraction = "volume_fraction"
     for across, up, bounded in (("C11", "C33", True), ("C11", "C11", False), (fraction, fraction, False)):
-        figure = closure_figure((across, up), reference, {"C11": 1.0}, {}, {}, materials)
+        figure = closure_figure((across, up), known, parse("C11=1"), {}, {}, materials)
         names = [trace["name"] for trace in figure.to_plotly_json()["data"]]
-        assert ("bounds of Voigt and Reuss" in names) == bounded
+        assert ("bounds" in names) == bounded

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
-from dashboard import galleries, gallery_places
+from dashboard import ask, galleries, gallery_places
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
@@ -17,7 +17,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.targets import TARGETS
+from vaereg.targets import TARGETS, parse
 
 APP = Path(__file__).parents[3] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
@@ -47,7 +47,7 @@ def app(
     app = AppTest.from_file(str(APP), default_timeout=120)
     middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
     for name in TARGETS:
-        app.query_params[state.mode_key(name)] = "value" if name == "C11" else "free"
+        app.query_params[f"{name}_is"] = "value" if name == "C11" else "free"
     app.query_params["C11"] = f"{middle[0]:.1f}"
     app.query_params[state.COUNT] = "3"
     app.run()
@@ -103,16 +103,16 @@ def test_designs_are_refined_in_the_background(app: AppTest, executor: ManualExe
 
     shown = galleries(app)[1]
     assert len(shown["panels"]) == 2 and shown["marks"] is not None
-    assert [line["label"] for line in shown["panels"][0]["lines"]] == ["predicted", "solver"]
-    assert [line["label"] for line in shown["panels"][1]["lines"]] == ["verified"]
+    assert [panel["columns"] for panel in shown["panels"]] == [["predicted", "solver"], ["verified", "off"]]
+    assert [panel["lines"][0]["label"] for panel in shown["panels"]] == ["C11", "C11"]
     (table,) = [t.value for t in app.dataframe if "After, verified" in t.value.columns]
-    assert table["Error [%]"].to_numpy()[0] <= 2.0
+    assert abs(table["Off target [%]"].to_numpy()[0]) <= 2.0
 
     press(app, "Add the refined one to the shortlist")
     (item,) = app.session_state["shortlist"]
     assert item.origin.startswith("refined from design #")
     np.testing.assert_allclose(item.stiffness, homogenize(item.volume).stiffness, rtol=1e-7, atol=1e-6)
-    assert item.stiffness[0, 0] == pytest.approx(item.targets["C11"], rel=0.0201)
+    assert item.stiffness[0, 0] == pytest.approx(item.wanted.range_of("C11")[0], rel=0.0201)
     assert item.checkpoint and item.latent is not None
     assert has_button(app, "Take the refined one out")
 
@@ -146,7 +146,7 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     former, places = galleries(app)[1]["set"], gallery_places(app)
     assert not any("another target" in caption.value for caption in app.caption)
 
-    slider = app.slider(state.value_key("C11"))
+    slider = app.slider(key="target-C11-slider")
     assert isinstance(slider.value, float)
     slider.set_value(slider.value + 2.0).run()
     executor.finish()
@@ -159,7 +159,7 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     assert galleries(app)[1]["set"] == former
     assert not app.exception
 
-    app.segmented_control(state.mode_key("C11")).set_value("free").run()  # no target, so no designs
+    press(app, "Leave C11 free")  # no target, so no designs
     assert not app.exception
     assert any(item.value == "Refined before" for item in app.subheader)
     assert galleries(app)[0]["set"] == former
@@ -234,19 +234,35 @@ def test_more_like_one_design_and_back(app: AppTest, executor: ManualExecutor) -
     assert has_button(app, "More like this")
 
 
+def test_a_refinement_goes_on(app: AppTest, executor: ManualExecutor) -> None:
+    app.number_input(state.REFINE_SOLVES).set_value(2)
+    app.number_input(state.REFINE_TOLERANCE).set_value(0.1)
+    app.multiselect[0].set_value([2]).run()
+    press(app, "Refine 1 design")
+    executor.finish()
+    app.run()
+    assert statuses(app) == ["not reached after 2 solves"]
+    (former,) = app.session_state["refinements"]
+    press(app, "20 more solves for 1 design")
+    executor.finish()
+    app.run()
+    assert not app.exception
+    latest = app.session_state["refinements"][-1]
+    assert (latest.number, latest.max_solves) == (2, 20)
+    np.testing.assert_array_equal(latest.entries[0].task.volume, former.entries[0].result.volume)
+    assert latest.entries[0].result.largest_distance <= former.entries[0].result.largest_distance
+
+
 def test_the_nearest_reachable_target_can_be_used(app: AppTest, tiny_checkpoint: Checkpoint) -> None:
+    texts = []
     for index, name in enumerate(PROPERTIES):
         low, high = tiny_checkpoint.property_ranges[name]
-        app.segmented_control(key=state.mode_key(name)).set_value("value" if index else "range")
-        app.run()
-        if index:
-            app.slider(state.value_key(name)).set_value(round(high - 0.1 if index < 3 else low + 0.1, 1))
-        else:
-            app.slider(state.range_key(name)).set_value((round(low + 0.1, 1), round(high - 0.1, 1)))
-    app.run()
+        end = high - 0.1 if index < 3 else low + 0.1
+        texts.append(f"{name}={end:.1f}" if index else f"{name}={low + 0.1:.1f}:{high - 0.1:.1f}")
+    ask(app, wanted=parse(texts).wanted)
     assert app.title[0].value.startswith("No designs")
-    ends = app.slider(state.range_key("C11")).value
+    ends = app.slider(key="target-C11-range").value
     press(app, "Use the nearest reachable target")
     assert not app.exception and not app.warning
     assert app.title[0].value.startswith("Designs for")
-    assert app.slider(state.range_key("C11")).value == ends  # the nearest lies in it
+    assert app.slider(key="target-C11-range").value == ends  # the nearest lies in it

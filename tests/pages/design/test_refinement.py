@@ -16,6 +16,7 @@ from pages.parts.design.refinement import (
     cancelled,
     comparison_table,
     curves,
+    gone_on,
     refined_file,
     refreshed,
     run_table,
@@ -40,10 +41,9 @@ def designs(tiny_checkpoint: Checkpoint) -> Designs:
 
 
 @pytest.fixture
-def begin(tiny_checkpoint: Checkpoint, designs: Designs) -> Callable[..., Run]:
+def begin(designs: Designs) -> Callable[..., Run]:
     def begin(number: int = 1, *chosen: int, tolerance: float = 0.02) -> Run:
         return begin_run(
-            tiny_checkpoint,
             designs,
             chosen,
             number=number,
@@ -61,7 +61,7 @@ def steps(*errors: float) -> tuple[Step, ...]:
             solves=i,
             largest_distance=error,
             properties=np.arange(6.0) + i,
-            quantities=np.arange(1.0) + i,
+            quantities=np.arange(2.0) + i,
             flipped=3,
             iterations=9,
         )
@@ -97,7 +97,7 @@ def test_the_most_promising_is_first(begin: Callable[..., Run], designs: Designs
     assert run.usual == within_component(designs.microstructures, designs.component)
     assert sorted(entry.index for entry in begin(1, 4, 2).entries) == [2, 4]
     for entry in run.entries:
-        assert entry.task.targets == designs.targets
+        assert entry.task.targets == designs.wanted
         np.testing.assert_array_equal(entry.task.volume, designs.microstructures[entry.index])
         assert (entry.task.tolerance, entry.task.max_solves) == (0.02, 9)
 
@@ -167,17 +167,33 @@ def test_tables_say_what_changed(
     assert first_row["Largest error after, verified [%]"] == pytest.approx(1.0)
     assert np.isnan(second_row["Largest error after, verified [%]"])
     assert first_row["Voxels changed [%]"] == pytest.approx(100 / 16**3)
-    rows = {row["Property"]: row for row in comparison_table(run, entry).to_dict("records")}
+    rows = {row["Quantity"]: row for row in comparison_table(run, entry).to_dict("records")}
     assert len(rows) == 7 and all("[" in name for name in rows)
     row = rows["C11 [GPa]"]
     assert row["After, verified"] == entry.result.stiffness[0, 0]
     wanted = designs.targets["C11"]
     assert isinstance(wanted, float)
-    assert row["Error [%]"] == pytest.approx(100 * abs(row["After, verified"] / wanted - 1))
+    assert row["Off target [%]"] == pytest.approx(100 * (row["After, verified"] / wanted - 1))
     assert " to " in rows["C22 [GPa]"]["Target"]
     assert rows["C33 [GPa]"]["Target"] == "free"
-    assert np.isnan(rows["C33 [GPa]"]["Error [%]"])
+    assert np.isnan(rows["C33 [GPa]"]["Off target [%]"])
     assert rows["volume fraction [-]"]["After, verified"] == entry.result.volume.mean()
+    off = [abs(row["Off target [%]"]) for row in rows.values()][:2]
+    assert off == sorted(off, reverse=True)  # the farthest off first
+
+
+def test_a_run_goes_on_where_it_was(begin: Callable[..., Run]) -> None:
+    run = begin(1, 0, 1, 2)
+    names = [entry.task.name for entry in run.entries]
+    reference = {names[0]: finished(run.entries[0].task), names[1]: finished(run.entries[1].task, 0.05)}
+    run = cancelled(refreshed(run, lambda task: reference.get(task.name)))
+    more = gone_on(run, number=2, more=20)
+    assert [entry.index for entry in more.entries] == [entry.index for entry in run.entries[1:]]
+    assert {entry.task.max_solves for entry in more.entries} == {20} and more.unfinished
+    result = run.entries[1].result
+    assert result is not None
+    np.testing.assert_array_equal(more.entries[0].task.volume, result.volume)
+    np.testing.assert_array_equal(more.entries[1].task.volume, run.entries[2].task.volume)
 
 
 def test_the_file_holds_what_is_through(

@@ -1,0 +1,117 @@
+"""Constraints and the length of a voxel in the sidebar: what every design has to meet besides its targets."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.parts.common.constraints import CHIPS
+from pages.parts.common.controls import controlled
+from pages.parts.common.current import current_request, set_request
+from pages.parts.common.request import LENGTH_UNITS, VoxelLength
+from vaereg.inverse.constraints import Constraints
+from vaereg.microstructure.symmetry import SYMMETRIES
+from vaereg.model.checkpoint import Checkpoint
+
+__all__ = ["constraint_inputs", "voxel_inputs"]
+
+_KEYS = {"chips": "constraint-chips", "symmetry": "constraint-symmetry", "feature": "constraint-feature"}
+_VOXEL, _UNIT = "voxel-length", "voxel-unit"
+_MOST_FEATURE = 12.0
+"""Largest feature that can be asked for [voxel]."""
+
+
+def constraint_inputs(checkpoint: Checkpoint) -> None:
+    """Chips of what every design has to meet, symmetry and least feature."""
+    request = current_request(checkpoint)
+    constraints = request.constraints
+    arguments = {"on_change": _take, "args": (checkpoint,)}
+    st.pills(
+        "Constraints",
+        list(CHIPS),
+        selection_mode="multi",
+        format_func=CHIPS.__getitem__,
+        key=controlled(_KEYS["chips"], [name for name in CHIPS if name in constraints.names]),
+        help="Each is checked on the voxels of every design, and its card says if it is met. Islands are "
+        "parts of the stiff phase apart from the rest; closed pores are parts of the soft phase.",
+        **arguments,
+    )
+    unit = request.voxel.unit if request.voxel else "voxel"
+    factor = request.voxel.value if request.voxel else 1.0
+    least = constraints.min_feature_stiff or constraints.min_feature_soft
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.selectbox(
+            "Symmetry",
+            SYMMETRIES,
+            key=controlled(_KEYS["symmetry"], constraints.symmetry),
+            help="Mirrors and quarter turns of the voxels: the stiffness has the symmetry exactly.",
+            **arguments,
+        )
+        st.number_input(
+            f"Least feature [{unit}]",
+            0.0,
+            _MOST_FEATURE * factor,
+            step=factor,
+            format="%g",
+            key=controlled(_KEYS["feature"], float(least * factor)),
+            help="Balls of this diameter fill both phases; 0 for none.",
+            **arguments,
+        )
+    if least and request.voxel:
+        st.caption(f"Least feature: {least:g} voxels, {request.voxel.text(least)}.")
+
+
+def _take(checkpoint: Checkpoint) -> None:
+    request = current_request(checkpoint)
+    chips = set(st.session_state[_KEYS["chips"]])
+    factor = request.voxel.value if request.voxel else 1.0
+    feature = round(st.session_state[_KEYS["feature"]] / factor, 6)
+    former = request.constraints
+    untouched = feature == (former.min_feature_stiff or former.min_feature_soft)
+    constraints = Constraints(
+        min_feature_stiff=former.min_feature_stiff if untouched else feature,
+        min_feature_soft=former.min_feature_soft if untouched else feature,
+        connected={
+            phase: former.connected.get(phase, "xyz")
+            for phase in ("stiff", "soft")
+            if f"connected_{phase}" in chips
+        },
+        no_islands="no_islands" in chips,
+        no_closed_pores="no_closed_pores" in chips,
+        symmetry=st.session_state[_KEYS["symmetry"]],
+        volume_fraction=former.volume_fraction,
+    )
+    set_request(checkpoint, replace(request, constraints=constraints))
+
+
+def voxel_inputs(checkpoint: Checkpoint) -> None:
+    """Edge of a voxel: chosen once, used by all lengths."""
+    request = current_request(checkpoint)
+    arguments = {"on_change": _take_voxel, "args": (checkpoint,)}
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.number_input(
+            "Edge of a voxel",
+            1e-6,
+            1e6,
+            value=None,
+            format="%g",
+            placeholder="not set",
+            key=controlled(_VOXEL, request.voxel.value if request.voxel else None),
+            help="All lengths follow from it: the cell, features, axes of scenes, meshes of exports.",
+            **arguments,
+        )
+        st.selectbox(
+            "Unit",
+            list(LENGTH_UNITS),
+            key=controlled(_UNIT, request.voxel.unit if request.voxel else st.session_state.get(_UNIT, "µm")),
+            width=90,
+            **arguments,
+        )
+    if request.voxel:
+        edge = request.voxel.text(request.size)
+        st.caption(f"A cell of {request.size}³ voxels has edges of {edge}.")
+
+
+def _take_voxel(checkpoint: Checkpoint) -> None:
+    value = st.session_state[_VOXEL]
+    voxel = None if not value else VoxelLength(value=float(value), unit=st.session_state[_UNIT])
+    set_request(checkpoint, replace(current_request(checkpoint), voxel=voxel))
