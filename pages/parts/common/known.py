@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.library import Rows
 from vaereg.targets import TARGETS, CellProperties
 
@@ -38,7 +37,7 @@ def _known_volumes(_checkpoint: Checkpoint, checkpoint_hash: str, pair: TwoPhase
     modes = _checkpoint.modes
     if modes is None:
         raise ValueError("expected a model with modes, got one without")
-    parts = [modes.library.rows_of(index) for index in range(len(MODES))]
+    parts = [modes.library.rows_of(index) for index in range(len(modes.names))]
     rows = Rows(
         order=np.concatenate([part.order for part in parts]),
         row=np.concatenate([part.row for part in parts]),

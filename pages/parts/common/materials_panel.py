@@ -41,7 +41,7 @@ def materials_panel(checkpoint: Checkpoint) -> TwoPhase:
 
     st.subheader(
         "Materials",
-        help="The two phases of all designs, predictions and solves, the stiff one first; at room temperature. "
+        help="The phases of all designs, predictions and solves, the stiff one first; at room temperature. "
         "Type into a list to search by name or by kind: metal, polymer, ceramic, glass, fibre, foam.",
     )
     with st.container(key="materials", gap="small"):
