@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.parts.common import state
 from pages.parts.common.session_file import Session, read_session, write_session
 from pages.parts.compare.export_panel import item_provenance
+from vaereg.targets import parse
 
 
 def test_a_session_is_saved_and_loaded(app: AppTest) -> None:
@@ -60,7 +61,7 @@ def test_a_stiffness_from_a_file_is_marked_until_it_is_solved(app: AppTest) -> N
     app.file_uploader[0].set_value(("session.zip", content, "application/zip")).run()
     assert not app.exception
     assert [metric.value for metric in app.metric if metric.label == "Solver check"] == ["0/1"]
-    assert gallery(app)["panels"][0]["lines"][2]["label"] == "from file"
+    assert gallery(app)["panels"][0]["columns"][1] == "from file"
     assert list(table(app, "C11 solver [GPa]")["Source"]) == ["from file"]
     provenance = item_provenance(shortlist(app)[0])
     assert provenance.solver_tolerance is None and "from file, not verified" in provenance.origin
@@ -73,11 +74,11 @@ def test_a_stiffness_from_a_file_is_marked_until_it_is_solved(app: AppTest) -> N
     assert solved is not None
     np.testing.assert_allclose(solved, STIFFNESS)
     assert [metric.value for metric in app.metric if metric.label == "Solver check"] == ["1/1"]
-    assert gallery(app)["panels"][0]["lines"][2]["label"] == "solver"
+    assert gallery(app)["panels"][0]["columns"][1] == "solver"
     assert "Source" not in table(app, "C11 solver [GPa]")
 
 
 def test_a_session_file_keeps_what_the_page_needs() -> None:
     _, content, _ = session_file(item(0, solved=True), C11=60.0)
     (result,) = read_session(BytesIO(content), name="a").items
-    assert (result.tolerance, result.targets) == (1e-3, {"C11": 60.0})
+    assert (result.tolerance, result.wanted) == (1e-3, parse("C11=60"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from dashboard import STIFFNESS, gallery_places
+from dashboard import STIFFNESS, ask, gallery_places
 from predicting import cell, gallery, npy, table, title, upload
 from streamlit.testing.v1 import AppTest
 
@@ -15,6 +15,7 @@ from pages.parts.common import text
 from pages.parts.predict.figures import grey_figure, place_figure, young_figure
 from pages.parts.predict.panels import nearest_training_samples
 from vaereg.elasticity import PROPERTIES, isotropic_stiffness
+from vaereg.materials import TwoPhase
 from vaereg.microstructure.segmentation import histogram
 from vaereg.model.embedding import Embedding
 from vaereg.model.prediction import Prediction
@@ -107,11 +108,9 @@ def test_a_volume_is_put_aside(page: AppTest) -> None:
 
 def test_any_two_phases_are_predicted_between_guaranteed_bounds(page: AppTest) -> None:
     before, places = table(page)["Predicted [GPa]"].to_numpy(), gallery_places(page)
-    page.number_input(key="e-stiff").set_value(240.0)
-    page.number_input(key="e-soft").set_value(4.8).run()
+    ask(page, pair=TwoPhase.from_moduli(240.0, 4.8))
     np.testing.assert_allclose(table(page)["Predicted [GPa]"], 2 * before, rtol=1e-4)
-    page.number_input(key="nu-soft").set_value(0.4)
-    page.number_input(key="e-soft").set_value(48.0).run()
+    ask(page, pair=TwoPhase.from_moduli(240.0, 48.0, nu_soft=0.4))
     assert not page.exception and not page.warning
     assert gallery_places(page) == places
     shown = table(page)
@@ -132,8 +131,8 @@ def test_any_two_phases_are_predicted_between_guaranteed_bounds(page: AppTest) -
 
 def test_phases_are_chosen_from_the_library(page: AppTest) -> None:
     """The pair is named, and gives constants, conductivity, density; a void is a phase like others."""
-    page.selectbox(key="stiff-material").set_value("E-glass")
-    page.selectbox(key="soft-material").set_value("epoxy").run()
+    page.selectbox(key="material-stiff").set_value("E-glass")
+    page.selectbox(key="material-soft").set_value("epoxy").run()
     assert not page.exception
     captions = [box.value.replace("\\", "") for box in page.caption]
     assert any("E-glass / epoxy, contrast 21.5" in caption for caption in captions)
@@ -143,7 +142,7 @@ def test_phases_are_chosen_from_the_library(page: AppTest) -> None:
     (more,) = [item.value for item in page.dataframe if "Quantity" in item.value.columns]
     assert {"Density [g/cm³]", "Expansion xx [1e-6/K]", "E_x/density"} <= set(more["Quantity"])
     assert [item for item in page.dataframe if list(item.value.columns) == list("xyz")]
-    page.selectbox(key="soft-material").set_value("void").run()
+    page.selectbox(key="material-soft").set_value("void").run()
     assert not page.exception
     assert (table(page)["Guaranteed from [GPa]"] == 0.0).all()
 
