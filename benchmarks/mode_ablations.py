@@ -14,9 +14,13 @@ same decoder makes designs from all three, without the corrections and choices o
 
 Free mixture of the joint model (as published, with its spectral decoder): whether its components are
 morphologies that anyone could name, by the mutual information of component and recognised mode.
+
+Irregular: raw designs of the irregular mode for the properties of unseen irregular volumes, beside those of
+the free mixture, which has the same decoder and the same judge.
 """
 
 import argparse
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from record import write_record
+from record import RESULTS, write_record
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.mixture import GaussianMixture
@@ -36,7 +40,7 @@ from vaereg.inverse.direct import design
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.io.labelled_sets import LabelledSet, read_labelled_set
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
-from vaereg.model.decoding import decode_fields, decoded_fraction
+from vaereg.model.decoding import IRREGULAR, decode_fields, decoded_fraction
 from vaereg.model.modes.config import MODES_PRESETS
 from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
@@ -48,6 +52,7 @@ from vaereg.training.modes.data import read_mode_data
 from vaereg.training.modes.loop import train_modes
 
 LOSSES = ("modes", "modes-no-style", "modes-no-geometry", "modes-pixel")
+PARTS = ("losses", "priors", "mixture", "irregular")
 PRIORS = ("named", "single Gaussian", "free mixture")
 SIZE, POOL, COUNT, RTOL = 32, 256, 12, 1e-3
 """Voxels per edge, latent vectors drawn and designs kept per target, residual of the solver."""
@@ -65,11 +70,47 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0, help="processor minutes of each run")
     parser.add_argument("--per-class", type=int, default=6, help="volumes of each class that are decoded")
     parser.add_argument("--targets", type=int, default=12, help="targets of each prior")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured; the record keeps the rest"
+    )
     arguments = parser.parse_args()
     checkpoint, dataset = load_checkpoint(arguments.checkpoint), read_labelled_set(arguments.data)
     judges = {"own": load_classifier(), "independent": load_classifier(INDEPENDENT_REFERENCE)}
     rows = np.random.default_rng(0).permutation(dataset.indices("test", size=SIZE))
-    figures: dict[str, Any] = {"checkpoint": checkpoint.hash, "losses": {}}
+    figures: dict[str, Any] = {}
+    if (record := RESULTS / "mode_ablations.json").exists():
+        figures = json.loads(record.read_text(encoding="utf-8"))["figures"]
+    figures["checkpoint"] = checkpoint.hash
+    if "losses" in arguments.parts:
+        figures["losses"] = loss_figures(checkpoint, dataset, rows, arguments, judges)
+    if "priors" in arguments.parts:
+        figures["priors"] = prior_figures(checkpoint, dataset, rows, arguments.targets, judges)
+    if "mixture" in arguments.parts:
+        figures["free mixture"] = free_mixture_figures(
+            checkpoint, dataset, rows, arguments.targets, judges["own"]
+        )
+    if "irregular" in arguments.parts:
+        figures["irregular"] = irregular_figures(checkpoint, dataset, rows, arguments.targets)
+    settings: dict[str, object] = {
+        "data": arguments.data.name,
+        "data_count": len(dataset),
+        "data_seed": dataset.plan.seed,
+        "minutes": arguments.minutes,
+        "per_class": arguments.per_class,
+        "targets": arguments.targets,
+    }
+    print(write_record("mode_ablations", settings, figures))
+
+
+def loss_figures(
+    checkpoint: Checkpoint,
+    dataset: LabelledSet,
+    rows: NDArray[np.intp],
+    arguments: argparse.Namespace,
+    judges: dict[str, MorphologyClassifier],
+) -> dict[str, Any]:
+    """What the networks of each preset decode, trained for the same processor time."""
+    figures = {}
     for preset in LOSSES:
         folder = arguments.out / preset
         result = train_modes(
@@ -81,7 +122,7 @@ def main() -> None:
         )
         samples = mode_samples(checkpoint.model, result.networks, dataset, rows, arguments.per_class)
         built = np.isin(samples.mode, BUILT)
-        figures["losses"][preset] = {
+        figures[preset] = {
             "steps": result.steps,
             "cpu_minutes": round(result.seconds / 60.0, 1),
             "volumes": int(built.sum()),
@@ -91,20 +132,8 @@ def main() -> None:
             },
             "distances": distances(dataset, samples, built),
         }
-        print(preset, figures["losses"][preset], flush=True)
-    figures["priors"] = prior_figures(checkpoint, dataset, rows, arguments.targets, judges)
-    figures["free mixture"] = free_mixture_figures(
-        checkpoint, dataset, rows, arguments.targets, judges["own"]
-    )
-    settings: dict[str, object] = {
-        "data": arguments.data.name,
-        "data_count": len(dataset),
-        "data_seed": dataset.plan.seed,
-        "minutes": arguments.minutes,
-        "per_class": arguments.per_class,
-        "targets": arguments.targets,
-    }
-    print(write_record("mode_ablations", settings, figures))
+        print(preset, figures[preset], flush=True)
+    return figures
 
 
 def recognised(
@@ -288,6 +317,44 @@ def free_mixture_figures(
             "mutual_information": float(
                 normalized_mutual_info_score(np.concatenate(component), np.concatenate(taken))
             ),
+        }
+        print(name, figures[name], flush=True)
+    return figures
+
+
+def irregular_figures(
+    checkpoint: Checkpoint, dataset: LabelledSet, rows: NDArray[np.intp], count: int
+) -> dict[str, Any]:
+    """Raw designs of the irregular mode, and of the free mixture that it was before, for irregular volumes."""
+    own = rows[np.isin(dataset.samples.morphology[rows], ["gaussian", "spinodal"])][:count]
+    stiffness = diagonal_properties(dataset.samples.stiffness[own, 0].astype(np.float64))
+    figures = {}
+    for name, model, component in (
+        ("irregular mode", checkpoint, IRREGULAR),
+        ("free mixture", replace(checkpoint, modes=None), None),
+    ):
+        off, best = [], []
+        for place, values in enumerate(stiffness):
+            target: dict[str, Target] = {f"C{i}{i}": float(values[i - 1]) for i in (1, 2, 3)}
+            try:
+                designs = design(
+                    model, target, COUNT, SIZE, seed=place, component=component, only_plausible=False
+                )
+            except UnreachableTargetError:
+                continue
+            solved = [
+                homogenize(volume, rtol=RTOL, dtype=np.float32).stiffness
+                for volume in designs.microstructures
+            ]
+            deviation = np.abs(diagonal_properties(np.array(solved))[:, :3] / values[:3] - 1.0)
+            off.append(deviation)
+            best.append(deviation[int(np.argmin(designs.largest_deviation))])
+        figures[name] = {
+            "targets": len(off),
+            "mean_all": float(np.median(np.concatenate(off).mean(1))),
+            "mean_best": float(np.median(np.array(best).mean(1))),
+            "largest_all": float(np.median(np.concatenate(off).max(1))),
+            "largest_best": float(np.median(np.array(best).max(1))),
         }
         print(name, figures[name], flush=True)
     return figures
