@@ -325,7 +325,7 @@ def free_mixture_figures(
 def irregular_figures(
     checkpoint: Checkpoint, dataset: LabelledSet, rows: NDArray[np.intp], count: int
 ) -> dict[str, Any]:
-    """Raw designs of the irregular mode, and of the free mixture that it was before, for irregular volumes."""
+    """Raw designs for irregular volumes by the irregular mode, and by the free mixture that it was before."""
     own = rows[np.isin(dataset.samples.morphology[rows], ["gaussian", "spinodal"])][:count]
     stiffness = diagonal_properties(dataset.samples.stiffness[own, 0].astype(np.float64))
     figures = {}
