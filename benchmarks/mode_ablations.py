@@ -98,6 +98,7 @@ def main() -> None:
         "minutes": arguments.minutes,
         "per_class": arguments.per_class,
         "targets": arguments.targets,
+        "count": COUNT,
     }
     print(write_record("mode_ablations", settings, figures))
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from record import RESULTS, write_record
 from solver_report import provenance
 
+from vaereg.evaluation.markdown import markdown_table
 from vaereg.evaluation.modes.card import mode_section
 from vaereg.evaluation.modes.figures import mode_figures
 from vaereg.evaluation.modes.samples import ModeSamples, mode_samples
@@ -52,7 +53,38 @@ largest predicted deviation; nothing where the mode does not reach the target.
 
 {sections}
 
-{provenance}
+{ablations}{provenance}
+"""
+ABLATIONS = """\
+## What each claim is worth
+
+Made by `python benchmarks/mode_ablations.py`, of the checkpoint `{checkpoint}`.
+
+**Losses.** The networks of the built modes, trained anew for {minutes:g} minutes of processor time with each
+preset of `train`. Decoded volumes, {per_class} of each class, are recognised as of their mode by the two
+classifiers; the distances are those of the last table below the line "decoded beside real volumes", as
+medians over the classes of their ratios.
+
+{losses}
+
+**Priors.** Designs for the six moduli of {targets} unseen volumes of built modes, {count} each, from three
+priors over the encodings and their mode, with the same decoder and the same choice by the latent regressor,
+and without the cuts, draws and corrections of `design`. Deviations are the solver's, the largest of the six.
+
+{priors}
+
+**Names.** Designs for C11, C22 and C33 of unseen volumes, by the free mixture of the joint model, as
+published, and by the modes: how many modes the classifier recognises among the {count} designs for a target,
+and the normalised mutual information of the component that made a design and the mode that it is taken for
+(1 if one tells the other, 0 if it says nothing).
+
+{names}
+
+**Irregular volumes.** Raw designs for C11, C22 and C33 of unseen Gaussian fields and spinodal volumes.
+Deviations are the solver's.
+
+{irregular}
+
 """
 
 
@@ -183,7 +215,67 @@ def page(record: dict[str, Any]) -> str:
         steps=made["corrections"],
         targets=len(TARGETS),
         sections=mode_section(figures),
+        ablations=ablations(),
         provenance=provenance(record),
+    )
+
+
+def ablations() -> str:
+    """Section on the benchmark of the modes' claims; empty without its record."""
+    path = RESULTS / "mode_ablations.json"
+    if not path.exists():
+        return ""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    figures, made = record["figures"], record["settings"]
+    losses = [
+        (
+            f"`{preset}`",
+            item["steps"],
+            f"{item['own']:.0%}",
+            f"{item['independent']:.0%}",
+            *(f"{item['distances'][name]:.1f}" for name in ("two_point", "lineal_path", "specific_surface")),
+        )
+        for preset, item in figures["losses"].items()
+    ]
+    priors = [
+        (
+            name,
+            f"{item['largest_all']:.1%}",
+            f"{item['largest_best']:.1%}",
+            f"{item['own']:.0%}",
+            f"{item['modes_recognised']:.1f}",
+            f"{item['modes_near']:.1f}",
+        )
+        for name, item in figures["priors"].items()
+    ]
+    names = [
+        (name, item["targets"], f"{item['modes_recognised']:.1f}", f"{item['mutual_information']:.2f}")
+        for name, item in figures["free mixture"].items()
+    ]
+    keys = ("mean_all", "mean_best", "largest_all", "largest_best")
+    irregular = [
+        (name, item["targets"], *(f"{item[key]:.1%}" for key in keys))
+        for name, item in figures["irregular"].items()
+    ]
+    recognised = ("recognised, own", "recognised, independent")
+    return ABLATIONS.format(
+        checkpoint=figures["checkpoint"],
+        minutes=made["minutes"],
+        per_class=made["per_class"],
+        targets=made["targets"],
+        count=made["count"],
+        losses=markdown_table(
+            ["preset", "steps", *recognised, "two-point", "lineal path", "specific surface"], losses
+        ),
+        priors=markdown_table(
+            ["prior", "all designs", "best design", recognised[0], "modes recognised", "of these within 5 %"],
+            priors,
+        ),
+        names=markdown_table(["components", "targets", "modes recognised", "mutual information"], names),
+        irregular=markdown_table(
+            ["made by", "targets", "mean, all", "mean, best", "largest, all", "largest, best by prediction"],
+            irregular,
+        ),
     )
 
 
