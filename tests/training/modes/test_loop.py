@@ -9,12 +9,15 @@ import torch
 from modes_fixture import unsolved_set
 
 from vaereg.errors import InputError
+from vaereg.evaluation.modes.samples import mode_samples
 from vaereg.inverse.reach import mode_reach
 from vaereg.io.labelled_sets import LabelledSet
+from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.config import MODES_PRESETS
 from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
+from vaereg.model.recognition import load_classifier
 from vaereg.training.modes.fitting import fit_modes
 from vaereg.training.modes.loop import GateError, train_modes
 
@@ -67,6 +70,17 @@ def test_a_short_run_meets_the_gate_at_its_end(dataset: LabelledSet, tmp_path: P
     result = train_modes(dataset, tmp_path, settings, recognise=lambda networks: 0.9)
     assert result.recognised == 0.9
     assert train_modes(dataset, tmp_path / "tiny", dataclasses.replace(TINY, steps=2)).recognised is None
+
+
+def test_a_tiny_run_names_at_least_three_of_its_classes(dataset: LabelledSet, tmp_path: Path) -> None:
+    """By the classifier, of what it decodes from the encodings of its volumes."""
+    networks = train_modes(dataset, tmp_path, TINY).networks
+    checkpoint = load_checkpoint()
+    samples = mode_samples(checkpoint.model, networks, dataset, np.arange(len(dataset)), 2)
+    classifier = load_classifier()
+    taken = classifier.mode_proba(classifier.predict_proba(list(samples.decoded))).argmax(1)
+    right = samples.mode[taken == samples.mode]
+    assert len(np.unique(right[np.isin(right, BUILT)])) >= 3
 
 
 def test_another_configuration_is_not_resumed(dataset: LabelledSet, tmp_path: Path) -> None:
