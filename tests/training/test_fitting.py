@@ -12,7 +12,7 @@ from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.config import PRESETS
 from vaereg.model.prediction import predict
-from vaereg.training.fitting import embed, encode_all, fit
+from vaereg.training.fitting import embed, encode_all, evenly, fit
 from vaereg.training.training_set import TrainingSet
 
 
@@ -171,3 +171,9 @@ def test_the_map_of_classes_has_their_modes(tiny_checkpoint: Checkpoint, sized_s
     result = embed(tiny_checkpoint.model, sized_set, tiny_checkpoint.config.training)
     assert result.size == 16 and set(result.family.tolist()) == {"gaussian"}
     assert {result.modes[index] for index in result.component} == {"irregular"}
+
+
+def test_rows_are_taken_evenly() -> None:
+    rows = np.arange(10, 20)
+    assert evenly(rows, 10) is rows
+    assert evenly(rows, 4).tolist() == [10, 12, 15, 17]

@@ -27,7 +27,7 @@ from vaereg.model.vae import VaeReg
 from vaereg.training.augmentation import augment
 from vaereg.training.clusters import MorphologyClusters
 from vaereg.training.features import FeatureMaps, load_features
-from vaereg.training.fitting import encode_set, fit_latent_head
+from vaereg.training.fitting import MOST_FITTED, encode_set, evenly, fit_latent_head
 from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
 from vaereg.training.losses import TERMS, loss_terms, regression_terms, term_weights
 from vaereg.training.replicas import Replicas
@@ -100,7 +100,7 @@ def train(
         truncate_log(out / LOG_FILE, 0)  # of a run that ended before its first saved state
     loop.run(on_progress)
     if regressor is not None and loop.forward_alone and replicas.is_first:
-        fit_latent_head(loop.average, regressor, loop.data, loop.train_indices)
+        fit_latent_head(loop.average, regressor, loop.data, evenly(loop.train_indices, MOST_FITTED))
     return TrainingResult(model=loop.average, steps=loop.step, seconds=loop.seconds)
 
 
