@@ -3,6 +3,8 @@
     python benchmarks/gpu.py [--out gpu.json]            under 8 minutes on a card of a data centre
     python benchmarks/gpu.py --device cpu --tiny         checks the script, in seconds
 
+Where muGrid is installed, it solves the same large cells on the same device, to the same tolerance; its
+wheels are built without GPUs, so that it must be built from its sources, and needs CuPy.
 Prints JSON, after each part to stderr. A part that fails, such as for want of memory, says so, and the others
 go on. The times are medians of several calls after one that is not counted; the device is waited for.
 """
@@ -18,11 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from record import gaussian_cell, hardware, versions
+from record import PRECISIONS, gaussian_cell, hardware, versions
 
 from vaereg.elasticity import TwoPhase, reuss_bound, voigt_bound
 from vaereg.generators.families import family_weights
@@ -85,6 +88,8 @@ def parts(device: str, *, tiny: bool) -> dict[str, Callable[[], dict[str, object
         for dtype, rtol in ((torch.float32, 1e-4), (torch.float64, 1e-6)):
             name = f"cell of {size}³, {str(dtype).removeprefix('torch.')}"
             result[name] = partial(large_cell, size, device, dtype, rtol)
+            if find_spec("muGrid") is not None:
+                result[f"muGrid, {name}"] = partial(mugrid_cell, size, device, name.rpartition(" ")[2])
     result["training step"] = lambda: training_step(device, tiny=tiny)
     checkpoint = load_checkpoint(None, device)
     size, designs = (16, 2) if tiny else (32, 256)
@@ -95,12 +100,24 @@ def parts(device: str, *, tiny: bool) -> dict[str, Callable[[], dict[str, object
 
 
 def solved(phase: torch.Tensor, rtol: float) -> dict[str, object]:
-    return {"iterations": homogenize_batch(phase, rtol=rtol).iterations, "rtol": rtol}
+    result = homogenize_batch(phase, rtol=rtol)
+    return {"iterations": result.iterations, "rtol": rtol, "C11": float(result.stiffness[0, 0, 0])}
 
 
 def large_cell(size: int, device: str, dtype: torch.dtype, rtol: float) -> dict[str, object]:
     """One Gaussian field; it is made anew for each call, which takes a small part of the solve."""
     return solved(torch.from_numpy(gaussian_cell(size)[None]).to(device, dtype), rtol)
+
+
+def mugrid_cell(size: int, device: str, precision: str) -> dict[str, object]:
+    """The same cell by muGrid, with its preconditioner of a homogeneous medium."""
+    import muGrid
+    from solver_alternatives import mugrid
+
+    if device == "cuda" and not muGrid.is_gpu_available():
+        raise RuntimeError("expected a muGrid that was built for this GPU, got one that was not")
+    stiffness, iterations = mugrid(gaussian_cell(size), TwoPhase(), precision, jacobi=False, device=device)
+    return {"iterations": iterations, "rtol": PRECISIONS[precision][1], "C11": float(stiffness[0, 0])}
 
 
 def training_step(device: str, *, tiny: bool) -> dict[str, object]:
@@ -161,7 +178,7 @@ def measured(part: Callable[[], dict[str, object]], device: str, repeats: int) -
         if device == "cuda":
             figures["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
         return figures
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, ImportError, TypeError, AttributeError) as error:
         return {"failed": (str(error).splitlines() or [type(error).__name__])[0]}
 
 

@@ -20,6 +20,7 @@ given too.
 import argparse
 import importlib.util
 from collections.abc import Callable
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,9 @@ def plain_torch(cell: NDArray, materials: TwoPhase, precision: str) -> tuple[NDA
     return result.stiffness[0].numpy(), result.iterations
 
 
-def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) -> tuple[NDArray, int]:
+def mugrid(
+    cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool, device: str = "cpu"
+) -> tuple[NDArray, int]:
     import muGrid
     from muGrid.Preconditioners import (
         make_green_jacobi_preconditioner,
@@ -74,7 +77,8 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
 
     dtype, rtol = PRECISIONS[precision]
     operator = muGrid.IsotropicStiffnessOperator3D([1.0, 1.0, 1.0])
-    engine = muGrid.FFTEngine(list(cell.shape), ghosts=1)
+    engine = muGrid.FFTEngine(list(cell.shape), ghosts=1, device=device)
+    arrays = np if device == "cpu" else import_module("cupy")  # its fields on a GPU are arrays of CuPy
 
     def field(name: str, *components: int) -> "muGrid.Field":
         return engine.real_space_field(name, components=components, dtype=np.dtype(dtype))
@@ -82,7 +86,7 @@ def mugrid(cell: NDArray, materials: TwoPhase, precision: str, *, jacobi: bool) 
     first, shear, force, displacement = field("first"), field("shear"), field("force", 3), field("u", 3)
     means = []
     for item, values in zip((first, shear), lame_fields(cell, materials), strict=True):
-        item.s[...] = values.astype(dtype)
+        item.s[...] = arrays.asarray(values.astype(dtype))
         engine.communicate_ghosts(item)
         means.append(float(values.mean()))
     element = {"element": muGrid.FEMElement.q1, "grid_spacing": [1.0, 1.0, 1.0]}

@@ -100,6 +100,7 @@ def test_every_part_of_the_benchmark_of_gpus_runs(tmp_path: Path) -> None:
     )
     record = json.loads(done.stdout)
     assert record == json.loads(out.read_text(encoding="utf-8"))
-    assert {name.split()[0] for name in record["figures"]} == {"batch", "conduction", "cell", "training", "2"}
+    parts = {name.split()[0] for name in record["figures"]} - {"muGrid,"}  # where it is installed
+    assert parts == {"batch", "conduction", "cell", "training", "2"}
     for name, figures in record["figures"].items():
         assert "failed" not in figures and figures["seconds"] > 0.0, f"{name}: {figures}"
