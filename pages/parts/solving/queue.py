@@ -135,7 +135,7 @@ class SolverQueue:
         jobs = _jobs(volumes, materials)
         with self._lock:
             unknown = jobs.keys() - self._results.keys() - self._running.keys()
-        found = self._sharing.find(dict.fromkeys(unknown, materials))
+        found = self._sharing.find({name: jobs[name][1] for name in unknown})
         with self._lock:
             for name, result in found.items():
                 self._keep(name, result)

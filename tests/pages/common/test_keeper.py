@@ -90,6 +90,18 @@ def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
     assert result.designs.targets == run.designs.targets
 
 
+def test_limits_are_those_of_the_tab_over_its_sessions(app: AppTest) -> None:
+    app.run()
+    click(app, "Refine 12 designs")
+    owner = app.session_state[state.OWNER]
+    again = returned(keeper(app)["token"], "pages/design.py")  # where unfinished refinements go on
+    assert again.session_state[state.OWNER] == owner
+    assert again.session_state[state.SESSION_NAME] != owner
+    stranger = AppTest.from_file(str(APP), default_timeout=120).run()
+    click(stranger, "Refine 12 designs")
+    assert stranger.session_state[state.OWNER] != owner
+
+
 def test_the_inputs_come_back_where_the_address_has_lost_them(app: AppTest) -> None:
     app.run()
     ask(app, wanted=parse(["C11=55", "C22=40"]).wanted, seed=7)

@@ -105,6 +105,17 @@ def test_a_volume_is_solved_once_by_two_servers(servers: list[tuple[SolverQueue,
     assert not its.jobs and not others.jobs
 
 
+def test_the_same_volume_of_other_phases_is_another_one(
+    servers: list[tuple[SolverQueue, ManualExecutor]],
+) -> None:
+    (first, its), (second, others) = servers
+    pairs = [TwoPhase(), TwoPhase.from_moduli(1.0, 0.5)]
+    first.watch("a", VOLUMES[:1], pairs[0])
+    its.finish()
+    known, unknown = second.watch("b", [VOLUMES[0], VOLUMES[0]], pairs)
+    assert known is not None and unknown is None and len(others.jobs) == 1
+
+
 def test_a_failure_is_shared_too(
     servers: list[tuple[SolverQueue, ManualExecutor]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
