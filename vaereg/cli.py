@@ -238,7 +238,7 @@ def _add_train(parsers: _Commands) -> None:
         type=Path,
         action="append",
         metavar="FILE",
-        help="data set made by generate; may be repeated",
+        help="data set made by generate, or the folder of its shards; may be repeated",
     )
     source.add_argument(
         "--volumes",
