@@ -31,7 +31,8 @@ with st.container():  # its spinner comes and goes: what follows is not built an
 st.title(f"Compare {len(items)} designs" if len(items) > 1 else "One design: put more aside to compare")
 solving = panels.is_solving(items)
 st.fragment(panels.show_summary, run_every=POLL if solving else None)(compared, solving)
-st.fragment(panels.show_gallery)(compared)
+voxel = current_request(checkpoint).voxel
+st.fragment(panels.show_gallery)(compared, voxel)
 st.fragment(panels.show_figures)(compared)
 st.subheader("Export", help="The volumes and what is known of them, in the files of other programs.")
-st.fragment(export_inputs)(compared, current_request(checkpoint).voxel)
+st.fragment(export_inputs)(compared, voxel)

@@ -81,7 +81,7 @@ def deviation_text(deviation: float) -> str:
     """A deviation as cards show it: "+1.8 %", "0 %" within the range, nothing where it is not known."""
     if np.isnan(deviation):
         return ""
-    return "0 %" if abs(deviation) < 5e-5 else f"{100 * deviation:+.1f} %"
+    return "0 %" if abs(deviation) < 5e-4 else f"{100 * deviation:+.1f} %"
 
 
 def card_lines(judgement: Judgement, row: int, state: str, usual: Sequence[str] = ()) -> list[Line]:

@@ -74,13 +74,17 @@ def former_requests() -> list[Request]:
 
 def own_phases(checkpoint: Checkpoint) -> dict[str, Phase]:
     """Return phases of this session that are not of the library, by a text that names them."""
-    known = library().values()
+    known = library()
     phases: dict[str, Phase] = {}
-    current_request(checkpoint)
-    for request in st.session_state[state.REQUESTS]:
+    for request in [current_request(checkpoint), *st.session_state[state.REQUESTS]]:
         for phase in (request.pair.stiff, request.pair.soft):
-            if phase not in known and not phase.is_void:
-                phases[phase.name or f"{phase.young_modulus:g} GPa, ν {phase.poisson_ratio:g}"] = phase
+            if phase in known.values() or phase.is_void or phase in phases.values():
+                continue
+            numbers = f"{phase.young_modulus:g} GPa, ν {phase.poisson_ratio:g}"
+            label = phase.name or numbers
+            while label in known or label in phases:
+                label += f", {numbers}" if numbers not in label else " (own)"
+            phases[label] = phase
     return phases
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common import widgets
 from pages.parts.common.figures import isosurface_figure
+from pages.parts.common.request import VoxelLength
 from pages.parts.common.text import plain
 from vaereg.microstructure.volume import volume_hash
 
@@ -30,15 +31,21 @@ class SceneError(RuntimeError):
     """There is no pyvista scene to be had."""
 
 
-def open_scene(name: str, volume: NDArray[np.uint8]) -> None:
-    """Show a volume in a window of its own over the page."""
+def open_scene(name: str, volume: NDArray[np.uint8], voxel: VoxelLength | None = None) -> None:
+    """Show a volume in a window of its own over the page.
+
+    Args:
+        name: Title of the window.
+        volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
+        voxel: Edge of a voxel, for the axes; in voxels without it.
+    """
 
     @st.dialog(plain(name), width="large")
     def show() -> None:
         theme = "dark" if st.context.theme.type == "dark" else "light"
         try:
             with st.spinner("Building the scene …"):
-                _show_pyvista(volume, theme)
+                _show_pyvista(volume, theme, voxel)
             st.caption("Drag to turn, shift and drag to move, wheel to zoom.")
         except SceneError as error:
             _log.warning("no pyvista scene: %s", error)
@@ -48,26 +55,28 @@ def open_scene(name: str, volume: NDArray[np.uint8]) -> None:
     show()
 
 
-def _show_pyvista(volume: NDArray[np.uint8], theme: str) -> None:
+def _show_pyvista(volume: NDArray[np.uint8], theme: str, voxel: VoxelLength | None) -> None:
     """Show the scene with stpyvista's component.
 
     stpyvista would fork the server for each view, and wait for ever if the fork fails; so the scene is made
     in a process of its own, once, and given to the component as it is.
     """
-    page = _scene(volume_hash(volume), volume, theme)
+    page = _scene(volume_hash(volume), volume, theme, voxel)
     try:
         import stpyvista
 
+        length = "" if voxel is None else voxel.text(1.0)
         data = {"_html": page, "backend": "trame", "height": _HEIGHT, "width": 0, "use_container_width": True}
-        stpyvista._stpv_component(key=f"scene-{volume_hash(volume)}", data=data)
+        stpyvista._stpv_component(key=f"scene-{volume_hash(volume)}-{length}", data=data)
     except Exception as error:  # an optional library, of which anything may be missing
         raise SceneError(f"stpyvista: {error}") from error
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _scene(name: str, _volume: NDArray[np.uint8], theme: str) -> str:
+def _scene(name: str, _volume: NDArray[np.uint8], theme: str, voxel: VoxelLength | None) -> str:
     """The scene as HTML."""
-    command = [sys.executable, "-m", "pages.parts.common.scene_file", *_COLORS[theme]]
+    length = ["1", "voxel"] if voxel is None else [f"{voxel.value:.9g}", voxel.unit]
+    command = [sys.executable, "-m", "pages.parts.common.scene_file", *_COLORS[theme], *length]
     try:
         done = subprocess.run(
             command,

@@ -1,6 +1,6 @@
 """One volume as a pyvista scene in a file of its own; run as a process, which may die of missing graphics.
 
-`python -m pages.parts.common.scene_file BACKGROUND INK < volume.npy > scene.html`
+`python -m pages.parts.common.scene_file BACKGROUND INK EDGE UNIT < volume.npy > scene.html`
 """
 
 import sys
@@ -21,13 +21,17 @@ _ICONS = "https://kitware.github.io/vtk-js/icon/"
 """Address at which the viewer would look for its icons."""
 
 
-def scene_html(volume: NDArray[np.uint8], background: str, ink: str) -> str:
+def scene_html(
+    volume: NDArray[np.uint8], background: str, ink: str, edge: float = 1.0, unit: str = "voxel"
+) -> str:
     """The stiff phase with the edges and axes of the cell, turned and zoomed in the browser.
 
     Args:
         volume: Phase per voxel, 0 or 1, shape (X, Y, Z).
         background: Colour behind the scene, as #rrggbb.
         ink: Colour of lines and letters.
+        edge: Edge of a voxel in the unit of the axes.
+        unit: Unit of the axes.
     """
     # On import it would fetch a renderer of its own from a server, in vain: this one does without.
     sys.modules["trame_vtklocal"] = None  # type: ignore[assignment]
@@ -48,9 +52,12 @@ def scene_html(volume: NDArray[np.uint8], background: str, ink: str) -> str:
             mesh.clear_data()
             plotter.add_mesh(mesh, color=color, smooth_shading=mesh is inside, ambient=0.3, diffuse=0.75)
     bounds = [end for length in shape for end in (0.0, float(length))]
+    ends = [edge * end for end in bounds]
     plotter.add_mesh(pv.Box(bounds), style="wireframe", color=ink, line_width=2)
-    titles = {f"{axis}title": f"{axis} [voxel]" for axis in "xyz"}
-    plotter.show_bounds(grid=False, location="outer", color=ink, font_family="arial", **titles)
+    titles: dict[str, Any] = {f"{axis}title": f"{axis} [{unit}]" for axis in "xyz"}
+    plotter.show_bounds(
+        grid=False, location="outer", color=ink, font_family="arial", axes_ranges=ends, **titles
+    )
     plotter.view_vector((1.0, -1.5, 0.9))
     page = plotter.trame.export_html(None).read().replace(_ICONS, "data:,")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -69,7 +76,8 @@ def main() -> None:
     """Write the scene of the volume in standard input to standard output; libraries print to stderr."""
     output, sys.stdout = sys.stdout.buffer, sys.stderr
     volume = np.load(BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
-    output.write(scene_html(volume, *sys.argv[1:3]).encode("utf-8"))
+    background, ink, edge, unit = sys.argv[1:5]
+    output.write(scene_html(volume, background, ink, float(edge), unit).encode("utf-8"))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.gallery import Caption, Mark, Row, pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.materials_panel import pair_line
 from pages.parts.common.quantities import axis_title, target_text
-from pages.parts.common.request import Request
+from pages.parts.common.request import Request, VoxelLength
 from pages.parts.common.scene import open_scene
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.common.shown import show_volume
@@ -117,8 +117,13 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
         )
 
 
-def show_gallery(compared: Sequence[Compared]) -> None:
-    """All volumes with linked cameras, and what can be done with the chosen one."""
+def show_gallery(compared: Sequence[Compared], voxel: VoxelLength | None) -> None:
+    """All volumes with linked cameras, and what can be done with the chosen one.
+
+    Args:
+        compared: The shortlist.
+        voxel: Edge of a voxel, where it is known.
+    """
     if [entry.item.hash for entry in compared] != [item.hash for item in put_aside.shortlist()]:
         st.rerun()  # one was taken out by its star
     volumes = [entry.item.volume for entry in compared]
@@ -132,7 +137,7 @@ def show_gallery(compared: Sequence[Compared]) -> None:
         pinned=range(len(volumes)),
         on_pin=lambda: _take_out(volumes),
     )
-    _show_chosen(compared[chosen])
+    _show_chosen(compared[chosen], voxel)
 
 
 def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
@@ -159,7 +164,7 @@ def _caption(entry: Compared, name: str) -> Caption:
     )
 
 
-def _show_chosen(entry: Compared) -> None:
+def _show_chosen(entry: Compared, voxel: VoxelLength | None) -> None:
     """Name, origin and actions of the chosen volume."""
     item = entry.item
     key = f"name-{item.hash}"
@@ -167,8 +172,8 @@ def _show_chosen(entry: Compared) -> None:
     st.session_state[key] = item.name
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Name", max_chars=80, key=key, on_change=_rename, args=(item.hash, key), width=360)
-        if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
-            open_scene(entry.label, item.volume)
+        if st.button("Open in pyvista", help="A full scene of this design, with axes."):
+            open_scene(entry.label, item.volume, voxel)
         if st.button("Open in Predict"):
             show_volume(item.name, item.volume)
             st.switch_page("pages/predict.py")

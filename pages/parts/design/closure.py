@@ -67,10 +67,10 @@ def closure_figure(
     _add_target(figure, axes, targets)
     figure.update_layout(
         margin={"l": 4, "r": 6, "t": 4, "b": 4},
-        height=290,
+        height=330,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "x": 0, "y": -0.24, "yanchor": "top", "font": {"size": 11}},
+        legend={"orientation": "h", "x": 0, "y": -0.34, "yanchor": "top", "font": {"size": 11}},
         hovermode="closest",
     )
     figure.update_xaxes(title={"text": axis_title(across), "standoff": 4}, zeroline=False)

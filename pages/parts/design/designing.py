@@ -22,6 +22,7 @@ __all__ = [
     "asked_relatives",
     "cancel_designs",
     "cancel_relatives",
+    "design_title",
     "has_designs",
     "hide_relatives",
     "origin",
@@ -117,6 +118,14 @@ def relatives(designs: Designs) -> Relatives | None:
 def _are_alike(first: Designs, second: Designs) -> bool:
     alike = (first.wanted, first.materials, first.seed) == (second.wanted, second.materials, second.seed)
     return alike and np.array_equal(first.latent, second.latent)
+
+
+def design_title(designs: Designs, index: int) -> str:
+    """Title of a design: "#3", or "#1 like #3" of a new realisation."""
+    shown_relatives = relatives(designs)
+    if shown_relatives is None or designs is not shown_relatives.designs:
+        return f"#{index + 1}"
+    return f"#{index + 1} like #{shown_relatives.index + 1}"
 
 
 def origin(designs: Designs) -> str:

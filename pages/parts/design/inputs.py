@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -32,6 +33,7 @@ from vaereg.targets import Targets, Wanted
 
 __all__ = ["outlook_of", "request_inputs", "sampling_inputs", "set_nearest"]
 
+_AXES = Path(__file__).parents[3] / "assets" / "axes.svg"
 _ALL = "all"
 """Choice of all components."""
 
@@ -39,11 +41,12 @@ _ALL = "all"
 def request_inputs(checkpoint: Checkpoint) -> None:
     """Targets with their presets and history, and constraints."""
     with st.container(key="target-head", horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader("Targets", help="A quantity without a row takes any value that goes with the others.")
+        st.subheader("Targets")
         st.button("↶", help="Undo the last change", key="undo", on_click=undo, disabled=not can_undo())
         st.button("↷", help="Redo what was undone", key="redo", on_click=redo, disabled=not can_redo())
-        with st.popover("…", help="Former targets of this session"):
+        with st.popover("…", help="Former targets of this session, and what the symbols mean"):
             _former(checkpoint)
+            st.image(_AXES, width=260)
     request = current_request(checkpoint)
     known = _presets(checkpoint, checkpoint.hash, request.pair)
     active = next((name for name, wanted in known.items() if wanted == request.wanted), None)

@@ -236,7 +236,7 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
     chosen, _, outcomes = look(designs)
     judgement = view.judgement_of(designs, outcomes)
     made_by = component_title(checkpoint, int(designs.component[chosen]))
-    st.subheader(f"Design #{chosen + 1}, {lowered(made_by)}")
+    st.subheader(f"Design {designing.design_title(designs, chosen)}, {lowered(made_by)}")
     with st.container(key="details-panes"):
         left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -290,8 +290,9 @@ def _actions(checkpoint: Checkpoint, designs: Designs, chosen: int, outcome: Out
             )
         if designing.asked_relatives(designs):
             st.rerun()
-        if st.button("Open in pyvista", help="A full scene of this design, with axes in voxels."):
-            open_scene(f"Design #{chosen + 1}", volume)
+        if st.button("Open in pyvista", help="A full scene of this design, with axes."):
+            title = designing.design_title(designs, chosen)
+            open_scene(f"Design {title}", volume, current_request(checkpoint).voxel)
         if st.button("Open in Predict"):
             show_volume(f"design #{chosen + 1}, {designing.origin(designs)}", volume)
             st.switch_page("pages/predict.py")

@@ -128,7 +128,7 @@ def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
         problem = note[1]
     with st.container(key=f"row-{name}", gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{title}**", help=QUANTITIES[name].description, width="content")
+            st.markdown(f"**{title}**", width="content")
             st.selectbox(
                 f"{title} is",
                 KINDS,
@@ -139,6 +139,7 @@ def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
                 width="stretch",
             )
             with st.popover("⋯", help=f"Priority of {title}, or leave it free", width="content"):
+                st.caption(f"{title}: {QUANTITIES[name].description}")
                 st.selectbox(
                     f"Priority of {title}",
                     sorted({*_PRIORITIES, item.weight}),
@@ -166,7 +167,9 @@ def _numbers(checkpoint: Checkpoint, item: Wanted) -> None:
     is_range = len(ends) == 2 and not item.is_value
     label = axis_title(name)
     take = {"on_change": _take_numbers, "label_visibility": "collapsed"}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    slider_place = st.container()
+    line = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    with slider_place if is_range else line:
         key = _key(name, "range" if is_range else "slider")
         st.slider(
             f"{label.replace(' [', ' from and to [')}" if is_range else label,
@@ -179,17 +182,16 @@ def _numbers(checkpoint: Checkpoint, item: Wanted) -> None:
             width="stretch",
             **take,
         )
-        typed = [("from", item.low), ("to", item.high)] if is_range else [("", ends[0])]
-        for which, end in typed:
+    with line:
+        for which, end in [("from", item.low), ("to", item.high)] if is_range else [("", ends[0])]:
             key = _key(name, f"typed-{which}" if which else "typed")
             st.number_input(
                 f"{label} {which}, typed" if which else f"{label}, typed",
-                value=None,
                 format="%.5g",
                 step=step,
                 key=controlled(key, float(end)),
                 args=(checkpoint, name, key),
-                width=76,
+                width="stretch" if is_range else 84,
                 **take,
             )
 

@@ -125,13 +125,17 @@ def judgement_of(designs: Designs, outcomes: Sequence[Outcome]) -> Judgement:
 def best_design(designs: Designs, outcomes: Sequence[Outcome]) -> tuple[int, str]:
     """The design nearest to the target, and who says so: the solver once it knows all, before the model.
 
-    Of designs within the tolerance of the objectives the one that is best by these.
+    Designs that meet the constraints come first; of those near the target the one that is best by the
+    objectives.
     """
     judgement = judgement_of(designs, outcomes)
+    rows, cells, judge = np.arange(len(designs.component)), judgement.predicted, "prediction"
     if all(outcome is not None for outcome in outcomes) and judgement.is_solved.any():
-        rows = np.flatnonzero(judgement.is_solved)
-        return int(rows[designs.wanted.order(judgement.solved.rows(rows), tolerance=_NEAR)[0]]), "solver"
-    return int(designs.wanted.order(judgement.predicted, tolerance=_NEAR)[0]), "prediction"
+        rows, judge = np.flatnonzero(judgement.is_solved), "solver"
+        cells = judgement.solved.rows(rows)
+    order = rows[designs.wanted.order(cells, tolerance=_NEAR)]
+    unmet = (~designs.met[order]).sum(axis=1)
+    return int(order[np.argmin(unmet)]), judge
 
 
 _NEAR = 0.03
@@ -156,7 +160,7 @@ def design_captions(
         state = "failed" if isinstance(outcome, Exception) else "…" if asked[i] else "–"
         captions.append(
             Caption(
-                title=f"#{i + 1}",
+                title=designing.design_title(designs, i),
                 badge=f"best by {judge}" if i == best else "",
                 columns=COLUMNS,
                 kinds=COLUMN_KINDS,
@@ -216,13 +220,13 @@ def quantity_table(
                 "Quantity": axis_title(name),
                 "Target": wanted_text(items[name], unit=False) if name in items else "free",
                 "Predicted": figure_text(own),
-                "± std": "" if np.isnan(spread) else figure_text(spread),
                 "Solver": figure_text(truth),
                 "Off target": deviation_text(off[name]) if name in items else "",
+                "Guaranteed": span_text(float(bounds.low[0]), float(bounds.high[0])),
+                "± std": "" if np.isnan(spread) else figure_text(spread),
                 "Prediction error": ""
                 if np.isnan(truth)
                 else deviation_text(own / truth - 1 if truth else 0.0),
-                "Guaranteed": span_text(float(bounds.low[0]), float(bounds.high[0])),
             }
         )
     return pd.DataFrame(rows)
@@ -287,7 +291,8 @@ def design_item(checkpoint: Checkpoint, designs: Designs, index: int, outcome: O
     component = int(designs.component[index])
     made_by = component_title(checkpoint, component)
     mode = mode_named(made_by)
-    subject = f"{made_by} #{index + 1}" if mode else f"#{index + 1}"
+    title = designing.design_title(designs, index)
+    subject = f"{made_by} {title}" if mode else title
     solved = isinstance(outcome, HomogenizationResult)
     stiffness, conductivity = designs.stiffness[index], designs.conductivity[index]
     return ShortlistItem(

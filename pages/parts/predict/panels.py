@@ -17,7 +17,7 @@ from pages.parts.common.text import sentence
 from pages.parts.predict.answers import PairOutcome, constants_table
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
-from pages.parts.solving.queue import Outcome
+from pages.parts.solving.tasks import solver_settings
 from vaereg.elasticity import PROPERTIES
 from vaereg.engineering import engineering_constants
 from vaereg.materials import TwoPhase
@@ -25,7 +25,6 @@ from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
 from vaereg.model.prediction import Prediction
-from vaereg.solver.homogenization import HomogenizationResult
 
 NEAREST = 3
 """Number of nearest training samples."""
@@ -154,18 +153,18 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
 def shortlist_button(
     checkpoint: Checkpoint,
     shown: ShownVolume,
-    mean: NDArray[np.float64],
-    std: NDArray[np.float64],
-    outcome: Outcome,
+    pair: TwoPhase,
+    answer: PairOutcome | None,
+    stiffness: NDArray[np.float64] | None,
 ) -> None:
-    """Puts the volume aside, for Compare and Explore; both know the model's pair of materials alone.
+    """Puts the volume aside, for Compare and Explore, with the phases of the page.
 
     Args:
         checkpoint: Trained model.
         shown: Volume.
-        mean: C11 ... C66 with the model's pair, shape (6,) [GPa].
-        std: Their standard deviation, shape (6,) [GPa].
-        outcome: Solver's result for the model's pair.
+        pair: The two phases.
+        answer: Prediction for these phases; None where the volume is too large for one.
+        stiffness: By the solver for these phases, shape (6, 6) [GPa]; None where it is not known.
     """
     widgets.shortlist_button(
         shown.volume,
@@ -173,9 +172,13 @@ def shortlist_button(
             name=shown.name,
             volume=shown.volume,
             origin=f"Predict, {shown.name}",
-            mean=mean,
-            std=std,
-            stiffness=outcome.stiffness if isinstance(outcome, HomogenizationResult) else None,
+            materials=pair,
+            mean=None if answer is None else np.diag(answer.mean),
+            std=None if answer is None else np.diag(answer.std),
+            predicted=None if answer is None else answer.mean,
+            conductivity=None if answer is None else answer.conductivity,
+            stiffness=stiffness,
+            tolerance=None if stiffness is None else solver_settings(pair)["rtol"],
             checkpoint=checkpoint.hash,
         ),
     )

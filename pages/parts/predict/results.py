@@ -64,12 +64,8 @@ def show_results(
             st.error(f"The solver gave up on this volume. {sentence(str(outcome))}")
         judge = prediction if scale is not None or answer is None else answer.stiffness
         panels.scan_notice(shown.volume, novel=not judge.in_distribution[0])
-    # what is put aside is what is shown, where it is for the model's pair
-    aside = prediction.mean[0], prediction.std[0]
-    if scale is not None and answer is not None:
-        told = answer.stiffness
-        aside = np.diag(told.mean[0]) / scale, np.diag(told.std[0]) / scale
-    panels.shortlist_button(checkpoint, shown, *aside, None if scale is None else outcome)
+    whole = factor * outcome.stiffness if isinstance(outcome, HomogenizationResult) else None
+    panels.shortlist_button(checkpoint, shown, own, answer, whole)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
     with view:
@@ -100,7 +96,6 @@ def show_results(
     with stiffness:
         widgets.show_table(widgets.property_table(columns), key="volume-properties", missing="–")
     with constants:
-        whole = factor * outcome.stiffness if isinstance(outcome, HomogenizationResult) else None
         panels.constants_panel(answer, whole)
     if answer is not None:
         with matrix:
