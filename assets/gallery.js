@@ -82,6 +82,9 @@ vec3 gradient(vec3 p) {
        + k.yxy * field(p + k.yxy * h) + k.xxx * field(p + k.xxx * h);
 }
 
+// A zoomed volume fades where its view ends.
+float inside_view() { return 1.0 - smoothstep(0.93, 1.0, max(abs(point.x), abs(point.y))); }
+
 void main() {
   vec3 ray = normalize(basis * vec3(point * slope, 1.0));
   vec3 inverse = 1.0 / (ray + step(abs(ray), vec3(1e-6)) * 1e-6);
@@ -139,7 +142,7 @@ void main() {
   float frontLine = edge(eye + ray * cell.x, cell.x), backLine = edge(eye + ray * cell.y, cell.y);
   if (!hit) {
     float alpha = max(0.55 * frontLine, 0.3 * backLine);
-    color = vec4(line * alpha, alpha);
+    color = vec4(line * alpha, alpha) * inside_view();
     return;
   }
   vec3 p = eye + ray * t;
@@ -165,7 +168,7 @@ void main() {
   }
   vec3 lit = mix(shade * base, base, open) * light + shine * open;
   lit = mix(lit, line, 0.5 * edge(eye + ray * cell.x, cell.x) * step(t, cell.x + 1.0));
-  color = vec4(min(lit, 1.0), 1.0);
+  color = vec4(min(lit, 1.0), 1.0) * inside_view();
 }`;
 
 export default function (component) {

@@ -45,6 +45,10 @@ PAGES = ("Explore", "Predict", "Model", "Design")
 SESSIONS = 4
 PAUSE = 1.0
 """Between two slider moves of one of several sessions [s]."""
+SLIDER = "Ex [GPa]"
+"""Name of the slider that is moved."""
+TARGET = "target=E_x=40&target=E_y=25&target=E_z=25"
+"""Target of a new session, in a link that has something else, too."""
 LOOK = 0.02
 """Between two looks at a page [s]."""
 
@@ -182,8 +186,8 @@ def is_quiet(page: Page) -> bool:
 
 
 def move_slider(page: Page) -> dict[str, float]:
-    """Times from one step of the slider of C11, to a target that nobody has had yet [s]."""
-    slider = page.get_by_role("slider", name="C11 [GPa]")
+    """Times from one step of the slider of Ex, to a target that nobody has had yet [s]."""
+    slider = page.get_by_role("slider", name=SLIDER)
     slider.focus()
     former = gallery(page).get("set", "")
     begin = time.perf_counter()
@@ -259,7 +263,7 @@ def crowd(address: str, moves: int) -> list[dict[str, float]]:
 
     def visit(number: int) -> list[dict[str, float]]:
         with browsing() as (page,):
-            page.goto(f"{address}/?seed={100 + number}")
+            page.goto(f"{address}/?seed={100 + number}&{TARGET}")
             wait(lambda: is_drawn(page) and is_quiet(page))
             return several_moves(page, moves)
 
@@ -277,7 +281,7 @@ def crowd_from_afar(address: str, moves: int) -> list[float]:
             (slider,) = [
                 message.delta.new_element.slider.id
                 for message in run_page(connection, query, [])
-                if message.delta.new_element.slider.label == "C11 [GPa]"
+                if message.delta.new_element.slider.label == SLIDER
             ]
             for step in range(moves):
                 state = WidgetState(id=slider, double_array_value=DoubleArray(data=[50.0 + 2.0 * step]))
@@ -308,7 +312,7 @@ def memory_of_sessions(server: Server) -> list[float]:
     result = []
     with browsing(SESSIONS) as pages:
         for number, page in enumerate(pages):
-            page.goto(f"{server.address}/?seed={number}")
+            page.goto(f"{server.address}/?seed={number}&{TARGET}")
             wait(lambda: is_drawn(page) and is_quiet(page))  # noqa: B023
             for _ in range(2):
                 move_slider(page)
