@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def run_design(arguments: argparse.Namespace) -> None:
         return
     designed = carry_out(order, targets, checkpoint, on_progress=progress("design", "candidates"))
     save_designed(designed, arguments.out)
-    _tell_designs(designed.designs)
+    _tell_designs(designed.designs, designed.left_out)
     _tell_moved(targets, designed.designs.wanted)
     if designed.spread is not None:
         _tell_spread(designed.spread)
@@ -202,7 +203,7 @@ def _components(arguments: argparse.Namespace, checkpoint: Checkpoint) -> list[i
     return chosen or None
 
 
-def _tell_designs(designs: Designs) -> None:
+def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
     """What was made, in a line."""
     import numpy as np
 
@@ -213,14 +214,9 @@ def _tell_designs(designs: Designs) -> None:
     made = sorted(set(designs.component.tolist()))
     names = ", ".join(designs.modes[index] for index in made) if designs.modes else f"{len(made)} components"
     tell(f"design: {names}; by prediction the best is {percent_off(best)}, the median {percent_off(middle)}")
-    if designs.constraints and not designs.met.all():
-        unmet = {
-            name: int((~designs.met[:, place]).sum())
-            for place, name in enumerate(designs.constraints.names)
-            if not designs.met[:, place].all()
-        }
-        told = ", ".join(f"{name} by {count}" for name, count in unmet.items())
-        tell(f"design: constraints are not met: {told} of {len(designs.met)} designs")
+    if left_out:
+        told = ", ".join(f"{name} is not met by {count}" for name, count in left_out.items())
+        tell(f"design: designs that do not meet all constraints are left out: {told}")
 
 
 def _tell_moved(asked: Targets, wanted: Targets) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.designs import Designs, save_designs
+from vaereg.inverse.designs import Designs, chosen, save_designs
 from vaereg.inverse.direct import design
 from vaereg.inverse.reach import nearest_targets
 from vaereg.inverse.recipes import recipes
@@ -60,10 +60,12 @@ class Designed:
     recipes: list[dict[str, Any]]
     spread: DesignSpread | None
     """Their robustness, where it was measured."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Designs that were left out because they do not meet a constraint, by its name."""
 
 
 def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **options: Any) -> Designed:  # noqa: ANN401
-    """Make the designs of an order for one target.
+    """Make the designs of an order for one target; those that do not meet all constraints are left out.
 
     Args:
         order: Everything else.
@@ -72,7 +74,7 @@ def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **op
         options: `on_progress` of `design`.
 
     Raises:
-        InputError: As `design` and `robust_designs` do.
+        InputError: As `design` and `robust_designs` do, or no design meets all constraints.
     """
     if order.nearest:
         targets = nearest_targets(
@@ -102,7 +104,18 @@ def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **op
         designs = design(checkpoint, targets, order.count, order.size, **settings)
         if order.robustness:
             spread = measure_spread(checkpoint, designs, seed=order.seed)
-    return Designed(designs=designs, recipes=recipes(checkpoint, designs), spread=spread)
+    unmet = {
+        name: int((~met).sum())
+        for name, met in zip(order.constraints.names, designs.met.T, strict=True)
+        if not met.all()
+    }
+    if unmet:
+        rows = np.flatnonzero(designs.met.all(axis=1))
+        if len(rows) == 0:
+            told = ", ".join(f"{name} is not met by {count}" for name, count in unmet.items())
+            raise InputError(f"none of {len(designs.met)} designs meets all constraints: {told}")
+        designs, spread = chosen(designs, rows), None if spread is None else spread.rows(rows)
+    return Designed(designs=designs, recipes=recipes(checkpoint, designs), spread=spread, left_out=unmet)
 
 
 def for_row(order: DesignOrder, row: TableRow) -> Designed:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.refining.flips import Flips, Ratios
+from vaereg.inverse.refining.flips import Effects, Flips, Ratios
 from vaereg.materials import TwoPhase
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["FIRST_GAIN", "Best", "Refinement", "Search", "Step"]
+__all__ = ["FIRST_GAIN", "Base", "Best", "Refinement", "Search", "Step"]
 
 FIRST_GAIN = 0.05
 """Relative gain in each objective that a search aims at first [-]."""
@@ -76,6 +76,20 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """Volume that the next flips are made to, with what its solve says of them."""
+
+    volume: NDArray[np.uint8]
+    """Phases 0 and 1, shape (X, Y, Z)."""
+    cell: CellProperties
+    """Its properties."""
+    effects: Effects
+    """What flips of it would do."""
+    largest_distance: float
+    """Largest relative distance of a targeted quantity [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
     """A refinement under way: plain data that can be sent to another process between two solves."""
 
@@ -103,8 +117,12 @@ class Search:
     """Relative gain in each objective that is aimed at [-]."""
     flips: Flips | None = None
     """Flips that made `volume` from the volume before it."""
-    former: NDArray[np.float64] | None = None
-    """Quantities of the volume before, shape (P,)."""
+    base: Base | None = None
+    """Volume that these flips were made to."""
+    factor: float = 1.0
+    """Share of the wanted change that is aimed at, less after a step that led away [-]."""
+    avoided: tuple[int, ...] = ()
+    """Voxels that are left alone: few flips that led away, as those that open a neck; indices in C order."""
     displacement: NDArray | None = None
     """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
     verify: bool = False
