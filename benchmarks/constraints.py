@@ -5,8 +5,8 @@
 The properties of volumes of every morphology are asked for, without and with each set of constraints. Every
 design is checked apart from how it was made, with scipy.ndimage and the solver alone: openings by a ball,
 clusters and percolation of the tiled cell, the symmetry of the stiffness. The record has the largest
-deviation by prediction of all designs and of the best of each target, the share that meets everything, and the
-largest entry of the stiffness that a symmetry forbids. By default 200 designs are checked.
+deviation by prediction of all designs and of the best of each target, the share that meets everything, and
+the largest entry of the stiffness that a symmetry forbids. By default 200 constrained designs are checked.
 """
 
 from __future__ import annotations
