@@ -3,6 +3,7 @@
 The tests go on from one to the next: workers die on the way, and at the end the scheduler.
 """
 
+import gc
 import os
 import re
 import shlex
@@ -67,6 +68,21 @@ def test_results_come_in_order_and_errors_arrive(processes: DaskProcesses, execu
         list(map_tasks(int, ["1", "one"], executor))
     assert executor.submit(cluster.installed_versions).result(30) == installed_versions()
     assert executor.submit(os.getenv, "OMP_NUM_THREADS").result(30) == "1"
+
+
+def test_workers_keep_no_result_that_has_arrived(executor: ClusterExecutor) -> None:
+    """A worker that dies would take it along, and another one would compute it again."""
+    gc.disable()  # which would tidy up now and then
+    try:
+        futures = [executor.submit(str, number) for number in range(5)]
+        assert [future.result(60) for future in futures] == list("01234")
+        deadline = time.monotonic() + START_SECONDS
+        while executor._client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
+            assert time.monotonic() < deadline, "the results are kept"
+            time.sleep(0.05)
+    finally:
+        gc.enable()
+    assert all(future.done() for future in futures)
 
 
 def test_workers_of_another_version_are_refused(

@@ -98,9 +98,21 @@ class ClusterExecutor(Executor):
         if self._lost.is_set():
             raise self._lost_error()
         outer: Future[_Result] = Future()
-        inner = self._executor.submit(_call, self._versions, fn, args, kwargs)
-        inner.add_done_callback(lambda ended: self._settle(outer, ended))
-        outer.add_done_callback(lambda ended: inner.cancel() if ended.cancelled() else None)
+        # Until Dask's future is gone, a worker keeps the result, and it is computed again where that worker
+        # dies: nothing may refer to it once it has ended.
+        under_way: list[Future[Any]] = [self._executor.submit(_call, self._versions, fn, args, kwargs)]
+
+        def settle(ended: Future[Any]) -> None:
+            under_way.clear()
+            self._settle(outer, ended)
+
+        def cancel(ended: Future[Any]) -> None:
+            if ended.cancelled():
+                for inner in under_way[:]:
+                    inner.cancel()
+
+        outer.add_done_callback(cancel)
+        under_way[0].add_done_callback(settle)
         return outer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

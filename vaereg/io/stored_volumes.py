@@ -71,7 +71,7 @@ class StoredVolumes:
         packed = np.empty((len(rows), packed_length(edge)), dtype=np.uint8)
         with self._lock:
             for out, file, place in zip(packed, self._file[rows], self._place[rows], strict=True):
-                if _read_at(self._handle(int(file)), memoryview(out), int(place)) != len(out):
+                if _read_at(self._handle(int(file)), out.data, int(place)) != len(out):
                     raise InputError(f"expected the volumes of {self._paths[file]}, got a shorter file")
         return unpack_bits(packed, (edge, edge, edge))
 

@@ -229,7 +229,7 @@ def _text_disk() -> type:
         def get(self, key: object, raw: bool) -> Any:  # noqa: ANN401
             return super().get(key, raw) if raw else "damaged"
 
-        def store(self, value: object, read: bool, key: object = diskcache.UNKNOWN) -> Any:  # noqa: ANN401
+        def store(self, value: object, read: bool, key: Any = diskcache.UNKNOWN) -> Any:  # noqa: ANN401
             return super().store(_text(value), False, key=key)
 
         def fetch(self, mode: int, filename: str, value: object, read: bool) -> Any:  # noqa: ANN401
