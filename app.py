@@ -35,6 +35,17 @@ def main() -> None:
     page.run()
 
 
-# The solver's worker processes import this file under another name (multiprocessing, spawn) and need no page.
+# Streamlit runs this file as a script for every session. Before, its server imports the file once and finds
+# `app`, which adds a route for previews. The solver's worker processes import it under a third name.
 if __name__ == "__main__":
     main()
+elif __name__ != "__mp_main__":
+    from streamlit import config
+    from streamlit.starlette import App
+
+    from pages.parts.common.live_server import live_routes
+
+    hosts = list(config.get_option("server.corsAllowedOrigins"))
+    if config.is_manually_set("browser.serverAddress"):
+        hosts.append(config.get_option("browser.serverAddress"))
+    app = App(__file__, routes=live_routes(config.get_option("server.baseUrlPath") or "", hosts))

@@ -21,7 +21,7 @@ _ASSETS = Path(__file__).parents[3] / "assets"
 _component = component(
     "vaereg_gallery",
     css=(_ASSETS / "gallery.css").read_text(encoding="utf-8"),
-    js=(_ASSETS / "gallery.js").read_text(encoding="utf-8"),
+    js="".join((_ASSETS / name).read_text(encoding="utf-8") for name in ("volume.js", "gallery.js")),
 )
 
 

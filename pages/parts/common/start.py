@@ -8,6 +8,7 @@ import torch
 
 from pages.parts.common import state
 from pages.parts.common.keeper import keep_session
+from pages.parts.common.live_server import offer_checkpoint
 from pages.parts.common.materials_panel import materials_panel
 from pages.parts.common.text import plain, sentence
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
@@ -63,6 +64,7 @@ def start_page(path: str) -> Checkpoint:
             "`python -m vaereg generate` and `python -m vaereg train` make one; then load this page again."
         )
         st.stop()
+    offer_checkpoint(checkpoint)
     keep_session(checkpoint)
     for notice in st.session_state.pop(state.LINK_NOTICES, []):
         st.toast(plain(notice))

@@ -1,0 +1,226 @@
+"""Previews of a target while it is moved: one small design a mode, decoded from a latent vector.
+
+The properties are those that the latent vector stands for, moved to the phases by the surrogate of the modes.
+The random numbers are the same at every position, so that a preview changes as smoothly as its target.
+
+Letters: M modes, S latent vectors a mode, T quantities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties
+from vaereg.errors import InputError
+from vaereg.generators.morphologies import REFERENCE_EDGE
+from vaereg.inverse.plausible import scaling
+from vaereg.inverse.reach import REACHED
+from vaereg.inverse.scoring import allowed_range, best_scale, scaled
+from vaereg.materials import TwoPhase
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.decoding import IRREGULAR, PERIODIC, decode_fields, decoded_fraction
+from vaereg.model.modes.catalogue import MODES
+from vaereg.model.modes.library import Rows
+from vaereg.model.modes.regular import permute_latent
+from vaereg.model.networks import cut
+from vaereg.targets import CellProperties, Targets
+
+__all__ = ["PREVIEW_EDGE", "Preview", "Previewer"]
+
+PREVIEW_EDGE = 24
+"""Voxels per edge of a preview."""
+_NEAR = 3
+"""Nearest volumes of each mode whose volume fraction is changed to fit."""
+_DRAWN = 8
+"""Latent vectors that are drawn for each mode."""
+_LEVELS = ((0.09, 2), (0.03, 1))
+"""Steps of the scale that makes up for what is too stiff or too soft on the whole, see `best_scale` [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """One small design of each mode, the modes in their order."""
+
+    volumes: NDArray[np.uint8]
+    """Phases 0 and 1, shape (M, n, n, n)."""
+    modes: tuple[int, ...]
+    """Index of the mode of each, M of them."""
+    names: tuple[str, ...]
+    """Quantities that are asked for, T of them."""
+    values: NDArray[np.float64]
+    """Values that the latent vectors stand for, each in its unit, shape (M, T)."""
+    deviation: NDArray[np.float64]
+    """Largest relative deviation of these values from what is wanted, shape (M,) [-]."""
+    reached: NDArray[np.bool_]
+    """Whether a known volume of the mode reaches the target, shape (M,)."""
+
+
+class Previewer:
+    """Previews with one pair of phases; what does not depend on the target is computed once.
+
+    Args:
+        checkpoint: Trained model with modes.
+        pair: The two phases.
+
+    Raises:
+        InputError: The checkpoint has no modes.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, pair: TwoPhase) -> None:
+        if checkpoint.modes is None:
+            raise InputError("expected a checkpoint with modes for a preview, got one with a free mixture")
+        self.checkpoint, self.modes, self.pair = checkpoint, checkpoint.modes, pair
+        every = [self.modes.library.rows_of(index) for index in range(len(MODES))]
+        self._rows = Rows(
+            order=np.concatenate([rows.order for rows in every]),
+            row=np.concatenate([rows.row for rows in every]),
+        )
+        self._ends = np.cumsum([0, *(len(rows) for rows in every)])
+        self._cells = self.modes.cells(self._rows, pair)
+
+    def preview(
+        self,
+        targets: Targets,
+        *,
+        modes: Sequence[int] = (),
+        size: int = PREVIEW_EDGE,
+        seed: int = 0,
+        threads: Executor | None = None,
+    ) -> Preview:
+        """One design of each mode that knows volumes, as near to the target as a latent vector is found.
+
+        Args:
+            targets: What is wanted.
+            modes: Indices of the modes that are asked for; all if left out.
+            size: Voxels per edge.
+            seed: Seed of all random numbers.
+            threads: Threads that decode, each with one thread of computation; none for this one.
+
+        Raises:
+            InputError: The phases lack what a quantity needs.
+        """
+        targets.check_materials(self.pair)
+        near, tried, scale, deviation = self._nearest(targets, modes)
+        made, latents, cells = self._latents(targets, near, tried, scale, seed)
+        stretch = size / REFERENCE_EDGE
+        numbers = np.random.default_rng(seed)
+        seeds = numbers.integers(2**31, size=len(MODES))
+
+        def decode(place: int) -> NDArray[np.uint8]:
+            with torch.inference_mode():
+                component = np.array([made[place]])
+                own = [int(seeds[made[place]])]
+                field = decode_fields(
+                    self.checkpoint, latents[place], component, size, seeds=own, stretch=stretch
+                )
+                share = torch.tensor([cells.fraction[place]], dtype=field.dtype)
+                return cut(field, share).squeeze().to(torch.uint8).numpy()
+
+        places = range(len(made))
+        volumes = list(map(decode, places) if threads is None else threads.map(decode, places))
+        return Preview(
+            volumes=np.stack(volumes) if volumes else np.zeros((0, size, size, size), np.uint8),
+            modes=tuple(made),
+            names=targets.names,
+            values=cells.values(targets.names),
+            deviation=np.nan_to_num(targets.largest_deviation(cells), nan=np.inf),
+            reached=deviation <= REACHED,
+        )
+
+    def _nearest(
+        self, targets: Targets, modes: Sequence[int]
+    ) -> tuple[list[int], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """Modes, and the place in the library, the scale and the deviation of the nearest volume of each."""
+        off = np.nan_to_num(targets.largest_deviation(self._cells), nan=np.inf)
+        if targets.objectives:  # the best of those that have the rest
+            merit = np.nan_to_num(targets.merit(self._cells), nan=-np.inf)
+            off = np.where(off <= 0.5 * REACHED, -1.0 - np.exp(np.minimum(merit, 50.0)), off)
+        found: list[int] = []
+        parts: list[NDArray[np.intp]] = []
+        for index in range(len(MODES)):
+            places = np.arange(self._ends[index], self._ends[index + 1])
+            if len(places) and (not modes or index in modes):
+                found.append(index)
+                parts.append(places[_least(off[places])])
+        if not found:
+            raise InputError("expected a mode that knows volumes, got none")
+        tried = np.concatenate(parts)
+        scale, _ = best_scale(targets, self._cells.rows(tried), levels=_LEVELS)
+        moved = scaled(self._cells.rows(tried), scale)
+        rank = np.empty(len(tried), dtype=np.intp)
+        rank[targets.order(moved, tolerance=0.5 * REACHED)] = np.arange(len(tried))
+        starts = np.cumsum([0, *map(len, parts)])
+        best = np.array([start + rank[start:end].argmin() for start, end in pairwise(starts)])
+        reached = np.nan_to_num(targets.largest_deviation(moved)[best], nan=np.inf)
+        return found, tried[best], scale[best], reached
+
+    def _latents(
+        self,
+        targets: Targets,
+        found: list[int],
+        tried: NDArray[np.intp],
+        scale: NDArray[np.float64],
+        seed: int,
+    ) -> tuple[list[int], list[torch.Tensor], CellProperties]:
+        """Mode, latent vector and expected properties of the most promising draw of each mode."""
+        rows = self._rows[tried]
+        wanted = diagonal_properties(self.modes.library.stiffness_of(rows)) * np.exp(scale)[:, None]
+        generator = torch.Generator().manual_seed(seed)
+        drawn: list[torch.Tensor] = []
+        expected: list[NDArray[np.float64]] = []
+        fractions: list[NDArray[np.float64]] = []
+        counts: list[int] = []
+        with torch.inference_mode():
+            for place, index in enumerate(found):
+                z, values, fraction = self._draw(index, rows[np.array([place])], wanted[place], generator)
+                drawn.append(z)
+                expected.append(values)
+                fractions.append(fraction)
+                counts.append(len(z))
+        like = rows[np.repeat(np.arange(len(found)), counts)]
+        cells = self.modes.cells(
+            like, self.pair, diagonal=np.concatenate(expected), fraction=np.concatenate(fractions)
+        )
+        change, error = best_scale(targets, cells, levels=_LEVELS)
+        cost = error + 0.1 * np.abs(change)
+        starts = np.cumsum([0, *counts])
+        best = np.array([start + cost[start:end].argmin() for start, end in pairwise(starts)])
+        chosen = scaled(cells.rows(best), change[best], limits=allowed_range(targets))
+        latents = [drawn[place][[best[place] - starts[place]]] for place in range(len(found))]
+        return found, latents, chosen
+
+    def _draw(
+        self, index: int, row: Rows, wanted: NDArray[np.float64], generator: torch.Generator
+    ) -> tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]:
+        """Latent vectors (S, D) of a mode, C11 ... C66 with the reference pair (S, 6) [GPa], fractions."""
+        checkpoint, networks = self.checkpoint, self.modes.networks
+        if index == PERIODIC:
+            z = permute_latent(
+                self.modes.library.latent[row.row], AXIS_ORDERS[int(row.order[0])][: len("xyz")]
+            )
+            return torch.from_numpy(z), wanted[None], self.modes.library.fraction[row.row]
+        c = torch.from_numpy(np.repeat(wanted[None], _DRAWN, axis=0)).float()
+        mode = torch.full((_DRAWN,), index)
+        if index == IRREGULAR:
+            z, _ = checkpoint.model.prior(c).sample(generator=generator)
+            location, spread = scaling(checkpoint)
+            told = checkpoint.fitted.latent_regressor(z).numpy()
+            values = np.exp(location[: len(PROPERTIES)] + spread[: len(PROPERTIES)] * told)
+        else:
+            z, _ = networks.prior(networks.standardise(c)).sample(generator=generator, component=mode)
+            values = networks.unstandardise(networks.regressor(z, mode)).numpy().astype(np.float64)
+        fraction = decoded_fraction(checkpoint, z, mode.numpy()).numpy().astype(np.float64)
+        return z, values.reshape(-1, len(PROPERTIES)), fraction
+
+
+def _least(off: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Places of the smallest entries."""
+    count = min(_NEAR, len(off))
+    return np.argpartition(off, count - 1)[:count]
