@@ -8,6 +8,7 @@ const sliders = new WeakMap();
 const KEY_REST = 450; // [ms] after the last key at which a position counts as final
 const RETRY = 15000; // [ms] after which a server that did not answer is asked again
 const PATIENCE = 4000; // [ms] after which an answer that is missing is not waited for
+const MOST_SENT = 3; // positions without an answer
 const LONGEST = 20000; // [ms] after a release at which a preview goes, whatever the page does
 const NARROW = 760; // [px] width of a window whose sidebar covers the page
 
@@ -120,8 +121,9 @@ class Slider {
 class Live {
   constructor() {
     this.number = 0;
-    this.waiting = null; // the position that was sent
-    this.next = null; // the newest one after it
+    this.last = 0; // number of the last position before a release
+    this.sent = new Map(); // positions that are not answered yet, by their number
+    this.next = null; // the newest one after them
     this.failed = -RETRY;
     this.times = []; // [ms] from a position to its picture, for those who measure
   }
@@ -143,7 +145,8 @@ class Live {
     socket.onclose = () => {
       if (this.socket !== socket) return;
       if (!this.answered) this.failed = performance.now();
-      this.socket = this.waiting = this.next = null;
+      this.socket = this.next = null;
+      this.sent.clear();
       this.answered = false;
     };
     this.socket = socket;
@@ -159,35 +162,51 @@ class Live {
   }
 
   push() {
-    const late = this.waiting && performance.now() - this.waiting.begun > PATIENCE;
-    if (!this.next || (this.waiting && !late) || this.socket?.readyState !== WebSocket.OPEN) return;
-    this.waiting = this.next;
+    const open = this.socket?.readyState === WebSocket.OPEN;
+    if (!this.next || !open || this.sent.size >= MOST_SENT || (this.sent.size && !this.isLate())) return;
+    this.sent.set(this.next.message.id, this.next);
+    this.next.sent = performance.now();
+    this.socket.send(JSON.stringify(this.next.message));
     this.next = null;
-    this.socket.send(JSON.stringify(this.waiting.message));
+  }
+
+  isLate() {
+    return Math.max(...[...this.sent.values()].map(({ sent }) => sent)) < performance.now() - PATIENCE;
   }
 
   answer(data) {
-    const asked = this.waiting;
-    this.waiting = null;
     this.answered = true;
-    if (asked && typeof data !== "string" && !this.over) {
-      const view = new DataView(data);
-      const length = view.getUint32(0, true);
-      const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-      if (head.id === asked.message.id) {
-        this.preview ??= new Preview();
-        this.preview.show(head, new Uint8Array(data, 4 + length), asked).then(() => {
-          this.times.push(performance.now() - asked.begun);
-          this.preview.host.dataset.times = this.times.map((time) => time.toFixed(1)).join(" ");
-        });
-      }
-    } else if (asked && typeof data === "string") {
+    if (typeof data === "string") {
+      const { id } = JSON.parse(data);
+      if (this.sent.has(id)) this.sent.delete(id);
+      else this.sent.clear();
       this.preview?.hide();
+    } else {
+      const length = new DataView(data).getUint32(0, true);
+      const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+      const asked = this.sent.get(head.id);
+      this.sent.delete(head.id);
+      if (asked && !this.isOver(head.id)) this.draw(head, new Uint8Array(data, 4 + length), asked);
     }
     this.push();
   }
 
+  // Whether the slider was let go, and the page has had its run since.
+  isOver(id) {
+    return id <= this.last && !this.preview?.released;
+  }
+
+  async draw(head, bits, asked) {
+    this.preview ??= new Preview();
+    const released = head.id <= this.last;
+    await this.preview.show(head, bits, asked);
+    if (released) this.preview.wait();
+    this.times.push(performance.now() - asked.begun);
+    this.preview.host.dataset.times = this.times.map((time) => time.toFixed(1)).join(" ");
+  }
+
   release() {
+    this.last = this.number;
     this.next = null;
     this.preview?.wait();
   }
@@ -348,9 +367,9 @@ const PREVIEW_STYLE = `
 .note { opacity: 0.8; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .stage { position: relative; }
 canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
-.cards { position: relative; display: grid; gap: 0.5rem 0.75rem; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); }
+.cards { position: relative; display: grid; gap: 0.5rem; grid-template-columns: repeat(auto-fit, minmax(86px, 1fr)); }
 .low .cards { grid-auto-flow: column; grid-template-columns: none; grid-auto-columns: minmax(84px, 1fr); overflow: hidden; }
-.view { height: 108px; }
+.view { height: 100px; max-width: 150px; }
 .low .view { height: 84px; }
 .title { font-weight: 600; border-bottom: 2px solid var(--tint); margin-bottom: 0.15rem; }
 .figures { line-height: 1.3; font-variant-numeric: tabular-nums; }

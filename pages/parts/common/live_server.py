@@ -56,6 +56,7 @@ class LiveService:
     """Previews of requests with one model, several at once; what belongs to a pair of phases is kept."""
 
     def __init__(self, checkpoint: "Checkpoint") -> None:
+        self.model = checkpoint.hash
         self._checkpoint = checkpoint
         self._previewers: OrderedDict[TwoPhase, Previewer] = OrderedDict()
         self._lock = threading.Lock()
@@ -70,6 +71,16 @@ class LiveService:
             return self._previews(message)
         except (InputError, ValueError) as error:
             return json.dumps({"id": number, "problem": " ".join(str(error).split())[:300]})
+
+    def warm_up(self) -> None:
+        """Load and compute once what the first preview would wait for."""
+        from pages.parts.common.request import default_request
+
+        link = default_request(self._checkpoint).text()
+        try:
+            self.answer(json.dumps({"id": 0, "link": link, "changed": {}}))
+        except Exception:  # the first preview says what is wrong
+            _log.exception("previews could not be prepared")
 
     def _previews(self, message: Mapping[str, Any]) -> bytes:
         from pages.parts.common.request import read_link
@@ -262,8 +273,12 @@ _shared: list[LiveService] = []
 
 def offer_checkpoint(checkpoint: "Checkpoint") -> None:
     """Let the route use this model from now on."""
-    if not _shared:
-        _shared.append(LiveService(checkpoint))
+    if _shared and _shared[0].model == checkpoint.hash:
+        return
+    service = LiveService(checkpoint)
+    _shared[:] = [service]
+    if checkpoint.modes is not None:
+        threading.Thread(target=service.warm_up, name="warm up previews", daemon=True).start()
 
 
 def live_routes(base: str = "", origins: Sequence[str] = ()) -> list[WebSocketRoute]:
