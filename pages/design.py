@@ -3,7 +3,9 @@
 import streamlit as st
 
 from pages.parts.common import start
+from pages.parts.common.copy_panel import copy_panel
 from pages.parts.common.current import current_request
+from pages.parts.common.first_visit import first_steps
 from pages.parts.common.materials_panel import pair_line
 from pages.parts.common.modes import with_titles
 from pages.parts.common.quantities import target_text, with_symbols
@@ -48,6 +50,8 @@ shown = panels.make_designs(checkpoint, request)
 stale = shown.cancelled or shown.problem is not None
 st.title(f"{'No designs' if stale else 'Designs'} for {target_text(request.wanted)}")
 st.caption(plain(pair_line(request.pair)))
+if checkpoint.modes is not None:
+    first_steps(checkpoint)
 designs, notice = shown.designs, ""
 notices = st.container()  # what comes and goes has one place: all that follows stays the same to the browser
 with notices:
@@ -97,3 +101,5 @@ st.fragment(panels.show_details, key=panels.DETAILS)(checkpoint, designs, pendin
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)
 panels.show_table(checkpoint, designs)
+if not stale and relatives is None:
+    copy_panel(panels.copied_request(checkpoint, request), "these designs", "copy-designs")

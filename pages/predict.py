@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.parts.common import background, mesh_panel, start, state
+from pages.parts.common.copy_panel import copy_panel
 from pages.parts.common.current import current_request
 from pages.parts.common.materials_panel import pair_line
 from pages.parts.common.shown import predict_volume, show_example, shown_volume
@@ -10,6 +11,7 @@ from pages.parts.common.text import plain, sentence
 from pages.parts.predict import panels
 from pages.parts.predict.results import show_results
 from pages.parts.predict.upload import chosen_blocks, upload_inputs
+from vaereg.commands.copied import copied_volume
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
 SMALL = 40**3  # voxels up to which the solver runs unasked: it takes about half a second
@@ -57,3 +59,5 @@ if scale is not None and (blocks := chosen_blocks()) is not None:
     panels.blocks_panel(checkpoint, blocks, scale)
 if scale is not None and len(files) > 1:
     panels.files_panel(checkpoint, files, scale)
+copied = copied_volume("homogenize", materials=own)
+copy_panel(copied, "what the solver says of this volume", "copy-solve", shown.volume)

@@ -7,6 +7,7 @@ import streamlit as st
 import torch
 
 from pages.parts.common import state
+from pages.parts.common.first_visit import help_panel
 from pages.parts.common.keeper import keep_session
 from pages.parts.common.live_server import offer_checkpoint
 from pages.parts.common.materials_panel import materials_panel
@@ -69,6 +70,7 @@ def start_page(path: str) -> Checkpoint:
     for notice in st.session_state.pop(state.LINK_NOTICES, []):
         st.toast(plain(notice))
     with st.sidebar:
+        help_panel(path)
         materials_panel(checkpoint)
     return checkpoint
 

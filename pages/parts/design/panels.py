@@ -31,12 +31,14 @@ from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.inputs import set_nearest
 from pages.parts.design.outlook import Outlook
 from pages.parts.solving.queue import Outcome
+from vaereg.commands.copied import Copied, copied_design
 from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import QUANTITIES, TARGETS, Targets, Wanted
 
 __all__ = [
     "DETAILS",
+    "copied_request",
     "former_text",
     "is_pending",
     "make_designs",
@@ -379,3 +381,18 @@ def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | No
         )
     figure = closure_figure((chosen[0], chosen[1]), known, targets, predicted, truth, pair)
     st.plotly_chart(figure, key="closure", config={"displayModeBar": False})
+
+
+def copied_request(checkpoint: Checkpoint, request: Request) -> Copied:
+    """The designs of a request as Python and as a command."""
+    own = checkpoint.model.materials
+    return copied_design(
+        Targets(request.wanted),
+        count=request.made,
+        size=request.size,
+        materials=None if request.pair == own else request.pair,
+        seed=request.seed,
+        components=request.components,
+        modes=() if checkpoint.modes is None else checkpoint.modes.names,
+        constraints=request.constraints,
+    )
