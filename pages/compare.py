@@ -1,11 +1,14 @@
 """Compare & export: the shortlist side by side, in figures and numbers, and its files for other programs."""
 
+from functools import partial
+
 import streamlit as st
 
 from pages.parts.common import put_aside, start
 from pages.parts.common.current import current_request
 from pages.parts.compare import panels
 from pages.parts.compare.export_panel import export_inputs
+from pages.parts.compare.report import report_bytes, server_address
 from pages.parts.compare.session_panel import session_inputs
 from pages.parts.compare.tables import compare
 
@@ -35,4 +38,4 @@ voxel = current_request(checkpoint).voxel
 st.fragment(panels.show_gallery)(compared, voxel)
 st.fragment(panels.show_figures)(compared)
 st.subheader("Export", help="The volumes and what is known of them, in the files of other programs.")
-st.fragment(export_inputs)(compared, voxel)
+st.fragment(export_inputs)(compared, voxel, partial(report_bytes, voxel=voxel, address=server_address()))

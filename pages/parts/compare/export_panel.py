@@ -30,12 +30,17 @@ _SEVERAL = ("fans", "damask")
 """Formats that need both phases."""
 
 
-def export_inputs(compared: Sequence[Compared], voxel: VoxelLength | None) -> None:
-    """Show the choice of volumes and formats, and the button that makes the file.
+def export_inputs(
+    compared: Sequence[Compared],
+    voxel: VoxelLength | None,
+    report: Callable[[Sequence[ShortlistItem]], bytes],
+) -> None:
+    """Show the choice of volumes and formats, and the buttons that make the file and the report.
 
     Args:
         compared: The shortlist.
         voxel: Edge of a voxel, where it is known.
+        report: Function that makes the report on some items.
     """
     choices = export_choices(compared)
     first, second = st.columns([3, 1], gap="medium")
@@ -68,6 +73,14 @@ def export_inputs(compared: Sequence[Compared], voxel: VoxelLength | None) -> No
     )
     if single:
         st.caption("STL and FANS are left out: they need both phases, and a chosen volume has one only.")
+    st.download_button(
+        "Download the report (HTML)",
+        data=partial(report, items),
+        file_name="vaereg-report.html",
+        mime="text/html",
+        on_click="ignore",
+        help="One page to read and to print: picture, target against result, structure, solver, origin.",
+    )
     if not formats:
         st.info("Choose at least one format.")
         return
