@@ -18,6 +18,7 @@ __all__ = [
     "MOST_CONTRAST",
     "RTOL",
     "TASK_NAMES",
+    "CallTask",
     "MeshTask",
     "Progress",
     "RefineTask",
@@ -37,7 +38,7 @@ MOST_CONTRAST = 1000.0
 MAX_ITERATIONS = 300
 """Largest number of iterations of one solve: a large volume that needs more would block others."""
 
-TASK_NAMES = ("mesh ", "refine ")
+TASK_NAMES = ("call ", "mesh ", "refine ")
 """How names of tasks begin; those of volumes begin with a hash."""
 
 _SMALL_RESULT_BYTES = 20_000
@@ -88,7 +89,22 @@ class RefineTask:
         return f"refine {volume_name(self.volume, self.materials)} {asked}"
 
 
-Task = MeshTask | RefineTask
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallTask:
+    """A call in a worker process."""
+
+    call: Callable[[], object]
+    """Function of a module, with its arguments."""
+    label: str
+    """Text that no other call has."""
+
+    @property
+    def name(self) -> str:
+        """Equal for equal tasks."""
+        return f"call {self.label}"
+
+
+Task = CallTask | MeshTask | RefineTask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,8 +116,8 @@ class Progress:
     make room for others is forgotten."""
     history: tuple[Step, ...] = ()
     """Solves of a refinement so far."""
-    result: Refinement | MeshCheck | None = None
-    """Result of the task, once it is done."""
+    result: Any = None
+    """Result of the task, once it is done: `Refinement`, `MeshCheck` or what a call returned."""
     error: Exception | None = None
     """Error that ended the task."""
 
@@ -128,6 +144,8 @@ def begin_work(task: Task, session: str) -> Work:
     """Return the work of a task; raises ValueError where it cannot be done."""
     if isinstance(task, MeshTask):
         return Work(call=_check_mesh, argument=task, sessions={session})
+    if isinstance(task, CallTask):
+        return Work(call=_call, argument=task, sessions={session})
     search = begin(
         task.volume,
         task.targets,
@@ -157,6 +175,10 @@ def solver_settings(materials: TwoPhase | None) -> dict[str, Any]:
     coarse = 1.0 / MOST_CONTRAST <= contrast <= MOST_CONTRAST
     accuracy = {"rtol": RTOL, "dtype": np.float32} if coarse else {"rtol": 1e-6, "dtype": np.float64}
     return {"max_iter": MAX_ITERATIONS} | accuracy
+
+
+def _call(task: CallTask) -> object:
+    return task.call()
 
 
 def _check_mesh(task: MeshTask) -> MeshCheck:

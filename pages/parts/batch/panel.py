@@ -1,0 +1,142 @@
+"""The parts of the Batch page: a table of targets in, progress of every row, table and zip out."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pages.parts.common import background
+from pages.parts.common.current import current_request
+from pages.parts.common.quantities import target_text
+from pages.parts.common.session_store import default_folder
+from pages.parts.common.start import CHECKPOINT
+from pages.parts.common.text import plain, sentence
+from pages.parts.solving.batches import MAX_ROWS, BatchRun, read_rows, start_batch, status_of
+from vaereg.errors import InputError
+from vaereg.inverse.orders import DesignOrder
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.targets import percent_off
+
+__all__ = ["batch_order", "is_running", "show_progress", "table_inputs"]
+
+RUN, UPLOAD, COUNT = "batch-run", "batch-upload", "batch-count"
+EXAMPLE = "name,E_x [GPa],E_y [GPa],density [g/cm3]\nplate,20,12,:2.1\nbeam,15:20,,max\n"
+"""Table that can be downloaded to begin with."""
+_SHOWN = 500
+"""Rows that are shown; the file has all."""
+
+
+def batch_order(checkpoint: Checkpoint, count: int) -> DesignOrder:
+    """Settings of every row: phases, constraints, modes, size and seed of the Design page."""
+    request = current_request(checkpoint)
+    given = os.environ.get(CHECKPOINT)
+    return DesignOrder(
+        count=count,
+        size=request.size,
+        seed=request.seed,
+        component=request.components or None,
+        constraints=request.constraints,
+        materials=request.pair,
+        checkpoint=Path(given) if given else None,
+        checkpoint_hash=checkpoint.hash,
+    )
+
+
+def table_inputs(checkpoint: Checkpoint) -> None:
+    """Choice of the table, and the button that begins."""
+    st.download_button(
+        "Download an example table",
+        data=EXAMPLE,
+        file_name="targets.csv",
+        mime="text/csv",
+        on_click="ignore",
+        help="One target a row, quantities with units in the header. A cell is a value, a range low:high, "
+        "low: or :high, max or min; an empty cell leaves the quantity free.",
+    )
+    upload = st.file_uploader("Table of targets (CSV)", type=["csv", "txt"], key=UPLOAD)
+    count = st.number_input("Designs for each row", 1, 48, 4, key=COUNT, persist_state="session")
+    if upload is None:
+        return
+    content = upload.getvalue()
+    try:
+        rows = read_rows(content)
+    except InputError as error:
+        st.error(sentence(str(error)))
+        return
+    st.caption(f"{len(rows)} row{'s' * (len(rows) != 1)} of at most {MAX_ROWS}.")
+    folder = default_folder().parent / "batches"
+    begin = partial(_begin, checkpoint, content, int(count), folder)
+    st.button("Make designs for the table", type="primary", on_click=begin)
+
+
+def _begin(checkpoint: Checkpoint, content: bytes, count: int, folder: Path) -> None:
+    order = batch_order(checkpoint, count)
+    st.session_state[RUN] = start_batch(background.solver(), content, order, folder)
+
+
+def _run() -> BatchRun | None:
+    return st.session_state.get(RUN)
+
+
+def is_running() -> bool:
+    """Whether a table of this session is under way."""
+    run = _run()
+    return run is not None and run.is_running
+
+
+def show_progress(polling: bool) -> None:
+    """How far the table is, row by row; to be run again while it is under way."""
+    run = _run()
+    if run is None:
+        st.info(
+            "Choose a table in the sidebar: each row is a target, and designs of all rows are made in the "
+            "background with the phases, constraints, modes, cell size and seed of the Design page."
+        )
+        return
+    if polling != run.is_running:
+        st.rerun()
+    total = len(run.rows)
+    outcomes = run.outcomes()
+    refused = sum(1 for outcome in outcomes.values() if not outcome.file)
+    st.progress(run.done / total, text=f"{run.done} of {total} rows are done, {refused} of them refused")
+    with st.container(horizontal=True):
+        if run.is_running:
+            st.button("Stop", on_click=run.stop, help="The same table goes on from there.")
+        elif run.error:
+            st.warning(f"Ended early: {plain(run.error)}. The same table goes on from there.")
+        made = len(outcomes) > refused
+        st.download_button(
+            "Download all designs (zip)",
+            data=run.archive,
+            file_name="vaereg-batch.zip",
+            mime="application/zip",
+            on_click="ignore",
+            disabled=not made,
+            type="primary",
+        )
+        st.download_button(
+            "Download the table (CSV)",
+            data=run.table,
+            file_name="vaereg-batch.csv",
+            mime="text/csv",
+            on_click="ignore",
+        )
+    lines = []
+    for row in run.rows[:_SHOWN]:
+        outcome = outcomes.get(row.line)
+        best = run.best(outcome)
+        lines.append(
+            {
+                "Line": row.line,
+                "Name": row.name,
+                "Target": target_text(row.targets),
+                "Status": status_of(outcome),
+                "Best design": "" if best is None else percent_off(best),
+                "Why not": "" if outcome is None else outcome.error,
+            }
+        )
+    st.dataframe(pd.DataFrame(lines), hide_index=True, key="batch-table")
+    if total > _SHOWN:
+        st.caption(f"The first {_SHOWN} rows; the file has all.")
