@@ -22,6 +22,8 @@ def main() -> None:
             st.Page("pages/explore.py", title="Explore"),
             st.Page("pages/predict.py", title="Predict"),
             st.Page("pages/compare.py", title="Compare & export"),
+            st.Page("pages/chart.py", title="Chart"),
+            st.Page("pages/batch.py", title="Batch"),
             st.Page("pages/model.py", title="Model"),
         ],
         position="top",
