@@ -20,7 +20,7 @@ export default function (component) {
     sliders.set(parentElement, slider);
   }
   slider.send = (values) => setTriggerValue("moved", { values });
-  slider.update(JSON.parse(data));
+  slider.update(JSON.parse(data.slider));
   return () => {
     slider.dispose();
     sliders.delete(parentElement);
@@ -39,7 +39,7 @@ class Slider {
   }
 
   update(data) {
-    const { values, low, high, step, label, unit, digits } = data;
+    const { values, low, high, step, label } = data;
     this.data = data;
     if (this.inputs.length !== values.length) this.build(values.length);
     if (this.moving) return; // the user has gone on
@@ -47,9 +47,10 @@ class Slider {
       Object.assign(input, { min: low, max: high, step });
       input.value = values[index];
       const which = values.length > 1 ? ["from", "to"][index] : "";
-      input.setAttribute("aria-label", [label, which].filter(Boolean).join(" ") + (unit ? ` [${unit}]` : ""));
+      input.setAttribute("aria-label", [label, which].filter(Boolean).join(" "));
     });
-    this.show(digits);
+    this.touched = new Set();
+    this.show();
   }
 
   build(count) {
@@ -75,7 +76,7 @@ class Slider {
 
   show() {
     const { low, high, digits, unit } = this.data;
-    const texts = this.inputs.map((input) => Number(input.value).toFixed(digits));
+    const texts = this.positions().map((value) => String(Number(value.toFixed(digits + 2))));
     this.values.textContent = texts.join(" to ") + (unit ? ` ${unit}` : "");
     this.inputs.forEach((input, index) => input.setAttribute("aria-valuetext", `${texts[index]} ${unit}`));
     const places = this.inputs.map((input) => (100 * (input.value - low)) / Math.max(high - low, 1e-12));
@@ -86,6 +87,7 @@ class Slider {
 
   move(input) {
     this.moving = true;
+    this.touched.add(input);
     if (this.inputs.length > 1) {
       // neither end passes the other
       const [from, to] = this.inputs;
@@ -97,8 +99,9 @@ class Slider {
     if (this.byKey) this.settle();
   }
 
+  // A handle that nobody has touched has the value that was typed, which may lie between two steps.
   positions() {
-    return this.inputs.map((input) => Number(input.value));
+    return this.inputs.map((input, index) => (this.touched.has(input) ? Number(input.value) : this.data.values[index]));
   }
 
   // Keys send one final position after the last of them, a pointer when it lets go.
@@ -157,7 +160,7 @@ class Live {
     if (!this.socket) return;
     const ends = values.length > 1 ? values : data.ends.map((end) => (end === null ? null : values[0]));
     const message = { id: ++this.number, link: data.link, changed: { [data.name]: ends } };
-    this.next = { message, begun: performance.now(), labels: data.labels, units: data.units, digits: data.all, near };
+    this.next = { message, begun: performance.now(), labels: data.labels, units: data.units, near };
     this.push();
   }
 
@@ -269,7 +272,7 @@ class Preview {
     await this.draw(head, bits);
   }
 
-  fill(head, { labels, units, digits }) {
+  fill(head, { labels, units }) {
     while (this.cards.children.length > head.cards.length) this.cards.lastChild.remove();
     while (this.cards.children.length < head.cards.length) {
       const card = make("article", "card", this.cards);
@@ -284,7 +287,7 @@ class Preview {
       card.querySelector(".title").textContent = item.title;
       const figures = head.names.slice(0, 3).map((name, place) => {
         const value = item.values[place];
-        const text = value === null ? "–" : value.toFixed(digits[name] ?? 2);
+        const text = value === null ? "–" : String(Number(value.toPrecision(3)));
         return `${labels[name] ?? name} ${text}${units[name] ? ` ${units[name]}` : ""}`;
       });
       const off = item.off < 0.005 ? "on target" : item.off > 9.99 ? "far off" : `${(100 * item.off).toFixed(0)} % off`;

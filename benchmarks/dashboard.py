@@ -2,12 +2,13 @@
 
     OMP_NUM_THREADS=1 python benchmarks/dashboard.py [--repeats 10] [--starts 3]
 
-Times are those that a user sees, from a key or a click: until the new volumes are in the page (`arrived`),
-until every panel is drawn in full resolution (`drawn`), and until its edges are smooth too (`refined`). The
-browser draws on the processor, so that it competes with the server; four sessions at once share one machine
-with four browsers. "From afar" leaves the browsers out: what the server takes for four at once.
-Memory is the proportional set size of the server and its workers. Where the machine is busy with other
-things, the processor time of the server says more than any time that a user would see.
+Previews are timed by the page itself, from the event of a slider that is dragged by the mouse until all of
+them are drawn. Other times are those that a user sees, from a key or a click: until the new volumes are in
+the page (`arrived`), until every panel is drawn in full resolution (`drawn`), and until its edges are
+smooth too (`refined`). The browser draws on the processor, so that it competes with the server; four
+sessions at once share one machine with four browsers. "From afar" leaves the browsers out: what the server
+takes for four at once. Memory is the proportional set size of the server and its workers. Where the machine
+is busy with other things, the processor time of the server says more than any time that a user would see.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 from record import gaussian_cell, write_record
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Common_pb2 import DoubleArray
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
@@ -43,6 +43,8 @@ from browser import CHROMIUM, FLAGS, PATIENCE, answers  # noqa: E402
 
 PAGES = ("Explore", "Predict", "Model", "Design")
 SESSIONS = 4
+PREVIEWS = 20
+"""Positions of the slider while it is dragged."""
 PAUSE = 1.0
 """Between two slider moves of one of several sessions [s]."""
 SLIDER = "Ex [GPa]"
@@ -186,7 +188,7 @@ def is_quiet(page: Page) -> bool:
 
 
 def move_slider(page: Page) -> dict[str, float]:
-    """Times from one step of the slider of Ex, to a target that nobody has had yet [s]."""
+    """Times from one step of the first slider, to a target that nobody has had yet [s]."""
     slider = page.get_by_role("slider", name=SLIDER)
     slider.focus()
     former = gallery(page).get("set", "")
@@ -197,6 +199,25 @@ def move_slider(page: Page) -> dict[str, float]:
         wait(lambda ready=ready: ready(page, former))
         result[name] = round(time.perf_counter() - begin, 3)
     return result
+
+
+def drag(page: Page, count: int = PREVIEWS) -> list[float]:
+    """Times from the events of a slider that is dragged until their previews are drawn [s]."""
+    box = page.get_by_role("slider", name=SLIDER).bounding_box()
+    if box is None:
+        raise RuntimeError("the slider is not on the page")
+    height = box["y"] + box["height"] / 2
+    page.evaluate("vaeregLive.times.length = 0")
+    page.mouse.move(box["x"] + 0.25 * box["width"], height)
+    page.mouse.down()
+    for place in range(count):
+        page.mouse.move(box["x"] + (0.27 + 0.5 * place / count) * box["width"], height)
+        wait(lambda place=place: page.evaluate("vaeregLive.times.length") > place)
+    times: list[float] = page.evaluate("vaeregLive.times")
+    former = gallery(page).get("set", "")
+    page.mouse.up()
+    wait(lambda: is_drawn(page, former) and is_quiet(page))
+    return [round(time / 1000.0, 3) for time in times]
 
 
 def several_moves(page: Page, count: int) -> list[dict[str, float]]:
@@ -271,6 +292,20 @@ def crowd(address: str, moves: int) -> list[dict[str, float]]:
         return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
 
 
+def crowd_previews(address: str) -> list[float]:
+    """Times of previews of several sessions that drag at once, each with a browser of its own [s]."""
+
+    def visit(number: int) -> list[float]:
+        with browsing() as (page,):
+            page.goto(f"{address}/?{TARGET}&seed={300 + number}")
+            wait(lambda: is_drawn(page) and is_quiet(page))
+            drag(page, 2)
+            return drag(page)
+
+    with ThreadPoolExecutor(SESSIONS) as threads:
+        return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
+
+
 def crowd_from_afar(address: str, moves: int) -> list[float]:
     """The same with browsers on machines of their own: times until the server has sent all of a page [s]."""
 
@@ -278,13 +313,13 @@ def crowd_from_afar(address: str, moves: int) -> list[float]:
         socket_address = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
         with connect(socket_address, subprotocols=[Subprotocol("streamlit")], max_size=None) as connection:
             query, times = f"seed={200 + number}", []
-            (slider,) = [
-                message.delta.new_element.slider.id
+            (typed,) = [
+                message.delta.new_element.number_input.id
                 for message in run_page(connection, query, [])
-                if message.delta.new_element.slider.label == SLIDER
+                if message.delta.new_element.number_input.label == f"{SLIDER}, typed"
             ]
             for step in range(moves):
-                state = WidgetState(id=slider, double_array_value=DoubleArray(data=[50.0 + 2.0 * step]))
+                state = WidgetState(id=typed, double_value=30.0 + 2.0 * step)
                 begin = time.perf_counter()
                 run_page(connection, query, [state])
                 times.append(round(time.perf_counter() - begin, 3))
@@ -341,12 +376,18 @@ def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> N
             with browsing() as (page,):
                 page.goto(server.address)
                 wait(lambda: is_drawn(page) and is_quiet(page))
+                drag(page, 2)  # the socket is open, what is prepared is there
+                before = server.processor()
+                previews = drag(page)
+                spent = (server.processor() - before) / len(previews)
+                keep("preview", summary(previews) | {"server_processor_s_per_preview": round(spent, 3)})
                 before = server.processor()
                 moves = several_moves(page, repeats)
                 spent = (server.processor() - before) / repeats
                 keep("slider", moves_summary(moves) | {"server_processor_s_per_move": round(spent, 3)})
                 keep("page_switches", switches(page))
                 keep("upload", summary(uploads(page, 5)))
+            keep("four_sessions_preview", summary(crowd_previews(server.address)))
             keep("four_sessions", moves_summary(crowd(server.address, 5)))
             keep("four_sessions_from_afar", summary(crowd_from_afar(server.address, 5)))
         with serving(cache) as server:

@@ -142,12 +142,15 @@ class Visitor:
             self._states[name] = WidgetState(id=name, double_array_value=DoubleArray(data=[value]))
         self.run()
 
-    def set_number(self, label: str, value: int) -> None:
-        """Set a whole number and run the page."""
+    def set_number(self, label: str, value: float) -> None:
+        """Set a number and run the page."""
         element = self.labelled("number_input", label)
         if element is not None:
             name = element.number_input.id
-            self._states[name] = WidgetState(id=name, int_value=value)
+            whole = isinstance(value, int)
+            self._states[name] = (
+                WidgetState(id=name, int_value=value) if whole else WidgetState(id=name, double_value=value)
+            )
         self.run()
 
     def press(self, label: str) -> bool:
@@ -246,7 +249,7 @@ class Soak:
             action = choices.choice(("target", "target", "seed", "count", "shortlist", "refine", "page"))
             tally.count(tally.actions, action)
             if action == "target":
-                visitor.set_slider("C11 [GPa]", round(choices.uniform(45.0, 75.0), 1))
+                visitor.set_number("C11 [GPa], typed", round(choices.uniform(45.0, 75.0), 1))
             elif action == "seed":
                 visitor.set_number("Seed", choices.randrange(1000))
             elif action == "count":

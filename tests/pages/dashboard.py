@@ -78,6 +78,13 @@ def galleries(app: AppTest) -> list[dict[str, Any]]:
     return [content for content in data if "panels" in content]
 
 
+def live_sliders(app: AppTest) -> dict[str, dict[str, Any]]:
+    """Data of the sliders that show previews, by the names of their quantities."""
+    data = [json.loads(element.proto.json) for element in app.get("bidi_component")]  # type: ignore
+    found = [json.loads(content["slider"]) for content in data if "slider" in content]
+    return {slider["name"]: slider for slider in found}
+
+
 def gallery_places(app: AppTest) -> list[tuple[int, ...]]:
     """Where the page has its 3D views: the browser builds one that moves anew, and blank for a moment."""
     return list(_places(app.main))

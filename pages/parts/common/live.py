@@ -26,9 +26,7 @@ class LiveSlider:
     name: str
     """Name of the quantity."""
     label: str
-    """What it is called on the page."""
-    unit: str
-    """Unit; empty where it has none."""
+    """What it is called on the page, with its unit."""
     low: float
     """Lowest value."""
     high: float
@@ -68,7 +66,7 @@ def live_slider(
     data = {
         "name": slider.name,
         "label": slider.label,
-        "unit": slider.unit,
+        "unit": units.get(slider.name, ""),
         "low": slider.low,
         "high": slider.high,
         "step": slider.step,
@@ -79,7 +77,6 @@ def live_slider(
         "path": f"/{base}/live" if base else "/live",
         "labels": dict(labels),
         "units": dict(units),
-        "all": {slider.name: slider.digits},
     }
 
     def take() -> None:
@@ -94,4 +91,4 @@ def live_slider(
             if len(ends) == len(values):
                 on_change(tuple(sorted(ends)))
 
-    _component(key=key, data=json.dumps(data), on_moved_change=take)
+    _component(key=key, data={"slider": json.dumps(data)}, on_moved_change=take)

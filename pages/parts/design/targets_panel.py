@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
 from pages.parts.common import state
 from pages.parts.common.controls import controlled
 from pages.parts.common.current import current_request, set_request
+from pages.parts.common.live import LiveSlider, live_slider
 from pages.parts.common.quantities import (
     axis_title,
     describe_quantity,
@@ -30,8 +32,8 @@ KINDS = ("value", "range", "at least", "at most", "as large as possible", "as sm
 """What can be wanted of a quantity; one that is free has no row."""
 _GOALS = {"as large as possible": "max", "as small as possible": "min"}
 _PRIORITIES = {0.25: "lowest", 0.5: "low", 1.0: "normal", 2.0: "high", 4.0: "highest"}
-_STEPS = 200
-"""Steps of a slider."""
+_STEPS = 60
+"""Least number of steps of a slider, each of 1, 0.1, 0.01 …"""
 
 
 def kind_of(item: Wanted) -> str:
@@ -162,25 +164,30 @@ def _numbers(checkpoint: Checkpoint, item: Wanted) -> None:
     """Slider and typed numbers of a quantity."""
     name, ends = item.name, [end for end in (item.low, item.high) if math.isfinite(end)]
     low, high = slider_range(checkpoint, name)
-    step = max(rounded_number((high - low) / _STEPS), 1e-6)
+    step = 10.0 ** math.floor(math.log10(max(high - low, 1e-6) / _STEPS))
     shown = [min(max(end, low), high) for end in ends]
     is_range = len(ends) == 2 and not item.is_value
     label = axis_title(name)
     take = {"on_change": _take_numbers, "label_visibility": "collapsed"}
+    request = current_request(checkpoint)
     slider_place = st.container()
     line = st.container(horizontal=True, vertical_alignment="center", gap="small")
-    with slider_place if is_range else line:
-        key = _key(name, "range" if is_range else "slider")
-        st.slider(
-            f"{label.replace(' [', ' from and to [')}" if is_range else label,
-            low,
-            high,
-            step=step,
-            format=f"%.{max(0, -math.floor(math.log10(step)))}f" if step < 1 else "%g",
-            key=controlled(key, (shown[0], shown[1]) if is_range else shown[0]),
-            args=(checkpoint, name, key),
-            width="stretch",
-            **take,
+    with slider_place if is_range else line, st.container(width="stretch"):
+        live_slider(
+            LiveSlider(
+                name=name,
+                label=label,
+                low=low,
+                high=high,
+                step=step,
+                values=tuple(shown) if is_range else (shown[0],),
+                ends=(math.isfinite(item.low), math.isfinite(item.high)),
+            ),
+            key=_key(name, "range" if is_range else "slider"),
+            link=request.text(),
+            labels={other.name: symbol(other.name) for other in request.wanted},
+            units={other.name: QUANTITIES[other.name].unit.strip("-") for other in request.wanted},
+            on_change=partial(_take_positions, checkpoint, name),
         )
     with line:
         for which, end in [("from", item.low), ("to", item.high)] if is_range else [("", ends[0])]:
@@ -229,15 +236,26 @@ def _take_kind(checkpoint: Checkpoint, name: str) -> None:
         set_request(checkpoint, _replaced(request, with_kind(item, kind, slider_range(checkpoint, name))))
 
 
+def _take_positions(checkpoint: Checkpoint, name: str, values: tuple[float, ...]) -> None:
+    """Take where the handles of a slider were let go."""
+    item = _item(current_request(checkpoint), name)
+    if item is None:
+        return
+    ends = [float(f"{value:.6g}") for value in values]
+    low, high = (
+        end if math.isfinite(old) else old
+        for end, old in zip((ends[0], ends[-1]), (item.low, item.high), strict=True)
+    )
+    _take(checkpoint, item, low, high)
+
+
 def _take_numbers(checkpoint: Checkpoint, name: str, key: str) -> None:
-    """Take what a slider or a typed number says."""
+    """Take what a typed number says."""
     item, value = _item(current_request(checkpoint), name), st.session_state[key]
     if item is None or value is None:
         return
     low, high = item.low, item.high
-    if isinstance(value, tuple):
-        low, high = value
-    elif key == _key(name, "typed-from"):
+    if key == _key(name, "typed-from"):
         low = value
     elif key == _key(name, "typed-to"):
         high = value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dashboard import STIFFNESS, ask, asked_for, galleries
+from dashboard import STIFFNESS, ask, asked_for, galleries, live_sliders
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state, widgets
@@ -79,10 +79,10 @@ def test_sliders_have_the_ranges_of_the_training_data(app: AppTest, tiny_checkpo
     app.run()
     for name in ("C11", "C22", "C33"):
         low, high = tiny_checkpoint.property_ranges[name]
-        slider = app.slider(key=f"target-{name}-slider")
-        assert slider.min == pytest.approx(low, abs=0.051)
-        assert slider.max == pytest.approx(high, abs=0.051)
-        assert "GPa" in slider.label
+        slider = live_sliders(app)[name]
+        assert slider["low"] == pytest.approx(low, abs=0.051)
+        assert slider["high"] == pytest.approx(high, abs=0.051)
+        assert "GPa" in slider["label"]
     assert [item.value for item in app.selectbox if item.label.endswith(" is")] == ["value"] * 3
 
 
@@ -199,8 +199,8 @@ def test_link_restores_target_component_and_count(
     app.query_params[state.COMPONENT] = "2"
     app.run()
     assert not app.exception
-    assert app.slider(key="target-C11-slider").value == targets["C11"]
-    assert app.slider(key="target-C33-range").value == pytest.approx((low + 0.2, high - 0.2), abs=0.06)
+    assert live_sliders(app)["C11"]["values"] == [targets["C11"]]
+    assert live_sliders(app)["C33"]["values"] == pytest.approx([low + 0.2, high - 0.2], abs=0.06)
     shown = gallery(app)
     assert len(shown["panels"]) == 4
     assert [row["title"] for row in shown["rows"]] == ["Component 2"]
@@ -212,7 +212,7 @@ def test_inputs_survive_a_page_change(app: AppTest, targets: dict[str, float]) -
     app.switch_page("pages/predict.py").run()
     app.switch_page("pages/design.py").run()
     assert app.slider(state.COUNT).value == 3
-    assert app.slider(key="target-C11-slider").value == targets["C11"]
+    assert live_sliders(app)["C11"]["values"] == [targets["C11"]]
     assert [item.label for item in app.selectbox if item.label.endswith(" is")] == ["C11 is"]
 
 

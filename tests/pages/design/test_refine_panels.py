@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
-from dashboard import ask, galleries, gallery_places
+from dashboard import ask, galleries, gallery_places, live_sliders
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
@@ -146,9 +146,9 @@ def test_results_survive_other_pages_and_other_targets(app: AppTest, executor: M
     former, places = galleries(app)[1]["set"], gallery_places(app)
     assert not any("another target" in caption.value for caption in app.caption)
 
-    slider = app.slider(key="target-C11-slider")
-    assert isinstance(slider.value, float)
-    slider.set_value(slider.value + 2.0).run()
+    typed = app.number_input(key="target-C11-typed")
+    assert isinstance(typed.value, float)
+    typed.set_value(typed.value + 2.0).run()
     executor.finish()
     app.run()
     assert any("another target" in caption.value for caption in app.caption)
@@ -261,8 +261,8 @@ def test_the_nearest_reachable_target_can_be_used(app: AppTest, tiny_checkpoint:
         texts.append(f"{name}={end:.1f}" if index else f"{name}={low + 0.1:.1f}:{high - 0.1:.1f}")
     ask(app, wanted=parse(texts).wanted)
     assert app.title[0].value.startswith("No designs")
-    ends = app.slider(key="target-C11-range").value
+    ends = live_sliders(app)["C11"]["values"]
     press(app, "Use the nearest reachable target")
     assert not app.exception and not app.warning
     assert app.title[0].value.startswith("Designs for")
-    assert app.slider(key="target-C11-range").value == ends  # the nearest lies in it
+    assert live_sliders(app)["C11"]["values"] == ends  # the nearest lies in it
