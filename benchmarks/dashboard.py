@@ -312,7 +312,7 @@ def crowd_from_afar(address: str, moves: int) -> list[float]:
     def visit(number: int) -> list[float]:
         socket_address = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
         with connect(socket_address, subprotocols=[Subprotocol("streamlit")], max_size=None) as connection:
-            query, times = f"seed={200 + number}", []
+            query, times = f"{TARGET}&seed={200 + number}", []
             (typed,) = [
                 message.delta.new_element.number_input.id
                 for message in run_page(connection, query, [])
