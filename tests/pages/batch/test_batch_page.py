@@ -31,7 +31,7 @@ def queue() -> SolverQueue:
 
 def finished(run: BatchRun) -> BatchRun:
     """A table, once it has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while run.is_running:
         assert time.monotonic() < deadline
         time.sleep(0.02)
