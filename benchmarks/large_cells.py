@@ -4,7 +4,8 @@
 
 The cell is a Gaussian field of the reference pair, with all six load cases. Each solve runs in a process of
 its own, so that its largest memory is told; progress goes to stderr, and Ctrl-C ends it. Wall times mean
-something where nobody else computes: `nice -n -20` comes near to that on a machine that is shared.
+something where nobody else computes. Runs of other sizes that are in the record stay there; a size of 0 is
+left out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from record import PRECISIONS, gaussian_cell, write_record
+from record import PRECISIONS, RESULTS, gaussian_cell, write_record
 
 from vaereg.commands.reporting import iteration_progress
 from vaereg.solver.homogenization import homogenize
@@ -36,6 +37,8 @@ def main() -> None:
     if arguments.solve:
         print(json.dumps(solved(arguments.solve, arguments.precision)))
         return
+    path = arguments.out or RESULTS / "large_cells.json"
+    former = json.loads(path.read_text(encoding="utf-8"))["figures"] if path.exists() else []
     figures: list[dict[str, object]] = []
     runs = [
         (arguments.shared_size, 1),
@@ -45,14 +48,14 @@ def main() -> None:
     for size, threads in dict.fromkeys(run for run in runs if run[0]):
         command = [sys.executable, __file__, "--solve", str(size), "--precision", arguments.precision]
         environment = os.environ | {"VAEREG_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": "1"}
+        load = round(os.getloadavg()[0], 1)
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        figures.append({"size": size, "threads": threads, **json.loads(done.stdout.splitlines()[-1])})
+        facts = {"size": size, "threads": threads, "niceness": os.nice(0), "load_before": load}
+        figures.append(facts | json.loads(done.stdout.splitlines()[-1]))
         print(figures[-1], file=sys.stderr, flush=True)
-    print(
-        write_record(
-            "large_cells", {"precision": arguments.precision, "niceness": os.nice(0)}, figures, arguments.out
-        )
-    )
+    asked = {(run["size"], run["threads"]) for run in figures}
+    figures += [run for run in former if (run["size"], run["threads"]) not in asked]
+    print(write_record("large_cells", {"precision": arguments.precision}, figures, path))
 
 
 def solved(size: int, precision: str) -> dict[str, float]:

@@ -254,9 +254,8 @@ def _cells(record: dict[str, Any]) -> list[str]:
     for size, runs in sorted(by_size.items()):
         listed = ", ".join(
             f"{run['threads']} thread{'s' * (run['threads'] > 1)} {run['wall_s']:.0f} s "
-            f"({run['cpu_s']:.0f} s of CPU, "
-            f"{run['largest_memory_gib']:.1f} GiB)"
-            for run in runs
+            f"({run['cpu_s']:.0f} s of CPU, load {run['load_before']:g}, {run['largest_memory_gib']:.1f} GiB)"
+            for run in sorted(runs, key=lambda run: run["threads"])
         )
         lines.append(f"{size}³: {listed}")
     return [
