@@ -172,7 +172,7 @@ class BatchRun:
         buffer = io.BytesIO()
         outcomes = self.outcomes()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for outcome in outcomes.values():
+            for _, outcome in sorted(outcomes.items()):
                 if outcome.file and (self.folder / outcome.file).is_file():
                     archive.write(self.folder / outcome.file, outcome.file)
             if (self.folder / RECORD).is_file():
