@@ -1,17 +1,20 @@
-"""Any two phases: labels and training of the regressor, its errors beside those of its bound, and the solver.
+r"""Any two phases: labels and training of the regressor, its errors beside its bound, and the solver.
 
     python -m vaereg generate --morphologies all --count 3000 --seed 1 --out labels.h5
     python benchmarks/materials.py label --data labels.h5 --volumes 0:1200 --out labels-1.npz --workers 2
     python benchmarks/materials.py label --data labels.h5 --volumes 1200:1400 --out labels-2.npz
     python benchmarks/materials.py train --labels labels-1.npz --out pairs.pt
+    python benchmarks/materials.py calibrate --checkpoint pairs.pt --labels labels-1.npz \
+        --unseen labels-3.npz --out pairs.pt
     python benchmarks/materials.py measure --checkpoint pairs.pt --labels labels-2.npz
     python benchmarks/materials.py held-out --labels labels-1.npz labels-2.npz
     python benchmarks/materials.py solver
 
-`measure` writes `results/materials.json`: error and iterations by contrast, Poisson ratio, size and class, at
-both residuals, with the error of the upper bound alone. `held-out` trains without two classes and writes
-their figures to `results/materials_held_out.json`. `solver` writes `results/materials_solver.json`:
-iterations and time of elasticity and conduction against contrast, with the errors of the bounds.
+`calibrate` fits spreads to further labels, which no network has seen. `measure` writes
+`results/materials.json`: error and iterations by contrast, Poisson ratio, size and class, at both residuals,
+with the error of the upper bound alone. `held-out` trains without two classes and writes their figures to
+`results/materials_held_out.json`. `solver` writes `results/materials_solver.json`: iterations and time of
+elasticity and conduction against contrast, with the errors of the bounds.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
 from vaereg.training.labelling.morphologies import CONTRAST, POISSON
 from vaereg.training.pairs.figures import pair_figures
-from vaereg.training.pairs.fitting import fit_pair_model
+from vaereg.training.pairs.fitting import calibrated, fit_pair_model
 from vaereg.training.pairs.labels import (
     PairLabels,
     joined,
@@ -70,6 +73,12 @@ def main() -> None:
     train.add_argument("--steps", type=int, default=4000)
     train.add_argument("--out", type=Path, required=True)
     train.set_defaults(run=run_train)
+    calibrate = parsers.add_parser("calibrate")
+    calibrate.add_argument("--checkpoint", type=Path)
+    calibrate.add_argument("--labels", type=Path, nargs="+", required=True)
+    calibrate.add_argument("--unseen", type=Path, nargs="+", required=True)
+    calibrate.add_argument("--out", type=Path, required=True)
+    calibrate.set_defaults(run=run_calibrate)
     measure = parsers.add_parser("measure")
     measure.add_argument("--checkpoint", type=Path)
     measure.add_argument("--labels", type=Path, nargs="+", required=True)
@@ -125,6 +134,18 @@ def trained(labels: PairLabels, steps: int) -> PairModel:
         "date": time.strftime("%Y-%m-%d"),
     }
     return replace(model, card=card)
+
+
+def run_calibrate(arguments: argparse.Namespace) -> None:
+    """Fit spreads anew, to the labels of the training and to others, and save the regressor."""
+    unseen = read(arguments.unseen)
+    model = calibrated(load_pair_model(arguments.checkpoint), read(arguments.labels), unseen)
+    card = {
+        **model.card,
+        "labels of the calibration": int(model.card["labels"]) + len(unseen),
+        "share of the upper bound": model.upper_share.tolist(),
+    }
+    save_pair_model(arguments.out, replace(model, card=card))
 
 
 def run_measure(arguments: argparse.Namespace) -> None:

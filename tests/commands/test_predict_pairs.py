@@ -26,8 +26,8 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         PairModel(
             networks=(PairRegressor(16).eval(),),
             upper_share=np.zeros(5),
-            spread_factor=np.ones((5, 3)),
-            size_factor=np.ones(5),
+            spread_factor=np.ones((2, 5, 3)),
+            size_factor=np.ones((2, 5)),
             novelty_mean=np.zeros(inputs),
             novelty_whitening=np.eye(inputs),
             card={},

@@ -55,6 +55,8 @@ def test_an_exported_file_is_what_was_asked_for(format: str, tmp_path: Path) -> 
         assert isinstance(mesh, trimesh.Trimesh) and mesh.is_watertight
     elif format == "abaqus":
         assert len(meshio.read(tmp_path / name).cells[0].data) == entry.volume.size
+    elif format == "html":
+        assert entry.name in (tmp_path / name).read_text(encoding="utf-8")
     elif format == "h5":
         np.testing.assert_array_equal(read_designs(tmp_path / name).microstructures[0], entry.volume)
     elif format == "json":

@@ -29,7 +29,7 @@ from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pairs.features import STEPS, PairFeatures, pair_features
 from vaereg.model.pairs.network import PairRegressor, stiffness_between
-from vaereg.solver.bounds import StiffnessBounds, bound_stiffness
+from vaereg.solver.bounds import StiffnessBounds, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
@@ -70,17 +70,17 @@ DECADES = ("1 to 10", "10 to 100", "100 to 1000", "above 1000", "void")
 """Ranges of the ratio of Young's moduli, with spreads of their own."""
 DEFAULT_PAIR_MODEL = shipped_file("pairs.pt")
 """The shipped regressor."""
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _ARRAYS = ("upper_share", "spread_factor", "size_factor", "novelty_mean", "novelty_whitening")
 _STEP = 1e-4
 """Relative step of the stiffness by which engineering constants are differentiated [-]."""
 
 _KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
 """Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
-_NOTHING = 1e-9
-"""Stiffness below which a cell carries no load [E of the stiff phase]."""
-_LEAST_WIDTH = 1e-4
-"""Relative width that is added to what the regressor corrects by, so that no spread is zero [-]."""
+_RESIDUAL_SHARE, _LEAST_SHARE = 0.3, 1e-6
+"""Shares of the stiffness that are added to the energies of the residual before spreads are taken from their
+root: in units of the square of the residual over the bound, and so that no spread is zero [-]. Of six such
+scales, these need the narrowest intervals for the same coverage of unseen labels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +92,10 @@ class PairModel:
     upper_share: NDArray[np.float64]
     """Share of the upper bound in the answer, by decade, shape (5,) [-]."""
     spread_factor: NDArray[np.float64]
-    """Standard deviation over the correction, by decade and kind of entry, shape (5, 3) [-]."""
+    """Standard deviation over what the residual says, by stop (full, fast), decade and kind of entry, shape
+    (2, 5, 3) [-]."""
     size_factor: NDArray[np.float64]
-    """Factor of the standard deviation at each of `CALIBRATED_SIZES`, shape (5,) [-]."""
+    """Factor of the standard deviation by stop and at each of `CALIBRATED_SIZES`, shape (2, 5) [-]."""
     novelty_mean: NDArray[np.float64]
     """Mean of `novelty_inputs` over the training set, shape (F,)."""
     novelty_whitening: NDArray[np.float64]
@@ -160,8 +161,11 @@ def answer(
     model: PairModel,
     features: PairFeatures,
     uppers: NDArray[np.float64],
+    energies: NDArray[np.float64],
     pairs: Sequence[TwoPhase],
     sizes: NDArray[np.float64],
+    *,
+    fast: bool = False,
 ) -> PairAnswer:
     """Stiffness and its spread from the inputs of the regressor.
 
@@ -171,8 +175,10 @@ def answer(
         model: Trained regressor.
         features: Its inputs.
         uppers: Upper bounds, Voigt order, shape (N, 6, 6) [E of the stiff phase].
+        energies: Energies of the preconditioned residual, like `uppers`, shape (N, 6, 6).
         pairs: Phases of each volume.
         sizes: Voxels per edge of each volume (of other cells than cubes, the geometric mean), shape (N,).
+        fast: Spreads of iterations that stopped at `FAST_RESIDUAL`.
     """
     decades = decade_of(pairs)
     upper, stiffness = voigt_to_mandel(uppers), stiffness_between(model.networks, features)
@@ -182,12 +188,16 @@ def answer(
     share = np.where(hard, 1.0 - 1.0 / np.maximum(novelty, 1.0), 0.0)
     share = np.maximum(share, model.upper_share[decades])[:, None, None]
     stiffness = (1.0 - share) * stiffness + share * upper
-    trace = np.maximum(np.trace(stiffness, axis1=1, axis2=2), _NOTHING)  # a void that cuts the cell
-    correction = np.trace(upper, axis1=1, axis2=2) / trace - 1.0 + _LEAST_WIDTH
-    diagonal = np.sqrt(np.maximum(np.diagonal(stiffness, axis1=1, axis2=2), 0.0))
-    by_size = np.interp(np.log(sizes), np.log(CALIBRATED_SIZES), model.size_factor)
-    factor = by_size[:, None, None] * model.spread_factor[decades][:, _KINDS]
-    std = factor * correction[:, None, None] * diagonal[:, :, None] * diagonal[:, None, :]
+    own, left = (
+        np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 0.0)
+        for matrix in (stiffness, voigt_to_mandel(energies))
+    )
+    ratio = residual_over_bound(uppers, energies)[:, None]
+    scale = np.sqrt(left + (_RESIDUAL_SHARE * ratio**2 + _LEAST_SHARE) * own)
+    stop = int(fast)
+    by_size = np.interp(np.log(sizes), np.log(CALIBRATED_SIZES), model.size_factor[stop])
+    factor = by_size[:, None, None] * model.spread_factor[stop][decades][:, _KINDS]
+    std = factor * scale[:, :, None] * scale[:, None, :]
     return PairAnswer(mean=mandel_to_voigt(stiffness), std=mandel_to_voigt(std), novelty=novelty)
 
 
@@ -258,7 +268,8 @@ def predict_stiffness(
             np.array([bounds[row].residual for row in rows]),
         )
         sizes = np.array([float(fields[row].size) ** (1.0 / 3.0) for row in rows])
-        answers = answer(model, features, upper[rows] / unit, chosen, sizes)
+        energies = np.array([bounds[row].residual_energies[-1] for row in rows]) / unit
+        answers = answer(model, features, upper[rows] / unit, energies, chosen, sizes, fast=fast)
         mean[rows], std[rows], novelty[rows] = answers.mean * unit, answers.std * unit, answers.novelty
     for row, pair in enumerate(phases):
         if pair.has_void:  # what rounding leaves where no load is carried

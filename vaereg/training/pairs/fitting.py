@@ -26,6 +26,7 @@ from vaereg.model.pairs.network import PairRegressor, between_bounds
 from vaereg.model.pairs.regressor import (
     CALIBRATED_SIZES,
     DECADES,
+    FAST_RESIDUAL,
     RESIDUAL,
     VOID_ENERGY,
     PairAnswer,
@@ -35,7 +36,7 @@ from vaereg.model.pairs.regressor import (
     novelty_inputs,
 )
 from vaereg.solver.bounds import residual_over_bound
-from vaereg.training.pairs.labels import PairLabels
+from vaereg.training.pairs.labels import PairLabels, joined
 
 __all__ = [
     "PARTS",
@@ -62,6 +63,8 @@ _LEARNED_RESIDUAL = 0.02
 """Relative residual after which a label's further steps are not learned from: there is nothing to correct."""
 _SHARES = np.linspace(0.0, 1.0, 21)
 """Shares of the upper bound that are tried [-]."""
+_COVERED, _ROUNDS = 0.9, 6
+"""Part of the errors that intervals cover [-], and rounds in which factors by decade and by size settle."""
 _FEWEST = 10
 """Labels of a decade or size below which it takes the calibration of all."""
 
@@ -141,8 +144,8 @@ def fit_pair_model(
     model = PairModel(
         networks=tuple(networks),
         upper_share=np.zeros(len(DECADES)),
-        spread_factor=np.ones((len(DECADES), 3)),
-        size_factor=np.ones(len(CALIBRATED_SIZES)),
+        spread_factor=np.ones((2, len(DECADES), 3)),
+        size_factor=np.ones((2, len(CALIBRATED_SIZES))),
         novelty_mean=centre,
         novelty_whitening=whitening / np.quantile(distance, _NOVEL),
         card=card or {},
@@ -150,39 +153,54 @@ def fit_pair_model(
     return calibrated(model, labels)
 
 
-def calibrated(model: PairModel, labels: PairLabels) -> PairModel:
+def calibrated(model: PairModel, labels: PairLabels, unseen: PairLabels | None = None) -> PairModel:
     """The model with shares and spreads that fit the answers to labels which a network has not seen.
 
     Args:
         model: Model of `fit_pair_model`.
         labels: The labels of its training, in the same order.
+        unseen: Further labels, which no network has seen.
     """
-    part = np.arange(len(labels)) % len(model.networks)
     plain = replace(
         model,
         upper_share=np.zeros(len(DECADES)),
-        spread_factor=np.ones((len(DECADES), 3)),
-        size_factor=np.ones(len(CALIBRATED_SIZES)),
+        spread_factor=np.ones((2, len(DECADES), 3)),
+        size_factor=np.ones((2, len(CALIBRATED_SIZES))),
     )
-    shared = replace(plain, upper_share=_upper_shares(_unseen_answers(plain, labels, part), labels))
-    spread = replace(shared, spread_factor=_spread_factors(_unseen_answers(shared, labels, part), labels))
-    return replace(spread, size_factor=_size_factors(_unseen_answers(spread, labels, part), labels))
+    shared = replace(plain, upper_share=_upper_shares(_unseen_answers(plain, labels, RESIDUAL), labels))
+    every = labels if unseen is None else joined([labels, unseen])
+    factors = []
+    for residual in (RESIDUAL, FAST_RESIDUAL):
+        answers = [_unseen_answers(shared, labels, residual)]
+        if unseen is not None:
+            answers.append(answer_labels(shared, unseen, residual))
+        factors.append(_spread_factors(answers, every))
+    by_decade, by_size = (np.array(part) for part in zip(*factors, strict=True))
+    return replace(shared, spread_factor=by_decade, size_factor=by_size)
 
 
 def answer_labels(model: PairModel, labels: PairLabels, residual: float = RESIDUAL) -> PairAnswer:
     """Stiffness of labelled volumes after the iterations that the residual asks for."""
-    places = stopping_places(labels, residual)
-    uppers = labels.uppers[np.arange(len(labels)), places]
-    return answer(model, _features(labels, places), uppers, labels.pairs, labels.size.astype(np.float64))
+    places, rows = stopping_places(labels, residual), np.arange(len(labels))
+    return answer(
+        model,
+        _features(labels, places),
+        labels.uppers[rows, places],
+        labels.energies[rows, places],
+        labels.pairs,
+        labels.size.astype(np.float64),
+        fast=residual > RESIDUAL,
+    )
 
 
-def _unseen_answers(model: PairModel, labels: PairLabels, part: NDArray[np.int64]) -> PairAnswer:
+def _unseen_answers(model: PairModel, labels: PairLabels, residual: float) -> PairAnswer:
     """Answers by the network that was trained without the label, in the order of the labels."""
+    part = np.arange(len(labels)) % len(model.networks)
     mean, std = np.empty((len(labels), 6, 6)), np.empty((len(labels), 6, 6))
     novelty = np.empty(len(labels))
     for left_out, network in enumerate(model.networks):
         rows = np.flatnonzero(part == left_out)
-        own = answer_labels(replace(model, networks=(network,)), labels.rows(rows))
+        own = answer_labels(replace(model, networks=(network,)), labels.rows(rows), residual)
         mean[rows], std[rows], novelty[rows] = own.mean, own.std, own.novelty
     return PairAnswer(mean=mean, std=std, novelty=novelty)
 
@@ -298,32 +316,34 @@ def _upper_shares(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64
     return shares
 
 
-def _spread_factors(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64]:
-    """Factors with which a Gaussian's central 90 % cover 90 % of the errors, by decade and kind, (5, 3)."""
+def _spread_factors(
+    answers: Sequence[PairAnswer], labels: PairLabels
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Factors with which a Gaussian's central 90 % cover 90 % of the errors, in every decade for each kind of
+    entry, shape (5, 3), and at each of `CALIBRATED_SIZES`, shape (5,), whose product is taken.
+    """
     kinds = _ratios(answers, labels)
     carrying, decades = carries_load(labels), decade_of(labels.pairs)
-    factors = np.empty((len(DECADES), len(kinds)))
-    for decade in range(len(DECADES)):
-        rows = _or_all(carrying & (decades == decade), carrying)
-        factors[decade] = [np.quantile(kind[rows], 0.9) for kind in kinds]
-    return factors
+    in_decade = [_or_all(carrying & (decades == decade), carrying) for decade in range(len(DECADES))]
+    nearest = np.abs(np.log(labels.size[:, None] / np.array(CALIBRATED_SIZES))).argmin(axis=1)
+    of_size = [carrying & (nearest == place) for place in range(len(CALIBRATED_SIZES))]
+    by_decade, by_size = np.ones((len(DECADES), len(kinds))), np.ones(len(CALIBRATED_SIZES))
+    for _ in range(_ROUNDS):
+        for decade, rows in enumerate(in_decade):
+            by_decade[decade] = [
+                np.quantile(kind[rows] / by_size[nearest[rows], None], _COVERED) for kind in kinds
+            ]
+        for place, rows in enumerate(of_size):
+            if rows.sum() >= _FEWEST:
+                diagonal = [kinds[kind][rows] / by_decade[decades[rows], kind, None] for kind in (0, 1)]
+                by_size[place] = np.quantile(np.concatenate(diagonal, axis=1), _COVERED)
+    return by_decade, by_size
 
 
-def _size_factors(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64]:
-    """Factors with which the same holds at each of `CALIBRATED_SIZES`, shape (5,), after those by decade."""
-    ratio = np.concatenate(_ratios(answers, labels)[:2], axis=1)
-    carrying = carries_load(labels)
-    factors = []
-    for size in CALIBRATED_SIZES:
-        rows = carrying & (labels.size == size)
-        factors.append(float(np.quantile(ratio[rows], 0.9)) if rows.sum() >= _FEWEST else 1.0)
-    return np.array(factors)
-
-
-def _ratios(answers: PairAnswer, labels: PairLabels) -> Sequence[NDArray[np.float64]]:
+def _ratios(answers: Sequence[PairAnswer], labels: PairLabels) -> Sequence[NDArray[np.float64]]:
     """Errors over the half width of the 90 % interval: axial, shear, coupling entries, shape (N, ...)."""
-    width = norm.ppf(0.95) * np.maximum(answers.std, 1e-12)
-    ratio = np.abs(answers.mean - labels.stiffness) / width
+    mean, std = (np.concatenate([getattr(part, name) for part in answers]) for name in ("mean", "std"))
+    ratio = np.abs(mean - labels.stiffness) / (norm.ppf(0.5 + _COVERED / 2.0) * np.maximum(std, 1e-12))
     kinds = [ratio[:, range(3), range(3)], ratio[:, range(3, 6), range(3, 6)]]
     return [*kinds, ratio[:, *np.triu_indices(6, 1)]]
 
