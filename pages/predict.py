@@ -55,9 +55,9 @@ pending = pending or mesh_panel.mesh_at_work(shown.volume, own)
 st.fragment(show_results, run_every=POLL if pending else None)(
     checkpoint, shown, prediction, own, asked, pending
 )
-if scale is not None and (blocks := chosen_blocks()) is not None:
-    panels.blocks_panel(checkpoint, blocks, scale)
-if scale is not None and len(files) > 1:
-    panels.files_panel(checkpoint, files, scale)
+if (blocks := chosen_blocks()) is not None:
+    panels.blocks_panel(checkpoint, blocks, own, scale)
+if len(files) > 1:
+    panels.files_panel(checkpoint, files, own, scale)
 copied = copied_volume("homogenize", materials=own)
 copy_panel(copied, "what the solver says of this volume", "copy-solve", shown.volume)

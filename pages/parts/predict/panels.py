@@ -1,6 +1,7 @@
 """Panels of the Predict page beside the prediction: materials, constants, nearest samples, blocks, files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.common.shortlist import ShortlistItem
 from pages.parts.common.shown import ShownVolume, predict_volume
 from pages.parts.common.text import sentence
-from pages.parts.predict.answers import PairOutcome, constants_table
+from pages.parts.predict.answers import LARGEST, PairOutcome, constants_table, predict_pair
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
 from pages.parts.solving.tasks import solver_settings
@@ -184,7 +185,29 @@ def shortlist_button(
     )
 
 
-def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """C11 ... C66 of a volume and their spread [GPa], shape (6,) each, and its novelty [-]."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    novelty: float
+
+
+def _told(checkpoint: Checkpoint, volume: NDArray[np.uint8], own: TwoPhase, scale: float | None) -> _Told:
+    """Prediction of the model, or for any two phases where its pair does not apply."""
+    if scale is not None:
+        prediction = predict_volume(checkpoint, volume)
+        return _Told(scale * prediction.mean[0], scale * prediction.std[0], float(prediction.novelty[0]))
+    return _told_of_pair(volume, own)
+
+
+def _told_of_pair(volume: NDArray[np.uint8], own: TwoPhase) -> _Told:
+    outcome = predict_pair(volume, own)
+    return _Told(np.diag(outcome.mean), np.diag(outcome.std), float(outcome.stiffness.novelty[0]))
+
+
+def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, own: TwoPhase, scale: float | None) -> None:
     """Predictions of all blocks of a volume, and their spread, one after the other."""
     count, edge = blocks.volumes.shape[:2]
     st.subheader(f"{count} blocks of {edge}³ voxels")
@@ -200,32 +223,46 @@ def blocks_panel(checkpoint: Checkpoint, blocks: Blocks, scale: float) -> None:
     )
     if not wanted:
         return
-    bar, predictions = st.progress(0.0), []
+    bar, told = st.progress(0.0), []
     for number, volume in enumerate(blocks.volumes):
         bar.progress(number / count, f"Block {number + 1} of {count}")
-        predictions.append(predict_volume(checkpoint, volume))
+        told.append(_told(checkpoint, volume, own, scale))
     bar.empty()
-    mean = scale * np.concatenate([prediction.mean for prediction in predictions])
-    std = scale * np.concatenate([prediction.std for prediction in predictions])
+    mean, std = np.array([item.mean for item in told]), np.array([item.std for item in told])
     spread = {"Mean of blocks [GPa]": mean.mean(0), "Standard deviation of blocks [GPa]": mean.std(0)}
     widgets.show_table(widgets.property_table(spread), key="spread-table", missing="–")
     columns: dict[str, object] = {
         "First voxel": [str(tuple(start)) for start in blocks.starts.tolist()],
-        "Volume fraction [-]": [float(prediction.volume_fraction[0]) for prediction in predictions],
+        "Volume fraction [-]": [float(volume.mean()) for volume in blocks.volumes],
     }
     for i, name in enumerate(PROPERTIES):
         columns |= {f"{name} [GPa]": mean[:, i], f"{name} ± std [GPa]": std[:, i]}
-    columns["Novelty [-]"] = [float(prediction.novelty[0]) for prediction in predictions]
+    columns["Novelty [-]"] = [item.novelty for item in told]
     _show_and_offer(pd.DataFrame(columns), "blocks")
 
 
 def note_file(shown: ShownVolume, prediction: Prediction) -> None:
-    """Remember the prediction of a file that is shown, for the table of several."""
+    """Remember the prediction of a file that is shown, and its volume, for the table of several."""
     if shown.upload:
         st.session_state.setdefault(state.FILES, {})[shown.upload] = ("as you set it", prediction)
+        _keep_volume(shown.upload, shown.volume)
 
 
-def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: float) -> None:
+def _keep_volume(file: str, volume: NDArray[np.uint8]) -> None:
+    """Remember the volume of a file, a bit for each voxel, so that other phases can be asked for."""
+    if volume.size <= LARGEST:
+        kept = st.session_state.setdefault(state.FILE_VOLUMES, {})
+        kept[file] = (volume.shape, np.packbits(volume))
+
+
+def _kept_volume(file: str) -> NDArray[np.uint8] | None:
+    shape, bits = st.session_state.get(state.FILE_VOLUMES, {}).get(file, (None, None))
+    return None if shape is None else np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape)
+
+
+def files_panel(
+    checkpoint: Checkpoint, files: Sequence[UploadedFile], own: TwoPhase, scale: float | None
+) -> None:
     """A line for each of several files, to download; the file that is shown as it is shown."""
     st.subheader(
         "All files",
@@ -249,20 +286,13 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
             try:
                 volume, note = automatic_volume(file)
                 results[file.file_id] = (note, predict_volume(checkpoint, volume))
+                _keep_volume(file.file_id, volume)
             except (ValueError, MemoryError) as error:
                 results[file.file_id] = (str(error), None)
         note, prediction = results[file.file_id]
         row: dict[str, object] = {"File": file.name, "Note": note}
         if prediction is not None:
-            row |= {
-                "Volume fraction [-]": float(prediction.volume_fraction[0]),
-                "Novelty [-]": float(prediction.novelty[0]),
-            }
-            for i, name in enumerate(PROPERTIES):
-                row |= {
-                    f"{name} [GPa]": scale * prediction.mean[0, i],
-                    f"{name} ± std [GPa]": scale * prediction.std[0, i],
-                }
+            row |= _file_columns(file.file_id, prediction, own, scale)
         rows.append(row)
     bar.empty()
     if len(files) > MAX_FILES:
@@ -270,8 +300,23 @@ def files_panel(checkpoint: Checkpoint, files: Sequence[UploadedFile], scale: fl
     _show_and_offer(pd.DataFrame(rows), "files")
 
 
+def _file_columns(file: str, prediction: Prediction, own: TwoPhase, scale: float | None) -> dict[str, object]:
+    """What the table says of one file; no stiffness where it is too large for the phases."""
+    columns: dict[str, object] = {"Volume fraction [-]": float(prediction.volume_fraction[0])}
+    if scale is not None:
+        told = _Told(scale * prediction.mean[0], scale * prediction.std[0], float(prediction.novelty[0]))
+    elif (volume := _kept_volume(file)) is not None:
+        told = _told_of_pair(volume, own)
+    else:
+        return columns
+    columns["Novelty [-]"] = told.novelty
+    for i, name in enumerate(PROPERTIES):
+        columns |= {f"{name} [GPa]": told.mean[i], f"{name} ± std [GPa]": told.std[i]}
+    return columns
+
+
 def _show_and_offer(table: pd.DataFrame, name: str) -> None:
-    widgets.show_table(table, key=f"{name}-shown", missing="–")
+    widgets.show_table(table, key=f"{name}-shown", missing="–", digits=2)  # spreads are small
     safe = table.copy()
     for column in safe.select_dtypes(
         "str"

@@ -1,10 +1,15 @@
 """The Predict page's tables of files and of blocks of a large volume."""
 
 import numpy as np
+import pytest
+from dashboard import ask
 from predicting import cell, npy, title, upload
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
+from vaereg.elasticity import PROPERTIES
+from vaereg.materials import TwoPhase
+from vaereg.model.pairs.regressor import load_pair_model, predict_stiffness
 
 
 def test_a_part_and_blocks_of_a_large_volume(page: AppTest) -> None:
@@ -115,3 +120,22 @@ def test_what_was_read_of_a_file_goes_with_it(page: AppTest) -> None:
     assert page.session_state[state.UPLOAD_READ][1]
     page.file_uploader[0].set_value([]).run()
     assert state.UPLOAD_READ not in page.session_state
+
+
+def test_tables_are_for_the_phases_that_are_asked_for(page: AppTest) -> None:
+    """Of any two phases, for the file that is shown and the others, and for blocks."""
+    pair, volumes = TwoPhase.from_moduli(72.0, 3.2, 0.22, 0.35), (cell(), 1 - cell())
+    upload(page, ("a.npy", npy(volumes[0])), ("b.npy", npy(volumes[1])))
+    ask(page, pair=pair)
+    assert not page.exception
+    (files,) = [item.value for item in page.dataframe if "File" in item.value.columns]
+    told = predict_stiffness(load_pair_model(), volumes, [pair])
+    for row in range(2):
+        for i, name in enumerate(PROPERTIES):
+            assert files[f"{name} [GPa]"][row] == pytest.approx(told.mean[row, i, i], rel=1e-4)
+            assert files[f"{name} ± std [GPa]"][row] == pytest.approx(told.std[row, i, i], rel=1e-2, abs=5e-3)
+    upload(page, ("large.npy", npy(np.tile(volumes[0], (2, 2, 2)))))
+    next(item for item in page.radio if item.label == "Show").set_value("blocks").run()
+    next(item for item in page.selectbox if item.label == "Voxels per edge").set_value(16).run()
+    (blocks,) = [item.value for item in page.dataframe if "First voxel" in item.value.columns]
+    np.testing.assert_allclose(blocks["C11 [GPa]"], told.mean[0, 0, 0], rtol=1e-4)
