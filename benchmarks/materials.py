@@ -76,7 +76,7 @@ def main() -> None:
     calibrate = parsers.add_parser("calibrate")
     calibrate.add_argument("--checkpoint", type=Path)
     calibrate.add_argument("--labels", type=Path, nargs="+", required=True)
-    calibrate.add_argument("--unseen", type=Path, nargs="+", required=True)
+    calibrate.add_argument("--unseen", type=Path, nargs="+", default=[])
     calibrate.add_argument("--out", type=Path, required=True)
     calibrate.set_defaults(run=run_calibrate)
     measure = parsers.add_parser("measure")
@@ -137,12 +137,12 @@ def trained(labels: PairLabels, steps: int) -> PairModel:
 
 
 def run_calibrate(arguments: argparse.Namespace) -> None:
-    """Fit spreads anew, to the labels of the training and to others, and save the regressor."""
-    unseen = read(arguments.unseen)
+    """Fit spreads anew, to the labels of the training and to others if any, and save the regressor."""
+    unseen = read(arguments.unseen) if arguments.unseen else None
     model = calibrated(load_pair_model(arguments.checkpoint), read(arguments.labels), unseen)
     card = {
         **model.card,
-        "labels of the calibration": int(model.card["labels"]) + len(unseen),
+        "labels of the calibration": int(model.card["labels"]) + len(unseen or ()),
         "share of the upper bound": model.upper_share.tolist(),
     }
     save_pair_model(arguments.out, replace(model, card=card))

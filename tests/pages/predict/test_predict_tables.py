@@ -134,7 +134,7 @@ def test_tables_are_for_the_phases_that_are_asked_for(page: AppTest) -> None:
         for i, name in enumerate(PROPERTIES):
             assert files[f"{name} [GPa]"][row] == pytest.approx(told.mean[row, i, i], rel=1e-4)
             assert files[f"{name} ± std [GPa]"][row] == pytest.approx(told.std[row, i, i], rel=1e-2, abs=5e-3)
-    upload(page, ("large.npy", npy(np.tile(volumes[0], (2, 2, 2)))))
+    upload(page, ("large.npy", npy(np.tile(volumes[0], (3, 3, 3)))))
     next(item for item in page.radio if item.label == "Show").set_value("blocks").run()
     next(item for item in page.selectbox if item.label == "Voxels per edge").set_value(16).run()
     (blocks,) = [item.value for item in page.dataframe if "First voxel" in item.value.columns]
