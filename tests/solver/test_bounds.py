@@ -39,7 +39,7 @@ def test_the_stiffness_lies_between_the_bounds_on_every_class(family: str, rng: 
     volume = generate(family, 12, generator=rng).volume
     pair = PAIRS[int(rng.integers(len(PAIRS)))]
     exact = homogenize(volume, pair, rtol=1e-8).stiffness
-    for iterations in (0, 1, 2, 3, 5, 8, 12):
+    for iterations in (0, 1, 3, 12):  # all of 1 to 12 below, for the morphologies
         bounds = bound_stiffness(volume, pair, residual=0.0, max_iter=iterations)
         assert excess(bounds.upper, exact) > -2e-6
         assert excess(exact, bounds.lower) > -2e-6
@@ -71,7 +71,9 @@ def willis_bounds(phase: np.ndarray, pair: TwoPhase) -> tuple[np.ndarray, np.nda
 
 @pytest.mark.parametrize("name", sorted(MORPHOLOGIES))
 def test_two_point_bounds_are_never_violated(name: str, rng: np.random.Generator) -> None:
-    """The order as matrices is Reuss, Willis, stiffness, Willis, Voigt, on every class."""
+    """The order as matrices is Reuss, Willis, stiffness, Willis, Voigt on every class, and the stiffness lies
+    between the bounds after 1 to 12 iterations.
+    """
     phase = sample(name, 12, generator=rng).volume.astype(float)
     pair = PAIRS[int(rng.integers(3))]
     fraction = float(phase.mean())
@@ -80,8 +82,9 @@ def test_two_point_bounds_are_never_violated(name: str, rng: np.random.Generator
     ordered = [reuss_bound(fraction, pair), lower, exact, upper, voigt_bound(fraction, pair)]
     for smaller, larger in pairwise(ordered):
         assert excess(larger, smaller) > -1e-9
-    bounds = bound_stiffness(phase, pair, residual=0.0, max_iter=3)
-    assert excess(bounds.upper, exact) > -2e-6 and excess(exact, bounds.lower) > -2e-6
+    for iterations in range(1, 13):
+        bounds = bound_stiffness(phase, pair, residual=0.0, max_iter=iterations)
+        assert excess(bounds.upper, exact) > -2e-6 and excess(exact, bounds.lower) > -2e-6
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)

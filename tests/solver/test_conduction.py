@@ -170,3 +170,14 @@ def test_what_is_missing_is_said(rng: np.random.Generator) -> None:
     assert not conduct(phase, PAIRS[0], max_iter=1, raise_on_failure=False).converged
     with pytest.raises(ValueError, match="positive rtol"):
         conduct(phase, PAIRS[0], rtol=0.0)
+
+
+def test_sensitivities_are_reciprocal(rng: np.random.Generator) -> None:
+    """What a voxel does to k_ij is the same with load i for load j: turning the cell exchanges the loads."""
+    phase, order = rng.uniform(0.1, 0.9, (4, 3, 5)), (1, 2, 0)
+    first = conduct(phase, PAIRS[0], rtol=1e-10, sensitivities=True).sensitivity
+    second = conduct(phase.transpose(order), PAIRS[0], rtol=1e-10, sensitivities=True).sensitivity
+    assert first is not None and second is not None
+    places = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])  # of the entries of the matrix among the six
+    expected = first[places[np.ix_(order, order)]].transpose(0, 1, *(2 + np.array(order)))
+    assert np.abs(second[places] - expected).max() < 1e-6 * np.abs(expected).max()

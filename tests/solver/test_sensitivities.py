@@ -163,3 +163,35 @@ def test_a_start_in_a_uniform_cell_is_forgotten(rng: np.random.Generator) -> Non
 def test_rejects_what_is_no_displacement(initial: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         homogenize(np.zeros((4, 4, 4)), initial=initial)
+
+
+@pytest.mark.parametrize(
+    ("edges", "element"), [((1.0, 1.0, 1.0), "hex8"), ((0.5, 1.0, 1.7), "bbar")], ids=["cube", "box"]
+)
+def test_sensitivities_are_reciprocal(
+    edges: tuple[float, float, float], element: str, rng: np.random.Generator
+) -> None:
+    """What a voxel does to C_ij is the same with load i for load j: turning the cell exchanges the loads."""
+    phase, order, turned = rng.uniform(0.1, 0.9, (4, 3, 5)), (1, 2, 0), [1, 2, 0, 4, 5, 3]
+    options = {"rtol": 1e-10, "element": element, "sensitivities": True}
+    first = homogenize(phase, UNLIKE_POISSON, voxel_size=edges, **options)
+    second = homogenize(
+        phase.transpose(order), UNLIKE_POISSON, voxel_size=[edges[axis] for axis in order], **options
+    )
+    assert first.sensitivity is not None and second.sensitivity is not None
+    expected = unpack_symmetric(first.sensitivity)[np.ix_(turned, turned)]
+    expected = expected.transpose(0, 1, *(2 + np.array(order)))
+    actual = unpack_symmetric(second.sensitivity)
+    assert np.abs(actual - expected).max() < 1e-6 * np.abs(expected).max()
+    # and against the change of the whole matrix, whose both halves were found by different loads
+    step, place = 1e-3, (2, 1, 3)
+    ends = []
+    for sign in (1.0, -1.0):
+        moved = phase.copy()
+        moved[place] += sign * step
+        ends.append(
+            homogenize(moved, UNLIKE_POISSON, rtol=1e-10, voxel_size=edges, element=element).stiffness
+        )
+    change = (ends[0] - ends[1]) / (2.0 * step)
+    actual = unpack_symmetric(first.sensitivity)[(..., *place)]
+    assert np.abs(actual - change).max() < 1e-5 * np.abs(change).max()
