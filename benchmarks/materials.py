@@ -9,12 +9,17 @@ r"""Any two phases: labels and training of the regressor, its errors beside its 
     python benchmarks/materials.py measure --checkpoint pairs.pt --labels labels-2.npz
     python benchmarks/materials.py held-out --labels labels-1.npz labels-2.npz
     python benchmarks/materials.py solver
+    python benchmarks/materials.py poisson
+    python benchmarks/materials.py classes
 
 `calibrate` fits spreads to further labels, which no network has seen. `measure` writes
 `results/materials.json`: error and iterations by contrast, Poisson ratio, size and class, at both residuals,
 with the error of the upper bound alone. `held-out` trains without two classes and writes their figures to
 `results/materials_held_out.json`. `solver` writes `results/materials_solver.json`: iterations and time of
-elasticity and conduction against contrast, with the errors of the bounds.
+elasticity and conduction against contrast, with the errors of the bounds. `poisson` writes
+`results/materials_poisson.json`: iterations at a contrast of 1000 with unlike Poisson ratios, by reference
+medium. `classes` writes `results/materials_classes.json`: what `predict --materials` and `homogenize` say of
+a volume of each class, for five pairs of the library.
 """
 
 from __future__ import annotations
@@ -31,10 +36,18 @@ import numpy as np
 from record import write_record
 
 from vaereg.elasticity import voigt_to_mandel
-from vaereg.generators.morphologies import sample
+from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.io.labelled_sets import read_labelled_set
-from vaereg.materials import VOID, Phase, TwoPhase
-from vaereg.model.pairs.regressor import FAST_RESIDUAL, RESIDUAL, PairModel, load_pair_model, save_pair_model
+from vaereg.materials import VOID, Phase, TwoPhase, choose_materials
+from vaereg.model.pairs.regressor import (
+    FAST_RESIDUAL,
+    RESIDUAL,
+    PairModel,
+    load_pair_model,
+    predict_stiffness,
+    save_pair_model,
+)
+from vaereg.solver import homogenization
 from vaereg.solver.bounds import bound_stiffness
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
@@ -54,6 +67,15 @@ HELD_OUT = ("tpms", "closed-foam")
 SOLVER_CLASSES = ("gaussian", "particles", "closed-foam", "fibres")
 SOLVER_CONTRASTS = (10.0, 100.0, 1000.0, 1e4, np.inf)
 BOUND_STEPS = (3, 5, 8, 12)
+POISSON_CLASSES = ("gaussian", "pores", "closed-foam", "grains")
+POISSON_PAIRS = ((0.2, 0.45), (0.45, 0.2))
+REAL_PAIRS = (
+    "E-glass/epoxy",
+    "silicon carbide/aluminium",
+    "tungsten carbide/cobalt",
+    "steel/polycarbonate",
+    "aluminium/air",
+)
 
 
 def main() -> None:
@@ -94,6 +116,15 @@ def main() -> None:
     solver.add_argument("--size", type=int, default=32)
     solver.add_argument("--record", type=Path)
     solver.set_defaults(run=run_solver)
+    poisson = parsers.add_parser("poisson")
+    poisson.add_argument("--sizes", type=int, nargs="+", default=[16, 32])
+    poisson.add_argument("--record", type=Path)
+    poisson.set_defaults(run=run_poisson)
+    classes = parsers.add_parser("classes")
+    classes.add_argument("--checkpoint", type=Path)
+    classes.add_argument("--size", type=int, default=16)
+    classes.add_argument("--record", type=Path)
+    classes.set_defaults(run=run_classes)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
@@ -230,6 +261,55 @@ def solver_row(volume: np.ndarray, contrast: float) -> dict[str, Any]:
             for step, upper in zip(bounds.steps, bounds.uppers, strict=True)
         },
     }
+
+
+def run_poisson(arguments: argparse.Namespace) -> None:
+    """Iterations of full solves at a contrast of 1000, by Poisson ratios and reference medium."""
+    rows: list[dict[str, Any]] = []
+    threshold = homogenization.SOFT_REFERENCE_CONTRAST
+    for size in arguments.sizes:
+        for name in POISSON_CLASSES:
+            volume = sample(name, size, generator=np.random.default_rng(0)).volume
+            for stiff, soft in POISSON_PAIRS:
+                pair, iterations = TwoPhase.from_moduli(1.0, 1e-3, stiff, soft), {}
+                for reference, limit in (("soft phase", 0.0), ("arithmetic mean", np.inf)):
+                    homogenization.SOFT_REFERENCE_CONTRAST = limit
+                    iterations[reference] = homogenize(volume, pair, rtol=1e-4, dtype=np.float32).iterations
+                rows.append(
+                    {"size": size, "class": name, "stiff": stiff, "soft": soft, "iterations": iterations}
+                )
+                print(rows[-1], flush=True)
+    homogenization.SOFT_REFERENCE_CONTRAST = threshold
+    write_record("materials_poisson", {"contrast": 1000, "rtol": 1e-4}, rows, arguments.record)
+
+
+def run_classes(arguments: argparse.Namespace) -> None:
+    """Predicted beside solved, for a volume of each class and real pairs."""
+    model, rows = load_pair_model(arguments.checkpoint), []
+    for name in sorted(MORPHOLOGIES):
+        volume = sample(name, arguments.size, generator=np.random.default_rng(1)).volume
+        for choice in REAL_PAIRS:
+            pair = choose_materials(choice).pairs[0]
+            told = predict_stiffness(model, [volume], [pair], lower_bound=False)
+            solved = homogenize(volume, pair, rtol=1e-5, max_iter=2000)
+            exact, mean = voigt_to_mandel(solved.stiffness), voigt_to_mandel(told.mean[0])
+            norm = float(np.linalg.norm(exact))
+            carries = not solved.unloaded
+            rows.append(
+                {
+                    "class": name,
+                    "pair": choice,
+                    "predicted_C11": float(told.mean[0, 0, 0]),
+                    "solved_C11": float(solved.stiffness[0, 0]),
+                    "error": float(np.linalg.norm(mean - exact) / norm) if carries else None,
+                    "iterations": int(told.iterations[0]),
+                    "solver_iterations": solved.iterations,
+                }
+            )
+            print(rows[-1], flush=True)
+    write_record(
+        "materials_classes", {"size": arguments.size, "checkpoint": model.hash}, rows, arguments.record
+    )
 
 
 def read(paths: list[Path]) -> PairLabels:

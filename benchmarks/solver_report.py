@@ -177,11 +177,57 @@ def any_pair(figures: list[dict[str, Any]]) -> str:
     )
 
 
+def poisson(figures: list[dict[str, Any]]) -> str:
+    """Iterations with unlike Poisson ratios, by reference medium."""
+    references = list(figures[0]["iterations"])
+    rows = [
+        [
+            row["class"],
+            f"{row['size']}³",
+            f"{row['stiff']:g} / {row['soft']:g}",
+            *(str(count) for count in row["iterations"].values()),
+        ]
+        for row in figures
+    ]
+    return (
+        "## Unlike Poisson ratios\n\nIterations at a contrast of 1000, float32, tolerance 1e-4, with the "
+        "ratio of Lamé parameters of the reference medium taken from the soft phase (as `homogenize` "
+        "does) or from the arithmetic mean. Pores are soft spheres, closed foams stiff walls, grains soft "
+        "walls.\n\n" + table(["class", "size", "Poisson ratio, stiff / soft", *references], rows)
+    )
+
+
+def classes(figures: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """What `predict --materials` says of each class beside `homogenize`."""
+    pairs = list(dict.fromkeys(row["pair"] for row in figures))
+    names = list(dict.fromkeys(row["class"] for row in figures))
+    by_place = {(row["class"], row["pair"]): row for row in figures}
+
+    def cell(row: dict[str, Any]) -> str:
+        error = "no load" if row["error"] is None else f"{100.0 * row['error']:.2f} %"
+        predicted, solved = (
+            f"{value:.4g}" if value > 1e-9 else "0" for value in (row["predicted_C11"], row["solved_C11"])
+        )
+        return f"{predicted} / {solved}, {error}"
+
+    return (
+        "## Predicted beside solved\n\n`predict --materials` (a few iterations, then the regressor) and "
+        "`homogenize` for one volume of each class and five pairs, "
+        f"{settings['size']}³: C11 predicted / solved [GPa], relative "
+        "Frobenius error of the whole stiffness; no load: some direction carries none.\n\n"
+        + table(
+            ["class", *pairs], [[name, *(cell(by_place[name, pair]) for pair in pairs)] for name in names]
+        )
+    )
+
+
 SECTIONS: dict[str, Callable[..., str]] = {
     "solver_scaling": scaling,
     "solver_alternatives": alternatives,
     "solver_contrast": contrast,
     "materials_solver": any_pair,
+    "materials_poisson": poisson,
+    "materials_classes": classes,
     "solver_features": features,
     "label_throughput": throughput,
 }
@@ -190,9 +236,8 @@ SECTIONS: dict[str, Callable[..., str]] = {
 def provenance(record: dict[str, Any]) -> str:
     machine, versions = record["hardware"], record["versions"]
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
-    command = {"materials_solver": "materials.py solver"}.get(
-        record["benchmark"], f"{record['benchmark']}.py"
-    )
+    part = record["benchmark"].removeprefix("materials_")
+    command = f"materials.py {part}" if part != record["benchmark"] else f"{part}.py"
     load = ", ".join(f"{item:g}" for item in machine["load_average"])
     return (
         f"*`benchmarks/{command}`, {record['date']}; {machine['processor']}, "
@@ -210,7 +255,7 @@ def main() -> None:
         if not path.exists():
             continue
         record = json.loads(path.read_text(encoding="utf-8"))
-        extra = (record["settings"],) if section is throughput else ()
+        extra = (record["settings"],) if section in (throughput, classes) else ()
         parts += [section(record["figures"], *extra), provenance(record)]
     target.parent.mkdir(exist_ok=True)
     target.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
