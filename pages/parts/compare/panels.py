@@ -196,8 +196,8 @@ def _rename(volume: str, key: str) -> None:
 def show_figures(compared: Sequence[Compared]) -> None:
     """Tables and figures of all volumes; what is not looked at is not drawn."""
     views = {
-        "Target": _show_target,
         "Stiffness": _show_stiffness,
+        "Target": _show_target,
         "Engineering constants": _show_constants,
         "Directional stiffness": _show_directions,
         "Statistics": _show_statistics,

@@ -123,10 +123,10 @@ def _problem(request: Request) -> tuple[str, str]:
 def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
     name, title = item.name, symbol(item.name)
     missing = missing_property(name, current_request(checkpoint).pair)
-    note = st.session_state.get(state.TARGET_NOTE, ("", ""))
+    note = st.session_state.get(state.TARGET_NOTE, ("", "", ""))
     if missing:
         problem = f"{title} needs {plain(missing)}: choose another material, or one with it."
-    elif note[0] == name:
+    elif (note[0], note[2]) == (name, current_request(checkpoint).key):
         problem = note[1]
     with st.container(key=f"row-{name}", gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -221,9 +221,9 @@ def _take(checkpoint: Checkpoint, item: Wanted, low: float, high: float) -> None
     try:
         changed = replace(item, low=low, high=high)
     except InputError as error:
-        st.session_state[state.TARGET_NOTE] = (item.name, sentence(with_symbols(str(error))))
+        message, key = sentence(with_symbols(str(error))), current_request(checkpoint).key
+        st.session_state[state.TARGET_NOTE] = (item.name, message, key)
         return
-    st.session_state.pop(state.TARGET_NOTE, None)
     set_request(checkpoint, _replaced(current_request(checkpoint), changed))
 
 
@@ -232,7 +232,6 @@ def _take_kind(checkpoint: Checkpoint, name: str) -> None:
     item = _item(request, name)
     if item is not None:
         kind = st.session_state[_key(name, "is")]
-        st.session_state.pop(state.TARGET_NOTE, None)
         set_request(checkpoint, _replaced(request, with_kind(item, kind, slider_range(checkpoint, name))))
 
 

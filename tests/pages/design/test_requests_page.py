@@ -46,7 +46,7 @@ def test_phases_are_chosen_and_named_everywhere(app_of_modes: AppTest) -> None:
     assert asked_for(app).pair == TwoPhase(phase_by_name("aluminium"), VOID)
     # the stiffer one is always the first
     app.selectbox(key="material-soft").set_value("steel").run()
-    assert asked_for(app).pair.stiff.name == "steel" and "swapped" in app.info[0].value
+    assert asked_for(app).pair.stiff.name == "steel" and any("swapped" in box.value for box in app.info)
     app.text_input(key="own-material-name").set_value("mortar; own")
     app.number_input(key="own-material-density").set_value(2.1)
     press(app, "own-material-use-soft")
@@ -77,10 +77,11 @@ def test_any_quantity_is_asked_for_in_its_row(app_of_modes: AppTest) -> None:
     assert labels == ["density", "Ex GPa", "fraction"]
     # a number that the quantity cannot have is told in its row, and changes nothing
     app.number_input(key="target-density-typed").set_value(-3.0).run()
-    assert any("density must be positive" in box.value for box in app.error)
+    assert any("must be positive" in box.value for box in app.error)
     assert texts(app) == ["density=:1.9", "E_x=max@2"]
     press(app, "undo")
     assert texts(app) == ["density=:1.9", "E_x=max"]
+    assert not app.error
     press(app, "redo")
     press(app, "target-E_x-free")
     assert texts(app) == ["density=:1.9"]
@@ -92,7 +93,7 @@ def test_any_quantity_is_asked_for_in_its_row(app_of_modes: AppTest) -> None:
     ("wanted", "complaint"),
     [
         (["E_x=500"], "above Voigt"),
-        (["E=10", "nu=0.3", "K=44"], "exclude"),
+        (["E=10", "nu=0.3", "K=40"], "exclude"),
         (["alpha_x=3"], "needs the thermal expansion"),
     ],
 )
