@@ -13,6 +13,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ from vaereg.evaluation.solved_designs import SOLVER_TOLERANCE, inverse_figures
 from vaereg.executors import Workers, check_workers
 from vaereg.inverse.direct import design
 from vaereg.io.datasets import Dataset, known_indices
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.prediction import Prediction, log_interval, predict
+from vaereg.model.pairs.regressor import load_pair_model, predict_stiffness
+from vaereg.model.prediction import log_interval, predict
 from vaereg.solver.homogenization import homogenize
 
 __all__ = [
@@ -64,8 +67,9 @@ def evaluate(
     The keys of the result:
 
     - `checkpoint`, `data`, `hardware`: what was measured on what;
-    - `forward`: `guided` and `encoder`, the two tiers of `predict`, and `volume_fraction_only`, a baseline,
-      each with figures as of `forward_figures`; `in_distribution`; `reliability`; `parity`;
+    - `forward`: `pairs`, which `predict` answers with, `guided` and `encoder`, which rank designs, and
+      `volume_fraction_only`, a baseline, each with figures as of `forward_figures`; `in_distribution`;
+      `reliability`; `parity`;
     - `held_out`: the same figures of families that training left out; absent where there are none;
     - `novelty`: share of volumes that are flagged as unlike the training set;
     - `components`: what each component of the prior stands for; `decoder`: samples against the data;
@@ -189,31 +193,47 @@ def _covered(
     return (least <= truth) & (truth <= most)
 
 
-def _tier(prediction: Prediction, truth: NDArray[np.float64], family: NDArray[np.str_]) -> dict[str, Any]:
-    by_family = figures_by_family(prediction.mean, truth, family, prediction.std)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answers:
+    """Properties as one regressor has them."""
+
+    mean: NDArray[np.float64]
+    """Shape (N, T) [GPa]."""
+    std: NDArray[np.float64]
+    """Standard deviations, shape (N, T) [GPa]."""
+
+
+def _tier(answers: _Answers, truth: NDArray[np.float64], family: NDArray[np.str_]) -> dict[str, Any]:
+    by_family = figures_by_family(answers.mean, truth, family, answers.std)
     return {
-        **forward_figures(prediction.mean, truth, prediction.std),
+        **forward_figures(answers.mean, truth, answers.std),
         "mape_axial_by_family": {name: item["mape_axial"] for name, item in by_family.items()},
         "by_family": by_family,
     }
 
 
-def _predictions(checkpoint: Checkpoint, volumes: NDArray[np.uint8]) -> dict[str, Prediction]:
-    return {
-        name: predict(checkpoint, volumes, guided=guided)
-        for name, guided in (("guided", True), ("encoder", False))
-    }
+def _answers(
+    checkpoint: Checkpoint, volumes: NDArray[np.uint8], materials: TwoPhase
+) -> tuple[dict[str, _Answers], NDArray[np.bool_]]:
+    """Answers of the regressor for any pair and of both of the checkpoint, and which volumes are familiar."""
+    told = predict_stiffness(load_pair_model(), list(volumes), [materials], lower_bound=False)
+    answers = {"pairs": _Answers(mean=diagonal_properties(told.mean), std=diagonal_properties(told.std))}
+    guided, encoder = (predict(checkpoint, volumes, guided=choice) for choice in (True, False))
+    for name, item in (("guided", guided), ("encoder", encoder)):
+        answers[name] = _Answers(mean=item.mean, std=item.std)
+    return answers, guided.in_distribution
 
 
 def _forward(
     checkpoint: Checkpoint, dataset: Dataset, training: NDArray[np.intp], indices: NDArray[np.intp]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures of both tiers and of the baseline, and the novelty of the volumes."""
+    """Figures of all tiers and of the baseline, and the novelty of the volumes."""
     properties = diagonal_properties(dataset.samples.stiffness)
     truth, family = properties[indices], dataset.samples.family[indices]
-    predictions = _predictions(checkpoint, dataset.volumes(indices))
+    materials = TwoPhase.from_dict(dataset.plan.materials)
+    predictions, familiar = _answers(checkpoint, dataset.volumes(indices), materials)
     figures: dict[str, Any] = {name: _tier(item, truth, family) for name, item in predictions.items()}
-    figures["in_distribution"] = float(predictions["guided"].in_distribution.mean())
+    figures["in_distribution"] = float(familiar.mean())
     fraction = dataset.samples.volume_fraction[:, None]
     baseline = [
         HistGradientBoostingRegressor(random_state=0)
@@ -237,7 +257,7 @@ def _forward(
 
 
 def _parity(
-    predictions: dict[str, Prediction], truth: NDArray[np.float64], family: NDArray[np.str_]
+    predictions: dict[str, _Answers], truth: NDArray[np.float64], family: NDArray[np.str_]
 ) -> dict[str, Any]:
     """Truth and predictions volume by volume [GPa], to four digits."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(truth))[:MOST_PARITY])
@@ -261,13 +281,13 @@ def _held_out(
     """Figures of families that training left out, and the share of each that is flagged as novel."""
     truth = diagonal_properties(dataset.samples.stiffness[rows])
     family = dataset.samples.family[rows]
-    predictions = _predictions(checkpoint, dataset.volumes(rows))
+    materials = TwoPhase.from_dict(dataset.plan.materials)
+    predictions, familiar = _answers(checkpoint, dataset.volumes(rows), materials)
     figures: dict[str, Any] = {"volumes": len(rows)}
     for name, item in predictions.items():
         tier = _tier(item, truth, family)
         tier["mape_axial_mean_of_families"] = float(np.mean(list(tier["mape_axial_by_family"].values())))
         figures[name] = tier
-    familiar = predictions["guided"].in_distribution
     return figures, {str(name): 1.0 - float(familiar[family == name].mean()) for name in np.unique(family)}
 
 

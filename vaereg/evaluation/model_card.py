@@ -20,7 +20,11 @@ from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["compact_json", "model_card"]
 
-_TIERS = {"guided": "physics-guided regressor (`predict`)", "encoder": "encoder's regressor"}
+_TIERS = {
+    "pairs": "regressor for any pair (`predict`)",
+    "guided": "physics-guided regressor",
+    "encoder": "encoder's regressor",
+}
 _TRIALS = {"inverse_one": "C11", "inverse": "C11, C22, C33", "inverse_six": "all six"}
 _STATISTICS = {
     "two_point": "two-point correlation",
@@ -351,8 +355,8 @@ _FORWARD = """\
 {volumes} volumes, the {split} split of {count:,} but for families that training left out. Error: mean
 absolute percentage error against the solver, per property and over C11, C22, C33; 90 % interval: share of
 volumes inside the predicted one, over the properties.
-`predict` answers with the physics-guided regressor; `design` picks with the encoder's, and ranks what it
-shows with the other."""
+`predict` answers with the regressor for any pair; `design` picks with the encoder's and, for C11 ... C66 of
+these phases, ranks what it shows with the physics-guided one."""
 
 _COMPONENTS = """\
 {used} of {all} components are used; the entropy of their shares is that of {effective:.1f} equal ones. Names
