@@ -74,7 +74,7 @@ def test_the_card_shows_families_that_training_left_out(
 ) -> None:
     assert "never saw\n" not in model_card(tiny_checkpoint, tiny_metrics)
     metrics = copy.deepcopy(tiny_metrics)
-    tiers = {tier: metrics["forward"][tier] for tier in ("guided", "encoder")}
+    tiers = {tier: metrics["forward"][tier] for tier in ("pairs", "guided", "encoder")}
     families = tiers["guided"]["mape_axial_by_family"]
     metrics["held_out"] = {"volumes": 77, **tiers}
     metrics["novelty"]["held_out"] = dict.fromkeys(families, 0.875)
