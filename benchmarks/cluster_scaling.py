@@ -4,12 +4,12 @@
 
 The same tasks, batches of volumes of 32³ voxels made and solved, go through one worker and through two, in
 turn, several times; the Dask scheduler and its workers are those of deploy/compose.yaml on the loopback. A
-task says its CPU and its wall time. On a machine that others use as well, the wall time of a run says little;
-so beside it stand two shares that their load hardly changes: how much of the time the workers were at a task,
-against one worker, and how much more CPU time the same task takes beside another worker. Their product is the
-efficiency by CPU time. Then tasks that do nothing, with the results of real ones, say what the parent, the
-scheduler and the way to the file take for each task, and how many bytes travel; and shards of a synthetic set
-are merged.
+task says its CPU and its wall time. On a machine that others use as well, the wall time of a run says little,
+unless they wait (`chrt -f 10`); so beside it stand two shares that their load hardly changes: how much of the
+time the workers were at a task, against one worker, and how much more CPU time the same task takes beside
+another worker. Their product is the efficiency by CPU time. Then tasks that do nothing, with the results of
+real ones, say what the parent, the scheduler and the way to the file take for each task, and how many bytes
+travel; and shards of a synthetic set are merged.
 """
 
 from __future__ import annotations

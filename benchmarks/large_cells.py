@@ -4,8 +4,8 @@
 
 The cell is a Gaussian field of the reference pair, with all six load cases. Each solve runs in a process of
 its own, so that its largest memory is told; progress goes to stderr, and Ctrl-C ends it. Wall times mean
-something where nobody else computes. Runs of other sizes that are in the record stay there; a size of 0 is
-left out.
+something where nobody else computes, or under `chrt -f 10`, for which others wait. Runs of other sizes that
+are in the record stay there; a size of 0 is left out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def main() -> None:
         environment = os.environ | {"VAEREG_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": "1"}
         load = round(os.getloadavg()[0], 1)
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        facts = {"size": size, "threads": threads, "niceness": os.nice(0), "load_before": load}
+        real_time = os.sched_getscheduler(0) == os.SCHED_FIFO
+        facts = {"size": size, "threads": threads, "real_time": real_time, "load_before": load}
         figures.append(facts | json.loads(done.stdout.splitlines()[-1]))
         print(figures[-1], file=sys.stderr, flush=True)
     asked = {(run["size"], run["threads"]) for run in figures}

@@ -70,6 +70,7 @@ def hardware() -> dict[str, object]:
         "system": platform.platform(),
         "load_average": [round(item, 2) for item in os.getloadavg()],
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        "real_time": hasattr(os, "SCHED_FIFO") and os.sched_getscheduler(0) == os.SCHED_FIFO,  # chrt -f
     }
 
 
