@@ -4,6 +4,7 @@ from .direct import design as design, more_like as more_like
 from .fronts import DesignFront as DesignFront, design_front as design_front, save_front as save_front
 from .pareto import ParetoFront as ParetoFront, pareto_front as pareto_front
 from .plausible import UnreachableTargetError as UnreachableTargetError
+from .preview import Preview as Preview, Previewer as Previewer
 from .reach import (
     NearestTargets as NearestTargets,
     mode_reach as mode_reach,

@@ -6,6 +6,7 @@ Letters: N points.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -182,7 +183,9 @@ def _add_target(figure: go.Figure, axes: tuple[str, str], wanted: Sequence[Wante
         item = items.get(name)
         if item is None or not (np.isfinite(item.low) and np.isfinite(item.high)):
             continue
-        ends = {"x0": item.low, "x1": item.high} if name == axes[0] else {"y0": item.low, "y1": item.high}
+        ends: dict[str, Any] = (
+            {"x0": item.low, "x1": item.high} if name == axes[0] else {"y0": item.low, "y1": item.high}
+        )
         add(**ends, line={"color": TARGET, "width": 1.5}, fillcolor=TARGET, opacity=0.3)
 
 
@@ -203,7 +206,8 @@ def _add_guides(
         return
     x, y = np.log10(x[shown]), np.log10(y[shown])
     ends = np.array([x.min(), x.max()])
-    for level in np.linspace(*np.quantile(y - slope * x, [0.05, 0.95]), 5):
+    low, high = np.quantile(y - slope * x, [0.05, 0.95]).tolist()
+    for level in np.linspace(low, high, 5):
         merit = 10.0 ** (level / slope)
         figure.add_scatter(
             x=10.0**ends,

@@ -74,7 +74,7 @@ def show_chart(checkpoint: Checkpoint, axes: tuple[str, str], guide: str | None)
     """The chart, and a button that asks for the box that was drawn."""
     request = current_request(checkpoint)
     points = [*_designs(checkpoint, axes), *_shortlist(axes)]
-    figure = chart_figure(axes, _regions(checkpoint, request.pair, axes), points, request.wanted, guide)
+    figure: Any = chart_figure(axes, _regions(checkpoint, request.pair, axes), points, request.wanted, guide)
     event: Any = st.plotly_chart(
         figure,
         key=f"{CHART}-{'-'.join(axes)}",

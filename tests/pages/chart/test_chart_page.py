@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_the_chart_has_legend_target_and_guide_lines() -> None:
         color="#c92970",
         symbol="diamond",
     )
-    figure = chart_figure(
+    figure: Any = chart_figure(
         ("density", "E_x"),
         {(6, "Closed foam"): SQUARE},
         [points],
@@ -76,7 +77,9 @@ def test_the_chart_has_legend_target_and_guide_lines() -> None:
         merit = np.sqrt(trace.y) / trace.x
         assert merit == pytest.approx([merit[0]] * 2)
     assert guide_slope("density", "nu", "E/ρ") is None and guide_slope("density", "E_z", "∛E/ρ") == 3.0
-    linear = chart_figure(("density", "nu_xy"), {(6, "Closed foam"): (SQUARE[0], -SQUARE[1])}, [], (), "E/ρ")
+    linear: Any = chart_figure(
+        ("density", "nu_xy"), {(6, "Closed foam"): (SQUARE[0], -SQUARE[1])}, [], (), "E/ρ"
+    )
     assert linear.layout.yaxis.type == "linear" and not any(":" in (t.name or "") for t in linear.data)
 
 

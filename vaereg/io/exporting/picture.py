@@ -109,8 +109,8 @@ def _lit(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Colours of rays, shape (R, 3), and whether each of them meets the stiff phase, shape (R,)."""
     share = phases.astype(np.float32)
-    field = gaussian_filter(share, _SMOOTHING, mode="wrap")
-    crowd = gaussian_filter(share, _SHADOW, mode="wrap")
+    field = np.asarray(gaussian_filter(share, _SMOOTHING, mode="wrap"), dtype=np.float32)
+    crowd = np.asarray(gaussian_filter(share, _SHADOW, mode="wrap"), dtype=np.float32)
 
     def at(values: NDArray[np.float32], points: _Points) -> _Points:
         # a value is that of the middle of its voxel
