@@ -114,7 +114,8 @@ def opened(mask: NDArray[np.bool_], diameter: int) -> NDArray[np.bool_]:
     width = 2 * diameter
     inside = slice(width, -width)
     padded = np.pad(mask, width, mode="wrap")
-    return np.asarray(ndimage.binary_opening(padded, ball))[inside, inside, inside]
+    result: NDArray[np.bool_] = np.asarray(ndimage.binary_opening(padded, ball), dtype=np.bool_)
+    return result[inside, inside, inside]
 
 
 def clusters(mask: NDArray[np.bool_]) -> int:
@@ -136,14 +137,14 @@ def clusters(mask: NDArray[np.bool_]) -> int:
 
 
 def percolates(mask: NDArray[np.bool_]) -> bool:
-    """Whether one cluster of three by three by three cells joins a voxel with its images along all axes."""
+    """Whether one cluster of four by four by four cells joins a voxel with its images along all axes."""
     size = mask.shape[0]
-    tiled, _ = ndimage.label(np.tile(mask, (3, 3, 3)))  # pyright: ignore[reportGeneralTypeIssues]
-    blocks = tiled.reshape(3, size, 3, size, 3, size).transpose(0, 2, 4, 1, 3, 5)
+    tiled, _ = ndimage.label(np.tile(mask, (4, 4, 4)))  # pyright: ignore[reportGeneralTypeIssues]
+    blocks = tiled.reshape(4, size, 4, size, 4, size).transpose(0, 2, 4, 1, 3, 5)
     middle = blocks[1, 1, 1]
     joined = middle > 0
     for axis in range(3):
-        near = [tuple(1 if other != axis else step for other in range(3)) for step in (0, 2)]
+        near = [tuple(1 if other != axis else step for other in range(3)) for step in (0, 2, 3)]
         joined &= np.any([blocks[place] == middle for place in near], axis=0)
     return bool(joined.any())
 

@@ -38,7 +38,8 @@ EXAMPLES: dict[str, list[str]] = {
     ],
     "foam of low Poisson ratio": [
         *["--materials", "aluminium/void"],
-        *["--target", "nu=:0.2", "--target", "anisotropy=:0.05", "--target", "density=:1.5g/cm3"],
+        *["--target", "nu=:0.2", "--target", "anisotropy=:0.1", "--target", "E=5GPa:"],
+        *["--target", "density=:1.6g/cm3"],
     ],
 }
 """Flags of `design` for each example."""
@@ -50,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=32, help="voxels per edge")
     parser.add_argument("--count", type=int, default=6, help="designs of each example")
+    parser.add_argument("--max-solves", type=int, default=MAX_SOLVES, help="solves of each design")
     parser.add_argument("--workers", type=int, default=2, help="processes of refinement")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", nargs="+", default=list(EXAMPLES), choices=list(EXAMPLES))
@@ -59,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     path = arguments.out or RESULTS / "examples.json"
     figures: dict[str, Any] = json.loads(path.read_text())["figures"] if path.is_file() else {}
-    settings: dict[str, object] = {"tolerance": TOLERANCE, "max_solves": MAX_SOLVES, "seed": arguments.seed}
+    settings: dict[str, object] = {"tolerance": TOLERANCE, "seed": arguments.seed}
     for name in arguments.examples:
         with tempfile.TemporaryDirectory() as temporary:
             folder = arguments.folder or Path(temporary)
@@ -76,7 +78,7 @@ def run_example(name: str, folder: Path, arguments: argparse.Namespace) -> dict[
     model = [] if arguments.checkpoint is None else ["--checkpoint", str(arguments.checkpoint)]
     flags = [*EXAMPLES[name], "--size", str(arguments.size), "--count", str(arguments.count)]
     run("design", *flags, "--seed", str(arguments.seed), "--out", str(made), *model)
-    limits = ["--tolerance", str(TOLERANCE), "--max-solves", str(MAX_SOLVES)]
+    limits = ["--tolerance", str(TOLERANCE), "--max-solves", str(arguments.max_solves)]
     run("refine", str(made), "--out", str(refined), *limits, "--workers", str(arguments.workers), *model)
     stored, before = read_designs(refined), read_designs(made)
     if stored.wanted is None or stored.materials is None or stored.stiffness is None or stored.solves is None:
@@ -99,13 +101,13 @@ def run_example(name: str, folder: Path, arguments: argparse.Namespace) -> dict[
     designs = [
         {
             "mode": stored.mode(int(row)),
-            "solved": dict(zip(stored.wanted.names, np.round(values[row], 5).tolist(), strict=True)),
+            "solved": dict(zip(stored.wanted.names, map(rounded, values[row].tolist()), strict=True)),
             "predicted_before": {
-                key: round(float(column[row]), 5)
+                key: rounded(float(column[row]))
                 for key, column in before.quantities.items()
                 if key in stored.wanted.names
             },
-            "largest_deviation": round(float(deviation[row]), 5),
+            "largest_deviation": rounded(float(deviation[row])),
             "met": bool(satisfied(stored.microstructures[row], constraints)),
             "solves": int(stored.solves[row]),
         }
@@ -114,10 +116,16 @@ def run_example(name: str, folder: Path, arguments: argparse.Namespace) -> dict[
     return {
         "command": flags,
         "size": arguments.size,
+        "max_solves": arguments.max_solves,
         "designs": designs,
         "reached": int((deviation <= TOLERANCE).sum()),
         "modes_reached": sorted({stored.mode(int(row)) for row in np.flatnonzero(deviation <= TOLERANCE)}),
     }
+
+
+def rounded(value: float) -> float | None:
+    """Five digits after the point; None where there is no value."""
+    return round(float(value), 5) if np.isfinite(value) else None
 
 
 def run(*arguments: str) -> None:

@@ -71,6 +71,15 @@ def test_scaling_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:
     assert stored == expected, "run benchmarks/scaling_report.py"
 
 
+def test_page_of_inverse_design_is_made_from_the_measured_figures(tmp_path: Path) -> None:
+    target = tmp_path / "inverse-figures.md"
+    command = [sys.executable, str(ROOT / "benchmarks" / "inverse_report.py"), "--out", str(target)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    expected = target.read_text(encoding="utf-8")
+    stored = (ROOT / "docs" / "inverse-figures.md").read_text(encoding="utf-8")
+    assert stored == expected, "run benchmarks/inverse_report.py"
+
+
 def test_refinement_page_is_made_from_a_record(tmp_path: Path) -> None:
     runs = [
         {"kind": "three", "start": "design", "errors": [0.06, 0.02, 0.009]},

@@ -176,3 +176,20 @@ def test_robust_designs_on_file(
         "realisations",
     }
     assert told["cell"][0] == {"voxel": 16.0, "µm": 32.0}
+
+
+def test_designs_that_do_not_meet_their_constraints_are_left_out(
+    tmp_path: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that is written meets everything; where nothing does, the constraint is named."""
+    flags = ["--count", 4, "--corrections", 0, "--connected", "stiff", "--connected", "soft"]
+    make_designs(tmp_path / "d.h5", tiny_checkpoint_path, *flags).close()
+    stored = read_designs(tmp_path / "d.h5")
+    assert stored.met is not None and stored.met.all() and 1 <= len(stored) <= 4
+    capsys.readouterr()
+    line = refused(
+        capsys,
+        *["design", *TARGETS, "--size", 16, "--count", 2, "--corrections", 0, "--min-feature", 14],
+        *["--out", tmp_path / "none.h5", "--checkpoint", tiny_checkpoint_path],
+    )
+    assert "none of 2 designs meets all constraints: min_feature_stiff is not met by" in line

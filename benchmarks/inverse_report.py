@@ -1,0 +1,202 @@
+"""docs/inverse-figures.md from the records of inverse design: no figure in it is typed by hand.
+
+    python benchmarks/inverse_report.py [--records FOLDER] [--out FILE]
+
+The records are corrections.json, constraints.json, pareto.json and examples.json in benchmarks/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from families import DOCS
+from record import RESULTS
+from solver_report import provenance
+
+HEAD = """# Inverse design in figures
+
+Made by `python benchmarks/inverse_report.py` from the records of `benchmarks/corrections.py`,
+`benchmarks/constraints.py`, `benchmarks/pareto.py` and `benchmarks/examples.py` in `benchmarks/results`.
+Deviations are the largest over the quantities that are asked for; CPU times are of one thread each.
+"""
+EXAMPLE_TITLES = {
+    "stiff along one axis": "Glass fibre and epoxy: E_x = 20 GPa, E_y = E_z = 8 GPa",
+    "light cubic titanium": "Titanium and void: cubic, below 1.5 g/cm³, E as large as possible",
+    "conducting, low expansion": "Aluminium and silicon carbide: k_z large, expansion below 12e-6/K",
+    "foam of low Poisson ratio": "Aluminium foam: nearly isotropic, Poisson ratio below 0.2",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=Path, default=RESULTS, help="folder of the records")
+    parser.add_argument("--out", type=Path, default=DOCS / "inverse-figures.md", help="page to write")
+    arguments = parser.parse_args()
+    parts = [HEAD]
+    for name, section in (
+        ("corrections", corrections),
+        ("constraints", constraints),
+        ("pareto", fronts),
+        ("examples", examples),
+    ):
+        path = arguments.records / f"{name}.json"
+        if not path.is_file():  # not measured yet
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        parts += [section(record), provenance(record)]
+    arguments.out.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+def percent(value: float) -> str:
+    return f"{100.0 * value:.2g} %" if value < 0.0995 else f"{100.0 * value:.0f} %"
+
+
+def corrections(record: dict[str, Any]) -> str:
+    """Deviations after each step, and solves of refinement."""
+    settings = record["settings"]
+    rows = []
+    for entry in record["figures"]["summary"]:
+        rows.append(
+            [
+                entry["pair"],
+                entry["kind"],
+                str(entry["volumes"]),
+                " → ".join(percent(value) for value in entry["predicted"]),
+                " → ".join(percent(value) for value in entry["solved"]),
+                f"{entry['cpu_seconds']:.2g} s",
+                f"{entry['solves']:g}" if "solves" in entry else "",
+                percent(entry["converged"]) if "converged" in entry else "",
+            ]
+        )
+    return (
+        f"## Corrections and refinement\n\nVolumes of every morphology, {settings['size']}³ voxels, each "
+        f"with a target near its own properties: every quantity is off by {percent(settings['spread'])} in "
+        "the standard deviation, each on its own, so that some targets are no volume's. Medians; "
+        "refinement goes on from the corrected volumes until every quantity is within 1 %, at most 20 "
+        "solves.\n\n"
+        + table(
+            [
+                "phases",
+                "quantities",
+                "volumes",
+                "predicted after 0, 1, … steps",
+                "solved, before and after",
+                "CPU a step",
+                "solves",
+                "refined within 1 %",
+            ],
+            rows,
+        )
+    )
+
+
+def constraints(record: dict[str, Any]) -> str:
+    """What constraints cost, and whether they are met."""
+    settings = record["settings"]
+    rows = [
+        [
+            entry["constraints"],
+            str(entry["designs"]),
+            percent(entry["median"]),
+            percent(entry["best"]),
+            f"{entry['times']:.2f}",
+            percent(entry["met"]),
+            "yes" if entry["agreed"] else "no",
+            "" if entry["forbidden"] is None else f"{entry['forbidden']:.1e}",
+        ]
+        for entry in record["figures"]["summary"]
+    ]
+    return (
+        f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
+        f"{settings['count']} designs each with two corrections, {settings['size']}³ voxels, phases of the "
+        "checkpoint. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
+        + table(
+            [
+                "constraints",
+                "designs",
+                "deviation, median",
+                "best of each target",
+                "times that without",
+                "met",
+                "as the program says",
+                "forbidden entry",
+            ],
+            rows,
+        )
+    )
+
+
+def fronts(record: dict[str, Any]) -> str:
+    """Fronts beside those of the training volumes."""
+    settings = record["settings"]
+    rows = [
+        [
+            f"{entry['case']} ({entry['materials']})",
+            ", ".join(f"{goal} {name}" for name, goal in entry["objectives"].items()),
+            str(entry["designs"]),
+            ", ".join(entry["modes"]),
+            f"{entry['hypervolume']:.3f}",
+            f"{entry['training_hypervolume']:.3f}",
+            f"{entry['cpu_seconds']:.0f} s",
+        ]
+        for entry in record["figures"]
+    ]
+    return (
+        f"## Pareto fronts\n\n{settings['candidates']} candidates of {settings['size']}³ voxels each. Shares "
+        "are of the box around both fronts; that of the training volumes is by the surrogate for these "
+        "phases, and without their constraints.\n\n"
+        + table(
+            [
+                "case",
+                "objectives",
+                "designs",
+                "modes",
+                "share of the designs",
+                "of the training volumes",
+                "CPU",
+            ],
+            rows,
+        )
+    )
+
+
+def examples(record: dict[str, Any]) -> str:
+    """The examples of the guide, a table each."""
+    tolerance = record["settings"]["tolerance"]
+    parts = ["## Examples"]
+    for title, figures in record["figures"].items():
+        names = list(figures["designs"][0]["solved"])
+        rows = [
+            [
+                design["mode"],
+                *("none" if (own := design["solved"][name]) is None else f"{own:.4g}" for name in names),
+                "unknown" if design["largest_deviation"] is None else percent(design["largest_deviation"]),
+                "yes" if design["met"] else "no",
+                str(design["solves"]),
+            ]
+            for design in figures["designs"]
+        ]
+        parts.append(
+            f"**{EXAMPLE_TITLES[title]}.** {figures['size']}³ voxels, {figures['reached']} of "
+            f"{len(figures['designs'])} designs within {percent(tolerance)} by the solver, of "
+            f"{len(figures['modes_reached'])} modes.\n\n    python -m vaereg design "
+            f"{shlex.join(figures['command'])} --out designs.h5\n    python -m vaereg refine designs.h5 "
+            f"--max-solves {figures['max_solves']} --out refined.h5"
+        )
+        parts.append(table(["mode", *names, "deviation", "constraints met", "solves"], rows))
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
