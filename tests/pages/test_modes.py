@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import modes, state
 from pages.parts.common.figures import COMPONENT_COLORS
+from pages.parts.common.first_visit import GLOSSARY
 from pages.parts.compare.export_panel import item_provenance
 from pages.parts.design.outlook import mode_outlook, probability_text
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
@@ -36,11 +37,12 @@ def visit(app_of_modes: AppTest, checkpoint: Checkpoint) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    """All text of a page, helps included."""
+    """All text of a page, helps included, but for the glossary, which explains the inner words."""
     kinds = ("title", "subheader", "markdown", "caption", "metric", "button", "selectbox", "multiselect")
     texts = [str(galleries(app)), *(name for table in app.dataframe for name in table.value)]
     for element in itertools.chain.from_iterable(getattr(app, kind) for kind in kinds):
         texts += [str(getattr(element, name, "")) for name in ("label", "value", "help", "delta")]
+    texts = [text for text in texts if not all(word in text for word in GLOSSARY)]
     return " ".join(texts).replace("'weight':", "")  # of the protocol of the gallery
 
 
