@@ -17,7 +17,7 @@ from pages.parts.model.figures import coverage_figure, log_figure
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, read_record
 from vaereg.model import checkpoint as released
 from vaereg.model.embedding import Embedding
-from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.release import Modes
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -66,9 +66,9 @@ def training(path: Path) -> None:
     st.plotly_chart(figure, key="log-figure", config=panels.PLAIN)
 
 
-def modes(library: ModeLibrary) -> None:
+def modes(named: Modes) -> None:
     """What the modes reach, and how their designs did."""
-    panels.modes(library, checkpoint.model.materials)
+    panels.modes(named, checkpoint.model.materials)
     if "modes" in metrics:
         panels.mode_figures(metrics["modes"])
 
@@ -96,7 +96,7 @@ if "inverse" in metrics:
     runs = comparable_runs(checkpoint.hash, checkpoint.card, others)
     parts["Inverse design"] = lambda: panels.inverse(checkpoint, metrics, runs)
 if (named := checkpoint.modes) is not None:
-    parts["Modes"] = partial(modes, named.library)
+    parts["Modes"] = partial(modes, named)
 parts["Refinement"] = lambda: panels.refinement(record("refinement"), checkpoint)
 if "components" in metrics:
     parts["Components"] = lambda: panels.components(metrics["components"], of_irregular=named is not None)

@@ -163,7 +163,7 @@ def _of_mode(
     many = np.repeat(np.arange(len(rows)), 1 if index == PERIODIC else _DRAWS)
     own = rows[many]
     diagonal = diagonal_properties(modes.library.stiffness_of(own)) * np.exp(scale[many])[:, None]
-    z, expected = drawn_latents(judge, modes, index, own, diagonal, generator=generator)
+    z, expected = drawn_latents(judge.checkpoint, index, own, diagonal, generator=generator)
     component = np.full(len(own), index)
     with torch.inference_mode():
         fraction = decoded_fraction(judge.checkpoint, z, component).cpu().numpy().astype(np.float64)

@@ -17,18 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties
+from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import REFERENCE_EDGE
-from vaereg.inverse.plausible import scaling
+from vaereg.inverse.proposals import drawn_latents
 from vaereg.inverse.reach import REACHED
 from vaereg.inverse.scoring import allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.decoding import IRREGULAR, PERIODIC, decode_fields, decoded_fraction
-from vaereg.model.modes.catalogue import MODES
+from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
 from vaereg.model.modes.library import Rows
-from vaereg.model.modes.regular import permute_latent
 from vaereg.model.networks import cut
 from vaereg.targets import CellProperties, Targets
 
@@ -77,7 +75,7 @@ class Previewer:
         if checkpoint.modes is None:
             raise InputError("expected a checkpoint with modes for a preview, got one with a free mixture")
         self.checkpoint, self.modes, self.pair = checkpoint, checkpoint.modes, pair
-        every = [self.modes.library.rows_of(index) for index in range(len(MODES))]
+        every = [self.modes.library.rows_of(index) for index in range(len(self.modes.names))]
         self._rows = Rows(
             order=np.concatenate([rows.order for rows in every]),
             row=np.concatenate([rows.row for rows in every]),
@@ -111,7 +109,7 @@ class Previewer:
         made, latents, cells = self._latents(targets, near, tried, scale, seed)
         stretch = size / REFERENCE_EDGE
         numbers = np.random.default_rng(seed)
-        seeds = numbers.integers(2**31, size=len(MODES))
+        seeds = numbers.integers(2**31, size=len(self.modes.names))
 
         def decode(place: int) -> NDArray[np.uint8]:
             with torch.inference_mode():
@@ -144,7 +142,7 @@ class Previewer:
             off = np.where(off <= 0.5 * REACHED, -1.0 - np.exp(np.minimum(merit, 50.0)), off)
         found: list[int] = []
         parts: list[NDArray[np.intp]] = []
-        for index in range(len(MODES)):
+        for index in range(len(self.modes.names)):
             places = np.arange(self._ends[index], self._ends[index + 1])
             if len(places) and (not modes or index in modes):
                 found.append(index)
@@ -200,24 +198,13 @@ class Previewer:
         self, index: int, row: Rows, wanted: NDArray[np.float64], generator: torch.Generator
     ) -> tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]:
         """Latent vectors (S, D) of a mode, C11 ... C66 with the reference pair (S, 6) [GPa], fractions."""
-        checkpoint, networks = self.checkpoint, self.modes.networks
-        if index == PERIODIC:
-            z = permute_latent(
-                self.modes.library.latent[row.row], AXIS_ORDERS[int(row.order[0])][: len("xyz")]
-            )
-            return torch.from_numpy(z), wanted[None], self.modes.library.fraction[row.row]
-        c = torch.from_numpy(np.repeat(wanted[None], _DRAWN, axis=0)).float()
-        mode = torch.full((_DRAWN,), index)
-        if index == IRREGULAR:
-            z, _ = checkpoint.model.prior(c).sample(generator=generator)
-            location, spread = scaling(checkpoint)
-            told = checkpoint.fitted.latent_regressor(z).numpy()
-            values = np.exp(location[: len(PROPERTIES)] + spread[: len(PROPERTIES)] * told)
-        else:
-            z, _ = networks.prior(networks.standardise(c)).sample(generator=generator, component=mode)
-            values = networks.unstandardise(networks.regressor(z, mode)).numpy().astype(np.float64)
-        fraction = decoded_fraction(checkpoint, z, mode.numpy()).numpy().astype(np.float64)
-        return z, values.reshape(-1, len(PROPERTIES)), fraction
+        count = 1 if index == PERIODIC else _DRAWN
+        rows = Rows(order=np.repeat(row.order, count), row=np.repeat(row.row, count))
+        z, values = drawn_latents(
+            self.checkpoint, index, rows, np.tile(wanted, (count, 1)), generator=generator
+        )
+        fraction = decoded_fraction(self.checkpoint, z, np.full(count, index)).numpy()
+        return z, values, fraction.astype(np.float64)
 
 
 def _least(off: NDArray[np.float64]) -> NDArray[np.intp]:

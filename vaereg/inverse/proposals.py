@@ -24,6 +24,7 @@ from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
 from vaereg.inverse.reach import ModeReach, Reach, mode_reach, unreachable
 from vaereg.inverse.scoring import COARSE, allowed_range, best_scale
 from vaereg.model.batches import device_of
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import IRREGULAR, PERIODIC, decoded_fraction
 from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.library import Rows
@@ -134,7 +135,7 @@ def propose(
         weights = prior.weights.mean(0).cpu().numpy().astype(np.float64)
         fraction = decoded_fraction(checkpoint, z, components)
         change = (fraction.clamp(*allowed_range(judge.targets)) / fraction).log().abs()
-        error = target_distance(_expected(judge, z), wanted) + change.cpu().numpy()
+        error = target_distance(_expected(checkpoint, z), wanted) + change.cpu().numpy()
     order = np.lexsort((error, components))
     chosen = np.concatenate(
         [order[components[order] == k][: per_design * n] for k, n in enumerate(quota.designs)]
@@ -166,13 +167,13 @@ def _from_modes(
             continue
         if index == PERIODIC:
             own = near.rows[np.resize(np.arange(len(near.rows)), keep)]
-            latents.append(drawn_latents(judge, modes, index, own, generator=generator)[0])
+            latents.append(drawn_latents(checkpoint, index, own, generator=generator)[0])
             rows.append(own)
             continue
         weight = np.exp(-0.5 * np.square(near.deviation / max(_CLOSEST, float(near.deviation[0]))))
         drawn = numbers.choice(len(weight), _POOL, p=weight / weight.sum())
         own, c = near.rows[drawn], _completed(judge, modes, near, drawn)
-        z, expected = drawn_latents(judge, modes, index, own, c, generator=generator)
+        z, expected = drawn_latents(checkpoint, index, own, c, generator=generator)
         with torch.inference_mode():
             fraction = decoded_fraction(checkpoint, z, np.full(_POOL, index)).cpu().numpy()
         cells = modes.cells(own, judge.pair, diagonal=expected, fraction=fraction)
@@ -192,8 +193,7 @@ def _from_modes(
 
 
 def drawn_latents(
-    judge: Judge,
-    modes: Modes,
+    checkpoint: Checkpoint,
     index: int,
     rows: Rows,
     c: NDArray[np.float64] | None = None,
@@ -206,14 +206,19 @@ def drawn_latents(
     volumes, and a mode of a user's own draws near those of its volumes.
 
     Args:
-        judge: Target, phases and trained model.
-        modes: Its modes.
+        checkpoint: Trained model with modes.
         index: Index of the mode.
         rows: Volumes of the library that the vectors are like, B of them.
         c: Properties with the reference pair, shape (B, T) [GPa]; those of the volumes if left out.
         generator: Source of the latent vectors.
+
+    Raises:
+        InputError: The checkpoint has no modes.
     """
-    device, networks = device_of(judge.checkpoint.model), modes.networks
+    modes = checkpoint.modes
+    if modes is None:
+        raise InputError("expected a checkpoint with modes, got one with a free mixture")
+    device, networks = device_of(checkpoint.model), modes.networks
     own_properties = diagonal_properties(modes.library.stiffness_of(rows))
     wanted = torch.from_numpy(own_properties if c is None else c).to(device, torch.float32)
     base = int(modes.base(np.array([index]))[0])
@@ -230,14 +235,14 @@ def drawn_latents(
             ]
             z = torch.from_numpy(np.concatenate(permuted)).to(device)
         elif base == IRREGULAR:
-            z, _ = judge.checkpoint.model.prior(wanted).sample(generator=generator)
+            z, _ = checkpoint.model.prior(wanted).sample(generator=generator)
         else:
             prior = networks.prior(networks.standardise(wanted))
             z, _ = prior.sample(generator=generator, component=mode)
         if base == PERIODIC:
             return z, own_properties
         if base == IRREGULAR:
-            return z, _expected(judge, z)
+            return z, _expected(checkpoint, z)
         logs = networks.regressor(z, mode)
         return z, networks.unstandardise(logs).cpu().numpy().astype(np.float64)
 
@@ -257,8 +262,8 @@ def _completed(judge: Judge, modes: Modes, near: ModeReach, drawn: NDArray[np.in
     return c
 
 
-def _expected(judge: Judge, z: Tensor) -> NDArray[np.float64]:
+def _expected(checkpoint: Checkpoint, z: Tensor) -> NDArray[np.float64]:
     """Properties that latent vectors of the free mixture should decode to, shape (B, T) [GPa]."""
-    location, scale = scaling(judge.checkpoint)
-    expected = judge.checkpoint.fitted.latent_regressor(z).cpu().numpy()
+    location, scale = scaling(checkpoint)
+    expected = checkpoint.fitted.latent_regressor(z).cpu().numpy()
     return np.exp(location[: len(PROPERTIES)] + scale[: len(PROPERTIES)] * expected)

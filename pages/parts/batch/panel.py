@@ -36,7 +36,7 @@ def batch_order(checkpoint: Checkpoint, count: int) -> DesignOrder:
         count=count,
         size=request.size,
         seed=request.seed,
-        component=request.components or None,
+        component=request.components(checkpoint) or None,
         constraints=request.constraints,
         materials=request.pair,
         checkpoint=Path(given) if given else None,

@@ -111,7 +111,7 @@ def _begin(checkpoint: Checkpoint, request: Request, targets: Targets) -> None:
     order = DesignOrder(
         size=request.size,
         seed=request.seed,
-        component=request.components or None,
+        component=request.components(checkpoint) or None,
         constraints=request.constraints,
         materials=request.pair,
         checkpoint=Path(given) if given else None,

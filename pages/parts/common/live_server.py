@@ -101,9 +101,9 @@ class LiveService:
         if targets is None:
             raise InputError("expected a request with a target")
         preview = self._previewer(request.pair).preview(
-            targets, modes=request.components, seed=request.seed, threads=self._threads
+            targets, modes=request.components(self._checkpoint), seed=request.seed, threads=self._threads
         )
-        return packed(preview, message["id"])
+        return packed(preview, message["id"], self._checkpoint.modes.names)
 
     def _previewer(self, pair: "TwoPhase") -> "Previewer":
         with self._lock:
@@ -151,14 +151,13 @@ def _read(text: str) -> dict[str, Any]:
     return {"id": number, "link": link, "changed": ends}
 
 
-def packed(preview: "Preview", number: int) -> bytes:
+def packed(preview: "Preview", number: int, names: Sequence[str]) -> bytes:
     """Previews as bytes: length of the head, head, one bit a voxel, each volume beginning with a byte."""
     from pages.parts.common.modes import component_color, mode_title
-    from vaereg.model.modes.catalogue import MODE_NAMES
 
     cards = [
         {
-            "title": mode_title(MODE_NAMES[mode]),
+            "title": mode_title(names[mode]),
             "color": component_color(mode),
             "values": [float(value) if math.isfinite(value) else None for value in preview.values[place]],
             "off": float(min(preview.deviation[place], 1e6)),

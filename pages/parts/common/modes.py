@@ -5,6 +5,7 @@ The module is free of any user interface.
 
 import base64
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from pages.parts.common.figures import COMPONENT_COLORS
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.release import Modes
 
 __all__ = [
     "component_color",
@@ -35,10 +37,15 @@ def mode_title(name: str) -> str:
     return name.replace("-", " ").capitalize()
 
 
-def mode_named(title: str) -> str:
-    """Name of the mode that a text stands for, be it a name or a title; empty where there is none such."""
+def mode_named(title: str, names: Sequence[str] = MODE_NAMES) -> str:
+    """Name of the mode that a text stands for, be it a name or a title; empty where there is none such.
+
+    Args:
+        title: Name or title.
+        names: Names that there are.
+    """
     name = title.strip().lower().replace(" ", "-")
-    return name if name in MODE_NAMES else ""
+    return name if name in names else ""
 
 
 def component_kind(checkpoint: Checkpoint) -> str:
@@ -77,8 +84,12 @@ def lowered(title: str) -> str:
 
 
 @cache
-def mode_picture(name: str) -> str:
-    """Small picture of a mode, as the address of an image in itself; made by benchmarks/mode_pictures.py."""
+def mode_picture(modes: Modes, component: int) -> str:
+    """Small picture of a mode, as the address of an image in itself; made by benchmarks/mode_pictures.py.
+
+    A mode of a user's own volumes has the picture of the mode that decodes it.
+    """
+    name = MODE_NAMES[int(modes.base(np.array([component]))[0])]
     content = base64.b64encode((_PICTURES / f"{name}.png").read_bytes()).decode("ascii")
     return f"data:image/png;base64,{content}"
 

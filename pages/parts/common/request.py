@@ -18,7 +18,6 @@ from vaereg.inverse.features import PHASES
 from vaereg.materials import VOID, Phase, TwoPhase, library, phase_by_name
 from vaereg.microstructure.symmetry import SYMMETRIES
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.targets import TARGETS, Targets, Wanted, parse
 
 __all__ = [
@@ -119,12 +118,12 @@ class Request:
         """Number of designs that are made: of large cells fewer."""
         return min(self.count, SIZES[self.size])
 
-    @property
-    def components(self) -> tuple[int, ...]:
+    def components(self, checkpoint: Checkpoint) -> tuple[int, ...]:
         """Indices of the modes or of the component that make designs; none for all."""
         if self.component is not None:
             return (self.component,)
-        return tuple(sorted(MODE_NAMES.index(name) for name in self.modes))
+        names = () if checkpoint.modes is None else checkpoint.modes.names
+        return tuple(index for index, name in enumerate(names) if name in self.modes)
 
     @property
     def key(self) -> str:
@@ -335,8 +334,9 @@ def _makers(
     if checkpoint.modes is not None:
         if component != "all":
             notices.append("The link asks for a component of another model, which was left out.")
-        chosen = {mode_named(text) for text in given.get("modes", [])}
-        return tuple(name for name in MODE_NAMES if name in chosen), None
+        names = checkpoint.modes.names
+        chosen = {mode_named(text, names) for text in given.get("modes", [])}
+        return tuple(name for name in names if name in chosen), None
     if "modes" in given:
         notices.append("The link asks for modes of another model, which was left out.")
     numbers = [str(index + 1) for index in range(checkpoint.components)]

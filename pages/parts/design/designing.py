@@ -161,7 +161,7 @@ def show_designs(
                 request.size,
                 materials=request.pair,
                 seed=request.seed,
-                component=request.components or None,
+                component=request.components(checkpoint) or None,
                 constraints=request.constraints,
                 on_progress=on_progress,
             )

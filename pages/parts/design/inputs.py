@@ -28,7 +28,7 @@ from pages.parts.design.presets import presets
 from pages.parts.design.targets_panel import target_rows
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODE_NAMES, MODES as ALL_MODES
+from vaereg.model.modes.release import Modes
 from vaereg.targets import Targets, Wanted
 
 __all__ = ["outlook_of", "request_inputs", "sampling_inputs", "set_nearest"]
@@ -93,7 +93,7 @@ def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
     request = current_request(checkpoint)
     options: dict[str, Any] = {"on_change": _take_sampling, "args": (checkpoint,)}
     if checkpoint.modes is not None:
-        _mode_chips(request.modes, outlook, options)
+        _mode_chips(checkpoint.modes, request.modes, outlook, options)
     st.subheader("Designs")
     st.segmented_control(
         "Cell size [voxel per edge]",
@@ -128,24 +128,27 @@ def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
 def _take_sampling(checkpoint: Checkpoint) -> None:
     request, chosen = current_request(checkpoint), st.session_state.get(CHOSEN_MODES) or []
     component = st.session_state.get(COMPONENT, _ALL)
+    names = () if checkpoint.modes is None else checkpoint.modes.names
     changed = replace(
         request,
         count=int(st.session_state[COUNT]),
         seed=int(st.session_state[SEED] or 0),
         size=int(st.session_state[SIZE]),
-        modes=tuple(name for name in MODE_NAMES if name in chosen),
+        modes=tuple(name for name in names if name in chosen),
         component=None if component == _ALL else int(component) - 1,
     )
     set_request(checkpoint, changed)
 
 
-def _mode_chips(chosen: Sequence[str], outlook: Sequence[Outlook], options: Mapping[str, Any]) -> None:
+def _mode_chips(
+    modes: Modes, chosen: Sequence[str], outlook: Sequence[Outlook], options: Mapping[str, Any]
+) -> None:
     """Chips of the modes with their pictures, grey where a mode cannot reach the target."""
-    sentences = "  \n".join(f"**{mode_title(mode.name)}**: {mode.sentence}" for mode in ALL_MODES)
+    sentences = "  \n".join(f"**{mode_title(mode.name)}**: {mode.sentence}" for mode in modes.catalogue)
     with st.container(key="modes-chips"):
         st.pills(
             "Modes",
-            MODE_NAMES,
+            modes.names,
             selection_mode="multi",
             format_func=mode_title,
             key=controlled(CHOSEN_MODES, list(chosen)),
@@ -153,15 +156,15 @@ def _mode_chips(chosen: Sequence[str], outlook: Sequence[Outlook], options: Mapp
             f"cannot reach it.  \n{sentences}",
             **options,
         )
-        st.html(_chip_style(outlook))
+        st.html(_chip_style(modes, outlook))
 
 
-def _chip_style(outlook: Sequence[Outlook]) -> str:
+def _chip_style(modes: Modes, outlook: Sequence[Outlook]) -> str:
     """Style sheet of the chips: a small picture of each mode, grey where it cannot reach the target."""
     rules = []
-    for index, name in enumerate(MODE_NAMES):
+    for index in range(len(modes.names)):
         chip = f".st-key-modes-chips button[data-variant=pills]:nth-of-type({index + 1})"
-        rules.append(f"{chip}::before {{ background-image: url({mode_picture(name)}); }}")
+        rules.append(f"{chip}::before {{ background-image: url({mode_picture(modes, index)}); }}")
         if outlook and not outlook[index].reached:
             rules.append(f"{chip} {{ opacity: 0.5; }} {chip}::before {{ filter: grayscale(1); }}")
     return f"<style>{' '.join(rules)}</style>"

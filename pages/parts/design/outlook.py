@@ -6,11 +6,10 @@ The module is free of any user interface.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pages.parts.common.modes import mode_title
+from pages.parts.common.modes import mode_picture, mode_title
 from vaereg.inverse.reach import mode_reach
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODES
 from vaereg.targets import Target, Targets
 
 __all__ = ["Outlook", "mode_outlook", "probability_text"]
@@ -24,6 +23,8 @@ class Outlook:
     """Name of the mode."""
     sentence: str
     """Look of the mode in a sentence."""
+    picture: str
+    """Small picture of the mode, as the address of an image in itself."""
     probability: float
     """Probability of the mode at the target [-]: those of all modes sum to one."""
     reached: bool
@@ -55,11 +56,12 @@ def mode_outlook(
         Outlook(
             name=mode.name,
             sentence=mode.sentence,
+            picture=mode_picture(checkpoint.modes, index),
             probability=float(reach.weights[index]),
             reached=bool(reach.reached[index]),
             nearest=reach.nearest(index, names),
         )
-        for index, mode in enumerate(MODES)
+        for index, mode in enumerate(checkpoint.modes.catalogue)
     ]
 
 

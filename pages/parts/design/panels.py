@@ -12,7 +12,7 @@ from pages.parts.common.current import current_request
 from pages.parts.common.gallery import pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.known import known_values
 from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.modes import component_kind, component_title, lowered, mode_picture
+from pages.parts.common.modes import component_kind, component_title, lowered
 from pages.parts.common.quantities import (
     axis_title,
     figure_text,
@@ -201,7 +201,7 @@ def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> Non
         st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
         for mode in missing:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.image(mode_picture(mode.name), width=34)
+                st.image(mode.picture, width=34)
                 offer = f"nearest {nearest_text(mode.nearest)}" if mode.nearest else "nothing is known of it"
                 st.caption(
                     f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
@@ -392,7 +392,7 @@ def copied_request(checkpoint: Checkpoint, request: Request) -> Copied:
         size=request.size,
         materials=None if request.pair == own else request.pair,
         seed=request.seed,
-        components=request.components,
+        components=request.components(checkpoint),
         modes=() if checkpoint.modes is None else checkpoint.modes.names,
         constraints=request.constraints,
     )

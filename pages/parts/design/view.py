@@ -52,7 +52,6 @@ from vaereg.inverse.designs import Designs, save_designs
 from vaereg.microstructure.morphology import describe
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.catalogue import MODES
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import CellProperties, Targets
 from vaereg.targets.bounds import quantity_bounds
@@ -85,8 +84,8 @@ def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
             character = _character(volumes, "".join(volume_hash(volume) for volume in volumes))
             drawn = ""
         else:
-            note, character = probability_text(weight), MODES[component].sentence
-            drawn = mode_picture(MODES[component].name)
+            note, character = probability_text(weight), checkpoint.modes.catalogue[component].sentence
+            drawn = mode_picture(checkpoint.modes, component)
         rows.append(
             Row(
                 panels=panels,

@@ -12,7 +12,6 @@ from vaereg.inverse.designs import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
-from vaereg.model.modes.catalogue import MODE_NAMES
 
 __all__ = [
     "Place",
@@ -100,7 +99,7 @@ def typical_samples(embedding: Embedding) -> dict[str, int]:
 def component_names(checkpoint: Checkpoint) -> list[str]:
     """Names of the components that designs are made by: modes, or components by their number from 1."""
     if checkpoint.modes is not None:
-        return list(MODE_NAMES)
+        return list(checkpoint.modes.names)
     return [f"component {index + 1}" for index in range(checkpoint.components)]
 
 

@@ -21,8 +21,7 @@ from pages.parts.common.modes import component_color, mode_title
 from vaereg.elasticity import PROPERTIES, diagonal_properties, reuss_bound, voigt_bound
 from vaereg.evaluation.records import LEVELS, STARTS, error_curve
 from vaereg.materials import TwoPhase
-from vaereg.model.modes.catalogue import MODES
-from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.release import Modes
 
 __all__ = [
     "coverage_figure",
@@ -119,9 +118,9 @@ def weight_figure(components: Mapping[str, Any]) -> go.Figure:
     return figure
 
 
-def modes_figure(library: ModeLibrary, materials: TwoPhase) -> go.Figure:
+def modes_figure(modes: Modes, materials: TwoPhase) -> go.Figure:
     """Volume fraction and C11 of the training volumes of each mode, in any order of their axes."""
-    figure = go.Figure()
+    figure, library = go.Figure(), modes.library
     fractions = np.linspace(0.0, 1.0, 101)
     for name, bound in (("Voigt bound", voigt_bound), ("Reuss bound", reuss_bound)):
         figure.add_scatter(
@@ -132,7 +131,7 @@ def modes_figure(library: ModeLibrary, materials: TwoPhase) -> go.Figure:
             line={"width": 1, "color": "#8a929c", "dash": "dot" if name == "Reuss bound" else "dash"},
             hoverinfo="skip",
         )
-    for index, mode in enumerate(MODES):
+    for index, mode in enumerate(modes.catalogue):
         own = np.flatnonzero(library.mode == index)
         own = own[:: 1 + len(own) // _POINTS_OF_A_MODE]
         title = mode_title(mode.name)

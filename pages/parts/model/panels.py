@@ -25,7 +25,7 @@ from pages.parts.model.figures import (
 from vaereg.evaluation.records import KINDS, summarize_solves
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.release import Modes
 
 PLAIN: dict[str, Any] = {"displayModeBar": False}
 
@@ -144,21 +144,21 @@ def inverse(checkpoint: Checkpoint, metrics: Mapping[str, Any], runs: Mapping[st
         widgets.show_table(tables.runs_table(runs), key="runs-table", missing="–", digits=2)
 
 
-def modes(library: ModeLibrary, materials: TwoPhase) -> None:
+def modes(named: Modes, materials: TwoPhase) -> None:
     """Show the look of each mode and what its training volumes reach."""
     st.subheader(
         "Modes",
         help="Kinds of structure that one target can have: each has a prior p(z | c) of its own. The ranges "
         "hold 90 % of the training volumes, in any order of their axes.",
     )
-    table = tables.modes_table(library)
+    table = tables.modes_table(named)
     st.dataframe(
-        table.style.map(lambda title: f"color: {tables.mode_color(title)}", subset=["Mode"]),
+        table.style.map(lambda title: f"color: {tables.mode_color(title, named.names)}", subset=["Mode"]),
         hide_index=True,
         key="modes-table",
         height="content",
     )
-    st.plotly_chart(modes_figure(library, materials), key="modes-figure", config=PLAIN)
+    st.plotly_chart(modes_figure(named, materials), key="modes-figure", config=PLAIN)
 
 
 def components(figures: Mapping[str, Any], *, of_irregular: bool) -> None:

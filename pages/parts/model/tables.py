@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pages.parts.common.modes import component_color, lowered, mode_named, mode_title
 from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.evaluation.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
-from vaereg.model.modes.catalogue import MODE_NAMES, MODES
-from vaereg.model.modes.library import ModeLibrary
+from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.release import Modes
 
 __all__ = [
     "component_table",
@@ -163,10 +163,11 @@ def runs_table(runs: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
-def modes_table(library: ModeLibrary) -> pd.DataFrame:
+def modes_table(modes: Modes) -> pd.DataFrame:
     """Return a table of the modes: their look, and what 90 % of their training volumes have."""
     rows = []
-    for index, mode in enumerate(MODES):
+    library = modes.library
+    for index, mode in enumerate(modes.catalogue):
         own = library.mode == index
         tension = diagonal_properties(library.stiffness[own])[:, :3].ravel()
         rows.append(
@@ -181,9 +182,9 @@ def modes_table(library: ModeLibrary) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mode_color(title: str) -> str:
-    """Colour of a mode by its title."""
-    return component_color(MODE_NAMES.index(mode_named(title)))
+def mode_color(title: str, names: Sequence[str]) -> str:
+    """Colour of a mode by its title, among the names of all modes."""
+    return component_color(names.index(mode_named(title, names)))
 
 
 def _most(values: NDArray[np.float64], digits: int) -> str:
