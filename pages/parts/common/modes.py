@@ -83,13 +83,16 @@ def lowered(title: str) -> str:
     return title[:1].lower() + title[1:]
 
 
-@cache
 def mode_picture(modes: Modes, component: int) -> str:
     """Small picture of a mode, as the address of an image in itself; made by benchmarks/mode_pictures.py.
 
     A mode of a user's own volumes has the picture of the mode that decodes it.
     """
-    name = MODE_NAMES[int(modes.base(np.array([component]))[0])]
+    return _picture(MODE_NAMES[int(modes.base(np.array([component]))[0])])
+
+
+@cache
+def _picture(name: str) -> str:
     content = base64.b64encode((_PICTURES / f"{name}.png").read_bytes()).decode("ascii")
     return f"data:image/png;base64,{content}"
 
