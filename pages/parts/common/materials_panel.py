@@ -103,7 +103,7 @@ def _set_phase(checkpoint: Checkpoint, which: str, phase: Phase) -> None:
 def _own_inputs(checkpoint: Checkpoint) -> None:
     """Name and numbers of a material that is not in the library."""
     keep: dict[str, Any] = {"persist_state": "session"}
-    st.text_input("Name", "own material", max_chars=40, key=f"{_OWN}name", **keep)
+    st.text_input("Name of the material", "own material", max_chars=40, key=f"{_OWN}name", **keep)
     left, right = st.columns(2)
     keep["format"] = "%g"
     left.number_input("Young's modulus [GPa]", 1e-6, 1e5, 10.0, key=f"{_OWN}young_modulus", **keep)

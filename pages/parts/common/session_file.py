@@ -211,15 +211,16 @@ def _read_item(archive: zipfile.ZipFile, entry: Mapping[str, Any], member: str, 
         )
     targets = _checked(entry.get("targets", {}), dict, name, "targets by name")
     size = len(PROPERTIES)
-    stiffness = _stiffness(entry, name, "stiffness")
+    materials = _materials(entry, name)
+    stiffness = _stiffness(entry, name, "stiffness", materials)
     return ShortlistItem(
         name=_checked(entry.get("name"), str, name, "the name of an item"),
         volume=as_volumes(volume, name=name, cubic=False)[0],
         origin=_checked(entry.get("origin", ""), str, name, "the origin of an item")[: 4 * MAX_NAME],
         targets=_targets(targets, name),
-        materials=_materials(entry, name),
+        materials=materials,
         constraints=_constraints(entry, name),
-        predicted=_stiffness(entry, name, "predicted"),
+        predicted=_stiffness(entry, name, "predicted", materials),
         conductivity=_numbers(entry, "conductivity", (3, 3), (-_MODULI[1], _MODULI[1]), name),
         mean=_numbers(entry, "mean", (size,), _MODULI, name),
         std=_numbers(entry, "std", (size,), _SPREADS, name),
@@ -263,17 +264,20 @@ def _numbers(
     return array
 
 
-def _stiffness(record: Mapping[str, Any], name: str, key: str) -> NDArray[np.float64] | None:
-    """Return a stiffness that a material can have; zero eigenvalues are those of porous cells."""
+def _stiffness(
+    record: Mapping[str, Any], name: str, key: str, materials: TwoPhase
+) -> NDArray[np.float64] | None:
+    """Return a stiffness that cells of two phases can have: with a void it may have zero eigenvalues."""
     size = len(PROPERTIES)
     stiffness = _numbers(record, key, (size, size), (-_MODULI[1], _MODULI[1]), name)
     if stiffness is None:
         return None
     alike = np.allclose(stiffness, stiffness.T, rtol=1e-3, atol=1e-3 * np.abs(stiffness).max())
-    if not alike or np.linalg.eigvalsh(stiffness).min() < -_ROUNDING * np.abs(stiffness).max():
-        raise ValueError(
-            f"{name}: expected a symmetric stiffness without negative eigenvalues of an item, got none"
-        )
+    porous = materials.ordered().soft.young_modulus == 0.0
+    least = -_ROUNDING * np.abs(stiffness).max() if porous else _MODULI[0]
+    if not alike or np.linalg.eigvalsh(stiffness).min() < least:
+        kind = "semi-definite" if porous else "definite"
+        raise ValueError(f"{name}: expected a symmetric, positive {kind} stiffness of an item, got none")
     return stiffness
 
 

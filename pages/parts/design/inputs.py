@@ -133,7 +133,7 @@ def _take_sampling(checkpoint: Checkpoint) -> None:
         request,
         count=int(st.session_state[COUNT]),
         seed=int(st.session_state[SEED] or 0),
-        size=int(st.session_state[SIZE]),
+        size=int(st.session_state[SIZE] or request.size),
         modes=tuple(name for name in names if name in chosen),
         component=None if component == _ALL else int(component) - 1,
     )
