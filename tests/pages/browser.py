@@ -149,10 +149,16 @@ def settled(page: Page) -> None:
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
-def pixels(page: Page, index: int = 0) -> np.ndarray:
-    """What is seen of the volume of a panel, shape (height, width, 3), as floats from 0 to 1."""
+def pixels(page: Page, index: int = 0, *, within: str = "") -> np.ndarray:
+    """What is seen of the volume of a panel, shape (height, width, 3), as floats from 0 to 1.
+
+    Args:
+        page: The page.
+        index: Place of the panel among those of the page, or of a part of it.
+        within: Selector of that part.
+    """
     page.mouse.move(2, 2)  # what is pointed at may look otherwise
-    image = page.locator(".card .view").nth(index).screenshot()
+    image = page.locator(f"{within} .card .view").nth(index).screenshot()
     return np.asarray(Image.open(BytesIO(image)).convert("RGB")) / 255.0
 
 

@@ -155,7 +155,7 @@ class CellProperties:
     @cached_property
     def _expansion(self) -> NDArray[np.float64]:
         """Thermal expansion, shape (N, 6) [1e-6/K]."""
-        known: NDArray[np.bool_] = np.isfinite(self.stiffness).all(axis=(1, 2), keepdims=True)
+        known = np.asarray(np.isfinite(self.stiffness).all(axis=(1, 2), keepdims=True))
         expansion = thermal_expansion(np.where(known, self._sound, np.eye(6)), self.fraction, self.materials)
         return np.where(known[..., 0], expansion, np.nan)
 

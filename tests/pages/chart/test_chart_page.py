@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from dashboard import galleries
 from streamlit.testing.v1 import AppTest
@@ -123,9 +124,15 @@ def test_objectives_replace_what_was_asked_of_them() -> None:
 def test_the_front_stands_beside_that_of_known_volumes() -> None:
     values, known = np.array([[1.0, 5.0], [2.0, 9.0]]), np.array([[2.0, 8.0], [1.0, 4.0]])
     figure = front_figure(["density", "E_x"], values, known, 1)
-    assert [trace.name for trace in figure.data] == ["known volumes", "designs, solver"]
-    assert figure.data[0].x.tolist() == [1.0, 2.0] and figure.data[1].marker.size.tolist() == [10, 15]
-    assert len(front_figure(["density", "E_x"], values, np.empty((0, 2)), 0).data) == 2
+    known_trace, own_trace = traces(figure)
+    assert [known_trace.name, own_trace.name] == ["known volumes", "designs, solver"]
+    assert known_trace.x.tolist() == [1.0, 2.0] and own_trace.marker.size.tolist() == [10, 15]
+    assert len(traces(front_figure(["density", "E_x"], values, np.empty((0, 2)), 0))) == 2
+
+
+def traces(figure: go.Figure) -> list[Any]:
+    """Traces of a figure."""
+    return list(figure.select_traces())
 
 
 def test_a_trade_off_is_searched_in_the_background(

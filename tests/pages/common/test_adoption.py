@@ -20,4 +20,9 @@ def test_every_part_is_under_the_new_token_at_once(sessions: Path, monkeypatch: 
     keeper._adopt()
     assert session[state.FORMER_TOKEN] == former
     kept = {part: store.load(own, part) for part in keeper.PARTS}
-    assert kept == {"shortlist": b"shortlist", "refinements": b"refinements", "inputs": b"newer", "owner": b"owner"}
+    assert kept == {
+        "shortlist": b"shortlist",
+        "refinements": b"refinements",
+        "inputs": b"newer",
+        "owner": b"owner",
+    }

@@ -132,8 +132,9 @@ def test_tables_are_for_the_phases_that_are_asked_for(page: AppTest) -> None:
     told = predict_stiffness(load_pair_model(), volumes, [pair])
     for row in range(2):
         for i, name in enumerate(PROPERTIES):
-            assert files[f"{name} [GPa]"][row] == pytest.approx(told.mean[row, i, i], rel=1e-4)
-            assert files[f"{name} ± std [GPa]"][row] == pytest.approx(told.std[row, i, i], rel=1e-2, abs=5e-3)
+            assert float(files[f"{name} [GPa]"].iloc[row]) == pytest.approx(told.mean[row, i, i], rel=1e-4)
+            spread = float(files[f"{name} ± std [GPa]"].iloc[row])
+            assert spread == pytest.approx(told.std[row, i, i], rel=1e-2, abs=5e-3)
     upload(page, ("large.npy", npy(np.tile(volumes[0], (3, 3, 3)))))
     next(item for item in page.radio if item.label == "Show").set_value("blocks").run()
     next(item for item in page.selectbox if item.label == "Voxels per edge").set_value(16).run()
