@@ -11,7 +11,7 @@ import torch
 from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse import direct as module, judging, proposals
+from vaereg.inverse import direct as module, judging, proposals, realising
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
@@ -110,7 +110,7 @@ def test_any_count_and_size(count: int, size: int, tiny_checkpoint: Checkpoint) 
         ("_POOL", 256, 30.0),
         ("_LATENTS_PER_DESIGN", 8, 45.0),
         ("_MORE_DRAWS", 8, 45.0),
-        ("_CUTS", 2, 45.0),
+        ("CUTS", 2, 45.0),
     ],
 )
 def test_choosing_pays(
@@ -132,10 +132,15 @@ def test_choosing_pays(
             )
         )
 
-    for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_MORE_DRAWS", 0), ("_CUTS", 1)):
-        monkeypatch.setattr(proposals if name == "_POOL" else module, name, least)
+    def turn(name: str, value: int) -> None:
+        for place in (module, proposals, realising):
+            if hasattr(place, name):
+                monkeypatch.setattr(place, name, value)
+
+    for name, least in (("_POOL", 32), ("_LATENTS_PER_DESIGN", 1), ("_MORE_DRAWS", 0), ("CUTS", 1)):
+        turn(name, least)
     before = mean_error()
-    monkeypatch.setattr(proposals if knob == "_POOL" else module, knob, more)
+    turn(knob, more)
     assert mean_error() < 0.8 * before
 
 

@@ -143,6 +143,9 @@ def test_designs(tmp_path: Path, volume: np.ndarray) -> None:
         materials=TwoPhase(),
         solver_tolerance=[1e-6],
         solver_dtype=["float64"],
+        recipes=[{"class": "pores"}],
+        spread={"eroded/E_x": [0.1]},
+        front={"candidates": 10},
     )
     attributes, datasets = hdf5_names(path)
     assert attributes | datasets <= text_of("Designs (HDF5")
@@ -157,6 +160,8 @@ def test_designs(tmp_path: Path, volume: np.ndarray) -> None:
         "name",
         "young_modulus",
         "poisson_ratio",
+        *("objectives", "hypervolume", "training_hypervolume", "training_front"),
+        *("min", "max", "candidates", "judged", "verified"),
     }
 
 

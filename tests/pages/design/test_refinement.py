@@ -21,7 +21,7 @@ from pages.parts.design.refinement import (
     refreshed,
     run_table,
 )
-from pages.parts.solving.tasks import Progress, RefineTask
+from pages.parts.solving.tasks import Progress
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
 from vaereg.inverse.refining.refinement import Refinement, Step
@@ -69,8 +69,9 @@ def steps(*errors: float) -> tuple[Step, ...]:
     )
 
 
-def finished(task: RefineTask, error: float = 0.01) -> Progress:
+def finished(task: Task, error: float = 0.01) -> Progress:
     """A result for a task: its volume with one voxel changed, and the solver's stiffness of it."""
+    assert not isinstance(task, CallTask)
     volume = task.volume.copy()
     volume[0, 0, 0] ^= 1
     stiffness = homogenize(volume).stiffness
