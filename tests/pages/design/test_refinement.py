@@ -21,7 +21,7 @@ from pages.parts.design.refinement import (
     refreshed,
     run_table,
 )
-from pages.parts.solving.tasks import Progress
+from pages.parts.solving.tasks import CallTask, Progress, Task
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
 from vaereg.inverse.refining.refinement import Refinement, Step
