@@ -69,7 +69,7 @@ def test_a_link_restores_target_seed_modes_and_size(page: Page, server: str) -> 
     expect(page.locator("h1")).to_contain_text("C11 = 42")
     first = drawn(page)
     expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("7")
-    expect(page.get_by_text("cells of 64 × 64 × 64 voxels")).to_be_visible()
+    expect(page.get_by_text(re.compile("· 64³ voxels"))).to_be_visible()
     assert page.locator(".gallery").first.locator(".card").count() == 2
     expect(page.locator(".gallery").first).to_contain_text("Irregular")
 
@@ -93,7 +93,7 @@ def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, serv
     page.get_by_role("button", name="Make these designs").click()
     drawn(page, other_than=first)
     expect(page.get_by_text("Designing was cancelled.")).to_have_count(0)
-    expect(page.get_by_text("cells of 96 × 96 × 96 voxels")).to_be_visible()
+    expect(page.get_by_text(re.compile("· 96³ voxels"))).to_be_visible()
     large = drawn(page)
     page.get_by_role("button", name="More like this").click()
     page.get_by_role("button", name="Cancel", exact=True).press("Enter")

@@ -50,7 +50,8 @@ def materials_panel(checkpoint: Checkpoint) -> TwoPhase:
             name = next((name for name, known in phases.items() if known == phase), VOID.name)
             st.selectbox(
                 f"{which.capitalize()} phase",
-                names[which],
+                # The first is what a browser without a value of its own falls back on, after a restart, say.
+                [name, *(other for other in names[which] if other != name)],
                 format_func=shown,
                 key=controlled(key, name),
                 on_change=_choose,
