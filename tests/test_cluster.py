@@ -192,8 +192,8 @@ def test_the_commands_of_the_page_are_commands() -> None:
         _parser().parse_args(shlex.split(line)[1:])
 
 
-SBATCH = "#!/bin/bash\nbash $1 > $1.log 2>&1 &\necho Submitted batch job $!\n"
-"""A queue that starts a job at once on this machine."""
+SBATCH = "#!/bin/bash\ncp $1 $1.job\nbash $1.job > $1.log 2>&1 &\necho Submitted batch job $!\n"
+"""A queue that starts a job at once on this machine; its caller deletes the script when it returns."""
 
 
 @pytest.mark.parametrize(
