@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -62,22 +64,16 @@ def test_recognition_page_is_made_from_the_measured_figures(tmp_path: Path) -> N
     )
 
 
-def test_scaling_page_is_made_from_the_measured_figures(tmp_path: Path) -> None:
-    target = tmp_path / "scaling.md"
-    command = [sys.executable, str(ROOT / "benchmarks" / "scaling_report.py"), "--out", str(target)]
+@pytest.mark.parametrize(
+    ("program", "page"), [("scaling_report.py", "scaling.md"), ("inverse_report.py", "inverse-figures.md")]
+)
+def test_pages_are_made_from_the_measured_figures(program: str, page: str, tmp_path: Path) -> None:
+    target = tmp_path / page
+    command = [sys.executable, str(ROOT / "benchmarks" / program), "--out", str(target)]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
     expected = target.read_text(encoding="utf-8")
-    stored = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    assert stored == expected, "run benchmarks/scaling_report.py"
-
-
-def test_page_of_inverse_design_is_made_from_the_measured_figures(tmp_path: Path) -> None:
-    target = tmp_path / "inverse-figures.md"
-    command = [sys.executable, str(ROOT / "benchmarks" / "inverse_report.py"), "--out", str(target)]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
-    expected = target.read_text(encoding="utf-8")
-    stored = (ROOT / "docs" / "inverse-figures.md").read_text(encoding="utf-8")
-    assert stored == expected, "run benchmarks/inverse_report.py"
+    stored = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert stored == expected, f"run benchmarks/{program}"
 
 
 def test_refinement_page_is_made_from_a_record(tmp_path: Path) -> None:

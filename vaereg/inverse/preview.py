@@ -21,7 +21,7 @@ from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.inverse.proposals import drawn_latents
-from vaereg.inverse.reach import REACHED
+from vaereg.inverse.reach import REACHED, ends_of_modes, library_cells
 from vaereg.inverse.scoring import allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
@@ -75,13 +75,8 @@ class Previewer:
         if checkpoint.modes is None:
             raise InputError("expected a checkpoint with modes for a preview, got one with a free mixture")
         self.checkpoint, self.modes, self.pair = checkpoint, checkpoint.modes, pair
-        every = [self.modes.library.rows_of(index) for index in range(len(self.modes.names))]
-        self._rows = Rows(
-            order=np.concatenate([rows.order for rows in every]),
-            row=np.concatenate([rows.row for rows in every]),
-        )
-        self._ends = np.cumsum([0, *(len(rows) for rows in every)])
-        self._cells = self.modes.cells(self._rows, pair)
+        self._rows, self._cells = library_cells(self.modes, pair)
+        self._ends = ends_of_modes(self.modes, self._rows)
 
     def preview(
         self,

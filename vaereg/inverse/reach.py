@@ -29,6 +29,7 @@ __all__ = [
     "ModeReach",
     "NearestTargets",
     "Reach",
+    "ends_of_modes",
     "library_cells",
     "mode_reach",
     "nearest_targets",
@@ -115,6 +116,16 @@ def library_cells(modes: Modes, pair: TwoPhase) -> tuple[Rows, CellProperties]:
     return rows, cells
 
 
+def ends_of_modes(modes: Modes, rows: Rows) -> NDArray[np.intp]:
+    """Places where the rows of each mode begin, and the end of the last, shape (K + 1,).
+
+    Args:
+        modes: Trained modes.
+        rows: Rows mode by mode, as of `library_cells`.
+    """
+    return np.searchsorted(modes.library.mode[rows.row], np.arange(len(modes.names) + 1))
+
+
 def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPhase | None = None) -> Reach:
     """How near the training volumes of each mode come to a target.
 
@@ -125,10 +136,9 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
     """
     targets = Targets.of(wanted)
     phases = REFERENCE_PAIR if pair is None else pair
-    every = [modes.library.rows_of(index) for index in range(len(modes.names))]
     together, cells = library_cells(modes, phases)
     deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
-    ends = np.cumsum([0, *(len(rows) for rows in every)])
+    ends = ends_of_modes(modes, together)
     weights, tried = np.zeros(len(modes.names)), [np.empty(0, dtype=np.intp)] * len(modes.names)
     for index in range(len(modes.names)):
         places = np.arange(ends[index], ends[index + 1])

@@ -26,11 +26,11 @@ class Judgement:
     """What prediction and solver say of N cells, side by side."""
 
     targets: Targets | None
-    """What is wanted; None where nothing is."""
+    """Target of the quantity; None where it has none."""
     predicted: CellProperties
-    """By prediction."""
+    """Predicted value."""
     solved: CellProperties
-    """By the solver; NaN where it has not been."""
+    """Value by the solver; NaN where it has not solved the cell."""
 
     @property
     def is_solved(self) -> NDArray[np.bool_]:
@@ -39,7 +39,7 @@ class Judgement:
 
     @property
     def best(self) -> CellProperties:
-        """By the solver where it knows the cell, else by prediction."""
+        """Value by the solver where it knows the cell, else the predicted one."""
         known = self.is_solved
         conductivity = self.solved.conductivity
         return CellProperties(

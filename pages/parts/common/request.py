@@ -110,7 +110,7 @@ class Request:
 
     @property
     def targets(self) -> Targets | None:
-        """What is wanted; None where nothing is."""
+        """Targets of the request; None where it has none."""
         return Targets(self.wanted) if self.wanted else None
 
     @property
