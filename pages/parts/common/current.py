@@ -6,7 +6,8 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.common import state
-from pages.parts.common.request import Request, default_request, read_link, read_stored
+from pages.parts.common.request import Request, default_request
+from pages.parts.common.request_link import read_link, read_stored
 from vaereg.materials import Phase, library
 from vaereg.model.checkpoint import Checkpoint
 

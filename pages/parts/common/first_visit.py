@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import streamlit as st
 
 from pages.parts.common.current import set_request
-from pages.parts.common.request import read_link
+from pages.parts.common.request_link import read_link
 from pages.parts.common.shown import show_example
 from vaereg.model.checkpoint import Checkpoint
 

@@ -16,7 +16,8 @@ from streamlit.components.v2 import component
 from pages.parts.common import state
 from pages.parts.common.current import current_request, restore_request, take_link
 from pages.parts.common.packing import pack, unpack
-from pages.parts.common.request import LINK_NAMES, default_request
+from pages.parts.common.request import default_request
+from pages.parts.common.request_link import LINK_NAMES
 from pages.parts.common.session_store import SessionStore, default_folder, new_token
 from vaereg.model.checkpoint import Checkpoint
 

@@ -83,7 +83,7 @@ class LiveService:
             _log.exception("previews could not be prepared")
 
     def _previews(self, message: Mapping[str, Any]) -> bytes:
-        from pages.parts.common.request import read_link
+        from pages.parts.common.request_link import read_link
 
         if self._checkpoint.modes is None:
             raise InputError("expected a model with modes for previews")

@@ -1,30 +1,22 @@
-"""Refinement in the Design page: what is to be refined, how far it is, before and after."""
+"""Refinement in the Design page: what is to be refined, and how far it is."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.parts.common import background, mesh_panel, state, widgets
-from pages.parts.common.cards import deviation_text, largest_first
-from pages.parts.common.constraints import constraint_words
-from pages.parts.common.gallery import Caption, Line, Mark, Row, volume_gallery
-from pages.parts.common.modes import component_color, component_kind, component_title, lowered, mode_named
-from pages.parts.common.quantities import figure_text, signed_deviations, symbol, target_text
-from pages.parts.common.request import Request
-from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.common.shown import show_volume
+from pages.parts.common.quantities import target_text
 from pages.parts.common.text import sentence
 from pages.parts.design import designing
 from pages.parts.design.figures_refine import convergence_figure
+from pages.parts.design.refined_panel import show_refined
 from pages.parts.design.refinement import (
     Entry,
     Run,
     add_run,
     begin_run,
     cancelled,
-    comparison_table,
     curves,
     gone_on,
     refined_file,
@@ -32,17 +24,14 @@ from pages.parts.design.refinement import (
 )
 from pages.parts.design.runs import session_runs, set_session_runs
 from pages.parts.solving.queue import QueueFullError
-from vaereg.inverse.constraints import check
-from vaereg.inverse.designs import Designs, with_volumes
-from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, VERIFICATION_RTOL, Refinement
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["is_pending", "show_inputs", "show_runs"]
 
 VERIFIED_HELP = "By a solve in double precision to a relative residual of 1e-6, on the final voxels."
-IN_CAPTIONS = 6
-"""Largest number of quantities in the captions of the gallery."""
 MORE = 20
 """Solves of each design with which a refinement goes on."""
 
@@ -214,7 +203,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
         st.plotly_chart(figure, config={"displayModeBar": False})
     entry = _chosen_entry(run)
     if entry is not None and entry.result is not None:
-        _show_entry(checkpoint, run, entry, entry.result)
+        show_refined(checkpoint, run, entry, entry.result)
     st.markdown(f"##### All {len(run.entries)} designs of this refinement")
     st.dataframe(
         run_table(run, checkpoint),
@@ -311,137 +300,4 @@ def _summary(run: Run) -> None:
     words = [entry.status.split(" after")[0] for entry in run.entries]
     fourth.progress(
         ended / total, text=", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-    )
-
-
-def _show_entry(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> None:
-    """One refined design: both volumes, all figures, and what can be done with it."""
-    st.selectbox(
-        "Before and after",
-        [other.index for other in run.done],
-        format_func={
-            other.index: f"Design #{other.index + 1}, {other.status}" for other in run.done
-        }.__getitem__,
-        key=state.REFINE_DESIGN,
-        persist_state="session",
-    )
-    with st.container(key="refined-panes"):
-        view, figures = st.columns([7, 6], gap="medium")
-    with view:
-        _gallery(run, entry, result)
-    with figures:
-        table = comparison_table(run, entry)
-        digits = {"Before, solver": "%.4g", "After, verified": "%.4g", "Off target [%]": "%+.2f"}
-        config: dict[Any, Any] = {name: st.column_config.NumberColumn(format=f) for name, f in digits.items()}
-        st.dataframe(table, hide_index=True, key="refined-table", placeholder="–", column_config=config)
-        usual = "–" if run.usual is None else f"{run.usual:.4f}"
-        with st.container(key="summary-changes"):
-            first, second = st.columns(2)
-        first.metric("Voxels changed", f"{100 * result.changed:.2f} %", delta="highlighted", **widgets.PLAIN)
-        second.metric(
-            "Two-point statistics moved",
-            f"{result.moved:.4f}",
-            delta=f"within a {component_kind(checkpoint)}: {usual}",
-            help="Root mean square change of the two-point correlation over all lags [-]; below, the mean "
-            f"of it between two shown designs of one {component_kind(checkpoint)}.",
-            **widgets.PLAIN,
-        )
-        _actions(checkpoint, run, entry, result)
-    with st.expander("Mesh check of the refined design: the cell refined by two"):
-        mesh_panel.mesh_panel(result.volume, run.designs.materials)
-
-
-def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
-    designs, before = run.designs, entry.task.volume
-    first = entry.progress.history[0]
-    names = largest_first(designs.wanted, result.properties, 0)[:IN_CAPTIONS]
-    known = dict(zip(designs.wanted.names, first.quantities.tolist(), strict=True))
-    predicted = designs.cells.rows([entry.index]).values(names)[0]
-    after = result.properties.values(names)[0]
-    off = dict(
-        zip(
-            designs.wanted.names,
-            signed_deviations(designs.wanted, result.properties)[0].tolist(),
-            strict=True,
-        )
-    )
-    lines = [
-        Line(label=symbol(name), values=[figure_text(own), figure_text(known[name])])
-        for name, own in zip(names, predicted.tolist(), strict=True)
-    ]
-    verified = [
-        Line(label=symbol(name), values=[figure_text(value), deviation_text(off[name])])
-        for name, value in zip(names, after.tolist(), strict=True)
-    ]
-    volume_gallery(
-        state.REFINED_VIEW,
-        [before, result.volume],
-        [Row(panels=[0, 1], color=component_color(int(designs.component[entry.index])))],
-        [
-            Caption(
-                title="before", columns=["predicted", "solver"], kinds=["predicted", "solver"], lines=lines
-            ),
-            Caption(
-                title="after",
-                badge=entry.status,
-                columns=["verified", "off"],
-                kinds=["solver", "off"],
-                lines=verified,
-                marks=_marks(run, result),
-            ),
-        ],
-        marked=[before ^ result.volume] * 2,
-    )
-
-
-def _marks(run: Run, result: Refinement) -> list[Mark]:
-    """Constraints of a refined design, and whether it meets each."""
-    constraints = run.designs.constraints
-    own = Request(constraints=constraints)
-    return [
-        Mark(text=constraint_words(told.name, own), met=told.met)
-        for told in check(result.volume, constraints).results
-    ]
-
-
-def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> None:
-    """Show the buttons of a refined design."""
-    name = f"design #{entry.index + 1}"
-    with st.container(horizontal=True):
-        widgets.shortlist_button(
-            result.volume, lambda: _item(checkpoint, run, entry, result), "the refined one "
-        )
-        if st.button("Open the refined one in Predict"):
-            show_volume(f"{name} refined, {run.origin}", result.volume)
-            st.switch_page("pages/predict.py")
-
-
-def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> ShortlistItem:
-    """A refined design as it is put aside."""
-    own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index])
-    component = int(run.designs.component[entry.index])
-    made_by = component_title(checkpoint, component, made_by=run.designs.checkpoint)
-    mode = mode_named(made_by)
-    subject = f"{made_by} #{entry.index + 1}" if mode else f"#{entry.index + 1}"
-    conductivity = result.properties.conductivity
-    return ShortlistItem(
-        name=f"{subject} refined, {_target(run)}",
-        volume=result.volume,
-        origin=f"refined from design #{entry.index + 1}, {lowered(made_by)}, {run.origin}: "
-        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {result.solves} solves, verified",
-        targets=run.designs.wanted,
-        materials=run.designs.materials,
-        constraints=run.designs.constraints,
-        mean=own.mean[0],
-        std=own.std[0],
-        predicted=own.stiffness[0] if np.isfinite(own.stiffness).all() else None,
-        conductivity=None if conductivity is None else conductivity[0],
-        stiffness=result.stiffness,
-        tolerance=VERIFICATION_RTOL,
-        solves=result.solves,
-        latent=run.designs.latent[entry.index].astype(np.float64),
-        component=component,
-        mode=mode,
-        seed=run.designs.seed,
-        checkpoint=run.designs.checkpoint,
     )

@@ -18,13 +18,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.parts.solving.sessions import Outcome, Pairs, Session, jobs_of, pairs_of
 from pages.parts.solving.shared_folder import RENEW, SharedFolder, Unfinished, short_name
 from pages.parts.solving.sharing import QueueFullError, Sharing, check_limits
 from pages.parts.solving.store import BoundedStore
@@ -43,7 +43,6 @@ from pages.parts.solving.tasks import (
 from pages.parts.solving.worker_pool import executor_width, start_workers, stop_workers
 from vaereg.executors import TaskGivenUpError
 from vaereg.inverse.refining.refinement import Search
-from vaereg.materials import TwoPhase
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 
@@ -70,24 +69,7 @@ KEEP_NAMES = 4096
 MAX_DEATHS = 4
 """Sets of workers in a row that may die with a job before it is given up: others may have killed them."""
 
-Outcome = HomogenizationResult | Exception | None
-"""The solver's result for a volume, the error that prevented it, or None while it is outstanding."""
-
-Pairs = TwoPhase | Sequence[TwoPhase | None] | None
-_Job = tuple[NDArray[np.uint8], TwoPhase | None]
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Session:
-    seen: float
-    """Time of its last call [s]."""
-    jobs: dict[str, _Job] = field(default_factory=dict)
-    """Shown volumes by name, the most wanted first."""
-    tasks: list[str] = field(default_factory=list)
-    """Names of its unfinished tasks, in the order in which they are wanted."""
-    owner: str = ""
-    """Who its tasks count for."""
 
 
 class SolverQueue:
@@ -108,7 +90,7 @@ class SolverQueue:
         self._sharing = Sharing(shared, clock)
         self._lock = threading.RLock()
         self._executor: Executor | None = None
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._work: dict[str, Work] = {}
         self._finished: BoundedStore[str, Progress] = BoundedStore(
             max_count=KEEP_TASKS, max_bytes=KEEP_TASK_BYTES, size=progress_bytes
@@ -132,7 +114,7 @@ class SolverQueue:
             volumes: Two-phase volumes of shape (X, Y, Z), the most wanted first; none to end its interest.
             materials: The two phases, or those of each volume; the reference pair if left out.
         """
-        jobs = _jobs(volumes, materials)
+        jobs = jobs_of(volumes, materials)
         with self._lock:
             unknown = jobs.keys() - self._results.keys() - self._running.keys()
         found = self._sharing.find({name: jobs[name][1] for name in unknown})
@@ -140,7 +122,7 @@ class SolverQueue:
             for name, result in found.items():
                 self._keep(name, result)
             now = self._clock()
-            own = self._sessions.setdefault(session, _Session(now))  # a known session keeps its turn
+            own = self._sessions.setdefault(session, Session(now))  # a known session keeps its turn
             own.jobs, own.seen = jobs, now
             self._dispatch()
             self._forget_idle()
@@ -150,7 +132,7 @@ class SolverQueue:
         """Return the outcome per volume, whether or not the volume is shown."""
         names = [
             volume_name(volume, pair)
-            for volume, pair in zip(volumes, _pairs(volumes, materials), strict=True)
+            for volume, pair in zip(volumes, pairs_of(volumes, materials), strict=True)
         ]
         with self._lock:
             for name in names:
@@ -173,7 +155,7 @@ class SolverQueue:
         work = {task.name: begin_work(task, session) for task in tasks}
         with self._lock:
             fresh = [name for name in work if not self._is_done(name)]
-            own = self._sessions.setdefault(session, _Session(self._clock()))
+            own = self._sessions.setdefault(session, Session(self._clock()))
             own.seen, own.owner = self._clock(), owner or session
 
             def check(elsewhere: Unfinished) -> Unfinished:
@@ -403,13 +385,3 @@ class SolverQueue:
             self._forgotten.popitem(last=False)
         self._forget_idle()
         self._sharing.publish(self._unfinished())
-
-
-def _pairs(volumes: Sequence[NDArray[np.uint8]], materials: Pairs) -> list[TwoPhase | None]:
-    """Phases of each volume."""
-    return [*materials] if isinstance(materials, Sequence) else [materials] * len(volumes)
-
-
-def _jobs(volumes: Sequence[NDArray[np.uint8]], materials: Pairs) -> dict[str, _Job]:
-    pairs = zip(volumes, _pairs(volumes, materials), strict=True)
-    return {volume_name(volume, pair): (volume, pair) for volume, pair in pairs}

@@ -10,7 +10,7 @@ from dashboard import APP, STIFFNESS, ask, asked_for
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
-from pages.parts.common.request import LINK_NAMES
+from pages.parts.common.request_link import LINK_NAMES
 from pages.parts.common.session_store import SessionStore
 from pages.parts.common.shortlist import ShortlistItem
 from vaereg.targets import parse
