@@ -16,7 +16,8 @@ from vaereg.generators.families import FAMILIES, generate
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.materials import TwoPhase
 from vaereg.solver.bounds import bound_stiffness, residual_over_bound
-from vaereg.solver.cell import green_operator, node_divergence
+from vaereg.solver.cell import node_divergence
+from vaereg.solver.green import green_operator
 from vaereg.solver.homogenization import homogenize, iterated_bounds
 
 PAIRS = [

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from vaereg.elasticity import isotropic_stiffness
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
-from vaereg.solver.cell import green_operator
+from vaereg.solver.green import green_operator
 from vaereg.solver.grid_check import mesh_check
 from vaereg.solver.homogenization import homogenize
 

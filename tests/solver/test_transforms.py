@@ -5,7 +5,7 @@ import pytest
 
 from vaereg.materials import TwoPhase
 from vaereg.solver import transforms
-from vaereg.solver.cell import green_operator
+from vaereg.solver.green import green_operator
 from vaereg.solver.homogenization import homogenize
 from vaereg.solver.transforms import EDGES, apply_green_operator, transposed_green
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
 from vaereg.solver import kernels, transforms
+from vaereg.solver.green import green_operator
 from vaereg.solver.threads import parts_of
 
-__all__ = ["LOAD_PAIRS", "Cell", "green_operator", "node_divergence"]
+__all__ = ["LOAD_PAIRS", "Cell", "node_divergence"]
 
 LOAD_PAIRS = ((0, 1), (2, 3), (4, 5))
 """Voigt indices of the macroscopic strains that share one complex field."""
@@ -162,65 +163,6 @@ def _reference_medium(
     soft = materials.ordered().soft
     first, shear = lame_parameters(soft.young_modulus, soft.poisson_ratio)
     return first * mean_shear / shear, mean_shear
-
-
-def green_operator(
-    shape: tuple[int, ...],
-    first: float,
-    shear: float,
-    *,
-    edges: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    bbar: bool = False,
-) -> NDArray[np.float64]:
-    """Inverse of the homogeneous finite element operator per Fourier mode.
-
-    Args:
-        shape: Voxels (X, Y, Z).
-        first: First Lamé parameter of the homogeneous medium [GPa].
-        shear: Its shear modulus [GPa].
-        edges: Edges h of a voxel; displacements are taken times these, forces over these.
-        bbar: Elements with mean dilatation in place of full integration.
-
-    Returns:
-        Independent entries (xx, yy, zz, yz, xz, xy) of the symmetric blocks, shape (6, X, Y, Z) [1/GPa];
-        zero at the mode of rigid translation.
-    """
-    half = [np.pi * np.arange(n) / n for n in shape]
-    sx, sy, sz = np.meshgrid(*[2.0 * np.sin(angle) for angle in half], indexing="ij", sparse=True)
-    cx, cy, cz = np.meshgrid(*[2.0 * np.cos(angle) for angle in half], indexing="ij", sparse=True)
-    # corner sums of exp(i k x) for each monomial, up to a phase that cancels
-    px, py, pz = sx * cy * cz, cx * sy * cz, cx * cy * sz
-    pyz, pxz, pxy = cx * sy * sz, sx * cy * sz, sx * sy * cz
-    pxyz2 = (sx * sy * sz) ** 2
-    first, shear = first / 16.0, shear / 16.0
-    high = -2.0 / 3.0 * shear if bbar else first  # first Lamé parameter of the monomials other than 1
-    gx, gy, gz = (1.0 / edge**2 for edge in edges)
-    kxx = (first + 2.0 * shear) * gx**2 * px**2 + shear * gx * (gy * py**2 + gz * pz**2)
-    kyy = (first + 2.0 * shear) * gy**2 * py**2 + shear * gy * (gx * px**2 + gz * pz**2)
-    kzz = (first + 2.0 * shear) * gz**2 * pz**2 + shear * gz * (gx * px**2 + gy * py**2)
-    normal = high + 2.0 * shear
-    kxx += (normal * gx**2 * (pxy**2 + pxz**2) + shear * gx * (gy * pxy**2 + gz * pxz**2)) / 3.0
-    kyy += (normal * gy**2 * (pxy**2 + pyz**2) + shear * gy * (gx * pxy**2 + gz * pyz**2)) / 3.0
-    kzz += (normal * gz**2 * (pxz**2 + pyz**2) + shear * gz * (gx * pxz**2 + gy * pyz**2)) / 3.0
-    kxx += shear * gx * (gy + gz) * pyz**2 / 3.0 + (normal * gx**2 + shear * gx * (gy + gz)) * pxyz2 / 9.0
-    kyy += shear * gy * (gx + gz) * pxz**2 / 3.0 + (normal * gy**2 + shear * gy * (gx + gz)) * pxyz2 / 9.0
-    kzz += shear * gz * (gx + gy) * pxy**2 / 3.0 + (normal * gz**2 + shear * gz * (gx + gy)) * pxyz2 / 9.0
-    kyz = gy * gz * ((first + shear) * py * pz + (high + shear) * pxy * pxz / 3.0)
-    kxz = gx * gz * ((first + shear) * px * pz + (high + shear) * pxy * pyz / 3.0)
-    kxy = gx * gy * ((first + shear) * px * py + (high + shear) * pxz * pyz / 3.0)
-    cofactors = np.stack(
-        [
-            kyy * kzz - kyz**2,
-            kxx * kzz - kxz**2,
-            kxx * kyy - kxy**2,
-            kxy * kxz - kxx * kyz,
-            kxy * kyz - kyy * kxz,
-            kxz * kyz - kzz * kxy,
-        ]
-    )
-    determinant = kxx * cofactors[0] + kxy * cofactors[5] + kxz * cofactors[4]
-    determinant[0, 0, 0] = np.inf
-    return cofactors / determinant
 
 
 def node_divergence(stress: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
