@@ -241,11 +241,17 @@ def _judge(
     *,
     sensitivities: bool,
 ) -> _Answer:
+    """Predict volumes; where further steps follow, which the sensitivities are for, iterations stop early."""
     prediction, conduction, conductivity = None, None, None
     stiffness = np.full((len(volumes), 6, 6), np.nan)
     if wanted.needs_stiffness and model is not None:
         prediction = predict_stiffness(
-            model, list(volumes), [pair], sensitivities=sensitivities, lower_bound=False
+            model,
+            list(volumes),
+            [pair],
+            fast=sensitivities,
+            sensitivities=sensitivities,
+            lower_bound=False,
         )
         stiffness = prediction.mean
     if wanted.needs_conductivity:

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from vaereg.inverse.refining.multipliers import choose_shares, round_shares
+from vaereg.inverse.refining.smoothing import smoothed
 from vaereg.materials import TwoPhase
 from vaereg.targets.properties import Gradients
 
@@ -50,8 +50,6 @@ _NEIGHBOURS = 0.8
 """Standard deviation of the means over neighbours [voxel]."""
 _SMOOTHING = 1.0
 """Standard deviation of the filter whose level set says how near to the interface a voxel is [voxel]."""
-_REACH = 3.0
-"""Reach of both filters [standard deviations]."""
 _TRUST = 0.03
 """Largest share of the voxels that are flipped at once [-]."""
 _TRUST_ROUNDS = 4
@@ -178,8 +176,8 @@ def effects_of_flips(
         conduction: From `conduct`, shape (6, X, Y, Z) [W/(m K)]; likewise.
     """
     stiff = volume.astype(np.float32)
-    share = gaussian_filter(stiff, _NEIGHBOURS, mode="wrap", truncate=_REACH)
-    among = np.maximum(share, 1e-3), np.maximum(1.0 - share, 1e-3)
+    share = smoothed(stiff, _NEIGHBOURS)
+    among = 1.0 / np.maximum(share, 1e-3), 1.0 / np.maximum(1.0 - share, 1e-3)
     estimated = np.zeros((len(gradients.fraction), volume.size))
     for part, energies in ((gradients.stiffness, sensitivity), (gradients.conductivity, conduction)):
         if energies is None:
@@ -188,9 +186,9 @@ def effects_of_flips(
         for row, derivative in enumerate(part):
             for factor, strain in _strains(derivative):
                 energy = (_pack(strain) @ packed).reshape(volume.shape)
-                inside = gaussian_filter(stiff * energy, _NEIGHBOURS, mode="wrap", truncate=_REACH) / among[0]
-                outside = gaussian_filter((1.0 - stiff) * energy, _NEIGHBOURS, mode="wrap", truncate=_REACH)
-                outside /= among[1]
+                inside = smoothed(stiff * energy, _NEIGHBOURS)
+                outside = smoothed((1.0 - stiff) * energy, _NEIGHBOURS) * among[1]
+                inside *= among[0]
                 # phases of unlike Poisson ratios may have energies of unlike signs: no estimate there
                 alike = np.sqrt(np.maximum(inside * outside, 0.0)) * np.sign(inside)
                 estimated[row] += factor * alike.ravel()
@@ -247,7 +245,7 @@ def choose_flips(
     if len(voxels) == 0:
         return None
     stiff = volume.ravel()[voxels].astype(bool)
-    level = gaussian_filter(volume.astype(np.float64), _SMOOTHING, mode="wrap", truncate=_REACH).ravel()
+    level = smoothed(volume, _SMOOTHING).ravel().astype(np.float64)
     estimated = effects.estimated
     if orbits is not None:
         level, estimated = _means(level, orbits), np.stack([_means(row, orbits) for row in estimated])

@@ -12,9 +12,13 @@ be reached is missed softly, in proportion to its multiplier.
 Letters: P quantities, V voxels.
 """
 
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -28,6 +32,8 @@ _NEWTON_STEPS, _ROUNDS = 12, 4
 """Most steps of Newton's method at each width, and most choices of the ranges that bind."""
 _SETTLED = 1e-3
 """Gradient of the dual function at which a width is done, in typical effects of a voxel [-]."""
+_FAR = -36.0
+"""Exponent below which a share is nothing in double precision [-]."""
 _LEAST_SHARE = 0.02
 """Share of a voxel below which it is never flipped [-]."""
 
@@ -84,8 +90,8 @@ def round_shares(
         sets: Number of the set of each voxel, shape (V,): voxels of one set are flipped together.
     """
     keys = np.arange(len(share)) if sets is None else sets
-    order = np.lexsort((keys, -share))
-    order = order[share[order] > _LEAST_SHARE][:most]
+    order = np.flatnonzero(share > _LEAST_SHARE)
+    order = order[np.lexsort((keys[order], -share[order]))][:most]
     chosen = np.zeros(len(share), dtype=bool)
     if len(order) == 0:
         return chosen
@@ -108,30 +114,67 @@ def _newton(
     start: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shares (V,) and multipliers (P,) at which `changes` times the shares is the goal, at the least cost."""
+    effects = np.ascontiguousarray(changes.T)
     multipliers = start.copy()
-    share = np.zeros(len(cost))
-
-    def dual(at: NDArray[np.float64], width: float) -> tuple[float, NDArray[np.float64]]:
-        place = (at @ changes - cost) / width
-        value = width * np.logaddexp(0.0, place).sum() - at @ goal + _SOFTNESS / 2.0 * at @ at
-        return float(value), expit(place)
-
     for width in _WIDTHS:
-        value, share = dual(multipliers, width)
+        value, slope, curvature = _dual(effects, cost, goal, multipliers, width)
         for _ in range(_NEWTON_STEPS):
-            slope = changes @ share - goal + _SOFTNESS * multipliers
             if np.abs(slope).max() < _SETTLED:
                 break
-            curvature = (changes * (share * (1.0 - share) / width)) @ changes.T
-            step = np.linalg.solve(curvature + _SOFTNESS * np.eye(len(goal)), slope)
+            step = np.linalg.solve(curvature, slope)
             length = 1.0
             while length > 1e-4:
                 trial = multipliers - length * step
-                new_value, new_share = dual(trial, width)
+                new_value, new_slope, new_curvature = _dual(effects, cost, goal, trial, width)
                 if new_value <= value - 1e-4 * length * float(slope @ step):
                     break
                 length /= 2.0
             else:
                 break
-            multipliers, value, share = trial, new_value, new_share
-    return share, multipliers
+            multipliers, value, slope, curvature = trial, new_value, new_slope, new_curvature
+    return expit((multipliers @ changes - cost) / _WIDTHS[-1]), multipliers
+
+
+def _dual(
+    effects: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    goal: NDArray[np.float64],
+    multipliers: NDArray[np.float64],
+    width: float,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """The dual function with its sign turned, its slope (P,) and its curvature (P, P)."""
+    count = len(goal)
+    slope, curvature = np.zeros(count), np.zeros((count, count))
+    value = _sum_over_voxels(effects, cost, multipliers, width, slope, curvature)
+    softness = _SOFTNESS * multipliers
+    return (
+        float(value - multipliers @ goal + softness @ multipliers / 2.0),
+        slope - goal + softness,
+        curvature + _SOFTNESS * np.eye(count),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum_over_voxels(effects, cost, multipliers, width, slope, curvature):  # noqa: ANN001, ANN202
+    """Sum of t log(1 + exp(place / t)) over the voxels, with effects of shape (V, P).
+
+    Its slope and curvature are added to the last arguments.
+    """
+    total, quantities = 0.0, multipliers.size
+    for v in range(cost.size):
+        place = -cost[v]
+        for p in range(quantities):
+            place += multipliers[p] * effects[v, p]
+        place /= width
+        if place < _FAR:
+            continue
+        small = np.exp(-abs(place))
+        total += np.log1p(small) + max(place, 0.0)
+        share = 1.0 / (1.0 + small) if place > 0.0 else small / (1.0 + small)
+        bend = small / ((1.0 + small) * (1.0 + small) * width)
+        for p in range(quantities):
+            effect = effects[v, p]
+            slope[p] += share * effect
+            for q in range(quantities):
+                curvature[p, q] += bend * effect * effects[v, q]
+    return width * total
