@@ -1,6 +1,6 @@
 // A slider of one quantity, and previews of the target while it moves: each position is sent to the server by a
 // WebSocket of its own, the newest once the former is answered, and what comes back is drawn over the page. Where there
-// is no such route the slider works without previews. assets/volume.js comes before.
+// is no such route the slider works without previews. assets/volume.js and assets/plane.js come before.
 //
 // Text from Python and from the server enters the page through textContent only.
 
@@ -160,7 +160,11 @@ class Live {
     if (!this.socket) return;
     const ends = values.length > 1 ? values : data.ends.map((end) => (end === null ? null : values[0]));
     const message = { id: ++this.number, link: data.link, changed: { [data.name]: ends } };
-    this.next = { message, begun: performance.now(), labels: data.labels, units: data.units, near };
+    const wanted = { ...data.wanted, [data.name]: ends };
+    const also = data.axes.filter((name) => !(name in wanted));
+    if (also.length) message.also = also;
+    const { labels, units, axes } = data;
+    this.next = { message, begun: performance.now(), labels, units, axes, wanted, near };
     this.push();
   }
 
@@ -233,6 +237,9 @@ class Preview {
     this.stage = make("div", "stage", this.panel);
     this.canvas = make("canvas", "", this.stage);
     this.canvas.setAttribute("aria-hidden", "true");
+    this.room = make("div", "room", this.stage);
+    this.room.setAttribute("aria-hidden", "true");
+    this.plane = new Plane();
     this.cards = make("div", "cards", this.stage);
     this.renderer = Renderer.create(this.canvas);
     document.body.append(this.host);
@@ -269,6 +276,7 @@ class Preview {
     this.place();
     this.note.textContent = "one structure a mode, with the values that its latent vector stands for; designs follow";
     this.fill(head, asked);
+    this.plane.draw(head, { ...asked, roomy: !this.panel.classList.contains("low") }, this.room);
     await this.draw(head, bits);
   }
 
@@ -285,7 +293,7 @@ class Preview {
       card.classList.toggle("far", !item.reached);
       card.style.setProperty("--tint", item.color);
       card.querySelector(".title").textContent = item.title;
-      const figures = head.names.slice(0, 3).map((name, place) => {
+      const figures = head.names.filter((name) => name in labels).slice(0, 3).map((name, place) => {
         const value = item.values[place];
         const text = value === null ? "–" : String(Number(value.toPrecision(3)));
         return `${labels[name] ?? name} ${text}${units[name] ? ` ${units[name]}` : ""}`;
@@ -351,6 +359,7 @@ class Preview {
     clearTimeout(this.leave);
     this.released = false;
     this.panel.classList.add("away");
+    this.plane.hide(this.room);
   }
 }
 
@@ -368,9 +377,11 @@ const PREVIEW_STYLE = `
 .away { display: none; }
 .bar { display: flex; gap: 0.6rem; align-items: baseline; margin-bottom: 0.3rem; }
 .note { opacity: 0.8; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.stage { position: relative; }
+.stage { position: relative; display: flex; gap: 0.8rem; align-items: flex-start; }
+.room { display: none; flex: none; position: relative; overflow: hidden; }
+.room.shown { display: block; }
 canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
-.cards { position: relative; display: grid; gap: 0.5rem; grid-template-columns: repeat(auto-fit, minmax(86px, 1fr)); }
+.cards { position: relative; flex: 1; min-width: 0; display: grid; gap: 0.5rem; grid-template-columns: repeat(auto-fit, minmax(86px, 1fr)); }
 .low .cards { grid-auto-flow: column; grid-template-columns: none; grid-auto-columns: minmax(84px, 1fr); overflow: hidden; }
 .view { height: 100px; max-width: 150px; }
 .low .view { height: 84px; }

@@ -40,6 +40,8 @@ if targets is None or unknown:
     st.title("Design" if targets is None else f"No designs for {target_text(request.wanted)}")
     st.caption(plain(pair_line(request.pair)))
     if targets is None:
+        if checkpoint.modes is not None:
+            first_steps(checkpoint)
         st.info("Ask for at least one quantity in the sidebar: the designs follow at once.")
     else:
         st.warning(unknown)

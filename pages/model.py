@@ -50,7 +50,9 @@ def data(embedding: Embedding) -> None:
     """What the training data cover."""
     st.subheader("What the data cover")
     figure = coverage_figure(embedding.properties, embedding.family, checkpoint.model.materials)
-    st.plotly_chart(figure, key="coverage-figure", config=panels.PLAIN)
+    st.plotly_chart(
+        figure, key="coverage-figure", config=panels.PLAIN, alt="Properties of the training volumes"
+    )
 
 
 def training(path: Path) -> None:
@@ -63,7 +65,9 @@ def training(path: Path) -> None:
     )
     names = [name for name, values in log.items() if np.isfinite(values).any()]
     figure = log_figure(log, [name for name in names if name not in ("step", "seconds")])
-    st.plotly_chart(figure, key="log-figure", config=panels.PLAIN)
+    st.plotly_chart(
+        figure, key="log-figure", config=panels.PLAIN, alt="Terms of the loss over the steps of the training"
+    )
 
 
 def modes(named: Modes) -> None:

@@ -51,7 +51,7 @@ class Preview:
     modes: tuple[int, ...]
     """Index of the mode of each, M of them."""
     names: tuple[str, ...]
-    """Quantities that are asked for, T of them."""
+    """Quantities that are asked for, and what else was to be told, T of them."""
     values: NDArray[np.float64]
     """Values that the latent vectors stand for, each in its unit, shape (M, T)."""
     deviation: NDArray[np.float64]
@@ -85,6 +85,7 @@ class Previewer:
         modes: Sequence[int] = (),
         size: int = PREVIEW_EDGE,
         seed: int = 0,
+        also: Sequence[str] = (),
         threads: Executor | None = None,
     ) -> Preview:
         """One design of each mode that knows volumes, as near to the target as a latent vector is found.
@@ -94,12 +95,14 @@ class Previewer:
             modes: Indices of the modes that are asked for; all if left out.
             size: Voxels per edge.
             seed: Seed of all random numbers.
+            also: Quantities whose values are told besides.
             threads: Threads that decode, each with one thread of computation; none for this one.
 
         Raises:
             InputError: The phases lack what a quantity needs.
         """
         targets.check_materials(self.pair)
+        names = tuple(dict.fromkeys((*targets.names, *also)))
         near, tried, scale, deviation = self._nearest(targets, modes)
         made, latents, cells = self._latents(targets, near, tried, scale, seed)
         stretch = size / REFERENCE_EDGE
@@ -121,8 +124,8 @@ class Previewer:
         return Preview(
             volumes=np.stack(volumes) if volumes else np.zeros((0, size, size, size), np.uint8),
             modes=tuple(made),
-            names=targets.names,
-            values=cells.values(targets.names),
+            names=names,
+            values=cells.values(names),
             deviation=np.nan_to_num(targets.largest_deviation(cells), nan=np.inf),
             reached=deviation <= REACHED,
         )

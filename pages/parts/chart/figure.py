@@ -34,6 +34,11 @@ _KINDS = (
     "star-triangle-up",
     "bowtie",
 )
+LOG_AXIS: dict[str, Any] = {
+    "type": "log",
+    "tickvals": [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)],
+}
+"""A logarithmic axis whose marks are named in full."""
 _LEAST = 3
 """Points that make a region."""
 
@@ -136,8 +141,6 @@ def chart_figure(
             line={"color": color, "width": 1.5},
             fillcolor=color + "1c",
             hoverinfo="name",
-            legendgroup="modes",
-            legendgrouptitle={"text": "reachable with these phases"},
         )
     hover = f"%{{text}}<br>{axis_title(across)} %{{x:.3g}}<br>{axis_title(up)} %{{y:.3g}}<extra></extra>"
     for place, (kind, names) in enumerate(kinds.items()):
@@ -149,8 +152,6 @@ def chart_figure(
             name=kind,
             marker={"color": "rgba(128, 138, 150, 0.75)", "symbol": _KINDS[place % len(_KINDS)], "size": 7},
             hovertemplate=hover,
-            legendgroup="materials",
-            legendgrouptitle={"text": "materials"},
         )
     for item in points:
         figure.add_scatter(
@@ -161,18 +162,19 @@ def chart_figure(
             name=item.title,
             marker={"color": item.color, "symbol": item.symbol, "size": 10, "line": {"width": 1}},
             hovertemplate=hover,
-            legendgroup="designs",
-            legendgrouptitle={"text": "designs"},
         )
     _add_target(figure, axes, wanted)
     _add_guides(figure, axes, known, logs, guide)
     figure.update_layout(
-        **{**LAYOUT, "legend": {"groupclick": "toggleitem", "tracegroupgap": 6}},
-        height=620,
+        **{
+            **LAYOUT,
+            "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        },
+        height=680,
         dragmode="select",
     )
-    figure.update_xaxes(title=axis_title(across), type="log" if logs[0] else "linear")
-    figure.update_yaxes(title=axis_title(up), type="log" if logs[1] else "linear")
+    for name, is_log, update in zip(axes, logs, (figure.update_xaxes, figure.update_yaxes), strict=True):
+        update(title=axis_title(name), **(LOG_AXIS if is_log else {"type": "linear"}))
     return figure
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common import background, put_aside
 from pages.parts.common.current import current_request
-from pages.parts.common.figures import LAYOUT, SOLVER
+from pages.parts.common.figures import GREY_LINE, LAYOUT, SOLVER, add_bounds
 from pages.parts.common.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.modes import component_color, component_title
 from pages.parts.common.quantities import (
@@ -34,6 +34,7 @@ from pages.parts.solving.tasks import CallTask
 from vaereg.errors import InputError
 from vaereg.inverse.fronts import DesignFront
 from vaereg.inverse.orders import DesignOrder
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Targets, Wanted
 
@@ -41,7 +42,6 @@ __all__ = ["front_figure", "front_inputs", "front_targets", "is_searching", "sho
 
 TASK, GALLERY, FIGURE = "front-task", "front-gallery", "front-figure"
 _GOALS = {"max": "as large as possible", "min": "as small as possible"}
-GREY = "rgba(128, 138, 150, 0.9)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,11 +165,12 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
     volumes = list(front.designs.microstructures)
     chosen = selected_volume(GALLERY, volumes) or 0
     event: Any = st.plotly_chart(
-        front_figure(names, front.values, front.known_values, chosen),
+        front_figure(names, front.values, front.known_values, chosen, front.designs.materials),
         key=f"{FIGURE}-{search.task.label}",
         on_select="rerun",
         selection_mode=["points", "box"],
-        config={"displaylogo": False},
+        config={"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]},
+        alt=f"Trade-off: {axis_title(names[1])} over {axis_title(names[0])}",
     )
     points = (event.get("selection") or {}).get("points") or []
     numbers = [point.get("customdata") for point in points]
@@ -236,25 +237,31 @@ def _toggle(search: Search, front: DesignFront, shown: list[int]) -> None:
 
 
 def front_figure(
-    names: list[str], values: NDArray[np.float64], known: NDArray[np.float64], chosen: int
+    names: list[str],
+    values: NDArray[np.float64],
+    known: NDArray[np.float64],
+    chosen: int,
+    materials: TwoPhase,
 ) -> go.Figure:
-    """Designs of a front and the front of known volumes in the plane of two objectives.
+    """Designs of a front in the plane of two objectives, with that of known volumes and the bounds.
 
     Args:
         names: Quantities across and up.
         values: Objectives of the designs by the solver, shape (F, 2).
         known: Objectives of the known volumes' own front, shape (K, 2).
         chosen: Design that is marked.
+        materials: The two phases, for the bounds.
     """
     figure = go.Figure()
+    add_bounds(figure, (names[0], names[1]), materials)
     order = np.argsort(known[:, 0]) if len(known) else []
     figure.add_scatter(
         x=known[order, 0],
         y=known[order, 1],
         mode="lines+markers",
         name="known volumes",
-        line={"color": GREY, "width": 1, "dash": "dot"},
-        marker={"color": GREY, "size": 5},
+        line={"color": GREY_LINE, "width": 1, "dash": "dot"},
+        marker={"color": GREY_LINE, "size": 5},
         hoverinfo="name",
     )
     sizes = np.where(np.arange(len(values)) == chosen, 15, 10)

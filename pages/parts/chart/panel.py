@@ -37,7 +37,7 @@ _NONE = "none"
 def axis_inputs(pair: TwoPhase) -> tuple[str, str, str | None]:
     """Choice of the quantities across and up, and of the guide lines."""
     offered = [name for name in offered_quantities() if not missing_property(name, pair)]
-    first, second, third = st.columns(3, gap="small")
+    first, second = st.columns(2, gap="small")
     usual = "density" if "density" in offered else "volume_fraction"
     across = first.selectbox(
         "Across",
@@ -55,7 +55,7 @@ def axis_inputs(pair: TwoPhase) -> tuple[str, str, str | None]:
         key=UP,
         persist_state="session",
     )
-    guide = third.segmented_control(
+    guide = st.segmented_control(
         "Guide lines",
         [_NONE, *GUIDES],
         default=_NONE,
@@ -66,7 +66,7 @@ def axis_inputs(pair: TwoPhase) -> tuple[str, str, str | None]:
         persist_state="session",
     )
     if guide != _NONE and guide_slope(across, up, guide) is None:
-        third.caption("Guide lines need the density across and a Young's modulus up.")
+        st.caption("Guide lines need the density across and a Young's modulus up.")
     return across, up, None if guide == _NONE else guide
 
 
@@ -81,6 +81,7 @@ def show_chart(checkpoint: Checkpoint, axes: tuple[str, str], guide: str | None)
         on_select="rerun",
         selection_mode="box",
         config={"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]},
+        alt=f"Materials, structures and designs: {axis_title(axes[1])} over {axis_title(axes[0])}",
     )
     selection = event.get("selection") or {}
     boxes, chosen = selection.get("box") or [], selection.get("points") or []

@@ -11,12 +11,17 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.engineering import directional_young
 from vaereg.generators.families import FAMILIES
 from vaereg.generators.morphologies import MORPHOLOGIES
+from vaereg.materials import TwoPhase
 from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
+from vaereg.targets.bounds import quantity_bounds
 
 __all__ = [
     "CLASS_COLORS",
     "COMPONENT_COLORS",
+    "FRACTION",
+    "GREY_LINE",
     "ONE_SIGMA",
+    "add_bounds",
     "class_rank",
     "class_style",
     "deviation_figure",
@@ -46,6 +51,8 @@ PREDICTED = "#3f7fd6"
 SOLVER = "#d9892b"
 TARGET = "#2f9e78"
 GREY = "rgba(128, 138, 150, 0.28)"
+GREY_LINE = "rgba(128, 138, 150, 0.9)"
+FRACTION = "volume_fraction"
 
 LAYOUT: dict[str, Any] = {
     "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
@@ -54,6 +61,29 @@ LAYOUT: dict[str, Any] = {
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     "hovermode": "closest",
 }
+
+
+def add_bounds(figure: go.Figure, axes: tuple[str, str], materials: TwoPhase) -> None:
+    """The bounds of the phases: of one quantity over the volume fraction, or of two at any fraction."""
+    fraction = np.linspace(0.01, 0.99, 50)
+    across, up = (quantity_bounds(name, fraction, materials) for name in axes)
+    style = {"color": GREY_LINE, "width": 1, "dash": "dot"}
+    if FRACTION in axes:
+        lines = [(across.low, up.low), (across.high, up.high)]
+    else:
+        lines = [(across.low, up.high), (across.high, up.low)]
+    for place, (x, y) in enumerate(lines):
+        if np.isfinite(x).all() and np.isfinite(y).all():
+            figure.add_scatter(
+                x=x,
+                y=y,
+                mode="lines",
+                name="bounds",
+                legendgroup="bounds",
+                showlegend=place == 0,
+                line=style,
+                hoverinfo="name",
+            )
 
 
 def young_scene(most: float) -> dict[str, Any]:

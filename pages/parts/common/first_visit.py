@@ -1,11 +1,11 @@
 """The first visit: three steps, worked examples, help on each page and a glossary."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
 import streamlit as st
 
-from pages.parts.common.current import set_request
+from pages.parts.common.current import current_request, set_request
 from pages.parts.common.request_link import read_link
 from pages.parts.common.shown import show_example
 from vaereg.model.checkpoint import Checkpoint
@@ -106,7 +106,7 @@ GLOSSARY = {
 
 
 def first_steps(checkpoint: Checkpoint) -> None:
-    """Three steps and examples in a click, open until they were used or closed once."""
+    """Three steps, and examples in a click; closed until it is opened."""
     with st.expander("First steps and examples", expanded=False, key="first-steps", icon=":material/school:"):
         for column, step in zip(st.columns(len(_STEPS), gap="medium"), _STEPS, strict=True):
             column.markdown(step)
@@ -131,7 +131,9 @@ def _take(checkpoint: Checkpoint, example: Example) -> None:
         return
     request, _ = read_link(parse_qs(example.link), checkpoint)
     if request is not None:
-        set_request(checkpoint, request)
+        now = current_request(checkpoint)
+        kept = {name: getattr(now, name) for name in ("count", "size", "seed", "voxel")}
+        set_request(checkpoint, replace(request, **kept))
 
 
 def help_panel(path: str) -> None:

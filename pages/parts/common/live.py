@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _ASSETS = Path(__file__).parents[3] / "assets"
 _component = component(
     "vaereg_live",
     css=(_ASSETS / "live.css").read_text(encoding="utf-8"),
-    js="".join((_ASSETS / name).read_text(encoding="utf-8") for name in ("volume.js", "live.js")),
+    js="".join((_ASSETS / name).read_text(encoding="utf-8") for name in ("volume.js", "plane.js", "live.js")),
 )
 
 
@@ -50,6 +50,8 @@ def live_slider(
     link: str,
     labels: Mapping[str, str],
     units: Mapping[str, str],
+    wanted: Mapping[str, tuple[float, float]],
+    axes: Sequence[str],
     on_change: Callable[[tuple[float, ...]], None],
 ) -> None:
     """Show a slider; while it moves, previews of the target are drawn over the page.
@@ -60,6 +62,8 @@ def live_slider(
         link: The request as the address has it.
         labels: What every quantity of the request is called.
         units: Their units.
+        wanted: Least and largest value of each quantity that is asked for.
+        axes: Quantities across and up of the figure of what is reachable, or none.
         on_change: Called with the positions of the handles when they are let go.
     """
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
@@ -77,6 +81,10 @@ def live_slider(
         "path": f"/{base}/live" if base else "/live",
         "labels": dict(labels),
         "units": dict(units),
+        "wanted": {
+            name: [end if math.isfinite(end) else None for end in ends] for name, ends in wanted.items()
+        },
+        "axes": list(axes),
     }
 
     def take() -> None:

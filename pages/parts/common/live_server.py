@@ -1,8 +1,9 @@
 """The WebSocket route `/live`: previews of a target while its sliders move; free of any user interface.
 
 A message of the browser is JSON: {"id": number, "link": request as in the address, "changed":
-{quantity: [low, high]}}. The answer is binary: the length of its head (4 bytes, little-endian), the head in
-JSON, and the voxels of all previews, one bit each. What cannot be answered comes back as {"id", "problem"}.
+{quantity: [low, high]}, "also": [quantity]}, where the last may be missing. The answer is binary: the length
+of its head (4 bytes, little-endian), the head in JSON, and the voxels of all previews, one bit each. What
+cannot be answered comes back as {"id", "problem"}.
 
 Such a route has none of Streamlit's checks. Here pages of other origins, large messages, many messages and
 many sockets are refused, and a socket that says nothing for a while is closed.
@@ -27,6 +28,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from vaereg.errors import InputError
+from vaereg.targets.quantities import QUANTITIES
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 if TYPE_CHECKING:  # the server starts before the libraries of the model are loaded
@@ -83,6 +85,7 @@ class LiveService:
             _log.exception("previews could not be prepared")
 
     def _previews(self, message: Mapping[str, Any]) -> bytes:
+        from pages.parts.common.quantities import missing_property
         from pages.parts.common.request_link import read_link
 
         if self._checkpoint.modes is None:
@@ -100,8 +103,13 @@ class LiveService:
         targets = replace(request, wanted=wanted).targets
         if targets is None:
             raise InputError("expected a request with a target")
+        also = [name for name in message["also"] if not missing_property(name, request.pair)]
         preview = self._previewer(request.pair).preview(
-            targets, modes=request.components(self._checkpoint), seed=request.seed, threads=self._threads
+            targets,
+            modes=request.components(self._checkpoint),
+            seed=request.seed,
+            also=also,
+            threads=self._threads,
         )
         return packed(preview, message["id"], self._checkpoint.modes.names)
 
@@ -131,8 +139,15 @@ def _read(text: str) -> dict[str, Any]:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError("expected a message in JSON") from error
-    if not isinstance(message, dict) or set(message) != {"id", "link", "changed"}:
+    if not isinstance(message, dict) or {*message, "also"} != {"id", "link", "changed", "also"}:
         raise InputError("expected a message of id, link and changed")
+    also = message.get("also", [])
+    if (
+        not isinstance(also, list)
+        or len(also) > 2
+        or not all(isinstance(name, str) and name in QUANTITIES for name in also)
+    ):
+        raise InputError("expected at most two other quantities")
     number, link, changed = message["id"], message["link"], message["changed"]
     if not isinstance(number, int) or isinstance(number, bool) or not isinstance(link, str):
         raise InputError("expected a number and a link")
@@ -148,7 +163,7 @@ def _read(text: str) -> dict[str, Any]:
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in read):
             raise InputError("expected ends that are numbers")
         ends[name] = [float(value) for value in read]
-    return {"id": number, "link": link, "changed": ends}
+    return {"id": number, "link": link, "changed": ends, "also": also}
 
 
 def packed(preview: "Preview", number: int, names: Sequence[str]) -> bytes:

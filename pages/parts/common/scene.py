@@ -50,7 +50,12 @@ def open_scene(name: str, volume: NDArray[np.uint8], voxel: VoxelLength | None =
         except SceneError as error:
             _log.warning("no pyvista scene: %s", error)
             st.info("The pyvista scene is not available here; this is a plainer view.")
-            st.plotly_chart(isosurface_figure(volume), key="scene-figure", config={"displayModeBar": False})
+            st.plotly_chart(
+                isosurface_figure(volume),
+                key="scene-figure",
+                config={"displayModeBar": False},
+                alt="Surface of the stiff phase",
+            )
 
     show()
 

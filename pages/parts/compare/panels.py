@@ -260,15 +260,20 @@ def _show_directions(compared: Sequence[Compared]) -> None:
         st.info("Choose at least one design.")
         return
     surfaces = surfaces_figure({letters[place]: matrix for place, matrix in shown.items()})
-    st.plotly_chart(section_figure(shown, letters), key="sections", config=PLAIN)
-    st.plotly_chart(surfaces, key="surfaces", config=PLAIN)
+    st.plotly_chart(
+        section_figure(shown, letters),
+        key="sections",
+        config=PLAIN,
+        alt="Young's modulus by direction, in three sections",
+    )
+    st.plotly_chart(surfaces, key="surfaces", config=PLAIN, alt="Surfaces of Young's modulus by direction")
     st.caption("Young's modulus E(n) under tension along the direction n, by the solver; one scale for all.")
 
 
 def _show_statistics(compared: Sequence[Compared]) -> None:
     _table(tables.statistics_table(compared), "statistics-table", 2)
     figure = statistics_figure({entry.letter: entry.statistics for entry in compared})
-    st.plotly_chart(figure, key="statistics", config=PLAIN)
+    st.plotly_chart(figure, key="statistics", config=PLAIN, alt="Statistics of the structures")
     st.caption(
         "Two-point: probability that two voxels at this lag are both stiff. Path: probability that a whole "
         "segment of this length lies in the phase."
@@ -288,7 +293,7 @@ def _show_parallel(compared: Sequence[Compared]) -> None:
     figure = parallel_figure(
         [entry.letter for entry in with_stiffness], sources, tables.property_axes(with_stiffness), band
     )
-    st.plotly_chart(figure, key="parallel", config=PLAIN)
+    st.plotly_chart(figure, key="parallel", config=PLAIN, alt="Designs on parallel axes of quantities")
     st.caption(
         "Draw along an axis to pick lines, click there to let them go, draw an axis sideways by its name to "
         "move it. Between the green lines lies the target, where all designs have the same one. Stiffness is "

@@ -7,18 +7,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from pages.parts.common.figures import PREDICTED, SOLVER, TARGET
+from pages.parts.common.figures import FRACTION, PREDICTED, SOLVER, TARGET, add_bounds
 from pages.parts.common.quantities import axis_title
 from vaereg.materials import TwoPhase
 from vaereg.targets import Targets
-from vaereg.targets.bounds import quantity_bounds
 
 __all__ = ["closure_figure", "default_axes"]
 
-FRACTION = "volume_fraction"
 _CLOUD = [[0.0, "rgba(128, 138, 150, 0.2)"], [1.0, "rgba(128, 138, 150, 0.9)"]]
 _CLOUD_BINS = (56, 44)
-_BOUND = "rgba(128, 138, 150, 0.9)"
 
 
 def default_axes(targets: Targets) -> tuple[str, str]:
@@ -61,7 +58,7 @@ def closure_figure(
     if np.any(known):
         _add_cloud(figure, reachable[across][known], reachable[up][known])
     if across != up:
-        _add_bounds(figure, axes, materials)
+        add_bounds(figure, axes, materials)
     points("designs, predicted", predicted, {"color": PREDICTED, "size": 6})
     points("designs, solver", solver, {"color": SOLVER, "size": 6, "symbol": "diamond"})
     _add_target(figure, axes, targets)
@@ -70,7 +67,14 @@ def closure_figure(
         height=330,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "x": 0, "y": -0.34, "yanchor": "top", "font": {"size": 11}},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "font": {"size": 11},
+        },
         hovermode="closest",
     )
     figure.update_xaxes(title={"text": axis_title(across), "standoff": 4}, zeroline=False)
@@ -91,29 +95,6 @@ def _add_cloud(figure: go.Figure, x: NDArray[np.float64], y: NDArray[np.float64]
         showlegend=True,
         hoverinfo="skip",
     )
-
-
-def _add_bounds(figure: go.Figure, axes: tuple[str, str], materials: TwoPhase) -> None:
-    """The bounds of the phases: of one quantity over the volume fraction, or of two at any fraction."""
-    fraction = np.linspace(0.01, 0.99, 50)
-    across, up = (quantity_bounds(name, fraction, materials) for name in axes)
-    style = {"color": _BOUND, "width": 1, "dash": "dot"}
-    if FRACTION in axes:
-        lines = [(across.low, up.low), (across.high, up.high)]
-    else:
-        lines = [(across.low, up.high), (across.high, up.low)]
-    for place, (x, y) in enumerate(lines):
-        if np.isfinite(x).all() and np.isfinite(y).all():
-            figure.add_scatter(
-                x=x,
-                y=y,
-                mode="lines",
-                name="bounds",
-                legendgroup="bounds",
-                showlegend=place == 0,
-                line=style,
-                hoverinfo="name",
-            )
 
 
 def _add_target(figure: go.Figure, axes: tuple[str, str], targets: Targets) -> None:

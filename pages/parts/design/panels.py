@@ -253,6 +253,7 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
             view.target_figure(designs, judgement, chosen),
             key="selected-figure",
             config={"displayModeBar": False},
+            alt=f"Design {designing.design_title(designs, chosen)} against its target",
         )
 
 
@@ -380,7 +381,12 @@ def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | No
             for cells in (judgement.predicted, judgement.solved)
         )
     figure = closure_figure((chosen[0], chosen[1]), known, targets, predicted, truth, pair)
-    st.plotly_chart(figure, key="closure", config={"displayModeBar": False})
+    st.plotly_chart(
+        figure,
+        key="closure",
+        config={"displayModeBar": False},
+        alt=f"What is reachable: {axis_title(chosen[1])} over {axis_title(chosen[0])}",
+    )
 
 
 def copied_request(checkpoint: Checkpoint, request: Request) -> Copied:

@@ -200,7 +200,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
     # A chart with a key of its own would be built anew whenever a curve grows.
     with st.container(key="convergence"):
         figure = convergence_figure(curves(run), run.tolerance)
-        st.plotly_chart(figure, config={"displayModeBar": False})
+        st.plotly_chart(figure, config={"displayModeBar": False}, alt="Deviation from the target over solves")
     entry = _chosen_entry(run)
     if entry is not None and entry.result is not None:
         show_refined(checkpoint, run, entry, entry.result)

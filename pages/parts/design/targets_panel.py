@@ -22,11 +22,13 @@ from pages.parts.common.quantities import (
 )
 from pages.parts.common.request import MAX_TARGETS, Request
 from pages.parts.common.text import plain, sentence
+from pages.parts.design.closure import default_axes
 from vaereg.errors import InputError
+from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import QUANTITIES, TARGETS, ImpossibleTargetError, Wanted, check_possible
+from vaereg.targets import QUANTITIES, TARGETS, ImpossibleTargetError, Targets, Wanted, check_possible
 
-__all__ = ["KINDS", "kind_of", "slider_range", "target_rows", "with_kind"]
+__all__ = ["KINDS", "closure_axes", "kind_of", "slider_range", "target_rows", "with_kind"]
 
 KINDS = ("value", "range", "at least", "at most", "as large as possible", "as small as possible")
 """What can be wanted of a quantity; one that is free has no row."""
@@ -75,6 +77,15 @@ def slider_range(checkpoint: Checkpoint, name: str) -> tuple[float, float]:
         ends = checkpoint.fraction_range if name == state.FRACTION else checkpoint.property_ranges[name]
         return round(ends[0], digits), round(ends[1], digits)
     return range_of_phases(name, current_request(checkpoint).pair)
+
+
+def closure_axes(targets: Targets, pair: TwoPhase) -> list[str]:
+    """Quantities across and up of the figure of what is reachable; none where they need other phases."""
+    names = [
+        st.session_state.get(key) or own
+        for key, own in zip(state.CLOSURE_AXES, default_axes(targets), strict=True)
+    ]
+    return [] if any(missing_property(name, pair) for name in names) else names
 
 
 def target_rows(checkpoint: Checkpoint) -> None:
@@ -131,10 +142,12 @@ def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
     with st.container(key=f"row-{name}", gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{title}**", width="content")
+            kind = kind_of(item)
             st.selectbox(
                 f"{title} is",
-                KINDS,
-                key=controlled(_key(name, "is"), kind_of(item)),
+                # The first is what a browser without a value of its own falls back on, after a restart, say.
+                [kind, *(other for other in KINDS if other != kind)],
+                key=controlled(_key(name, "is"), kind),
                 label_visibility="collapsed",
                 on_change=_take_kind,
                 args=(checkpoint, name),
@@ -187,6 +200,8 @@ def _numbers(checkpoint: Checkpoint, item: Wanted) -> None:
             link=request.text(),
             labels={other.name: symbol(other.name) for other in request.wanted},
             units={other.name: QUANTITIES[other.name].unit.strip("-") for other in request.wanted},
+            wanted={other.name: (other.low, other.high) for other in request.wanted},
+            axes=closure_axes(Targets(request.wanted), request.pair),
             on_change=partial(_take_positions, checkpoint, name),
         )
     with line:

@@ -164,7 +164,12 @@ def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[st
         st.caption(text + (f" and {more} other {plural}" if more > 0 else ""))
         columns = _numbers(embedding)
         figure = histogram_figure(columns, {name: values[rows] for name, values in columns.items()})
-        st.plotly_chart(figure, key="map-histograms", config={"displayModeBar": False})
+        st.plotly_chart(
+            figure,
+            key="map-histograms",
+            config={"displayModeBar": False},
+            alt="Histograms of the chosen volumes",
+        )
 
 
 def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:

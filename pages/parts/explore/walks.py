@@ -75,7 +75,9 @@ def show_walk(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str,
     left, right = st.columns([8, 4], gap="medium")
     with left:
         figure = walk_figure(at, path, names or SHOWN, step=step, axis=title, here=here)
-        st.plotly_chart(figure, key="walk-figure", config={"displayModeBar": False})
+        st.plotly_chart(
+            figure, key="walk-figure", config={"displayModeBar": False}, alt="Stiffness along the walk"
+        )
     with right:
         st.caption(
             "Every step is decoded from the same noise: the ends are realisations of their latent vectors, "

@@ -36,18 +36,21 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
     pair = checkpoint.model.materials
     st.subheader("Limits of validity")
     st.markdown(
-        f"- Periodic two-phase cells of **{pair.e_stiff:g} GPa** (stiff) and **{pair.e_soft:g} GPa** (soft), "
-        f"Poisson ratio {pair.nu_stiff:g} and {pair.nu_soft:g}; linear elasticity, small strain. For another "
-        "contrast of the phases the predictions do not hold: use the solver.\n"
+        "- Periodic two-phase cells, linear elasticity, small strain.\n"
+        f"- The encoder and the figures of this page are for **{pair.e_stiff:g} GPa** (stiff) and "
+        f"**{pair.e_soft:g} GPa** (soft), Poisson ratio {pair.nu_stiff:g} and {pair.nu_soft:g}. Other phases "
+        "are answered by a regressor that begins with a few iterations of the solver; its error grows with "
+        "the contrast, and Predict shows guaranteed bounds beside it.\n"
         "- Trained on random families of volumes. Where a volume is marked as novel, rely on the solver.\n"
-        f"- Trained on cells of {checkpoint.card.get('cell', 'one size')}. Others are predicted less well, "
+        f"- Trained on cells of {_cells(checkpoint)}. Others are predicted less well, "
         "with wider intervals, and are often marked as novel.\n"
         "- Stiffness is that of trilinear elements on the given voxels: finer voxels of the same geometry "
         "would give lower values.\n"
         "- One cell is one realisation: another of the same kind differs, the more the coarser its structure "
         "is."
     )
-    left, right = st.columns([6, 5], gap="medium")
+    with st.container(key="model-panes"):
+        left, right = st.columns([6, 5], gap="medium")
     facts = {key: value for key, value in checkpoint.card.items() if isinstance(value, str | int | float)}
     with left:
         st.subheader("What it was made from")
@@ -63,6 +66,12 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
             st.subheader("Times", help=note)
             table = tables.timing_table(metrics["timings"], metrics["data"]["size"])
             widgets.show_table(table, key="timing-table", missing="–")
+
+
+def _cells(checkpoint: Checkpoint) -> str:
+    """Sizes of the cells of the training data, each named once."""
+    parts = str(checkpoint.card.get("cell", "one size")).split("; ")
+    return " and ".join(dict.fromkeys(parts))
 
 
 def _headlines(metrics: Mapping[str, Any]) -> None:
@@ -91,7 +100,9 @@ def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None
         help="Mean absolute percentage error on unseen volumes. Baselines were trained on the same volumes; "
         "benchmarks/baselines.py names their settings.",
     )
-    st.plotly_chart(method_figure(methods), key="method-figure", config=PLAIN)
+    st.plotly_chart(
+        method_figure(methods), key="method-figure", config=PLAIN, alt="Error of this and of other methods"
+    )
     widgets.show_table(tables.forward_table(methods), key="forward-table", missing="–", digits=2)
     tiers = [tier for tier in TIER_NAMES if tier in forward]
     left, right = st.columns(2, gap="medium")
@@ -100,13 +111,23 @@ def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None
     families = sorted({name for errors_of in strange.values() for name in errors_of})
     with left:
         st.subheader("By family")
-        st.plotly_chart(family_figure(errors, families), key="family-figure", config=PLAIN)
+        st.plotly_chart(
+            family_figure(errors, families),
+            key="family-figure",
+            config=PLAIN,
+            alt="Error by family of volumes",
+        )
     with right:
         if "reliability" in forward:
             st.subheader("Reliability", help="Share of unseen volumes inside the predicted intervals.")
             observed = {tier: forward["reliability"][tier] for tier in tiers}
             figure = reliability_figure(forward["reliability"]["nominal"], observed)
-            st.plotly_chart(figure, key="reliability-figure", config=PLAIN)
+            st.plotly_chart(
+                figure,
+                key="reliability-figure",
+                config=PLAIN,
+                alt="Share of volumes inside of intervals over the predicted share",
+            )
         if "novelty" in metrics:
             st.subheader("Novelty", help="Share of volumes that are flagged as unlike the training data.")
             table = tables.novelty_table(metrics["novelty"])
@@ -116,7 +137,12 @@ def prediction(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None
         parity = forward["parity"]
         for tab, tier in zip(st.tabs([TIER_NAMES[tier] for tier in tiers]), tiers, strict=True):
             figure = parity_figure(parity["truth"], parity[tier]["mean"])
-            tab.plotly_chart(figure, key=f"parity-{tier}", config=PLAIN)
+            tab.plotly_chart(
+                figure,
+                key=f"parity-{tier}",
+                config=PLAIN,
+                alt=f"Predicted over solved stiffness, {TIER_NAMES[tier]}",
+            )
 
 
 def inverse(checkpoint: Checkpoint, metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> None:
@@ -158,7 +184,9 @@ def modes(named: Modes, materials: TwoPhase) -> None:
         key="modes-table",
         height="content",
     )
-    st.plotly_chart(modes_figure(named, materials), key="modes-figure", config=PLAIN)
+    st.plotly_chart(
+        modes_figure(named, materials), key="modes-figure", config=PLAIN, alt="What each mode reaches"
+    )
 
 
 def components(figures: Mapping[str, Any], *, of_irregular: bool) -> None:
@@ -180,7 +208,9 @@ def components(figures: Mapping[str, Any], *, of_irregular: bool) -> None:
     )
     widgets.show_table(tables.component_table(figures), key="component-table", missing="–")
     if "values" in figures:
-        st.plotly_chart(weight_figure(figures), key="weight-figure", config=PLAIN)
+        st.plotly_chart(
+            weight_figure(figures), key="weight-figure", config=PLAIN, alt="Weights of the components"
+        )
 
 
 def mode_figures(figures: Mapping[str, Any]) -> None:
@@ -211,7 +241,12 @@ def decoder(figures: Mapping[str, Any]) -> None:
         "two-point correlation and of the lineal path of both phases, relative ones of the specific surface. "
         "A family whose parameters leave nothing open, as of layers, has no such ratio."
     )
-    st.plotly_chart(fidelity_figure(figures), key="fidelity-figure", config=PLAIN)
+    st.plotly_chart(
+        fidelity_figure(figures),
+        key="fidelity-figure",
+        config=PLAIN,
+        alt="Statistics of decoded and of real volumes",
+    )
     widgets.show_table(tables.decoder_table(figures), key="decoder-table", missing="–", digits=3)
 
 
@@ -239,6 +274,11 @@ def refinement(record: Mapping[str, Any] | None, checkpoint: Checkpoint) -> None
         persist_state="session",
     )
     shown = [run for run in runs if run["kind"] == kind]
-    st.plotly_chart(refinement_figure(shown), key="refinement-figure", config=PLAIN)
+    st.plotly_chart(
+        refinement_figure(shown),
+        key="refinement-figure",
+        config=PLAIN,
+        alt="Deviation from the target over solves",
+    )
     table = tables.solves_frame(summarize_solves(shown)).drop(columns="Asked for")
     widgets.show_table(table, key="solves-table", missing="–")

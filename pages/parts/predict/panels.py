@@ -79,7 +79,12 @@ def constants_panel(outcome: PairOutcome | None, stiffness: NDArray[np.float64] 
     left, right = st.columns([5, 6], gap="medium")
     left.dataframe(constants_table(outcome, solved), hide_index=True, key="constants")
     try:
-        right.plotly_chart(young_figure(np.asarray(shown)), key="young", config={"displayModeBar": False})
+        right.plotly_chart(
+            young_figure(np.asarray(shown)),
+            key="young",
+            config={"displayModeBar": False},
+            alt="Young's modulus by direction",
+        )
     except (ValueError, np.linalg.LinAlgError):
         right.info("A direction carries no load: there is no surface of Young's modulus.")
 
@@ -114,7 +119,12 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
     figure = place_figure(
         places[embedding.split == TRAINING], embedding.project_pca(prediction.latent)[0], places[nearest]
     )
-    left.plotly_chart(figure, key="place", config={"displayModeBar": False})
+    left.plotly_chart(
+        figure,
+        key="place",
+        config={"displayModeBar": False},
+        alt="Place of the volume among the training volumes",
+    )
     columns = PROPERTIES[:3]
     properties = (1.0 if scale is None else scale) * embedding.properties
     with right:

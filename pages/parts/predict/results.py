@@ -11,6 +11,7 @@ from pages.parts.common.gallery import Caption, Row, volume_gallery
 from pages.parts.common.shown import ShownVolume
 from pages.parts.common.text import sentence
 from pages.parts.predict import panels
+from pages.parts.predict.alike import alike_panel
 from pages.parts.predict.answers import (
     LARGEST,
     PairOutcome,
@@ -65,7 +66,9 @@ def show_results(
         judge = prediction if scale is not None or answer is None else answer.stiffness
         panels.scan_notice(shown.volume, novel=not judge.in_distribution[0])
     whole = factor * outcome.stiffness if isinstance(outcome, HomogenizationResult) else None
-    panels.shortlist_button(checkpoint, shown, own, answer, whole)
+    with st.container(horizontal=True):
+        panels.shortlist_button(checkpoint, shown, own, answer, whole)
+        alike_panel(checkpoint, shown, own, answer.mean if whole is None and answer is not None else whole)
     with st.container(key="volume-panes"):
         view, plot = st.columns([6, 7], gap="medium")
     with view:
@@ -74,7 +77,12 @@ def show_results(
     solved = truth if np.isfinite(truth).all() else None
     name = "Reuss to Voigt bound" if answer is None else "guaranteed"
     figure = prediction_figure(mean, least, most, lower, upper, solved, name)
-    plot.plotly_chart(figure, key="volume-figure", config={"displayModeBar": False})
+    plot.plotly_chart(
+        figure,
+        key="volume-figure",
+        config={"displayModeBar": False},
+        alt="C11 to C66: guaranteed, predicted, solved",
+    )
     columns = {
         "Predicted [GPa]": mean,
         "90 % from [GPa]": least,

@@ -278,7 +278,12 @@ def _threshold_input(array: NDArray, key: str) -> float:
         help="It begins at Otsu's choice.",
     )
     figure = grey_figure(counts, edges, level)
-    st.plotly_chart(figure, key=f"grey-{key}", config={"displayModeBar": False})
+    st.plotly_chart(
+        figure,
+        key=f"grey-{key}",
+        config={"displayModeBar": False},
+        alt="Histogram of the grey values with the threshold",
+    )
     return float(level)
 
 

@@ -17,7 +17,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.direct import design
 from vaereg.inverse.fronts import DesignFront
 from vaereg.inverse.orders import DesignOrder
-from vaereg.materials import library
+from vaereg.materials import TwoPhase, library, phase_by_name
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.targets import Targets, parse
 
@@ -123,11 +123,13 @@ def test_objectives_replace_what_was_asked_of_them() -> None:
 
 def test_the_front_stands_beside_that_of_known_volumes() -> None:
     values, known = np.array([[1.0, 5.0], [2.0, 9.0]]), np.array([[2.0, 8.0], [1.0, 4.0]])
-    figure = front_figure(["density", "E_x"], values, known, 1)
-    known_trace, own_trace = traces(figure)
+    pair = TwoPhase(phase_by_name("E-glass"), phase_by_name("epoxy"))
+    figure = front_figure(["density", "E_x"], values, known, 1, pair)
+    most, least, known_trace, own_trace = traces(figure)
+    assert (least.y <= most.y).all() and [least.name, most.name] == ["bounds"] * 2
     assert [known_trace.name, own_trace.name] == ["known volumes", "designs, solver"]
     assert known_trace.x.tolist() == [1.0, 2.0] and own_trace.marker.size.tolist() == [10, 15]
-    assert len(traces(front_figure(["density", "E_x"], values, np.empty((0, 2)), 0))) == 2
+    assert len(traces(front_figure(["density", "E_x"], values, np.empty((0, 2)), 0, pair))) == 4
 
 
 def traces(figure: go.Figure) -> list[Any]:

@@ -104,6 +104,14 @@ def test_a_position_is_answered_by_a_preview_a_mode(app: Starlette) -> None:
     assert [card["title"] for card in unpacked(second["bytes"])[0]["cards"]] == ["Grains"]
 
 
+def test_other_quantities_are_told_besides(app: Starlette) -> None:
+    _, answer = talk(app, asked(also=["volume_fraction", "density"]))  # these phases have no density
+    head, volumes = unpacked(answer["bytes"])
+    assert head["names"] == ["C11", "C22", "volume_fraction"]
+    fractions = [card["values"][2] for card in head["cards"]]
+    np.testing.assert_allclose(fractions, volumes.mean((1, 2, 3)), atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -111,6 +119,8 @@ def test_a_position_is_answered_by_a_preview_a_mode(app: Starlette) -> None:
         ("[]", "id, link and changed"),
         (asked(link=3), "a number and a link"),
         (asked(changed={"C11": [1]}), "two ends"),
+        (asked(also=["C99"]), "two other quantities"),
+        (asked(also=[["C11"]]), "two other quantities"),
         (asked(changed={"C11": ["<script>", 2]}), "numbers"),
         (asked(changed={"C11": [70.0, 60.0]}), "low:high"),
         (asked(link="target=none"), "a target"),
