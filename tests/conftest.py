@@ -1,7 +1,10 @@
 """Options, fixtures and collection rules that all tests share."""
 
+import sys
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -154,3 +157,22 @@ def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
     path = tiny_checkpoint_path.with_name("modes.pt")
     save_checkpoint(path, tiny.model, tiny.config, tiny.fitted, tiny.card, modes=modes)
     return path
+
+
+class _FirstAxes:
+    """Stands in for `umap.UMAP`: the first two latent numbers are the places in the plane."""
+
+    def __init__(self, **_settings: object) -> None:
+        pass
+
+    def fit_transform(self, latent: np.ndarray) -> np.ndarray:
+        return latent[:, :2]
+
+
+@pytest.fixture
+def no_umap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package umap with `_FirstAxes` in it: import and first call of the real one take twenty seconds."""
+    module = ModuleType("umap")
+    module.__spec__ = ModuleSpec("umap", None)
+    monkeypatch.setattr(module, "UMAP", _FirstAxes, raising=False)
+    monkeypatch.setitem(sys.modules, "umap", module)

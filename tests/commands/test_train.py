@@ -13,6 +13,7 @@ from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.config import PRESETS, RunConfig
 
 
+@pytest.mark.usefixtures("no_umap")
 def test_train_makes_a_checkpoint_and_goes_on(
     tmp_path: Path, small_dataset: Dataset, tiny_dataset_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

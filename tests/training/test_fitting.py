@@ -72,7 +72,9 @@ def test_the_map_holds_volumes_that_can_be_made_again(
     tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
 ) -> None:
     settings = dataclasses.replace(PRESETS["tiny"].training, held_out=("gaussian-free",))
+    threads = torch.get_num_threads()
     result = embed(tiny_checkpoint.model, tiny_dataset, settings)
+    assert torch.get_num_threads() == threads
     assert len(result) == len(tiny_dataset)
     assert ((result.split == "held-out") == (result.family == "gaussian-free")).all()
     np.testing.assert_array_equal(result.volume(5), tiny_dataset.volumes([5])[0])
@@ -167,6 +169,7 @@ def test_intervals_and_novelty_follow_the_size(tiny_checkpoint: Checkpoint, size
             assert result.in_distribution.mean() > 0.7
 
 
+@pytest.mark.usefixtures("no_umap")
 def test_the_map_of_classes_has_their_modes(tiny_checkpoint: Checkpoint, sized_set: LabelledSet) -> None:
     result = embed(tiny_checkpoint.model, sized_set, tiny_checkpoint.config.training)
     assert result.size == 16 and set(result.family.tolist()) == {"gaussian"}

@@ -15,7 +15,7 @@ from vaereg.model.config import PRESETS, RunConfig
 from vaereg.training.loop import _Loop
 from vaereg.training.replicas import Replicas, join_replicas
 
-STEPS, SAVED = 50, 40
+STEPS, SAVED = 16, 12
 
 SHARED = """
 import json, sys
@@ -49,7 +49,7 @@ def config() -> RunConfig:
     """The tiny preset, long enough for every term; an odd batch is not shared evenly."""
     tiny = PRESETS["tiny"]
     settings = dataclasses.replace(
-        tiny.training, steps=STEPS, batch_size=7, decoded=3, style_volumes=3, forward_share=0.2, warmup=3
+        tiny.training, steps=STEPS, batch_size=7, decoded=3, style_volumes=3, forward_share=0.2, warmup=1
     )
     return dataclasses.replace(tiny, training=settings)
 

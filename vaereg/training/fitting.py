@@ -178,7 +178,9 @@ def embed(model: VaeReg, dataset: Dataset | LabelledSet | TrainingSet, settings:
     centre = latent.mean(0)
     axes = np.linalg.svd(latent - centre, full_matrices=False)[2]
     neighbours = min(15, len(rows) - 1)
+    threads = torch.get_num_threads()
     places = UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1).fit_transform(latent)
+    torch.set_num_threads(threads)  # umap-learn sets the number for all of the process
     return Embedding(
         family=data.name[rows],
         seed=data.seed[rows],
