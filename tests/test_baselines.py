@@ -1,16 +1,14 @@
 """What stands beside the model: baselines, its components in a picture, the card from stored figures."""
 
 import dataclasses
-import importlib
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from benchmark_programs import benchmark, module
 from PIL import Image
 
 from vaereg.evaluation.figures import held_out_rows
@@ -25,19 +23,6 @@ ROOT = Path(__file__).parents[1]
 FAMILY = "gaussian-free"
 ABLATIONS = ("paper", "single-gaussian")
 NAMES = ("volume fraction", "two-point statistics", "five-block CNN", "forward-only encoder")
-
-
-def benchmark(name: str, *arguments: object) -> None:
-    """Run a program of benchmarks/ in this process, as if with these arguments."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [name, *map(str, arguments)])
-        module(name).main()
-
-
-def module(name: str) -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        return importlib.import_module(name)
 
 
 @pytest.fixture(scope="module")

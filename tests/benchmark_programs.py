@@ -1,0 +1,25 @@
+"""Programs of benchmarks/ as tests run them: in the process of the test, which has PyTorch loaded already."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def module(name: str) -> ModuleType:
+    """Module of benchmarks/, whose folder is searched for the modules that it imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return importlib.import_module(name)
+
+
+def benchmark(name: str, *arguments: object) -> None:
+    """Run a program of benchmarks/ as if with these arguments."""
+    program = module(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, *map(str, arguments)])
+        program.main()
