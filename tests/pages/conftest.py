@@ -2,13 +2,27 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, page, server
 from dashboard import app, app_of_modes, gate
+from streamlit.components.v2 import manifest_scanner
 
 __all__ = ["app", "app_of_modes", "gate", "page", "server"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def components_sought_once() -> Iterator[None]:
+    """Streamlit reads the metadata of every installed package when an app starts; AppTest starts it in every
+    run, and these tests read them once.
+    """
+    found = cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        yield
 
 
 @pytest.fixture(autouse=True)

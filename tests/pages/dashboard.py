@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from pages.parts.common import state
+from pages.parts.common import background, keeper, start, state
 from pages.parts.common.request import Request
 from pages.parts.solving import queue
 from vaereg.solver.homogenization import HomogenizationResult
@@ -22,6 +21,15 @@ from vaereg.solver.homogenization import HomogenizationResult
 APP = Path(__file__).parents[2] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 """What the solver says of any volume [GPa]."""
+
+
+def new_server() -> None:
+    """Forget what a server holds, but for what follows from its inputs alone.
+
+    Designs, predictions and walks stay: each is kept under the hash of its checkpoint and its own inputs.
+    """
+    for held in (start._shared_checkpoint, background.solver, keeper._store):
+        held.clear()
 
 
 @pytest.fixture
@@ -47,10 +55,10 @@ def app(
     monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
     monkeypatch.setattr(queue, "homogenize", solve)
     monkeypatch.setattr(queue, "start_workers", lambda workers: executor)
-    st.cache_resource.clear()
+    new_server()
     yield AppTest.from_file(str(APP), default_timeout=120)
     executor.shutdown()
-    st.cache_resource.clear()
+    new_server()
 
 
 @pytest.fixture

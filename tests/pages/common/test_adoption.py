@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from dashboard import new_server
 
 from pages.parts.common import keeper, state
 from pages.parts.common.session_store import SessionStore, new_token
 
 
 def test_every_part_is_under_the_new_token_at_once(sessions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    st.cache_resource.clear()
+    new_server()
     store, former, own = SessionStore(sessions), new_token(), new_token()
     for part in keeper.PARTS:
         store.save(former, part, part.encode())

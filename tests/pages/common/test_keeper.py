@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from dashboard import APP, STIFFNESS, ask, asked_for
+from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
 from pages.parts.common.request_link import LINK_NAMES
 from pages.parts.common.session_store import SessionStore
 from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.solving import queue
 from vaereg.targets import parse
 
 
@@ -40,6 +42,12 @@ def returned(token: str, page: str = "pages/compare.py") -> AppTest:
 def click(app: AppTest, label: str) -> None:
     next(button for button in app.button if button.label.startswith(label)).click().run()
     assert not app.exception
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver that begins nothing: what is asked for stays unfinished."""
+    monkeypatch.setattr(queue, "start_workers", lambda workers: ManualExecutor())
 
 
 def test_the_shortlist_comes_back_after_a_restart(app: AppTest, sessions: Path) -> None:
@@ -77,6 +85,7 @@ def test_damaged_files_leave_an_empty_shortlist(app: AppTest, sessions: Path) ->
     assert "shortlist is empty" in returned(keeper(app)["token"]).info[0].value
 
 
+@pytest.mark.usefixtures("waiting")
 def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
     app.run()
     click(app, "Refine 12 designs")
@@ -90,6 +99,7 @@ def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
     assert result.designs.targets == run.designs.targets
 
 
+@pytest.mark.usefixtures("waiting")
 def test_limits_are_those_of_the_tab_over_its_sessions(app: AppTest) -> None:
     app.run()
     click(app, "Refine 12 designs")

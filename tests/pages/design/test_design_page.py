@@ -115,6 +115,7 @@ def test_designs_that_were_called_off_leave_the_former_ones(
     app: AppTest, targets: dict[str, float], tiny_checkpoint: Checkpoint
 ) -> None:
     fix_only(app.run(), targets)
+    ask(app, count=2)
     former = gallery(app)["set"]
     key = designing._design_key(tiny_checkpoint, replace(asked_for(app), size=64))
     app.session_state[state.CANCELLED] = key

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
-from dashboard import ask, galleries, gallery_places, live_sliders
+from dashboard import ask, galleries, gallery_places, live_sliders, new_server
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
@@ -43,7 +42,7 @@ def app(
 ) -> Iterator[AppTest]:
     """Three designs whose C11 is to be as the middle of the training data."""
     monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
-    st.cache_resource.clear()
+    new_server()
     app = AppTest.from_file(str(APP), default_timeout=120)
     middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
     for name in TARGETS:
@@ -53,7 +52,7 @@ def app(
     app.run()
     executor.finish()
     yield app.run()
-    st.cache_resource.clear()
+    new_server()
 
 
 def press(app: AppTest, label: str) -> AppTest:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
-from dashboard import galleries
+from dashboard import galleries, new_server
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
@@ -31,12 +31,12 @@ APP = Path(__file__).parents[3] / "app.py"
 
 def open_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", path)
-    st.cache_resource.clear()
+    new_server()
     app = AppTest.from_file(str(APP), default_timeout=120)
     app.session_state["entered"] = True
     app.switch_page("pages/explore.py").run()
     yield app
-    st.cache_resource.clear()
+    new_server()
 
 
 @pytest.fixture

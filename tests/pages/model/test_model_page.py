@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
+from dashboard import new_server
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.common import state
@@ -104,7 +104,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calla
     def opened(path: Path, part: str | None = None) -> AppTest:
         monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", path)
         monkeypatch.setattr(state, "BENCHMARKS", tmp_path / "results")
-        st.cache_resource.clear()
+        new_server()
         app = AppTest.from_file(str(APP), default_timeout=120)
         app.session_state["entered"] = True
         if part is not None:
@@ -114,7 +114,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calla
         return page
 
     yield opened
-    st.cache_resource.clear()
+    new_server()
 
 
 @pytest.fixture
