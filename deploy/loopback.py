@@ -32,6 +32,8 @@ DEPLOY = Path(__file__).parent
 ROOT = DEPLOY.parent
 SECONDS = 120.0
 """Longest time until a service is healthy [s]; the machine may be busy."""
+ENDS = 3.0
+"""Time that a service gets to end by itself [s]."""
 LOOK = 0.2
 """Time between two looks at a service that starts [s]."""
 
@@ -195,14 +197,13 @@ class Loopback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self.processes.values():
-            process.terminate()
-        for process in self.processes.values():
+        for name in reversed(self.processes):  # those that need others end while these are there
+            self.processes[name].terminate()
             try:
-                process.wait(10.0)
+                self.processes[name].wait(ENDS)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                self.processes[name].kill()
+                self.processes[name].wait()
 
 
 def _needs(service: Mapping[str, Any]) -> set[str]:
