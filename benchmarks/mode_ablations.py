@@ -46,6 +46,7 @@ from vaereg.model.modes.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.networks import cut
 from vaereg.model.recognition import INDEPENDENT_REFERENCE, MorphologyClassifier, load_classifier
+from vaereg.model.vae import VaeReg
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import Target
 from vaereg.training.modes.data import read_mode_data
@@ -131,7 +132,7 @@ def loss_figures(
                 name: recognised(judge, samples.decoded[built], samples.mode[built])[0]
                 for name, judge in judges.items()
             },
-            "distances": distances(dataset, samples, built),
+            "distances": distances(checkpoint.model, result.networks, dataset, samples),
         }
         print(preset, figures[preset], flush=True)
     return figures
@@ -145,11 +146,13 @@ def recognised(
     return float((taken == modes).mean()), taken
 
 
-def distances(dataset: LabelledSet, samples: ModeSamples, built: NDArray[np.bool_]) -> dict[str, float]:
+def distances(
+    model: VaeReg, networks: ModeNetworks, dataset: LabelledSet, samples: ModeSamples
+) -> dict[str, float]:
     """Medians over the built classes of the ratio of the distances decoded-real and real-real."""
-    names = set(dataset.samples.morphology[samples.rows[built]])
+    names = set(dataset.samples.morphology[samples.rows[np.isin(samples.mode, BUILT)]])
     ratios: dict[str, list[float]] = {}
-    for name, item in distance_figures(dataset, samples).items():
+    for name, item in distance_figures(model, networks, dataset, samples).items():
         for statistic, value in item["ratio"].items():
             if name in names and value is not None:
                 ratios.setdefault(statistic, []).append(value)

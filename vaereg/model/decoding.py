@@ -128,9 +128,12 @@ def mode_fields(
         field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch)
         fields[row, 0] = torch.from_numpy(field).to(fields)
     if len(irregular := np.flatnonzero(mode == IRREGULAR)):
-        rows = torch.from_numpy(irregular).to(z.device)
-        drawn = _noise(model, [seeds[row] for row in irregular], size)
-        fields[rows] = model.decoder.field(z[rows], drawn, stretch)
+        factors = networks.irregular_stretch(z[torch.from_numpy(irregular).to(z.device)]).cpu().numpy()
+        for factor in np.unique(factors):
+            own = irregular[factors == factor]
+            drawn = _noise(model, [seeds[row] for row in own], size)
+            rows = torch.from_numpy(own).to(z.device)
+            fields[rows] = model.decoder.field(z[rows], drawn, stretch * float(factor))
     return fields
 
 

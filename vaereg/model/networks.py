@@ -219,7 +219,7 @@ class GuidedRegressor(nn.Module):
         return torch.sigmoid(ratio + 2.0), nn.functional.softplus(spread - 3.0) + 1e-4
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=12)
 @torch.inference_mode(False)  # kept for calls that need gradients
 def _spectral_basis(size: int, device: torch.device, stretch: float = 1.0) -> Tensor:
     """Functions of the wave vector that log-amplitudes are made of, shape (J, modes of the half spectrum).

@@ -48,7 +48,7 @@ def mode_section(figures: Mapping[str, Any]) -> str:
             _DIVERSITY.format(
                 **{name: coverage[name] for name in ("recognised", "volumes")}, score=score, number=number
             ),
-            _DECODED,
+            _DECODED.format(**figures),
             _decoded(figures["decoded"]),
         ]
     )
@@ -170,7 +170,8 @@ mean over targets: {score}, of {number} designs."""
 _DECODED = """\
 ## Modes: decoded beside real volumes
 
-Distance of an unseen volume from one decoded from its encoding / from another real one of the same parameters
-= their ratio, left out where the parameters leave nothing open. Medians; root mean square differences of
-the two-point correlation and of the lineal path of both phases, relative ones of the specific surface. The
-periodic classes (tpms, lattice) decode the parameters of the recipe, since their mode has no encoder."""
+Distance of an unseen volume from those decoded from its encoding / from other real ones of the same
+parameters = their ratio, left out where the parameters leave nothing open. Medians over {realisations} of
+each a volume; root mean square differences of the two-point correlation and of the lineal path of both
+phases, relative ones of the specific surface. The periodic classes (tpms, lattice) decode the parameters of
+the recipe, since their mode has no encoder."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.errors import InputError
-from vaereg.evaluation.modes.samples import distance_figures, mode_samples
+from vaereg.evaluation.modes.samples import REALISATIONS, distance_figures, mode_samples
 from vaereg.evaluation.modes.trials import KINDS, ModeTrial, mode_trials
 from vaereg.evaluation.recognition import coverage, fit_kernel, vendi_score
 from vaereg.executors import Workers, map_tasks
@@ -130,7 +130,8 @@ def mode_figures(
         "size": size,
         "corrections": corrections,
         "recognition": recognition,
-        "decoded": distance_figures(dataset, samples),
+        "realisations": REALISATIONS,
+        "decoded": distance_figures(checkpoint.model, checkpoint.modes.networks, dataset, samples),
         **{kind: _kind_figures(trials[kind], refused[kind]) for kind in KINDS},
         "coverage": _share(hits),
         "vendi": _vendi(reference, [described["corrected"][span] for span in spans]),

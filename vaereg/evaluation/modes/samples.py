@@ -27,8 +27,10 @@ from vaereg.model.recognition import load_classifier
 from vaereg.model.vae import VaeReg
 from vaereg.training.modes.data import ModeData, read_mode_data
 
-__all__ = ["ModeSamples", "decoded_recognition", "distance_figures", "mode_samples"]
+__all__ = ["REALISATIONS", "ModeSamples", "decoded_recognition", "distance_figures", "mode_samples"]
 
+REALISATIONS = 4
+"""Decodings of an encoding, and real volumes of the same parameters, that a volume is compared with."""
 _SAME = 5e-3
 """Distance of two real volumes below which their parameters count as leaving nothing open [-]."""
 
@@ -45,6 +47,8 @@ class ModeSamples:
     """Volumes of the data set, shape (N, n, n, n)."""
     decoded: NDArray[np.uint8]
     """Volumes decoded from the means of their encodings, shape (N, n, n, n)."""
+    latent: tuple[torch.Tensor, ...]
+    """Those means, N of shape (D,), D that of the mode."""
 
 
 def mode_samples(
@@ -68,15 +72,23 @@ def mode_samples(
     volumes, mode = dataset.volumes(data.rows), data.mode.numpy()
     size = volumes.shape[1]
     latent = _latents(model, networks, dataset, data, volumes)
-    decoded = []
-    for place, row in enumerate(data.rows):
-        own = latent[place][None]
-        with torch.inference_mode():
-            component = mode[place : place + 1]
-            field = mode_fields(model, networks, own, component, size, seeds=[int(row)])
-            fraction = mode_fraction(model, networks, own, component)
-            decoded.append(cut(field, fraction)[0, 0].to(torch.uint8).cpu().numpy())
-    return ModeSamples(rows=data.rows, mode=mode, real=volumes, decoded=np.stack(decoded))
+    decoded = [
+        _decode(model, networks, latent[place], mode[place], size, int(row))
+        for place, row in enumerate(data.rows)
+    ]
+    return ModeSamples(
+        rows=data.rows, mode=mode, real=volumes, decoded=np.stack(decoded), latent=tuple(latent)
+    )
+
+
+@torch.inference_mode()
+def _decode(
+    model: VaeReg, networks: ModeNetworks, latent: torch.Tensor, mode: np.int64, size: int, seed: int
+) -> NDArray[np.uint8]:
+    """A realisation of a latent vector, shape (n, n, n)."""
+    own, component = latent[None], np.array([mode])
+    field = mode_fields(model, networks, own, component, size, seeds=[seed])
+    return cut(field, mode_fraction(model, networks, own, component))[0, 0].to(torch.uint8).cpu().numpy()
 
 
 def decoded_recognition(
@@ -111,40 +123,45 @@ def decoded_recognition(
     return float((votes.argmax(1) == samples.mode).mean())
 
 
-def distance_figures(dataset: LabelledSet, samples: ModeSamples) -> dict[str, Any]:
+def distance_figures(
+    model: VaeReg, networks: ModeNetworks, dataset: LabelledSet, samples: ModeSamples
+) -> dict[str, Any]:
     """Distances of decoded from real volumes by class, beside those of two real ones of the same parameters.
 
-    Medians as of `vaereg.evaluation.generative.decoder_figures`.
+    Each volume is compared with `REALISATIONS` decodings of its encoding, and with as many real ones. Medians
+    as of `vaereg.evaluation.generative.decoder_figures`.
     """
     names = dataset.samples.morphology[samples.rows]
     figures = {}
     for name in np.unique(names):
         pairs: dict[str, list[list[float]]] = {"decoded": [], "real": []}
         for place in np.flatnonzero(names == name):
-            volume = samples.real[place]
-            pairs["decoded"].append(sample_distances(volume, samples.decoded[place]))
-            pairs["real"].append(sample_distances(volume, _another(dataset, int(samples.rows[place]))))
+            volume, mode, row = samples.real[place], samples.mode[place], int(samples.rows[place])
+            for number in range(1, REALISATIONS + 1):
+                decoded = _decode(model, networks, samples.latent[place], mode, volume.shape[0], number)
+                pairs["decoded"].append(sample_distances(volume, decoded))
+                pairs["real"].append(sample_distances(volume, _another(dataset, row, number)))
         median = {kind: np.median(distances, axis=0) for kind, distances in pairs.items()}
         ratio = [
             float(ours / theirs) if theirs > _SAME else None
             for ours, theirs in zip(median["decoded"], median["real"], strict=True)
         ]
         figures[str(name)] = {
-            "volumes": len(pairs["real"]),
+            "volumes": int((names == name).sum()),
             **{kind: dict(zip(STATISTICS, values.tolist(), strict=True)) for kind, values in median.items()},
             "ratio": dict(zip(STATISTICS, ratio, strict=True)),
         }
     return figures
 
 
-def _another(dataset: LabelledSet, row: int) -> NDArray[np.uint8]:
-    """Volume of the parameters of one of the data set, with other random numbers."""
+def _another(dataset: LabelledSet, row: int, number: int) -> NDArray[np.uint8]:
+    """Volume of the parameters of one of the data set, with random numbers of its own for each `number`."""
     samples = dataset.samples
     name, size, seed = str(samples.morphology[row]), int(samples.size[row]), int(samples.seed[row])
     parameters = draw(name, generator=np.random.default_rng(seed))
     if samples.relative[row]:
         parameters = parameters.scaled(size / REFERENCE_EDGE)
-    return make(name, parameters, size, generator=np.random.default_rng([seed, 1])).volume
+    return make(name, parameters, size, generator=np.random.default_rng([seed, number])).volume
 
 
 def _latents(

@@ -55,6 +55,12 @@ class ModesConfig:
     """Weight of the lineal path of both phases, in units of 0.02²."""
     surface_weight: float = 8.0
     """Weight of the logarithmic face density along each axis, in units of 0.05²."""
+    expectation_weight: float = 2.0
+    """Weight of the statistics that the geometry leads one to expect (`vaereg.training.modes.surrogate`)."""
+    surrogate_builds: int = 12_000
+    """Volumes that are built before the training for what is to be expected of a geometry."""
+    surrogate_steps: int = 6_000
+    """Steps of the fit to them."""
     style_weight: float = 40.0
     """Weight of the squared relative Gram distance."""
     pixel_weight: float = 0.0
@@ -105,6 +111,8 @@ MODES_PRESETS = {
         decoded=2,
         decode_every=10,
         warmup=5,
+        surrogate_builds=18,
+        surrogate_steps=10,
         features="random-multiscale",
         feature_layers=2,
         gate=0.0,

@@ -77,8 +77,30 @@ class ConstructiveDecoder(nn.Module):
             ValueError: A mode is not built of cells, layers or bodies.
         """
         geometry = self.geometry(z, mode).stretched(stretch)
-        fractions = self.volume_fraction(z, mode).tolist()
-        fields = []
+        return self.build(geometry, mode, self.volume_fraction(z, mode), shape, generators=generators)
+
+    def build(
+        self,
+        geometry: Geometry,
+        mode: Tensor,
+        fraction: Tensor,
+        shape: tuple[int, int, int],
+        *,
+        generators: Sequence[np.random.Generator],
+    ) -> Tensor:
+        """Fields as of `field`, of geometries themselves.
+
+        Args:
+            geometry: Geometry of a batch.
+            mode: Index into `MODES` of each, shape (B,), one of `BUILT`.
+            fraction: Volume fractions that the fields will be cut at, shape (B,) [-].
+            shape: Voxels along the axes.
+            generators: Source of positions, directions and noise of each volume.
+
+        Raises:
+            ValueError: A mode is not built of cells, layers or bodies.
+        """
+        fractions, fields = fraction.tolist(), []
         for row, index in enumerate(mode.tolist()):
             name = MODES[index].name
             if index not in BUILT:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LENGTHS", "Geometry", "GeometryHead"]
+__all__ = ["LENGTHS", "START", "Geometry", "GeometryHead"]
 
 LENGTHS = (
     "spacing_x",
@@ -35,7 +35,7 @@ _LOWEST = (2.5, 2.5, 2.5, 0.01, 2.0, 0.02, 0.02, 0.02, 0.02)
 """Lower ends of the numbers; the generators stay within."""
 _HIGHEST = (150.0, 150.0, 150.0, 1.0, 32.0, 1.0, 1.0, 1.0, 6.0)
 """Upper ends; a spacing of 150 voxels leaves a single layer of points along an axis of a usual cell."""
-_START = (11.0, 11.0, 11.0, 0.05, 11.0, 0.5, 0.5, 0.5, 0.5)
+START = (11.0, 11.0, 11.0, 0.05, 11.0, 0.5, 0.5, 0.5, 0.5)
 """Numbers that an untrained head gives."""
 
 
@@ -97,7 +97,7 @@ class GeometryHead(nn.Module):
         self.lengths = nn.Sequential(nn.Linear(latent + modes, hidden), nn.SiLU(), last)
         nn.init.normal_(last.weight, std=0.05)
         with torch.no_grad():
-            last.bias.copy_(torch.tensor(_START).log())
+            last.bias.copy_(torch.tensor(START).log())
         self.fraction = nn.Sequential(nn.Linear(latent + modes, hidden), nn.SiLU(), nn.Linear(hidden, 1))
         self.register_buffer("lowest", torch.tensor(_LOWEST).log())
         self.register_buffer("highest", torch.tensor(_HIGHEST).log())
@@ -116,6 +116,8 @@ class GeometryHead(nn.Module):
 
     def forward(self, z: Tensor, mode: Tensor) -> Geometry:
         """Geometry of latent vectors, shape (B, D), of modes, shape (B,)."""
-        logs = self.log_lengths(z, mode)
-        within = torch.minimum(torch.maximum(logs, self.lowest), self.highest)
-        return Geometry(numbers=within.exp())
+        return self.within(self.log_lengths(z, mode))
+
+    def within(self, logs: Tensor) -> Geometry:
+        """Geometry of logarithms of `LENGTHS`, shape (B, 9), kept within their ends."""
+        return Geometry(numbers=torch.minimum(torch.maximum(logs, self.lowest), self.highest).exp())

@@ -14,6 +14,7 @@ from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.decoder import ConstructiveDecoder
 from vaereg.model.modes.encoder import ModeEncoder
 from vaereg.model.modes.prior import ModePrior
+from vaereg.model.modes.stretch import SurfaceStretch
 from vaereg.model.networks import PropertyScaling
 
 __all__ = ["ModeNetworks", "ModeRegressor"]
@@ -59,3 +60,4 @@ class ModeNetworks(PropertyScaling):
         self.regressor = ModeRegressor(latent, len(MODES), len(PROPERTIES))
         self.prior = ModePrior(len(PROPERTIES), latent, len(MODES))
         self.decoder = ConstructiveDecoder(latent)
+        self.irregular_stretch = SurfaceStretch(latent)

@@ -24,6 +24,7 @@ from vaereg.training.features import load_features
 from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
 from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
 from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
+from vaereg.training.modes.surrogate import StatisticsSurrogate, fit_surrogate
 from vaereg.training.replicas import Replicas
 
 __all__ = ["GateError", "ModesResult", "train_modes"]
@@ -130,6 +131,7 @@ class _Loop:
             self.networks = ModeNetworks(config.latent).to(self.device)
         self.networks.set_scaling(data.properties.to(self.device))
         self.networks.encoder.set_scaling(data.statistics.to(self.device))
+        self.surrogate = StatisticsSurrogate().to(self.device)
         self.optimiser = torch.optim.AdamW(
             self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -150,6 +152,8 @@ class _Loop:
         if first:
             (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
         began, saved = time.process_time() - self.seconds, time.monotonic()
+        if self.step == 0:
+            self._fit_surrogate()
         while self.step < self.config.steps and self.seconds < self.max_seconds:
             for name, value in self._train_step().items():
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
@@ -171,6 +175,17 @@ class _Loop:
             self._try_gate(recognise)
         self.replicas.wait()
 
+    def _fit_surrogate(self) -> None:
+        """Learn what statistics to expect of a geometry, in every replica alike."""
+        self.surrogate = fit_surrogate(
+            self.networks.decoder,
+            self.data,
+            edge=_DECODED_EDGE,
+            builds=self.config.surrogate_builds,
+            steps=self.config.surrogate_steps,
+            seed=self.config.seed,
+        )
+
     def _try_gate(self, recognise: Callable[[ModeNetworks], float]) -> None:
         """Measure whether the modes can be told apart, and end a run where they cannot."""
         self.recognised = recognise(self.networks.eval())
@@ -187,6 +202,7 @@ class _Loop:
             return
         state = {
             "networks": self.networks.state_dict(),
+            "surrogate": self.surrogate.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "step": self.step,
@@ -205,6 +221,8 @@ class _Loop:
             if config != self.config:
                 raise InputError(f"the run in {self.out} has another configuration: see {CONFIG_FILE} there")
             self.networks.load_state_dict(state["networks"])
+            self.surrogate.load_state_dict(state["surrogate"])
+            self.surrogate.requires_grad_(False)
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"])
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
@@ -234,6 +252,8 @@ class _Loop:
             posterior,
             z,
             mode,
+            statistics=statistics,
+            surrogate=self.surrogate,
             geometry=geometry,
             supervised=supervised,
             properties=properties,

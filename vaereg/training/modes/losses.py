@@ -19,6 +19,7 @@ from vaereg.model.modes.encoder import ModePosterior, lineal_paths, log_faces
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.training.features import FeatureMaps
 from vaereg.training.losses import heavy_tailed, lag_weights, near_correlation, style_term
+from vaereg.training.modes.surrogate import EXPECTED, StatisticsSurrogate
 
 __all__ = ["TERMS", "decoding_terms", "divergence", "encoding_terms", "term_weights"]
 
@@ -27,6 +28,7 @@ TERMS = (
     "regression",
     "fraction",
     "geometry",
+    "expectation",
     "correlation",
     "path",
     "surface",
@@ -41,6 +43,10 @@ _SCALE = 0.02
 """Deviation of a two-point correlation or of a lineal path that is one unit [-]."""
 _SURFACE_SCALE = 0.05
 """Deviation of a logarithmic face density that is one unit [-]."""
+_EXPECTED_SCALES = (0.02, 0.02, 0.01 / 3.0)
+"""Deviations of correlation, lineal path and a third of the log face density that are one unit [-]."""
+_FAR_EXPECTED = (0.2, 0.1, 0.2 / 3.0)
+"""Deviations of these from which they count less than their square [-]."""
 _FAR_GEOMETRY, _FAR_PATH, _FAR_SURFACE = 0.7, 0.1, 0.2
 """Deviations from which geometry, lineal path and face density count less than their square [-]."""
 
@@ -53,6 +59,7 @@ def term_weights(config: ModesConfig) -> dict[str, float]:
         "regression": config.regression_weight,
         "fraction": 1.0,
         "geometry": config.geometry_weight,
+        "expectation": config.expectation_weight,
         "correlation": config.correlation_weight * every,
         "path": config.path_weight * every,
         "surface": config.surface_weight * every,
@@ -67,6 +74,8 @@ def encoding_terms(
     z: Tensor,
     mode: Tensor,
     *,
+    statistics: Tensor,
+    surrogate: StatisticsSurrogate,
     geometry: Tensor,
     supervised: Tensor,
     properties: Tensor,
@@ -80,6 +89,8 @@ def encoding_terms(
         posterior: q(z | x, k) of the volumes.
         z: Latent vectors drawn from it, shape (B, D).
         mode: Index of the modes, shape (B,).
+        statistics: Geometric statistics of the volumes, shape (B, S).
+        surrogate: Statistics to expect of a geometry.
         geometry: Logarithms of the geometry of the recipes, shape (B, G).
         supervised: Whether the recipes tell each number, shape (B, G).
         properties: Shape (B, T) [GPa].
@@ -97,7 +108,21 @@ def encoding_terms(
         "regression": heavy_tailed(error.square(), 1.0).mean(),
         "fraction": 0.5 * deviation.square().mean(),
         "geometry": 0.5 * (supervised * bias).sum(1).mean() / config.geometry_scale**2,
+        "expectation": _expectation_term(
+            surrogate(decoder.geometry.within(lengths), fraction, mode), statistics
+        ),
     }
+
+
+def _expectation_term(expected: Tensor, statistics: Tensor) -> Tensor:
+    """Deviation of expected statistics, shape (B, S), from those of the volumes."""
+    parts = (expected - statistics[:, : expected.shape[1]]).split(EXPECTED, 1)
+    return torch.stack(
+        [
+            0.5 * heavy_tailed(part.square(), far).sum(1).mean() / (scale**2 * part.shape[1])
+            for part, scale, far in zip(parts, _EXPECTED_SCALES, _FAR_EXPECTED, strict=True)
+        ]
+    ).sum()
 
 
 def divergence(networks: ModeNetworks, posterior: ModePosterior, c: Tensor, mode: Tensor) -> Tensor:

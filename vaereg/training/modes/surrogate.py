@@ -1,0 +1,169 @@
+"""Expected statistics of what the constructive decoder builds, as a function of its geometry.
+
+A decoding is one realisation of few cells: its statistics are noisy, and so are their gradients. The
+surrogate is fitted to thousands of decodings of random geometries before the training of the modes begins;
+it gives every volume of a batch the expectation that its geometry leads to, without building anything.
+
+Letters: B batch, G numbers of the geometry, K modes, S statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaereg.model.correlation import AXIS_LAGS
+from vaereg.model.modes.catalogue import MODES
+from vaereg.model.modes.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.encoder import PATHS, geometric_statistics
+from vaereg.model.modes.geometry import LENGTHS, START, Geometry
+from vaereg.model.networks import cut
+from vaereg.training.modes.data import ORDERS, ModeData
+
+__all__ = ["EXPECTED", "StatisticsSurrogate", "fit_surrogate"]
+
+EXPECTED = (3 * len(AXIS_LAGS), 6 * len(PATHS), 3)
+"""Numbers of the statistics that are expected, the first of `geometric_statistics`: correlation along the
+axes, lineal path of both phases, and a third of the logarithmic face density."""
+_READ = {
+    "cells": ("spacing_x", "spacing_y", "spacing_z", "spread", "warp"),
+    "layers": ("spacing_x", "spacing_y", "spacing_z", "spread", "warp"),
+    "bodies": tuple(name for name in LENGTHS if name != "spread"),
+}
+"""Numbers of the geometry that each construction reads."""
+_WEIGHTS = slice(LENGTHS.index("weight_x"), LENGTHS.index("weight_z") + 1)
+_JITTER = 0.15
+"""Standard deviation of the logarithms of the geometries about those of the recipes [-]."""
+_UNTOLD = 0.6
+"""The same for numbers that a recipe does not tell, about those of an untrained decoder [-]."""
+_FRACTION_JITTER = 0.02
+"""Standard deviation of the volume fractions about those of the volumes [-]."""
+_BATCH = 256
+_LEARNING_RATE = 3e-3
+
+
+class StatisticsSurrogate(nn.Module):
+    """Geometry, volume fraction and mode to the expected statistics of a decoding.
+
+    Args:
+        hidden: Width of the network.
+    """
+
+    read: Tensor
+    location: Tensor
+    spread: Tensor
+
+    def __init__(self, hidden: int = 192) -> None:
+        super().__init__()
+        statistics = sum(EXPECTED)
+        self.layers = nn.Sequential(
+            nn.Linear(len(LENGTHS) + 1 + len(MODES), hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, statistics),
+        )
+        read = [[float(name in _READ.get(mode.construction, ())) for name in LENGTHS] for mode in MODES]
+        self.register_buffer("read", torch.tensor(read), persistent=False)
+        self.register_buffer("location", torch.zeros(statistics))
+        self.register_buffer("spread", torch.ones(statistics))
+
+    def forward(self, geometry: Geometry, fraction: Tensor, mode: Tensor) -> Tensor:
+        """Expected statistics, shape (B, S), at volume fractions and of modes, shape (B,) both."""
+        logs = geometry.numbers.log()
+        weights = logs[:, _WEIGHTS] - logs[:, _WEIGHTS].mean(1, keepdim=True)  # their ratio alone counts
+        logs = torch.cat([logs[:, : _WEIGHTS.start] - 2.0, weights, logs[:, _WEIGHTS.stop :]], 1)
+        one_hot = nn.functional.one_hot(mode, len(MODES)).to(logs)
+        read = self.read[mode] * logs
+        standardised = self.layers(torch.cat([read, fraction.logit(1e-3)[:, None], one_hot], 1))
+        return self.location + self.spread * standardised
+
+
+def fit_surrogate(
+    decoder: ConstructiveDecoder,
+    data: ModeData,
+    *,
+    edge: int,
+    builds: int,
+    steps: int,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> StatisticsSurrogate:
+    """Build random geometries about those of the recipes, and fit their statistics.
+
+    Args:
+        decoder: The decoder of the modes; its weights are not used.
+        data: Volumes of the training set.
+        edge: Voxels per edge of what is built.
+        builds: Number of volumes that are built.
+        steps: Steps of the fit.
+        seed: Seed of geometries, realisations and fit.
+        on_progress: Called with builds made and builds.
+    """
+    device = decoder.geometry.lowest.device
+    generator = torch.Generator().manual_seed(seed)
+    geometry, fraction, mode = _geometries(decoder, data, builds, generator)
+    seeds = torch.randint(2**62, (builds,), generator=generator).tolist()
+    statistics = []
+    with torch.no_grad():
+        for start in range(0, builds, len(BUILT)):
+            rows = slice(start, start + len(BUILT))
+            fields = decoder.build(
+                Geometry(numbers=geometry.numbers[rows].to(device)),
+                mode[rows],
+                fraction[rows],
+                (edge, edge, edge),
+                generators=[np.random.default_rng(seed) for seed in seeds[rows]],
+            )
+            volumes = cut(fields, fraction[rows].to(device))
+            statistics.append(geometric_statistics(volumes)[:, : sum(EXPECTED)].cpu())
+            if on_progress:
+                on_progress(min(start + len(BUILT), builds), builds)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        surrogate = StatisticsSurrogate()
+    _fit(surrogate, geometry, fraction, mode, torch.cat(statistics), steps, generator)
+    return surrogate.to(device).requires_grad_(False)
+
+
+def _geometries(
+    decoder: ConstructiveDecoder, data: ModeData, count: int, generator: torch.Generator
+) -> tuple[Geometry, Tensor, Tensor]:
+    """Geometries about those of the recipes, with volume fractions and modes; all modes equally frequent."""
+    by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
+    own = [by_mode[BUILT[place % len(BUILT)]] for place in range(count)]
+    rows = torch.stack([rows[torch.randint(len(rows), (), generator=generator)] for rows in own])
+    order = torch.randint(len(ORDERS), (count,), generator=generator)
+    _, logs, told, _ = data.permuted(rows, order)
+    untold = torch.tensor(START).log() + _UNTOLD * torch.randn(logs.shape, generator=generator)
+    logs = torch.where(told.bool(), logs + _JITTER * torch.randn(logs.shape, generator=generator), untold)
+    jitter = _FRACTION_JITTER * torch.randn(count, generator=generator)
+    fraction = (data.fraction[rows] + jitter).clamp(0.02, 0.98)
+    return decoder.geometry.within(logs), fraction, data.mode[rows]
+
+
+def _fit(
+    surrogate: StatisticsSurrogate,
+    geometry: Geometry,
+    fraction: Tensor,
+    mode: Tensor,
+    statistics: Tensor,
+    steps: int,
+    generator: torch.Generator,
+) -> None:
+    """Fit a surrogate to decodings by least squares of standardised statistics."""
+    surrogate.location.copy_(statistics.mean(0))
+    surrogate.spread.copy_(statistics.std(0) + 1e-3)
+    optimiser = torch.optim.Adam(surrogate.parameters(), lr=_LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
+        predicted = surrogate(Geometry(numbers=geometry.numbers[rows]), fraction[rows], mode[rows])
+        loss = ((predicted - statistics[rows]) / surrogate.spread).square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
