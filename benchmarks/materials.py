@@ -7,19 +7,22 @@ r"""Any two phases: labels and training of the regressor, its errors beside its 
     python benchmarks/materials.py calibrate --checkpoint pairs.pt --labels labels-1.npz \
         --unseen labels-3.npz --out pairs.pt
     python benchmarks/materials.py measure --checkpoint pairs.pt --labels labels-2.npz
+    python benchmarks/materials.py encoder --data labels.h5
     python benchmarks/materials.py held-out --labels labels-1.npz labels-2.npz
     python benchmarks/materials.py solver
     python benchmarks/materials.py poisson
     python benchmarks/materials.py classes
 
 `calibrate` fits spreads to further labels, which no network has seen. `measure` writes
-`results/materials.json`: error and iterations by contrast, Poisson ratio, size and class, at both residuals,
-with the error of the upper bound alone. `held-out` trains without two classes and writes their figures to
+`results/materials.json`: error and iterations by contrast, Poisson ratio, size and class, at both
+residuals, with the error of the upper bound alone. `encoder` writes `results/materials_encoder.json`: the
+errors of what a checkpoint says of the test volumes of a data set and their random pairs without any
+iteration of a solver. `held-out` trains without two classes and writes their figures to
 `results/materials_held_out.json`. `solver` writes `results/materials_solver.json`: iterations and time of
 elasticity and conduction against contrast, with the errors of the bounds. `poisson` writes
 `results/materials_poisson.json`: iterations at a contrast of 1000 with unlike Poisson ratios, by reference
-medium. `classes` writes `results/materials_classes.json`: what `predict --materials` and `homogenize` say of
-a volume of each class, for five pairs of the library.
+medium. `classes` writes `results/materials_classes.json`: what `predict --materials` and `homogenize` say
+of a volume of each class, for five pairs of the library.
 """
 
 from __future__ import annotations
@@ -35,10 +38,13 @@ from typing import Any
 import numpy as np
 from record import write_record
 
-from vaereg.elasticity import voigt_to_mandel
+from vaereg.elasticity import diagonal_properties, voigt_to_mandel
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.io.labelled_sets import read_labelled_set
 from vaereg.materials import VOID, Phase, TwoPhase, choose_materials
+from vaereg.model.batches import encode_batches
+from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
+from vaereg.model.modes.materials import stiffness_at
 from vaereg.model.pairs.regressor import (
     FAST_RESIDUAL,
     RESIDUAL,
@@ -51,7 +57,7 @@ from vaereg.solver import homogenization
 from vaereg.solver.bounds import bound_stiffness
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
-from vaereg.training.labelling.morphologies import CONTRAST, POISSON
+from vaereg.training.labelling.morphologies import CONTRAST, POISSON, pair_of
 from vaereg.training.pairs.figures import pair_figures
 from vaereg.training.pairs.fitting import calibrated, fit_pair_model
 from vaereg.training.pairs.labels import (
@@ -64,6 +70,14 @@ from vaereg.training.pairs.labels import (
 
 HELD_OUT = ("tpms", "closed-foam")
 """Classes that one training leaves out."""
+DECADES = (
+    ("1 to 10", 1.0, 10.0),
+    ("10 to 100", 10.0, 100.0),
+    ("100 to 1,000", 100.0, 1e3),
+    ("1,000 to 10,000", 1e3, 1.1e4),
+    ("void", np.inf, np.nan),
+)
+"""Names and ends of the contrasts that figures of the encoder are of."""
 SOLVER_CLASSES = ("gaussian", "particles", "closed-foam", "fibres")
 SOLVER_CONTRASTS = (10.0, 100.0, 1000.0, 1e4, np.inf)
 BOUND_STEPS = (3, 5, 8, 12)
@@ -106,6 +120,11 @@ def main() -> None:
     measure.add_argument("--labels", type=Path, nargs="+", required=True)
     measure.add_argument("--record", type=Path)
     measure.set_defaults(run=run_measure)
+    encoder = parsers.add_parser("encoder")
+    encoder.add_argument("--data", type=Path, required=True)
+    encoder.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    encoder.add_argument("--record", type=Path)
+    encoder.set_defaults(run=run_encoder)
     held_out = parsers.add_parser("held-out")
     held_out.add_argument("--labels", type=Path, nargs="+", required=True)
     held_out.add_argument("--classes", nargs="+", default=list(HELD_OUT))
@@ -188,6 +207,42 @@ def run_measure(arguments: argparse.Namespace) -> None:
     for residual, groups in figures.items():
         show(f"residual {residual}", groups)
     write_record("materials", {"checkpoint": model.hash, "labels": len(labels)}, figures, arguments.record)
+
+
+def run_encoder(arguments: argparse.Namespace) -> None:
+    """Errors of the encoder and the map to other phases, by contrast; no solver iterates.
+
+    The encoder tells C11 ... C66 with the reference pair; the ratios of the other entries are those of the
+    nearest volume of the library of the modes.
+    """
+    checkpoint, data = load_checkpoint(arguments.checkpoint), read_labelled_set(arguments.data)
+    if checkpoint.modes is None:
+        raise SystemExit("expected a checkpoint with modes, whose map leads to other phases")
+    samples, rows = data.samples, data.indices("test")
+    rows = rows[np.isfinite(samples.stiffness[rows, 1]).all((1, 2))]
+    library, errors = checkpoint.modes.library, []
+    known = np.column_stack([np.log(diagonal_properties(library.stiffness)), 3.0 * library.fraction])
+    for row in rows.tolist():
+        pair, fraction = pair_of(samples.phases[row, 1]), samples.volume_fraction[row : row + 1].astype(float)
+        (encoding,) = encode_batches(checkpoint.model, data.volumes([row]))
+        told = encoding.property_mean[0].double().numpy()
+        place = np.square(known - np.append(np.log(told), 3.0 * fraction)).sum(1).argmin()
+        scale = np.sqrt(told / np.diag(library.stiffness[place]))
+        whole = library.stiffness[place] * np.outer(scale, scale)
+        moved = stiffness_at(checkpoint.modes.elastic_map, whole[None], fraction, pair)
+        exact = samples.stiffness[row : row + 1, 1].astype(float)
+        if np.linalg.eigvalsh(exact)[0, 0] < 1e-4 * pair.ordered().e_stiff:
+            continue  # carries no load in some direction
+        deviation = float(np.abs(diagonal_properties(moved) / diagonal_properties(exact) - 1.0).mean())
+        errors.append((np.inf if pair.has_void else pair.ordered().contrast, deviation))
+    contrast, deviation = np.array(errors).T
+    figures = {}
+    for name, low, high in DECADES:
+        own = deviation[(contrast >= low) & ~(contrast >= high)]
+        figures[name] = {"volumes": len(own), "mean": float(own.mean()), "median": float(np.median(own))}
+        print(name, figures[name], flush=True)
+    settings: dict[str, object] = {"checkpoint": checkpoint.hash, "volumes": len(deviation)}
+    write_record("materials_encoder", settings, figures, arguments.record)
 
 
 def run_held_out(arguments: argparse.Namespace) -> None:

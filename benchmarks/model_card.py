@@ -28,15 +28,15 @@ def main() -> None:
     arguments = parser.parse_args()
     metrics = arguments.metrics or arguments.checkpoint.with_suffix(".json")
     baselines = read_record(arguments.baselines, "baselines") if arguments.baselines.exists() else None
-    measured, held_out = (
+    measured, held_out, encoder = (
         read_record(path, path.stem) if (path := RESULTS / f"{name}.json").exists() else None
-        for name in ("materials", "materials_held_out")
+        for name in ("materials", "materials_held_out", "materials_encoder")
     )
     text = model_card(
         load_checkpoint(arguments.checkpoint),
         json.loads(metrics.read_text(encoding="utf-8")),
         baselines,
-        pairs="" if measured is None else pair_section(measured, held_out),
+        pairs="" if measured is None else pair_section(measured, held_out, encoder),
     )
     arguments.out.write_text(text, encoding="utf-8")
     print(arguments.out)

@@ -132,7 +132,7 @@ def any_two_phases() -> str:
     """Part of the card on any two phases, from the stored records."""
     records = [
         read_record(ROOT / "benchmarks" / "results" / f"{name}.json", name)
-        for name in ("materials", "materials_held_out")
+        for name in ("materials", "materials_held_out", "materials_encoder")
     ]
     return pair_section(*records)
 

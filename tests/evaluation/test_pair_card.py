@@ -22,9 +22,14 @@ def test_every_group_has_a_line_and_tables_are_rectangular() -> None:
         "figures": {"0.05": groups(0.0021), "0.1": groups(0.0063)},
     }
     held_out = {"settings": {"classes": ["tpms"], "training labels": 30}, "figures": groups(0.0444)}
-    text = pair_section(measured, held_out)
+    encoder = {
+        "settings": {"checkpoint": "abc", "volumes": 9},
+        "figures": {"void": {"volumes": 9, "mean": 0.441, "median": 0.075}},
+    }
+    text = pair_section(measured, held_out, encoder)
     assert "`abc`" in text and "Trained without tpms (30 labels)" in text
     assert text.count("| 0.21% |") == 5 and text.count("| 0.63% |") == 1 and text.count("| 4.44% |") == 2
     for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
         assert len({line.count("|") for line in block.strip().splitlines()}) == 1
-    assert "Trained without" not in pair_section(measured)
+    assert "| void | 9 | 44.1% | 7.5% |" in text
+    assert "Trained without" not in pair_section(measured) and "9 test volumes" in text
