@@ -81,7 +81,6 @@ DECADES = (
 SOLVER_CLASSES = ("gaussian", "particles", "closed-foam", "fibres")
 SOLVER_CONTRASTS = (10.0, 100.0, 1000.0, 1e4, np.inf)
 BOUND_STEPS = (3, 5, 8, 12)
-POISSON_CLASSES = ("gaussian", "pores", "closed-foam", "grains")
 POISSON_PAIRS = ((0.2, 0.45), (0.45, 0.2))
 REAL_PAIRS = (
     "E-glass/epoxy",
@@ -323,7 +322,7 @@ def run_poisson(arguments: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = []
     threshold = homogenization.SOFT_REFERENCE_CONTRAST
     for size in arguments.sizes:
-        for name in POISSON_CLASSES:
+        for name in sorted(MORPHOLOGIES):
             volume = sample(name, size, generator=np.random.default_rng(0)).volume
             for stiff, soft in POISSON_PAIRS:
                 pair, iterations = TwoPhase.from_moduli(1.0, 1e-3, stiff, soft), {}

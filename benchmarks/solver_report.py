@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from record import PRECISIONS, RESULTS
 
 TARGET = Path(__file__).parents[1] / "docs" / "solver.md"
@@ -179,21 +180,20 @@ def any_pair(figures: list[dict[str, Any]]) -> str:
 
 def poisson(figures: list[dict[str, Any]]) -> str:
     """Iterations with unlike Poisson ratios, by reference medium."""
-    references = list(figures[0]["iterations"])
-    rows = [
-        [
-            row["class"],
-            f"{row['size']}³",
-            f"{row['stiff']:g} / {row['soft']:g}",
-            *(str(count) for count in row["iterations"].values()),
-        ]
+    names = list(dict.fromkeys(row["class"] for row in figures))
+    cases = list(dict.fromkeys((row["size"], row["stiff"], row["soft"]) for row in figures))
+    counts = {
+        (row["class"], row["size"], row["stiff"], row["soft"]): list(row["iterations"].values())
         for row in figures
-    ]
+    }
+    rows = [[name, *("{} ({})".format(*counts[name, *case]) for case in cases)] for name in names]
+    medians = [np.median([counts[name, *case] for name in names], axis=0) for case in cases]
+    rows.append(["**median**", *(f"**{soft:g} ({mean:g})**" for soft, mean in medians)])
     return (
-        "## Unlike Poisson ratios\n\nIterations at a contrast of 1000, float32, tolerance 1e-4, with the "
-        "ratio of Lamé parameters of the reference medium taken from the soft phase (as `homogenize` "
-        "does) or from the arithmetic mean. Pores are soft spheres, closed foams stiff walls, grains soft "
-        "walls.\n\n" + table(["class", "size", "Poisson ratio, stiff / soft", *references], rows)
+        "## Unlike Poisson ratios\n\nIterations at contrast 1000, float32, tolerance 1e-4, by voxels and "
+        "Poisson ratios (stiff / soft), with the ratio of Lamé parameters of the reference medium taken from "
+        "the soft phase (as `homogenize` does), in brackets from the arithmetic mean.\n\n"
+        + table(["class", *(f"{size}³, {stiff:g} / {soft:g}" for size, stiff, soft in cases)], rows)
     )
 
 
