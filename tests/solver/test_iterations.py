@@ -71,7 +71,7 @@ def test_history_falls_to_the_stiffness_from_above() -> None:
     assert result.history.shape == (result.iterations, 6)
     assert np.all(np.diff(result.history, axis=0) <= 1e-9)
     assert np.all(result.history[0] < np.diag(voigt_bound(phase.mean())))
-    np.testing.assert_allclose(result.history[-1], np.diag(result.stiffness), rtol=1e-10)
+    np.testing.assert_allclose(result.history[-1], np.diag(result.stiffness), rtol=1e-6)
 
 
 def test_history_is_the_energy_form_of_each_iteration() -> None:
@@ -80,7 +80,7 @@ def test_history_is_the_energy_form_of_each_iteration() -> None:
     assert history is not None
     for iterations in (1, 3):
         early = homogenize(phase, rtol=1e-9, max_iter=iterations, raise_on_failure=False)
-        np.testing.assert_allclose(history[iterations - 1], np.diag(early.stiffness), rtol=1e-9)
+        np.testing.assert_allclose(history[iterations - 1], np.diag(early.stiffness), rtol=1e-6)
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5])

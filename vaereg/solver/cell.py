@@ -6,6 +6,8 @@ or (3, X, Y, 2 Z) when seen as real numbers.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -79,6 +81,16 @@ class Cell:
             self.green = green.astype(np.float32).reshape(6, -1)
         # the law is linear in the phase, hence so are the forces of a uniform strain
         self.phase_forces = [node_divergence(field, axis).astype(dtype) for axis in range(3)]
+
+    def in_single(self) -> Cell:
+        """The same cell with fields in float32; the preconditioner is shared."""
+        single = copy.copy(self)
+        single.dtype = np.dtype(np.float32)
+        single.first_rows = self.first_rows.astype(np.float32)
+        single.shear_rows = self.shear_rows.astype(np.float32)
+        single.constants = self.constants.astype(np.float32)
+        single.phase_forces = [force.astype(np.float32) for force in self.phase_forces]
+        return single
 
     def empty(self) -> NDArray:
         """A packed field without values."""

@@ -60,6 +60,12 @@ Poisson ratios 0.2 and 0.45 it takes 40 in place of 71 iterations, below 30 noth
 
 _RESTARTS = 2
 """Restarts of the iteration from the true residual before a tolerance counts as out of reach."""
+_GAIN, _PATIENCE = 1e-3, 100
+"""Fall of the residual [-] and iterations after which float32 meets the true residual in float64."""
+_DRIFT = 2.0
+"""Largest ratio of the true residual to that of the iteration at which the directions are kept [-]."""
+_STALLED = 0.3
+"""Fall of the true residual above which float32 is given up for float64 [-]."""
 
 
 class ConvergenceError(RuntimeError):
@@ -84,8 +90,8 @@ class HomogenizationResult:
     """Components of stress (xx, ..., xy) that the cell cannot carry: voids cut it."""
     history: NDArray[np.float64] | None = None
     """C11, C22, ... C66 after each iteration [GPa], shape (iterations, 6): upper bounds that fall towards the
-    diagonal of the stiffness, which costs nothing to know (Hestenes & Stiefel 1952, theorem 6:1). None with
-    a warm start or where no iteration was needed."""
+    diagonal of the stiffness, which costs nothing to know (Hestenes & Stiefel 1952, theorem 6:1), to single
+    precision. None with a warm start or where no iteration was needed."""
     sensitivity: NDArray | None = None
     """Derivative dC_ij / d phase of each voxel [GPa], where asked for: the 21 entries i <= j, row by row,
     shape (21, X, Y, Z), in the precision of the fields. Packed, since (6, 6, X, Y, Z) in float64 would take
@@ -245,6 +251,11 @@ def _solve_pair(
     before the iteration ends; where it is larger than asked for, the iteration starts again from it, at most
     `_RESTARTS` times.
 
+    In float64, displacements are added up and true residuals are computed in float64, but the iteration runs
+    in float32. Whenever its residual has fallen by `_GAIN`, or after `_PATIENCE` iterations, the true one
+    takes its place and the directions stay (residual replacement, van der Vorst & Ye 2000,
+    doi:10.1137/S1064827599353865). Where rounding stops the fall, the iteration goes on in float64.
+
     Returns the displacements, shape (3, X, Y, 2 Z), by how much each iteration lowered the energies, shape
     (iterations, 2), and the larger (true) relative residual. Without `finish`, the last of `max_iter`
     iterations gives its energies alone.
@@ -269,34 +280,59 @@ def _solve_pair(
         if _relative(energy, start) <= rtol:
             return displacement, np.zeros((0, 2)), _relative(energy, start)
 
-    restarts, direction, drops = 0, conditioned.astype(cell.dtype), []
+    wide, working = image, cell.in_single() if cell.dtype == np.float64 else cell
+    gained = displacement  # since the last true residual
+    if working is not cell:
+        gained, image, residual = (
+            np.zeros_like(load, np.float32),
+            working.empty(),
+            residual.astype(np.float32),
+        )
+    restarts, direction, drops = 0, conditioned.astype(working.dtype), []
+    last, begun = _relative(energy, start), 0
     for iteration in range(1, max_iter + 1):
-        cell.apply(direction, image)
+        working.apply(direction, image)
         curvature = _pair_dot(direction, image)
         active = (curvature > 0.0) & (energy > 0.0)
-        step = np.where(active, energy / np.where(active, curvature, 1.0), 0.0).astype(cell.dtype)
+        step = np.where(active, energy / np.where(active, curvature, 1.0), 0.0).astype(working.dtype)
         drops.append(step * energy)
         if iteration == max_iter and not finish:
             return displacement, np.array(drops), np.nan
         vectors.advance(
-            displacement.reshape(-1), residual.reshape(-1), direction.reshape(-1), image.reshape(-1), step
+            gained.reshape(-1), residual.reshape(-1), direction.reshape(-1), image.reshape(-1), step
         )
-        conditioned = cell.precondition(residual)
+        conditioned = working.precondition(residual)
         former, energy = energy, _pair_dot(residual, conditioned)
         if not np.isfinite(energy).all():
             return displacement, np.array(drops), np.nan
+        relative = _relative(energy, start)
         if report:
-            report(_relative(energy, start))
-        if _relative(energy, start) <= rtol or iteration == max_iter:
-            conditioned, energy = _true_residual(cell, load, displacement, image, residual)
-            relative = _relative(energy, start)
-            if relative <= rtol or restarts == _RESTARTS or iteration == max_iter:
-                return displacement, np.array(drops), relative
-            restarts += 1
-            direction = conditioned.astype(cell.dtype)
-            continue
-        ratio = np.where(active, energy / np.where(active, former, 1.0), 0.0).astype(cell.dtype)
-        vectors.turn(direction.reshape(-1), conditioned.reshape(-1), ratio)
+            report(relative)
+        keep = True
+        done = relative <= rtol or iteration == max_iter
+        met = relative <= _GAIN * last or iteration - begun == _PATIENCE
+        if done or (met and working is not cell):
+            if working is not cell:
+                displacement += gained
+                gained.fill(0.0)
+                conditioned, energy = _true_residual(cell, load, displacement, wide, wide)
+            else:
+                conditioned, energy = _true_residual(cell, load, displacement, image, residual)
+            exact = _relative(energy, start)
+            if exact <= rtol or iteration == max_iter or (done and restarts == _RESTARTS):
+                return displacement, np.array(drops), exact
+            restarts += done
+            keep = working is not cell and exact <= _DRIFT * relative
+            if working is not cell and exact > _STALLED * last:
+                keep, working, gained, image, residual = False, cell, displacement, cell.empty(), wide
+            elif working is not cell:
+                residual[...] = wide
+            last, begun = exact, iteration
+        if keep:
+            ratio = np.where(active, energy / np.where(active, former, 1.0), 0.0).astype(working.dtype)
+            vectors.turn(direction.reshape(-1), conditioned.reshape(-1), ratio)
+        else:
+            direction = conditioned.astype(working.dtype)
     raise ConvergenceError("expected at least one iteration")
 
 
