@@ -46,7 +46,9 @@ def request_inputs(checkpoint: Checkpoint) -> None:
         st.button("↷", help="Redo what was undone", key="redo", on_click=redo, disabled=not can_redo())
         with st.popover("…", help="Former targets of this session, and what the symbols mean"):
             _former(checkpoint)
-            st.image(_AXES, width=260)
+            st.image(
+                _AXES, width=260, alt="Axes of the cell; E is measured with free sides, C11 between walls"
+            )
     request = current_request(checkpoint)
     known = _presets(checkpoint, checkpoint.hash, request.pair)
     active = next((name for name, wanted in known.items() if wanted == request.wanted), None)

@@ -201,7 +201,7 @@ def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> Non
         st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
         for mode in missing:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.image(mode.picture, width=34)
+                st.image(mode.picture, width=34, alt=mode.title)
                 offer = f"nearest {nearest_text(mode.nearest)}" if mode.nearest else "nothing is known of it"
                 st.caption(
                     f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
