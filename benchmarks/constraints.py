@@ -25,7 +25,7 @@ from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.direct import design
 from vaereg.inverse.plausible import UnreachableTargetError
-from vaereg.inverse.refining.corrections import predicted_properties
+from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import parse

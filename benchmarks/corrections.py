@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from record import write_record
 
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
-from vaereg.inverse.refining.corrections import correct, predicted_properties
+from vaereg.inverse.refining.corrections import correct
+from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.inverse.refining.refinement import refine
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.pairs.regressor import load_pair_model

@@ -15,7 +15,7 @@ from vaereg.inverse.pareto import (
     ranks,
     shares_of_box,
 )
-from vaereg.inverse.refining.corrections import predicted_properties
+from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.materials import Phase, TwoPhase
 from vaereg.targets import parse
 

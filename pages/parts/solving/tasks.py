@@ -153,6 +153,7 @@ def begin_work(task: Task, session: str) -> Work:
         tolerance=task.tolerance,
         max_solves=task.max_solves,
         constraints=task.constraints,
+        solve_first=True,
     )
     return Work(call=advance, argument=search, sessions={session})
 

@@ -1,12 +1,15 @@
 """Corrections: never worse by prediction, nearer on the whole, for any pair and quantity."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import sample
 from vaereg.inverse.constraints import Constraints, satisfied
-from vaereg.inverse.refining.corrections import correct, predicted_properties
+from vaereg.inverse.refining.corrections import correct
+from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.materials import Phase, TwoPhase
 from vaereg.targets import Targets, parse
 
@@ -93,3 +96,16 @@ def test_bad_arguments() -> None:
         correct(VOLUMES, parse("E_x=3"), steps=-1)
     with pytest.raises(InputError, match="k_x needs the conductivity of the stiff phase"):
         correct(VOLUMES, parse("k_x=3"))
+
+
+def test_predictions_are_shifted_onto_what_is_solved() -> None:
+    names = ["E_x", "E_y"]
+    own = predicted_properties(VOLUMES[:1], parse(["E_x=1", "E_y=1"]), TwoPhase())
+    solved = replace(own, stiffness=1.1 * own.stiffness)
+    targets = parse(
+        [f"{name}={value:.8g}" for name, value in zip(names, solved.values(names)[0], strict=True)]
+    )
+    result = correct(VOLUMES[:1], targets, solved=solved, steps=1)
+    assert result.largest_deviation[0, 0] < 1e-6
+    np.testing.assert_allclose(result.raw_properties.stiffness, solved.stiffness)
+    np.testing.assert_array_equal(result.volumes, VOLUMES[:1])

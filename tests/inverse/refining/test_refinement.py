@@ -70,7 +70,7 @@ def test_every_solve_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_the_best_is_returned_when_the_solves_are_used_up(limit: int) -> None:
-    result = refine(START, near(by=0.8), max_solves=limit)
+    result = refine(START, near(by=1.6), max_solves=limit)
     assert not result.converged
     assert result.solves == limit
     searched = result.history[:-1] or result.history
@@ -147,3 +147,18 @@ def test_bad_input_is_refused(arguments: dict[str, Any], message: str) -> None:
 def test_statistics_know_a_shift_from_a_change() -> None:
     assert statistics_distance(START, np.roll(START, (3, 5, 1), (0, 1, 2))) < 1e-12
     assert statistics_distance(START, START.transpose(2, 1, 0)) > 1e-3
+
+
+def test_the_start_is_solved_first_where_that_is_asked_for() -> None:
+    result = refine(START, near(3), solve_first=True)
+    expected = max(abs(STIFFNESS[i] / wanted - 1.0) for i, wanted in enumerate(near(3).values()))
+    assert result.history[0].flipped == 0
+    assert result.history[0].largest_distance == pytest.approx(expected, rel=1e-2)
+    assert result.converged
+
+
+def test_predictions_bring_a_volume_near_before_the_first_solve() -> None:
+    result = refine(START, near(6, by=0.1))
+    assert result.history[0].flipped > 0
+    assert result.history[0].largest_distance < 0.03
+    assert result.converged and result.solves <= 4

@@ -32,25 +32,19 @@ from vaereg.inverse.refining.flips import (
     first_ratios,
     learn_ratios,
 )
+from vaereg.inverse.refining.predicting import Answer, judge, shift_of, shifted
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.symmetry import orbits_of
 from vaereg.microstructure.volume import as_two_phase
-from vaereg.model.pairs.regressor import (
-    CONDUCTION_RESIDUAL,
-    PairModel,
-    StiffnessPrediction,
-    load_pair_model,
-    predict_stiffness,
-)
-from vaereg.solver.conduction import conduct
+from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties, Target, Targets
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
-__all__ = ["STEPS", "Corrections", "correct", "predicted_properties"]
+__all__ = ["REACHED", "STEPS", "Corrections", "correct"]
 
 STEPS = 2
 """Steps of correction unless another number is asked for."""
-_REACHED = 1e-3
+REACHED = 1e-3
 """Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
 _SMALLER = 0.5
 """Share of the wanted change that is tried after a step that left a design worse [-]."""
@@ -78,9 +72,9 @@ class Corrections:
     """Share of the voxels that differ from those before, shape (N,) [-]."""
 
 
-@dataclass(kw_only=True, slots=True)
-class _State:
-    """One design under correction."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Judged:
+    """One volume with its prediction."""
 
     volume: NDArray[np.uint8]
     properties: CellProperties
@@ -88,20 +82,19 @@ class _State:
     novelty: float
     deviation: float
     met: bool
+
+
+@dataclass(kw_only=True, slots=True)
+class _State:
+    """One design under correction: the volume that flips are made to, and the best so far."""
+
+    base: _Judged
+    best: _Judged
     effects: Effects | None = None
     ratios: Ratios | None = None
     factor: float = 1.0
     flips: Flips | None = None
     orbits: NDArray[np.intp] | None = field(default=None)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Answer:
-    """What is known of some volumes after the iterations."""
-
-    prediction: StiffnessPrediction | None
-    conduction: tuple[NDArray, ...] | None
-    properties: CellProperties
 
 
 def correct(
@@ -112,6 +105,8 @@ def correct(
     steps: int = STEPS,
     model: PairModel | None = None,
     constraints: Constraints | None = None,
+    solved: CellProperties | None = None,
+    enough: float = REACHED,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Corrections:
     """Move the interfaces of designs so that predicted quantities come nearer to their targets.
@@ -124,6 +119,9 @@ def correct(
         model: Regressor for any pair of phases; the shipped one if left out.
         constraints: What every design has to meet; volumes that do not are changed so that they do, as far as
             that is possible, before they are judged.
+        solved: Properties of the volumes by the solver, where they are known: predictions are shifted by
+            what they are off before the first step.
+        enough: Largest deviation below which a design is left as it is [-].
         on_progress: Called with the predictions that are done and with how many there will be at most.
 
     Raises:
@@ -147,7 +145,8 @@ def correct(
                 on_progress(before + number, total)
 
         part = given[begin : begin + count]
-        parts.append(_correct_some(part, wanted, pair, steps, regressor, constraints, report))
+        own = None if solved is None else solved.rows(range(begin, begin + len(part)))
+        parts.append(_correct_some(part, wanted, pair, steps, regressor, constraints, own, enough, report))
         done += len(part) * (steps + 1)
         report(0, done)
     return _joined(parts, given)
@@ -160,130 +159,57 @@ def _correct_some(
     steps: int,
     model: PairModel | None,
     constraints: Constraints | None,
+    solved: CellProperties | None,
+    enough: float,
     report: Callable[[int], None],
 ) -> Corrections:
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
         if constraints is not None:
             volumes = np.stack(list(threads.map(lambda volume: meet(volume, constraints), volumes)))
-        answer = _judge(volumes, wanted, pair, model, threads, sensitivities=steps > 0)
+        early = solved is None  # what predictions are off is that of one stop
+        answer = judge(volumes, wanted, pair, model, threads, sensitivities=steps > 0, early=early)
+        shift = None if solved is None else shift_of(answer.properties, solved)
+        answer = shifted(answer, shift, range(len(volumes)))
         report(len(volumes))
+        given = [_judged(volume, answer, row, wanted, constraints) for row, volume in enumerate(volumes)]
         states = [
             _State(
-                volume=volume,
-                properties=answer.properties.rows([row]),
-                std=_std(answer, row),
-                novelty=_novelty(answer, row),
-                deviation=_deviation(wanted, answer.properties.rows([row])),
-                met=constraints is None or satisfied(volume, constraints),
+                base=judged,
+                best=judged,
                 orbits=None
                 if constraints is None or constraints.symmetry == "none"
-                else orbits_of(volume.shape, constraints.symmetry),
+                else orbits_of(judged.volume.shape, constraints.symmetry),
             )
-            for row, volume in enumerate(volumes)
+            for judged in given
         ]
         raw = answer.properties
         for row, state in enumerate(states):
             _learn(state, answer, row, wanted, pair)
-        history = [[state.deviation for state in states]]
+        history = [[state.best.deviation for state in states]]
         for step in range(steps):
-            active = [state for state in states if not state.deviation <= _REACHED]
-            trials = list(threads.map(lambda state: _trial(state, wanted, constraints), active))
-            moved = [(state, trial) for state, trial in zip(active, trials, strict=True) if trial is not None]
+            active = [row for row, state in enumerate(states) if not state.best.deviation <= enough]
+            trials = list(threads.map(lambda row: _trial(states[row], wanted, constraints), active))
+            moved = [(row, trial) for row, trial in zip(active, trials, strict=True) if trial is not None]
             if not moved:
                 history += [history[-1]] * (steps - step)
                 break
             tried = np.stack([trial for _, trial in moved])
-            answer = _judge(tried, wanted, pair, model, threads, sensitivities=step + 1 < steps)
-            for row, (state, trial) in enumerate(moved):
-                _accept(state, trial, answer, row, wanted, pair, constraints)
+            answer = judge(tried, wanted, pair, model, threads, sensitivities=step + 1 < steps, early=early)
+            answer = shifted(answer, shift, [row for row, _ in moved])
+            for place, (row, trial) in enumerate(moved):
+                _accept(states[row], trial, answer, place, wanted, pair, constraints)
             report((step + 1) * len(volumes) + len(moved))
-            history.append([state.deviation for state in states])
-    conductivity = [state.properties.conductivity for state in states]
+            history.append([state.best.deviation for state in states])
+    best = [state.best for state in states]
     return Corrections(
-        volumes=np.stack([state.volume for state in states]),
-        properties=CellProperties(
-            stiffness=np.concatenate([state.properties.stiffness for state in states]),
-            fraction=np.concatenate([state.properties.fraction for state in states]),
-            materials=pair,
-            conductivity=None
-            if any(part is None for part in conductivity)
-            else np.concatenate([part for part in conductivity if part is not None]),
-        ),
-        stiffness_std=np.stack([state.std for state in states]),
-        novelty=np.array([state.novelty for state in states]),
+        volumes=np.stack([judged.volume for judged in best]),
+        properties=_all_cells([judged.properties for judged in best]),
+        stiffness_std=np.stack([judged.std for judged in best]),
+        novelty=np.array([judged.novelty for judged in best]),
         raw_properties=raw,
         largest_deviation=np.array(history).T,
         changed=np.zeros(len(states)),
     )
-
-
-def predicted_properties(
-    volumes: NDArray[np.uint8],
-    targets: Targets,
-    materials: TwoPhase,
-    *,
-    model: PairModel | None = None,
-) -> CellProperties:
-    """Properties of volumes (N, X, Y, Z) as far as targets need them, by the regressor for any pair of
-    phases; the shipped one if left out. Conductivities are solved.
-    """
-    regressor = load_pair_model() if model is None and targets.needs_stiffness else model
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        return _judge(volumes, targets, materials, regressor, threads, sensitivities=False).properties
-
-
-def _judge(
-    volumes: NDArray[np.uint8],
-    wanted: Targets,
-    pair: TwoPhase,
-    model: PairModel | None,
-    threads: ThreadPoolExecutor,
-    *,
-    sensitivities: bool,
-) -> _Answer:
-    """Predict volumes; where further steps follow, which the sensitivities are for, iterations stop early."""
-    prediction, conduction, conductivity = None, None, None
-    stiffness = np.full((len(volumes), 6, 6), np.nan)
-    if wanted.needs_stiffness and model is not None:
-        prediction = predict_stiffness(
-            model,
-            list(volumes),
-            [pair],
-            fast=sensitivities,
-            sensitivities=sensitivities,
-            lower_bound=False,
-        )
-        stiffness = prediction.mean
-    if wanted.needs_conductivity:
-        solved = list(
-            threads.map(
-                lambda volume: conduct(
-                    volume,
-                    pair,
-                    rtol=CONDUCTION_RESIDUAL,
-                    dtype=np.float32,
-                    sensitivities=sensitivities,
-                ),
-                volumes,
-            )
-        )
-        conductivity = np.stack([result.conductivity for result in solved])
-        conduction = tuple(result.sensitivity for result in solved if result.sensitivity is not None)
-    properties = CellProperties(
-        stiffness=stiffness,
-        fraction=volumes.mean(axis=(1, 2, 3), dtype=np.float64),
-        materials=pair,
-        conductivity=conductivity,
-    )
-    return _Answer(prediction=prediction, conduction=conduction, properties=properties)
-
-
-def _std(answer: _Answer, row: int) -> NDArray[np.float64]:
-    return np.zeros((6, 6)) if answer.prediction is None else answer.prediction.std[row]
-
-
-def _novelty(answer: _Answer, row: int) -> float:
-    return 0.0 if answer.prediction is None else float(answer.prediction.novelty[row])
 
 
 def _deviation(wanted: Targets, properties: CellProperties) -> float:
@@ -291,7 +217,7 @@ def _deviation(wanted: Targets, properties: CellProperties) -> float:
     return float(np.nan_to_num(wanted.largest_deviation(properties), nan=np.inf)[0])
 
 
-def _learn(state: _State, answer: _Answer, row: int, wanted: Targets, pair: TwoPhase) -> None:
+def _learn(state: _State, answer: Answer, row: int, wanted: Targets, pair: TwoPhase) -> None:
     """Keep what flips of this volume would do, where the iterations say so."""
     prediction, conduction = answer.prediction, answer.conduction
     sensitivity = prediction.sensitivity[row] if prediction and prediction.sensitivity else None
@@ -299,8 +225,8 @@ def _learn(state: _State, answer: _Answer, row: int, wanted: Targets, pair: TwoP
     if (wanted.needs_stiffness and sensitivity is None) or (wanted.needs_conductivity and heat is None):
         state.effects = None
         return
-    gradients = state.properties.gradients(wanted.names)
-    state.effects = effects_of_flips(state.volume, gradients, sensitivity, heat)
+    gradients = state.base.properties.gradients(wanted.names)
+    state.effects = effects_of_flips(state.base.volume, gradients, sensitivity, heat)
     if state.ratios is None:
         state.ratios = first_ratios(gradients, pair)
 
@@ -309,9 +235,10 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
     """Volume to be judged next; None where nothing is left to flip."""
     if state.effects is None or state.ratios is None:
         return None
-    least, most, unit = wanted_changes(wanted, state.properties)
+    least, most, unit = wanted_changes(wanted, state.base.properties)
+    volume = state.base.volume
     state.flips = choose_flips(
-        state.volume,
+        volume,
         state.effects,
         state.ratios,
         np.where(least > 0.0, state.factor * least, least),
@@ -321,36 +248,58 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
     )
     if state.flips is None:
         return None
-    trial = state.volume.copy()
+    trial = volume.copy()
     trial.ravel()[state.flips.voxels] ^= 1
     if constraints is not None:
         trial = meet(trial, constraints)
-    return None if trial.min() == trial.max() or np.array_equal(trial, state.volume) else trial
+    return None if trial.min() == trial.max() or np.array_equal(trial, volume) else trial
 
 
 def _accept(
     state: _State,
     trial: NDArray[np.uint8],
-    answer: _Answer,
+    answer: Answer,
     row: int,
     wanted: Targets,
     pair: TwoPhase,
     constraints: Constraints | None,
 ) -> None:
-    """Take a trial over where it is better; learn from it in either case."""
-    properties = answer.properties.rows([row])
-    deviation = _deviation(wanted, properties)
+    """Learn from a trial, keep it where it is the best, and go on from it where it is nearer; where a second
+    one in a row is not, go on from that.
+    """
+    judged = _judged(trial, answer, row, wanted, constraints)
     if state.flips is not None and state.ratios is not None:
-        change = properties.values(wanted.names)[0] - state.properties.values(wanted.names)[0]
-        unit = wanted.scales(state.properties)[0]
-        state.ratios = learn_ratios(state.ratios, state.flips, np.nan_to_num(change), unit)
-    met = constraints is None or satisfied(trial, constraints)
-    if (state.met and not met) or deviation >= state.deviation:
+        before = state.base.properties
+        change = judged.properties.values(wanted.names)[0] - before.values(wanted.names)[0]
+        state.ratios = learn_ratios(
+            state.ratios, state.flips, np.nan_to_num(change), wanted.scales(before)[0]
+        )
+    if judged.deviation < state.best.deviation and (judged.met or not state.best.met):
+        state.best = judged
+    nearer = judged.deviation < state.base.deviation and (judged.met or not state.base.met)
+    if nearer or (state.factor < 1.0 and np.isfinite(judged.deviation)):
+        state.base, state.factor = judged, 1.0
+        _learn(state, answer, row, wanted, pair)
+    else:
         state.factor *= _SMALLER
-        return
-    state.volume, state.properties, state.deviation, state.met = trial, properties, deviation, met
-    state.std, state.novelty, state.factor = _std(answer, row), _novelty(answer, row), 1.0
-    _learn(state, answer, row, wanted, pair)
+
+
+def _judged(
+    volume: NDArray[np.uint8],
+    answer: Answer,
+    row: int,
+    wanted: Targets,
+    constraints: Constraints | None,
+) -> _Judged:
+    properties = answer.properties.rows([row])
+    return _Judged(
+        volume=volume,
+        properties=properties,
+        std=answer.std(row),
+        novelty=answer.novelty(row),
+        deviation=_deviation(wanted, properties),
+        met=constraints is None or satisfied(volume, constraints),
+    )
 
 
 def _joined(parts: list[Corrections], given: NDArray[np.uint8]) -> Corrections:

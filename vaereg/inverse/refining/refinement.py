@@ -1,9 +1,9 @@
 """Physics in the loop: bring a two-phase volume onto its target with the solver, in a few solves.
 
-Each solve says what the volume has and, by its sensitivities, which voxels at the interface to flip (see
-`flips`). The last solve, in float64, verifies the best volume. Objectives are pushed once all other targets
-are within the tolerance, as long as they stay there. A search is plain data: `advance` does one solve,
-wherever it is called.
+Each solve says what the volume has. Between two solves, corrections by prediction (`guidance`) bring the
+volume to where the next solve should find the target; where that stops to help, the sensitivities of the
+solve itself say which voxels at the interface to flip (`flips`). The last solve, in float64, verifies the
+best volume. Objectives are pushed once all else is within the tolerance. A search is plain data.
 
 Letters: P targeted quantities, X Y Z voxels.
 """
@@ -28,6 +28,7 @@ from vaereg.inverse.refining.flips import (
     interface_of,
     learn_ratios,
 )
+from vaereg.inverse.refining.guidance import corrected_by_prediction, trusts_predictions
 from vaereg.inverse.refining.search import Base, Best, Refinement, Search, Step
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
@@ -84,6 +85,7 @@ def refine(
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
     constraints: Constraints | None = None,
+    solve_first: bool = False,
     on_solve: Callable[[Step], None] | None = None,
 ) -> Refinement:
     """Change a volume at its interface until the solver finds every targeted quantity within the tolerance.
@@ -95,6 +97,8 @@ def refine(
         tolerance: Relative distance of each quantity from its value or range that counts as reached [-].
         max_solves: Largest number of solves; after these the best volume is returned as it is.
         constraints: What the volume has to meet; it is changed before the first solve if it does not.
+        solve_first: Solve the volume as it is before it is changed; otherwise corrections by prediction come
+            first, where the prediction is outside the tolerance.
         on_solve: Called after every solve; what it raises ends the search.
 
     Returns:
@@ -105,7 +109,13 @@ def refine(
         ConvergenceError: The solver failed.
     """
     search = begin(
-        start, targets, materials, tolerance=tolerance, max_solves=max_solves, constraints=constraints
+        start,
+        targets,
+        materials,
+        tolerance=tolerance,
+        max_solves=max_solves,
+        constraints=constraints,
+        solve_first=solve_first,
     )
     while search.result is None:
         search = advance(search)
@@ -122,6 +132,7 @@ def begin(
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
     constraints: Constraints | None = None,
+    solve_first: bool = False,
 ) -> Search:
     """A search before its first solve; arguments and errors as in `refine`."""
     given = as_two_phase(start)
@@ -145,6 +156,8 @@ def begin(
         history=(),
         best=Best(volume=volume),
         constraints=limits,
+        by_prediction=wanted.needs_stiffness and not wanted.objectives,
+        solve_first=solve_first,
         verify=max_solves == 1,
     )
 
@@ -157,6 +170,9 @@ def advance(search: Search) -> Search:
     """
     if search.result is not None:
         return search
+    if not (search.history or search.verify or search.solve_first) and search.by_prediction:
+        search = replace(search, volume=corrected_by_prediction(search, search.volume))
+    before = search.start if search.base is None else search.base.volume
     solved, heat, cell = _solve(search)
     quantities = cell.values(search.targets.names)[0]
     deviation = float(np.nan_to_num(search.targets.largest_deviation(cell), nan=np.inf)[0])
@@ -165,7 +181,7 @@ def advance(search: Search) -> Search:
         largest_distance=deviation,
         properties=diagonal_properties(solved.stiffness),
         quantities=quantities,
-        flipped=0 if search.flips is None else len(search.flips.voxels),
+        flipped=0 if search.verify else int((search.volume != before).sum()),
         iterations=solved.iterations,
     )
     search = replace(search, history=(*search.history, step), displacement=solved.displacement)
@@ -183,6 +199,12 @@ def advance(search: Search) -> Search:
         search = replace(search, gain=_SMALLER * search.gain)
     done = reached and not search.targets.objectives
     if not done and search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1:
+        search = replace(search, by_prediction=trusts_predictions(search, deviation))
+        if search.by_prediction:
+            based = _based(search, solved, heat, cell, deviation, back=False)
+            volume = corrected_by_prediction(based, search.volume, cell)
+            if not np.array_equal(volume, search.volume):
+                return replace(based, volume=volume, flips=None)
         for back in (True, False):
             following = _flipped(_based(search, solved, heat, cell, deviation, back=back), reached)
             if following is not None:
@@ -244,6 +266,8 @@ def _based(
     led away for the first time, or by few voxels, and the search may go back.
     """
     base, flips = search.base, search.flips
+    if base is not None and flips is None and deviation > base.largest_distance:
+        return search  # predictions led away: flips are made to the volume before
     if back and base is not None and flips is not None and deviation > base.largest_distance:
         few = len(flips.voxels) <= _FEW
         if few:

@@ -123,6 +123,11 @@ class Search:
     """Share of the wanted change that is aimed at, less after a step that led away [-]."""
     avoided: tuple[int, ...] = ()
     """Voxels that are left alone: few flips that led away, as those that open a neck; indices in C order."""
+    solve_first: bool = False
+    """True if the volume at the start is solved before it is changed."""
+    by_prediction: bool = True
+    """True if predictions, shifted onto the last solve, choose the next volume; False if the solve's own
+    sensitivities do."""
     displacement: NDArray | None = None
     """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
     verify: bool = False

@@ -1,0 +1,181 @@
+"""Solves that refine designs for hidden targets, at every contrast: results/refinement_pairs.json.
+
+    OMP_NUM_THREADS=1 python benchmarks/refinement_pairs.py [--size 32] [--targets 4]
+
+Targets are the properties, by the solver, of volumes of random morphologies that no model has seen, each with
+phases of its own from one of the ranges of contrast: C11, C22, C33; with C44, C55, C66; with k_x, k_y, k_z.
+The best of a few corrected designs by prediction is refined onto them. The record has the largest deviation
+after every solve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from record import write_record
+
+from vaereg.generators.morphologies import MORPHOLOGIES, sample
+from vaereg.inverse.direct import design
+from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, refine
+from vaereg.materials import Phase, TwoPhase
+from vaereg.model.checkpoint import load_checkpoint
+from vaereg.solver.conduction import conduct
+from vaereg.solver.homogenization import homogenize
+from vaereg.solver.problem import tolerance_for
+from vaereg.targets import CellProperties, Targets, parse
+
+KINDS = {
+    "three": ("C11", "C22", "C33"),
+    "six": ("C11", "C22", "C33", "C44", "C55", "C66"),
+    "nine": ("C11", "C22", "C33", "C44", "C55", "C66", "k_x", "k_y", "k_z"),
+}
+DECADES = {"1 to 10": (1.0, 10.0), "10 to 100": (10.0, 100.0), "100 to 1000": (100.0, 1e3)}
+DECADES |= {"above 1000": (1e3, 1e4), "void": (np.inf, np.inf)}
+CONDUCTIVITY = (1e-4, 1e4)
+"""Least and largest ratio of the conductivities of both phases [-]."""
+CARRIES = 1e-3
+"""Least of C11 ... C66 over E of the stiff phase, and of k over its largest entry, of hidden volumes [-]."""
+DESIGNS, CORRECTIONS = 4, 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=32, help="voxels per edge")
+    parser.add_argument("--targets", type=int, default=4, help="targets of each kind and range of contrast")
+    parser.add_argument("--decades", nargs="+", default=list(DECADES), choices=list(DECADES))
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="record to write (default: results/refinement_pairs.json)")
+    arguments = parser.parse_args()
+    checkpoint = load_checkpoint()
+    settings: dict[str, object] = {
+        "size": arguments.size,
+        "seed": arguments.seed,
+        "designs": DESIGNS,
+        "corrections": CORRECTIONS,
+        "max_solves": MAX_SOLVES,
+        "tolerance": TOLERANCE,
+        "checkpoint": checkpoint.hash,
+    }
+    runs: list[dict[str, Any]] = []
+    refused: dict[str, int] = {}
+    for number in range(arguments.targets):
+        for decade in arguments.decades:
+            place = [arguments.seed, number, list(DECADES).index(decade)]
+            generator = np.random.default_rng(place)
+            pair = random_pair(decade, generator)
+            name, cell = hidden(arguments.size, pair, generator)
+            for kind in arguments.kinds:
+                wanted = targets_of(cell, KINDS[kind])
+                begin = time.process_time()
+                try:
+                    designs = design(
+                        checkpoint,
+                        wanted,
+                        DESIGNS,
+                        arguments.size,
+                        materials=pair,
+                        seed=number,
+                        corrections=CORRECTIONS,
+                    )
+                except UnreachableTargetError:
+                    refused[kind] = refused.get(kind, 0) + 1
+                    continue
+                best = int(np.argmin(designs.largest_deviation))
+                made = time.process_time()
+                result = refine(designs.microstructures[best], wanted, pair)
+                runs.append(
+                    {
+                        "decade": decade,
+                        "kind": kind,
+                        "target": number,
+                        "morphology": name,
+                        "mode": designs.modes[designs.component[best]],
+                        "contrast": pair.ordered().contrast if not pair.has_void else None,
+                        "predicted": float(designs.largest_deviation[best]),
+                        "errors": [step.largest_distance for step in result.history],
+                        "flipped": [step.flipped for step in result.history],
+                        "converged": result.converged,
+                        "changed": result.changed,
+                        "design_cpu": round(made - begin, 2),
+                        "refine_cpu": round(time.process_time() - made, 2),
+                    }
+                )
+        settings["targets"] = number + 1
+        results = {"summary": summary(runs), "refused": refused, "runs": runs}
+        path = write_record("refinement_pairs", settings, results, arguments.out)
+        print(f"{path}: {number + 1} of {arguments.targets} targets", flush=True)
+    for entry in summary(runs):
+        print(entry)
+
+
+def random_pair(decade: str, generator: np.random.Generator) -> TwoPhase:
+    """Phases whose contrast lies in a decade, with random Poisson ratios and conductivities."""
+    low, high = DECADES[decade]
+    ratios = generator.uniform(0.0, 0.45, 2)
+    heat = float(np.exp(generator.uniform(*np.log(CONDUCTIVITY))))
+    if np.isinf(low):
+        return TwoPhase(
+            Phase("", 1.0, float(ratios[0]), conductivity=1.0), Phase("void", 0.0, 0.0, conductivity=0.0)
+        )
+    contrast = float(np.exp(generator.uniform(np.log(low), np.log(high))))
+    return TwoPhase(
+        Phase("", contrast, float(ratios[0]), conductivity=heat),
+        Phase("", 1.0, float(ratios[1]), conductivity=1.0),
+    )
+
+
+def hidden(size: int, pair: TwoPhase, generator: np.random.Generator) -> tuple[str, CellProperties]:
+    """Properties of a volume of a random morphology that carries load and heat along all axes."""
+    while True:
+        name = str(generator.choice(list(MORPHOLOGIES)))
+        volume = sample(name, size, relative=True, generator=generator).volume
+        stiffness = homogenize(volume, pair, rtol=tolerance_for(pair), dtype=np.float32).stiffness
+        conductivity = conduct(volume, pair, rtol=1e-4).conductivity
+        heat = np.diag(conductivity)
+        if np.diag(stiffness).min() > CARRIES * pair.e_stiff and heat.min() > CARRIES * heat.max():
+            break
+    cell = CellProperties(
+        stiffness=stiffness[None],
+        fraction=np.array([volume.mean()]),
+        materials=pair,
+        conductivity=conductivity[None],
+    )
+    return name, cell
+
+
+def targets_of(cell: CellProperties, names: tuple[str, ...]) -> Targets:
+    """The properties of a cell as targets."""
+    values = cell.values(list(names))[0]
+    return parse([f"{name}={value:.8g}" for name, value in zip(names, values, strict=True)])
+
+
+def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Median solves and the share within the tolerance, by kind and range of contrast, and of each kind."""
+    table = []
+    for kind in KINDS:
+        for decade in [*DECADES, "all"]:
+            own = [run for run in runs if run["kind"] == kind and decade in (run["decade"], "all")]
+            if own:
+                table.append(
+                    {
+                        "kind": kind,
+                        "decade": decade,
+                        "targets": len(own),
+                        "predicted": round(float(np.median([run["predicted"] for run in own])), 4),
+                        "first": round(float(np.median([run["errors"][0] for run in own])), 4),
+                        "solves": float(np.median([len(run["errors"]) for run in own])),
+                        "converged": round(float(np.mean([run["converged"] for run in own])), 3),
+                        "refine_cpu": round(float(np.median([run["refine_cpu"] for run in own])), 2),
+                    }
+                )
+    return table
+
+
+if __name__ == "__main__":
+    main()
