@@ -2,7 +2,8 @@
 
     python benchmarks/inverse_report.py [--records FOLDER] [--out FILE]
 
-The records are corrections.json, constraints.json, pareto.json and examples.json in benchmarks/results.
+The records are corrections.json, refinement_pairs.json, constraints.json, pareto.json and examples.json in
+benchmarks/results.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from solver_report import provenance
 HEAD = """# Inverse design in figures
 
 Made by `python benchmarks/inverse_report.py` from the records of `benchmarks/corrections.py`,
-`benchmarks/constraints.py`, `benchmarks/pareto.py` and `benchmarks/examples.py` in `benchmarks/results`.
+`benchmarks/refinement_pairs.py`, `benchmarks/constraints.py`, `benchmarks/pareto.py` and
+`benchmarks/examples.py` in `benchmarks/results`.
 Deviations are the largest over the quantities that are asked for; CPU times are of one thread each.
 """
 EXAMPLE_TITLES = {
@@ -40,6 +42,7 @@ def main() -> None:
     parts = [HEAD]
     for name, section in (
         ("corrections", corrections),
+        ("refinement_pairs", refined),
         ("constraints", constraints),
         ("pareto", fronts),
         ("examples", examples),
@@ -95,6 +98,46 @@ def corrections(record: dict[str, Any]) -> str:
                 "CPU a step",
                 "solves",
                 "refined within 1 %",
+            ],
+            rows,
+        )
+    )
+
+
+def refined(record: dict[str, Any]) -> str:
+    """Solves that bring designs onto hidden targets, by kind and range of contrast."""
+    settings, figures = record["settings"], record["figures"]
+    rows = [
+        [
+            entry["kind"],
+            entry["decade"],
+            str(entry["targets"]),
+            percent(entry["predicted"]),
+            percent(entry["first"]),
+            f"{entry['solves']:g}",
+            percent(entry["converged"]),
+            f"{entry['refine_cpu']:.2g} s",
+        ]
+        for entry in figures["summary"]
+    ]
+    refused = ", ".join(f"{count} of {kind}" for kind, count in figures["refused"].items()) or "none"
+    return (
+        f"## Refinement of designs for hidden targets\n\nTargets are the properties of volumes of random "
+        f"morphologies, {settings['size']}³ voxels, each with random phases: C11, C22, C33; with C44, C55, "
+        f"C66; with k_x, k_y, k_z. The best of {settings['designs']} corrected designs by prediction is "
+        f"refined until all are within {percent(settings['tolerance'])}, in at most "
+        f"{settings['max_solves']} solves, of which the last, in float64, verifies. Targets "
+        f"that `design` refuses, since no mode comes near: {refused}. Medians.\n\n"
+        + table(
+            [
+                "quantities",
+                "contrast",
+                "targets",
+                "design, predicted",
+                "first solve",
+                "solves",
+                "within the tolerance",
+                "CPU of refinement",
             ],
             rows,
         )

@@ -124,6 +124,10 @@ def test_every_format_is_exported(designs: Path, tmp_path: Path) -> None:
     assert len(meshio.read(tmp_path / "one-abaqus.inp").cells[0].data) == 64
     reference = json.loads((tmp_path / "one-json.json").read_text(encoding="utf-8"))
     assert (reference["seed"], reference["component"], reference["target"]) == (4, 1, {"C11": 30.0})
+    sheets = {path.name for path in tmp_path.glob("*-sheet.json")}
+    assert sheets == {f"one-{format}-sheet.json" for format in ("npy", "stl", "fans", "csv")}
+    sheet = json.loads((tmp_path / "one-npy-sheet.json").read_text(encoding="utf-8"))
+    assert sheet["spec_sheet"] == reference["spec_sheet"] and sheet["seed"] == 4
     assert main(["export", str(designs), "--format", "zip", "--out", str(tmp_path / "all.zip")]) == 0
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from vaereg.arguments import materials_of, phases_given
 from vaereg.console import tell
 from vaereg.errors import InputError
 
 __all__ = ["run_export"]
+
+_BARE = ("npy", "stl", "fans", "csv")
+"""Formats whose files have no room for a recipe and a specification of the geometry."""
 
 
 def run_export(arguments: argparse.Namespace) -> None:
@@ -43,15 +47,18 @@ def run_export(arguments: argparse.Namespace) -> None:
         write_report(arguments.out, items, materials, voxel_size=size, length_unit=arguments.length_unit)
         written = [arguments.out]
     else:
-        written = export(
+        write = partial(
+            export,
             items[0].volume,
             materials,
-            arguments.format,
-            arguments.out,
             provenance=items[0].provenance,
             voxel_size=size,
             length_unit=arguments.length_unit,
         )
+        written = write(format=arguments.format, path=arguments.out)
+        if arguments.format in _BARE:
+            beside = arguments.out.with_name(arguments.out.stem + "-sheet.json")
+            written += write(format="json", path=beside)
         if arguments.format == "stl":
             tell(f"export: {describe_surface(items[0].volume)}")
     tell(f"export: wrote {', '.join(map(str, written))}")
