@@ -83,7 +83,7 @@ def test_a_link_restores_target_seed_modes_and_size(page: Page, server: str) -> 
 
 
 def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, server: str) -> None:
-    page.goto(f"{server}/?count=4&seed=11")
+    page.goto(f"{server}/?count=2&seed=11")
     first = drawn(page)
     page.get_by_role("radiogroup", name="Cell size").get_by_text("96", exact=True).click()
     page.get_by_role("button", name="Cancel", exact=True).press("Enter")
