@@ -39,4 +39,4 @@ def run_replicas(code: str, *arguments: object, count: int = 2) -> None:
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.communicate()  # closes what it wrote to
