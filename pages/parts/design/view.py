@@ -73,10 +73,11 @@ _ALSO = ("volume_fraction", "density", "E_x", "E_y", "E_z", "G_yz", "G_xz", "G_x
 
 
 def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
-    """The rows of the gallery: one per mode or mixture component that has designs."""
+    """The rows of the gallery, one per mode or component; designs that meet the constraints come first in it."""
     rows = []
     for component in np.unique(designs.component):
-        panels = np.flatnonzero(designs.component == component).tolist()
+        own = np.flatnonzero(designs.component == component)
+        panels = own[np.argsort((~designs.met[own]).sum(axis=1), kind="stable")].tolist()
         weight = float(designs.weights[component])
         if checkpoint.modes is None:
             volumes = designs.microstructures[panels]

@@ -1,7 +1,9 @@
 """The sidebar of the Design page with a model of modes: materials, quantities, constraints, history."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from dashboard import ask, asked_for, galleries
 from streamlit.testing.v1 import AppTest
@@ -9,9 +11,12 @@ from streamlit.testing.v1 import AppTest
 from pages.parts.common import state
 from pages.parts.common.request import VoxelLength
 from pages.parts.design.targets_panel import KINDS, kind_of, with_kind
+from pages.parts.design.view import design_rows
 from vaereg.inverse.constraints import Constraints
+from vaereg.inverse.direct import design
 from vaereg.materials import VOID, TwoPhase, phase_by_name
-from vaereg.targets import Wanted
+from vaereg.model.checkpoint import load_checkpoint
+from vaereg.targets import Wanted, parse
 
 GLASS = TwoPhase(phase_by_name("E-glass"), phase_by_name("epoxy"))
 
@@ -131,3 +136,11 @@ def test_constraints_are_answered_on_every_card(app_of_modes: AppTest) -> None:
             "Least feature, soft 2 voxels (20 µm)",
         }
     assert any("edges of 320 µm" in box.value for box in app.caption)
+
+
+def test_designs_that_meet_the_constraints_come_first(modes_checkpoint_path: Path) -> None:
+    checkpoint = load_checkpoint(modes_checkpoint_path)
+    designs = design(checkpoint, parse(["C11=60"]), 4, 16)
+    met = np.array([[False], [True], [False], [True]])
+    (row,) = design_rows(checkpoint, replace(designs, component=np.full(4, 6), met=met))
+    assert row.panels == [1, 3, 0, 2]
