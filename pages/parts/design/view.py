@@ -73,7 +73,7 @@ _ALSO = ("volume_fraction", "density", "E_x", "E_y", "E_z", "G_yz", "G_xz", "G_x
 
 
 def design_rows(checkpoint: Checkpoint, designs: Designs) -> list[Row]:
-    """The rows of the gallery, one per mode or component; designs that meet the constraints come first in it."""
+    """The rows of the gallery, one per mode or component; designs that meet the constraints come first."""
     rows = []
     for component in np.unique(designs.component):
         own = np.flatnonzero(designs.component == component)
