@@ -173,8 +173,10 @@ def chart_figure(
         height=680,
         dragmode="select",
     )
-    for name, is_log, update in zip(axes, logs, (figure.update_xaxes, figure.update_yaxes), strict=True):
-        update(title=axis_title(name), **(LOG_AXIS if is_log else {"type": "linear"}))
+    kinds: list[dict[str, Any]] = [LOG_AXIS if is_log else {"type": "linear"} for is_log in logs]
+    figure.update_layout(
+        xaxis={"title": axis_title(across), **kinds[0]}, yaxis={"title": axis_title(up), **kinds[1]}
+    )
     return figure
 
 
