@@ -151,6 +151,7 @@ def constraints(record: dict[str, Any]) -> str:
         [
             entry["constraints"],
             str(entry["designs"]),
+            percent(entry["told"]),
             percent(entry["median"]),
             percent(entry["best"]),
             f"{entry['times']:.2f}",
@@ -163,15 +164,17 @@ def constraints(record: dict[str, Any]) -> str:
     return (
         f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
         f"{settings['count']} designs each with two corrections, {settings['size']}³ voxels, phases of the "
-        "checkpoint. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
+        "checkpoint. Designs that do not meet all constraints are not shown; deviations are of those shown. "
+        "Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
         + table(
             [
                 "constraints",
                 "designs",
+                "shown",
                 "deviation, median",
                 "best of each target",
                 "times that without",
-                "met",
+                "shown that meet all",
                 "as the program says",
                 "forbidden entry",
             ],

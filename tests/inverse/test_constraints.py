@@ -196,3 +196,14 @@ def test_constraints_survive_a_file() -> None:
 def test_constraints_that_are_refused(stored: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Constraints.from_json(stored)
+
+
+def test_a_slanted_sheet_is_not_joined_to_its_copies_along_an_axis() -> None:
+    x, y, _ = np.indices((8, 8, 8))
+    sheet = ((x - y) % 8 < 2).astype(np.uint8)
+    assert not satisfied(sheet, Constraints(connected={"stiff": "xy"}))
+    assert not satisfied(sheet, Constraints(connected={"stiff": "xyz"}))
+    for axes in ("x", "y", "z", "xz", "yz"):
+        assert satisfied(sheet, Constraints(connected={"stiff": axes}))
+    joined = sheet | ((x + y) % 8 < 2).astype(np.uint8)
+    assert satisfied(joined, Constraints(connected={"stiff": "xyz"}))

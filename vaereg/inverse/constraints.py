@@ -48,6 +48,8 @@ _ROUNDS = 12
 """Most rounds in which a volume is changed."""
 _LEVEL = 1.0
 """Standard deviation of the filter whose level set moves the volume fraction [voxel]."""
+_AXES = ("x", "y", "z", "xy", "xz", "yz", "xyz")
+"""Sets of axes along which a cluster may percolate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +61,8 @@ class Constraints:
     min_feature_soft: float = 0.0
     """Least diameter of a feature of the soft phase [voxel]; 0 for none."""
     connected: Mapping[str, str] = field(default_factory=dict)
-    """Axes along which one cluster of a phase has to percolate, such as {"stiff": "xyz"}."""
+    """Axes along which one cluster of a phase has to percolate, such as {"stiff": "xyz"}: along several, to
+    as many independent copies of the cell."""
     no_islands: bool = False
     """Whether the stiff phase has to be a single cluster."""
     no_closed_pores: bool = False
@@ -242,15 +245,24 @@ def clusters(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def _percolating(mask: NDArray[np.bool_], wanted: str) -> str:
-    """Axes along which one cluster percolates: of all clusters that with most of the wanted ones."""
+    """Axes along which one cluster percolates: of all clusters that with most of the wanted ones.
+
+    Along several axes at once, paths have to lead to copies of the cell in as many independent directions: a
+    slanted sheet extends along x and y, but is not joined to its copies along either.
+    """
     numbers = clusters(mask)
     sizes = np.bincount(numbers.ravel())
     best = ""
     for number in np.argsort(-sizes[1:]) + 1:
         if sizes[number] < min(mask.shape):
             break
-        percolates = connectivity((numbers == number).astype(np.uint8), 1).percolates
-        axes = "".join(axis for axis, yes in zip("xyz", percolates, strict=True) if yes)
+        windings = connectivity((numbers == number).astype(np.uint8), 1).windings
+        for axes in sorted(_AXES, key=lambda some: (-len(set(some) & set(wanted)), -len(some))):
+            columns = np.array(windings).reshape(-1, 3)[:, ["xyz".index(axis) for axis in axes]]
+            if len(windings) and np.linalg.matrix_rank(columns) == len(axes):
+                break
+        else:
+            axes = ""
         if len(set(axes) & set(wanted)) > len(set(best) & set(wanted)) or not best:
             best = axes
         if set(wanted) <= set(best):

@@ -41,6 +41,10 @@ class Connectivity:
     """Whether a cluster extends to infinity along x, y, z."""
     count: int
     """Number of clusters in a cell."""
+    windings: tuple[tuple[int, int, int], ...] = ()
+    """Steps, in cells along x, y, z, between copies of the cell that a path joins; all others are sums of
+    these, if there is one cluster. A slanted sheet has (1, 1, 0) and (0, 0, 1): it extends along x and y, but
+    its copies along x alone are other sheets."""
 
 
 def two_point_correlation(volume: ArrayLike) -> NDArray[np.float64]:
@@ -188,6 +192,7 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     sizes = np.bincount(labels.ravel(), minlength=count + 1).tolist()
     cells: dict[int, list[int]] = {}  # the copy of the cell in which a cluster is met, from its first part
     largest, number, percolates = 0, 0, [False] * 3
+    windings: set[tuple[int, int, int]] = set()
     for start in range(1, count + 1):
         if start in cells:
             continue
@@ -201,14 +206,18 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
                 if neighbour not in cells:
                     cells[neighbour] = cell
                     queue.append(neighbour)
-                for along in range(3):  # met in two copies of the cell: a path joins the copies
-                    percolates[along] |= cell[along] != cells[neighbour][along]
+                x, y, z = (cell[along] - cells[neighbour][along] for along in range(3))
+                if x or y or z:  # met in two copies of the cell: a path joins the copies
+                    windings.add((x, y, z))
+                for along, step in enumerate((x, y, z)):
+                    percolates[along] |= step != 0
         largest, number = max(largest, size), number + 1
     total = sum(sizes[1:])
     return Connectivity(
         largest=largest / total if total else 0.0,
         percolates=(percolates[0], percolates[1], percolates[2]),
         count=number,
+        windings=tuple(sorted(windings)),
     )
 
 
