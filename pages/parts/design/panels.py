@@ -249,12 +249,9 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
             st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
         _actions(checkpoint, designs, chosen, outcomes[chosen])
     with right:
-        st.plotly_chart(
-            view.target_figure(designs, judgement, chosen),
-            key="selected-figure",
-            config={"displayModeBar": False},
-            alt=f"Design {designing.design_title(designs, chosen)} against its target",
-        )
+        figure = view.target_figure(designs, judgement, chosen)
+        alt = f"Design {designing.design_title(designs, chosen)} against its target"
+        st.plotly_chart(figure, key="selected-figure", config={"displayModeBar": False}, alt=alt)
 
 
 def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
@@ -381,12 +378,8 @@ def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | No
             for cells in (judgement.predicted, judgement.solved)
         )
     figure = closure_figure((chosen[0], chosen[1]), known, targets, predicted, truth, pair)
-    st.plotly_chart(
-        figure,
-        key="closure",
-        config={"displayModeBar": False},
-        alt=f"What is reachable: {axis_title(chosen[1])} over {axis_title(chosen[0])}",
-    )
+    alt = f"What is reachable: {axis_title(chosen[1])} over {axis_title(chosen[0])}"
+    st.plotly_chart(figure, key="closure", config={"displayModeBar": False}, alt=alt)
 
 
 def copied_request(checkpoint: Checkpoint, request: Request) -> Copied:
