@@ -58,6 +58,8 @@ _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
 _MORE_DRAWS_CORRECTED = 1
 """The same for designs that are corrected."""
+_STEPS_CONSTRAINED = 2
+"""Steps for each correction that is asked for, where constraints take back a part of every step."""
 _TRUSTED_CONTRAST = 100.0
 """Ratio of Young's moduli up to which the encoder knows the scale of a cell well enough to begin corrections
 without a pass of the guided regressor: above it, the encoder is 12 % off in the mean [-]."""
@@ -93,8 +95,8 @@ def design(
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
         component: Take all designs from this component, or from these: indices of modes, where the
             checkpoint has modes.
-        corrections: Steps of correction without a solve (`vaereg.inverse.refining.corrections`); 0 for raw
-            designs.
+        corrections: Steps of correction without a solve (`vaereg.inverse.refining.corrections`), twice as
+            many under constraints; 0 for raw designs.
         constraints: What every design has to meet besides; `Designs.met` says of each whether it does.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
         on_progress: Called with the candidates that are decoded or ranked and with how many there will be at
@@ -126,7 +128,8 @@ def design(
         numbers=np.random.default_rng(seed),
         generator=generator,
     )
-    steps = corrections + 1 if corrections else 0
+    most = corrections * (_STEPS_CONSTRAINED if judge.constraints else 1)
+    steps = most + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
     draws = _MORE_DRAWS_CORRECTED if steps else _MORE_DRAWS
     total = len(proposals.component) + (draws + CUTS + steps) * count
@@ -147,9 +150,9 @@ def design(
     raw = replace(chosen(candidates, _best(candidates, drawn, quota.designs)), seed=seed)
     # a correction shifts the interface as a whole, too, but knows no objectives
     if steps and not judge.targets.objectives and judge.pair.ordered().contrast <= _TRUSTED_CONTRAST:
-        return _corrected(judge, raw, corrections, partial(report, total - steps * count))
+        return _corrected(judge, raw, most, partial(report, total - steps * count))
     raw = _ranked(judge, raw, partial(report, total - (CUTS + steps) * count))
-    return _corrected(judge, raw, corrections, partial(report, total - steps * count)) if steps else raw
+    return _corrected(judge, raw, most, partial(report, total - steps * count)) if steps else raw
 
 
 def more_like(
