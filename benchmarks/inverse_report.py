@@ -163,7 +163,8 @@ def constraints(record: dict[str, Any]) -> str:
     ]
     return (
         f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
-        f"{settings['count']} designs each with two corrections, {settings['size']}³ voxels, phases of the "
+        f"{settings['count']} designs each with two corrections (four steps under constraints), "
+        f"{settings['size']}³ voxels, phases of the "
         "checkpoint. Designs that do not meet all constraints are not shown; deviations are of those shown. "
         "Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
         + table(
