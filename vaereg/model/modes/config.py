@@ -25,7 +25,7 @@ class ModesConfig:
     """Volumes per step for the encoder, the geometry and the regressor; all modes are equally frequent."""
     decoded: int = 5
     """Volumes that are decoded, each with two realisations, of modes that differ."""
-    decode_every: int = 3
+    decode_every: int = 6
     """Steps from one decoding to the next."""
     learning_rate: float = 2e-3
     """Peak of the cosine schedule (AdamW)."""
@@ -57,9 +57,9 @@ class ModesConfig:
     """Weight of the logarithmic face density along each axis, in units of 0.05²."""
     expectation_weight: float = 2.0
     """Weight of the statistics that the geometry leads one to expect (`vaereg.training.modes.surrogate`)."""
-    surrogate_builds: int = 12_000
+    surrogate_builds: int = 18_000
     """Volumes that are built before the training for what is to be expected of a geometry."""
-    surrogate_steps: int = 6_000
+    surrogate_steps: int = 20_000
     """Steps of the fit to them."""
     style_weight: float = 40.0
     """Weight of the squared relative Gram distance."""
@@ -100,10 +100,10 @@ class ModesConfig:
 
 
 MODES_PRESETS = {
-    "modes": ModesConfig(),
-    "modes-no-style": ModesConfig(style_weight=0.0, gate=0.0),
-    "modes-no-geometry": ModesConfig(geometry_weight=0.0, gate=0.0),
-    "modes-pixel": ModesConfig(style_weight=0.0, pixel_weight=2000.0, gate=0.0),
+    "modes": ModesConfig(seed=1),
+    "modes-no-style": ModesConfig(seed=1, style_weight=0.0, gate=0.0),
+    "modes-no-geometry": ModesConfig(seed=1, geometry_weight=0.0, gate=0.0),
+    "modes-pixel": ModesConfig(seed=1, style_weight=0.0, pixel_weight=2000.0, gate=0.0),
     "modes-tiny": ModesConfig(
         latent=10,
         steps=30,

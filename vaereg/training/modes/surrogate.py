@@ -42,7 +42,7 @@ _UNTOLD = 0.6
 _FRACTION_JITTER = 0.02
 """Standard deviation of the volume fractions about those of the volumes [-]."""
 _BATCH = 256
-_LEARNING_RATE = 3e-3
+_LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
 
 
 class StatisticsSurrogate(nn.Module):
@@ -107,25 +107,11 @@ def fit_surrogate(
     generator = torch.Generator().manual_seed(seed)
     geometry, fraction, mode = _geometries(decoder, data, builds, generator)
     seeds = torch.randint(2**62, (builds,), generator=generator).tolist()
-    statistics = []
-    with torch.no_grad():
-        for start in range(0, builds, len(BUILT)):
-            rows = slice(start, start + len(BUILT))
-            fields = decoder.build(
-                Geometry(numbers=geometry.numbers[rows].to(device)),
-                mode[rows],
-                fraction[rows],
-                (edge, edge, edge),
-                generators=[np.random.default_rng(seed) for seed in seeds[rows]],
-            )
-            volumes = cut(fields, fraction[rows].to(device))
-            statistics.append(geometric_statistics(volumes)[:, : sum(EXPECTED)].cpu())
-            if on_progress:
-                on_progress(min(start + len(BUILT), builds), builds)
+    statistics = _build(decoder, geometry, fraction, mode, edge, seeds, on_progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         surrogate = StatisticsSurrogate()
-    _fit(surrogate, geometry, fraction, mode, torch.cat(statistics), steps, generator)
+    _fit(surrogate, geometry, fraction, mode, statistics, steps, generator)
     return surrogate.to(device).requires_grad_(False)
 
 
@@ -145,6 +131,34 @@ def _geometries(
     return decoder.geometry.within(logs), fraction, data.mode[rows]
 
 
+@torch.no_grad()
+def _build(
+    decoder: ConstructiveDecoder,
+    geometry: Geometry,
+    fraction: Tensor,
+    mode: Tensor,
+    edge: int,
+    seeds: list[int],
+    on_progress: Callable[[int, int], None] | None,
+) -> Tensor:
+    """Statistics of a realisation of each geometry, shape (B, S)."""
+    device, statistics = decoder.geometry.lowest.device, []
+    for start in range(0, len(mode), len(BUILT)):
+        rows = slice(start, start + len(BUILT))
+        fields = decoder.build(
+            Geometry(numbers=geometry.numbers[rows].to(device)),
+            mode[rows],
+            fraction[rows],
+            (edge, edge, edge),
+            generators=[np.random.default_rng(seed) for seed in seeds[rows]],
+        )
+        volumes = cut(fields, fraction[rows].to(device))
+        statistics.append(geometric_statistics(volumes)[:, : sum(EXPECTED)].cpu())
+        if on_progress:
+            on_progress(min(start + len(BUILT), len(mode)), len(mode))
+    return torch.cat(statistics)
+
+
 def _fit(
     surrogate: StatisticsSurrogate,
     geometry: Geometry,
@@ -157,7 +171,7 @@ def _fit(
     """Fit a surrogate to decodings by least squares of standardised statistics."""
     surrogate.location.copy_(statistics.mean(0))
     surrogate.spread.copy_(statistics.std(0) + 1e-3)
-    optimiser = torch.optim.Adam(surrogate.parameters(), lr=_LEARNING_RATE)
+    optimiser = torch.optim.AdamW(surrogate.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
