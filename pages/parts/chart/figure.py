@@ -173,9 +173,9 @@ def chart_figure(
         height=680,
         dragmode="select",
     )
-    kinds: list[dict[str, Any]] = [LOG_AXIS if is_log else {"type": "linear"} for is_log in logs]
+    scales: list[dict[str, Any]] = [LOG_AXIS if is_log else {"type": "linear"} for is_log in logs]
     figure.update_layout(
-        xaxis={"title": axis_title(across), **kinds[0]}, yaxis={"title": axis_title(up), **kinds[1]}
+        xaxis={"title": axis_title(across), **scales[0]}, yaxis={"title": axis_title(up), **scales[1]}
     )
     return figure
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.io.labelled_sets import LabelledSet
@@ -66,7 +64,8 @@ def fit_surface_stretch(model: VaeReg, networks: ModeNetworks, dataset: Labelled
     stretch.location.copy_(z.mean(0))
     stretch.spread.copy_(z.std(0) + 1e-6)
     terms = quadratic_terms((z.to(stretch.spread) - stretch.location) / stretch.spread)[:, 1:]
-    fit = make_pipeline(StandardScaler(), RidgeCV(_RIDGE)).fit(terms.double().cpu().numpy(), excess)
-    scaler, ridge = fit[0], fit[1]
-    slopes = ridge.coef_ / scaler.scale_
-    stretch.weights.copy_(torch.from_numpy(np.append(ridge.intercept_ - slopes @ scaler.mean_, slopes)))
+    inputs = terms.double().cpu().numpy()
+    mean, std = inputs.mean(0), inputs.std(0)
+    ridge = RidgeCV(_RIDGE).fit((inputs - mean) / std, excess)
+    slopes = ridge.coef_ / std
+    stretch.weights.copy_(torch.from_numpy(np.append(ridge.intercept_ - slopes @ mean, slopes)))
