@@ -166,8 +166,8 @@ def constraints(record: dict[str, Any]) -> str:
         f"{settings['count']} designs each with two corrections (four steps under constraints), "
         f"{settings['size']}³ voxels, phases of the "
         "checkpoint. Designs that do not meet all constraints are not shown; deviations are of those shown. "
-        "Every design is checked with scipy.ndimage, apart from how it was made. The ratio to designs without "
-        "constraints compares four steps with two.\n\n"
+        "Every design is checked with scipy.ndimage, apart from how it was made. The ratio to designs "
+        "without constraints compares four steps with two.\n\n"
         + table(
             [
                 "constraints",

@@ -14,6 +14,10 @@ def module(name: str) -> ModuleType:
     """Module of benchmarks/, whose folder is searched for the modules that it imports."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
+        for path in BENCHMARKS.glob("*.py"):
+            known = sys.modules.get(path.stem)
+            if known is not None and known.__file__ != str(path):  # a module of tests of the same name
+                patch.delitem(sys.modules, path.stem)
         return importlib.import_module(name)
 
 

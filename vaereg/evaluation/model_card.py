@@ -394,7 +394,7 @@ _IMAGENET = (
     "The style loss reads features of a network trained on ImageNet, whose terms are non-commercial "
     "research. Its weights are not part of the checkpoint."
 )
-_ONE_SIZE = """Trained on cells of one size. Others are predicted less well, with wider intervals, and are often \
-flagged: [cell-sizes.md](cell-sizes.md)."""
+_ONE_SIZE = """Trained on cells of one size. Others are predicted less well, with wider intervals, \
+and are often flagged: [cell-sizes.md](cell-sizes.md)."""
 _SIZES = "Trained on cells of several sizes: [cell-sizes.md](cell-sizes.md) has the errors by size and class."
 _OWN_FEATURES = "The style loss reads features of random weights: no data of others went into the checkpoint."

@@ -17,7 +17,7 @@ from manual import ManualExecutor, volumes
 
 from pages.parts.solving import queue as queue_module, sharing
 from pages.parts.solving.queue import MeshTask, QueueFullError, SolverQueue
-from pages.parts.solving.worker_pool import start_workers
+from pages.parts.solving.worker_pool import NICENESS, start_workers
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
@@ -227,7 +227,7 @@ def test_workers_give_way_to_the_pages(processes: SolverQueue) -> None:
     former = {child.pid for child in active_children()}  # of the test before, about to end
     processes.watch("a", volumes(1))
     workers = [child.pid for child in active_children() if child.pid and child.pid not in former]
-    assert workers and all(os.getpriority(os.PRIO_PROCESS, worker) == before + 10 for worker in workers)
+    assert workers and all(os.getpriority(os.PRIO_PROCESS, worker) == before + NICENESS for worker in workers)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
