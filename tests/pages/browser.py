@@ -150,7 +150,7 @@ def settled(page: Page) -> None:
 
 
 def pixels(page: Page, index: int = 0, *, within: str = "") -> np.ndarray:
-    """What is seen of the volume of a panel, shape (height, width, 3), as floats from 0 to 1.
+    """Picture of the volume of a panel as it is seen, shape (height, width, 3), as floats from 0 to 1.
 
     Args:
         page: The page.

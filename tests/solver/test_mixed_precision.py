@@ -18,7 +18,7 @@ PAIRS = {
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_the_true_residual_reaches_what_float32_cannot(pair: str) -> None:
-    """As a solve whose every iteration is in float64, in nearly as many iterations."""
+    """The stiffness is that of a solve wholly in float64, in nearly as many iterations."""
     volume = sample("gaussian", 16, generator=np.random.default_rng(1)).volume
     mixed = homogenize(volume, PAIRS[pair], rtol=1e-10)
     with pytest.MonkeyPatch.context() as patch:

@@ -33,7 +33,7 @@ Shift = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What is known of some volumes after the iterations."""
+    """Predicted stiffness, conduction and properties of some volumes."""
 
     prediction: StiffnessPrediction | None
     conduction: tuple[NDArray, ...] | None

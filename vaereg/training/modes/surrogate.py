@@ -9,8 +9,6 @@ Letters: B batch, G numbers of the geometry, K modes, S statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -90,7 +88,6 @@ def fit_surrogate(
     builds: int,
     steps: int,
     seed: int,
-    on_progress: Callable[[int, int], None] | None = None,
 ) -> StatisticsSurrogate:
     """Build random geometries about those of the recipes, and fit their statistics.
 
@@ -101,13 +98,12 @@ def fit_surrogate(
         builds: Number of volumes that are built.
         steps: Steps of the fit.
         seed: Seed of geometries, realisations and fit.
-        on_progress: Called with builds made and builds.
     """
     device = decoder.geometry.lowest.device
     generator = torch.Generator().manual_seed(seed)
     geometry, fraction, mode = _geometries(decoder, data, builds, generator)
     seeds = torch.randint(2**62, (builds,), generator=generator).tolist()
-    statistics = _build(decoder, geometry, fraction, mode, edge, seeds, on_progress)
+    statistics = _build(decoder, geometry, fraction, mode, edge, seeds)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         surrogate = StatisticsSurrogate()
@@ -139,7 +135,6 @@ def _build(
     mode: Tensor,
     edge: int,
     seeds: list[int],
-    on_progress: Callable[[int, int], None] | None,
 ) -> Tensor:
     """Statistics of a realisation of each geometry, shape (B, S)."""
     device, statistics = decoder.geometry.lowest.device, []
@@ -154,8 +149,6 @@ def _build(
         )
         volumes = cut(fields, fraction[rows].to(device))
         statistics.append(geometric_statistics(volumes)[:, : sum(EXPECTED)].cpu())
-        if on_progress:
-            on_progress(min(start + len(BUILT), len(mode)), len(mode))
     return torch.cat(statistics)
 
 
