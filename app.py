@@ -45,7 +45,7 @@ elif __name__ != "__mp_main__":
     from streamlit import config
     from streamlit.starlette import App
 
-    from pages.parts.common.live_server import live_routes
+    from pages.parts.common.requests.live_server import live_routes
 
     hosts = list(config.get_option("server.corsAllowedOrigins"))
     if config.is_manually_set("browser.serverAddress"):

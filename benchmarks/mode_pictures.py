@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pages.parts.common.modes import component_color
+from pages.parts.common.requests.modes import component_color
 from vaereg.generators import sample
 from vaereg.model.modes.catalogue import CLASS_MODES, MODES
 

@@ -4,8 +4,8 @@ import streamlit as st
 
 from pages.parts.batch.panel import is_running, show_progress, table_inputs
 from pages.parts.common import start
-from pages.parts.common.current import current_request
-from pages.parts.common.materials_panel import pair_line
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.text import plain
 
 POLL = 1.0  # time between two looks at the progress [s]

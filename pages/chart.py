@@ -5,8 +5,8 @@ import streamlit as st
 from pages.parts.chart.front import front_inputs, is_searching, show_front
 from pages.parts.chart.panel import axis_inputs, show_chart
 from pages.parts.common import start
-from pages.parts.common.current import current_request
-from pages.parts.common.materials_panel import pair_line
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.text import plain
 
 POLL = 1.0  # time between two looks at the search [s]

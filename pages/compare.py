@@ -4,8 +4,9 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts.common import put_aside, start
-from pages.parts.common.current import current_request
+from pages.parts.common import start
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.sessions import put_aside
 from pages.parts.compare import panels
 from pages.parts.compare.export_panel import export_inputs
 from pages.parts.compare.report import report_bytes, server_address

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from pages.parts.common import start
-from pages.parts.common.copy_panel import copy_panel
-from pages.parts.common.current import current_request
 from pages.parts.common.first_visit import first_steps
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.modes import with_titles
-from pages.parts.common.quantities import target_text, with_symbols
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.modes import with_titles
+from pages.parts.common.requests.quantities import target_text, with_symbols
 from pages.parts.common.text import plain, sentence
+from pages.parts.common.views.copy_panel import copy_panel
 from pages.parts.design import designing, panels, refine_panels
 from pages.parts.design.inputs import outlook_of, request_inputs, sampling_inputs, set_nearest
 from vaereg.inverse.designs import Designs

@@ -11,7 +11,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import start, state, widgets
+from pages.parts.common import start, widgets
+from pages.parts.common.sessions import state
 from pages.parts.model import panels
 from pages.parts.model.figures import coverage_figure, log_figure
 from vaereg.evaluation.records import comparable_baselines, comparable_runs, read_record

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from pages.parts.common import background, mesh_panel, start, state
-from pages.parts.common.copy_panel import copy_panel
-from pages.parts.common.current import current_request
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.shown import predict_volume, show_example, shown_volume
+from pages.parts.common import background, start
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shown import predict_volume, show_example, shown_volume
 from pages.parts.common.text import plain, sentence
+from pages.parts.common.views import mesh_panel
+from pages.parts.common.views.copy_panel import copy_panel
 from pages.parts.predict import panels
 from pages.parts.predict.results import show_results
 from pages.parts.predict.upload import chosen_blocks, upload_inputs

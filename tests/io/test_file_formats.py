@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from pages.parts.common.session_file import Session, write_session
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.sessions.session_file import Session, write_session
+from pages.parts.common.sessions.shortlist import ShortlistItem
 from vaereg.cli import main
 from vaereg.io.datasets import Dataset
 from vaereg.io.designs import write_designs

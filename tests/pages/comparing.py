@@ -6,8 +6,8 @@ import numpy as np
 from dashboard import STIFFNESS, galleries
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common.session_file import Session, write_session
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.sessions.session_file import Session, write_session
+from pages.parts.common.sessions.shortlist import ShortlistItem
 from vaereg.generators.families import gaussian_field
 
 

@@ -13,8 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from pages.parts.common import background, keeper, start, state
-from pages.parts.common.request import Request
+from pages.parts.common import background, start
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions import keeper, state
 from pages.parts.solving import queue
 from vaereg.solver.homogenization import HomogenizationResult
 

@@ -9,9 +9,10 @@ import pytest
 from dashboard import galleries
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import modes, state
-from pages.parts.common.figures import COMPONENT_COLORS
 from pages.parts.common.first_visit import GLOSSARY
+from pages.parts.common.requests import modes
+from pages.parts.common.sessions import state
+from pages.parts.common.views.figures import COMPONENT_COLORS
 from pages.parts.compare.export_panel import item_provenance
 from pages.parts.design.outlook import mode_outlook, probability_text
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.common import background
-from pages.parts.common.current import current_request
-from pages.parts.common.quantities import target_text
-from pages.parts.common.session_store import default_folder
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.quantities import target_text
+from pages.parts.common.sessions.session_store import default_folder
 from pages.parts.common.start import CHECKPOINT
 from pages.parts.common.text import plain, sentence
 from pages.parts.solving.batches import MAX_ROWS, BatchRun, read_rows, start_batch, status_of

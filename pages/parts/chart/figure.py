@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
-from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, TARGET
-from pages.parts.common.quantities import axis_title, figure_text, missing_property
+from pages.parts.common.requests.quantities import axis_title, figure_text, missing_property
+from pages.parts.common.views.figures import COMPONENT_COLORS, LAYOUT, TARGET
 from vaereg.elasticity import isotropic_stiffness
 from vaereg.materials import TwoPhase, library, library_rows
 from vaereg.targets import CellProperties, Wanted

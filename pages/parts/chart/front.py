@@ -11,12 +11,10 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import background, put_aside
-from pages.parts.common.current import current_request
-from pages.parts.common.figures import GREY_LINE, LAYOUT, SOLVER, add_bounds
-from pages.parts.common.gallery import Caption, Line, Row, pinned_volume, selected_volume, volume_gallery
-from pages.parts.common.modes import component_color, component_title
-from pages.parts.common.quantities import (
+from pages.parts.common import background
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.modes import component_color, component_title
+from pages.parts.common.requests.quantities import (
     axis_title,
     describe_quantity,
     figure_text,
@@ -24,10 +22,20 @@ from pages.parts.common.quantities import (
     offered_quantities,
     symbol,
 )
-from pages.parts.common.request import Request
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions import put_aside
+from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.start import CHECKPOINT
 from pages.parts.common.text import sentence
+from pages.parts.common.views.figures import GREY_LINE, LAYOUT, SOLVER, add_bounds
+from pages.parts.common.views.gallery import (
+    Caption,
+    Line,
+    Row,
+    pinned_volume,
+    selected_volume,
+    volume_gallery,
+)
 from pages.parts.solving.fronts import find_front
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import CallTask

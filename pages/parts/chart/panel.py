@@ -8,20 +8,21 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.chart.figure import GUIDES, Points, box_ends, chart_figure, guide_slope
-from pages.parts.common import background, put_aside
-from pages.parts.common.current import current_request, set_request
-from pages.parts.common.figures import PREDICTED, SOLVER
+from pages.parts.common import background
 from pages.parts.common.known import known_volumes
-from pages.parts.common.modes import component_title
-from pages.parts.common.quantities import (
+from pages.parts.common.requests.current import current_request, set_request
+from pages.parts.common.requests.modes import component_title
+from pages.parts.common.requests.quantities import (
     axis_title,
     describe_quantity,
     missing_property,
     offered_quantities,
     span_text,
 )
-from pages.parts.common.shown import shown_designs
+from pages.parts.common.sessions import put_aside
+from pages.parts.common.sessions.shown import shown_designs
 from pages.parts.common.text import sentence
+from pages.parts.common.views.figures import PREDICTED, SOLVER
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint

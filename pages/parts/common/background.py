@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common.keeper import load_part, save_part
-from pages.parts.common.state import OWNER, SESSION_NAME
+from pages.parts.common.sessions.keeper import load_part, save_part
+from pages.parts.common.sessions.state import OWNER, SESSION_NAME
 from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.parts.solving.shared_folder import open_shared_folder
 from vaereg.materials import TwoPhase

@@ -5,9 +5,9 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from pages.parts.common.current import current_request, set_request
-from pages.parts.common.request_link import read_link
-from pages.parts.common.shown import show_example
+from pages.parts.common.requests.current import current_request, set_request
+from pages.parts.common.requests.request_link import read_link
+from pages.parts.common.sessions.shown import show_example
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["EXAMPLES", "GLOSSARY", "HELP", "Example", "first_steps", "help_panel"]

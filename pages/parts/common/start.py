@@ -6,11 +6,11 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from pages.parts.common import state
 from pages.parts.common.first_visit import help_panel
-from pages.parts.common.keeper import keep_session
-from pages.parts.common.live_server import offer_checkpoint
-from pages.parts.common.materials_panel import materials_panel
+from pages.parts.common.requests.live_server import offer_checkpoint
+from pages.parts.common.requests.materials_panel import materials_panel
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.keeper import keep_session
 from pages.parts.common.text import plain, sentence
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 

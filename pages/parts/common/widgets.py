@@ -10,8 +10,8 @@ import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
-from pages.parts.common import put_aside, state
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.sessions import put_aside, state
+from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.solving.queue import Outcome
 from pages.parts.solving.tasks import MOST_CONTRAST
 from vaereg.elasticity import PROPERTIES

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.request import VoxelLength
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.request import VoxelLength
+from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.text import plain
 from pages.parts.compare.tables import FROM_FILE, Compared
 from pages.parts.solving.tasks import RTOL

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.parts.common.figures import COMPONENT_COLORS, LAYOUT, TARGET, young_scene, young_surface
+from pages.parts.common.views.figures import COMPONENT_COLORS, LAYOUT, TARGET, young_scene, young_surface
 from vaereg.engineering import directional_young
 from vaereg.microstructure.morphology import Statistics
 

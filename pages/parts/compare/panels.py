@@ -7,18 +7,26 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import background, put_aside, state, widgets
-from pages.parts.common.cards import COLUMN_KINDS, COLUMNS, Judgement, card_lines
-from pages.parts.common.constraints import constraint_words
-from pages.parts.common.figures import COMPONENT_COLORS
-from pages.parts.common.gallery import Caption, Mark, Row, pinned_volume, selected_volume, volume_gallery
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.quantities import axis_title, target_text
-from pages.parts.common.request import Request, VoxelLength
-from pages.parts.common.scene import open_scene
-from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.common.shown import show_volume
+from pages.parts.common import background, widgets
+from pages.parts.common.requests.constraints import constraint_words
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.quantities import axis_title, target_text
+from pages.parts.common.requests.request import Request, VoxelLength
+from pages.parts.common.sessions import put_aside, state
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.sessions.shown import show_volume
 from pages.parts.common.text import plain, sentence
+from pages.parts.common.views.cards import COLUMN_KINDS, COLUMNS, Judgement, card_lines
+from pages.parts.common.views.figures import COMPONENT_COLORS
+from pages.parts.common.views.gallery import (
+    Caption,
+    Mark,
+    Row,
+    pinned_volume,
+    selected_volume,
+    volume_gallery,
+)
+from pages.parts.common.views.scene import open_scene
 from pages.parts.compare import tables
 from pages.parts.compare.figures import parallel_figure, section_figure, statistics_figure, surfaces_figure
 from pages.parts.compare.tables import Compared

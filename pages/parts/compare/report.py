@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from pages.parts.common import background
-from pages.parts.common.request import SIZES, Request, VoxelLength
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.requests.request import SIZES, Request, VoxelLength
+from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.compare.export_panel import item_provenance
 from pages.parts.solving.tasks import MeshTask
 from vaereg.inverse.constraints import check

@@ -4,9 +4,9 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts.common import put_aside, state
-from pages.parts.common.current import current_request, restore_request
-from pages.parts.common.session_file import MAX_SESSION_BYTES, Session, read_session, write_session
+from pages.parts.common.requests.current import current_request, restore_request
+from pages.parts.common.sessions import put_aside, state
+from pages.parts.common.sessions.session_file import MAX_SESSION_BYTES, Session, read_session, write_session
 from pages.parts.common.text import sentence
 from vaereg.model.checkpoint import Checkpoint
 

@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pages.parts.common.cards import deviation_text
-from pages.parts.common.constraints import constraint_title
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.modes import mode_title
-from pages.parts.common.quantities import (
+from pages.parts.common.requests.constraints import constraint_title
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.modes import mode_title
+from pages.parts.common.requests.quantities import (
     axis_title,
     figure_text,
     missing_property,
     signed_deviations,
     wanted_text,
 )
-from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem
+from pages.parts.common.sessions.shortlist import MAX_ITEMS, ShortlistItem
+from pages.parts.common.views.cards import deviation_text
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
 from vaereg.engineering import engineering_constants, universal_anisotropy
 from vaereg.inverse.constraints import check

@@ -7,8 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from pages.parts.common.figures import FRACTION, PREDICTED, SOLVER, TARGET, add_bounds
-from pages.parts.common.quantities import axis_title
+from pages.parts.common.requests.quantities import axis_title
+from pages.parts.common.views.figures import FRACTION, PREDICTED, SOLVER, TARGET, add_bounds
 from vaereg.materials import TwoPhase
 from vaereg.targets import Targets
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.parts.common.constraints import CHIPS
-from pages.parts.common.controls import controlled
-from pages.parts.common.current import current_request, set_request
-from pages.parts.common.request import LENGTH_UNITS, VoxelLength
+from pages.parts.common.requests.constraints import CHIPS
+from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.current import current_request, set_request
+from pages.parts.common.requests.request import LENGTH_UNITS, VoxelLength
 from vaereg.inverse.constraints import Constraints
 from vaereg.microstructure.symmetry import SYMMETRIES
 from vaereg.model.checkpoint import Checkpoint

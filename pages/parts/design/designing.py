@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import state
-from pages.parts.common.request import Request
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions import state
 from pages.parts.solving.store import BoundedStore
 from vaereg.errors import InputError
 from vaereg.inverse.designs import Designs

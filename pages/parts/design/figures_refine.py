@@ -7,8 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.parts.common.figures import LAYOUT, SOLVER, TARGET
-from pages.parts.common.modes import component_color
+from pages.parts.common.requests.modes import component_color
+from pages.parts.common.views.figures import LAYOUT, SOLVER, TARGET
 
 __all__ = ["Curve", "convergence_figure"]
 

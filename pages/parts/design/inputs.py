@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common.controls import controlled
-from pages.parts.common.current import (
+from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.current import (
     can_redo,
     can_undo,
     current_request,
@@ -17,11 +17,11 @@ from pages.parts.common.current import (
     set_request,
     undo,
 )
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.modes import mode_picture, mode_title
-from pages.parts.common.quantities import rounded_number, target_text
-from pages.parts.common.request import MAX_SEED, SIZES
-from pages.parts.common.state import CHOSEN_MODES, COMPONENT, COUNT, FORMER, PRESET, SEED, SIZE
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.modes import mode_picture, mode_title
+from pages.parts.common.requests.quantities import rounded_number, target_text
+from pages.parts.common.requests.request import MAX_SEED, SIZES
+from pages.parts.common.sessions.state import CHOSEN_MODES, COMPONENT, COUNT, FORMER, PRESET, SEED, SIZE
 from pages.parts.design.constraints_panel import constraint_inputs, voxel_inputs
 from pages.parts.design.outlook import Outlook, mode_outlook
 from pages.parts.design.presets import presets

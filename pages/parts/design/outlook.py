@@ -6,7 +6,7 @@ The module is free of any user interface.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pages.parts.common.modes import mode_picture, mode_title
+from pages.parts.common.requests.modes import mode_picture, mode_title
 from vaereg.inverse.reach import mode_reach
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint

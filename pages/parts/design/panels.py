@@ -7,13 +7,12 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import background, put_aside, state, widgets
-from pages.parts.common.current import current_request
-from pages.parts.common.gallery import pinned_volume, selected_volume, volume_gallery
+from pages.parts.common import background, widgets
 from pages.parts.common.known import known_values
-from pages.parts.common.materials_panel import pair_line
-from pages.parts.common.modes import component_kind, component_title, lowered
-from pages.parts.common.quantities import (
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.modes import component_kind, component_title, lowered
+from pages.parts.common.requests.quantities import (
     axis_title,
     figure_text,
     missing_property,
@@ -22,10 +21,12 @@ from pages.parts.common.quantities import (
     symbol,
     target_text,
 )
-from pages.parts.common.request import Request
-from pages.parts.common.scene import open_scene
-from pages.parts.common.shown import show_volume
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions import put_aside, state
+from pages.parts.common.sessions.shown import show_volume
 from pages.parts.common.text import plain, sentence
+from pages.parts.common.views.gallery import pinned_volume, selected_volume, volume_gallery
+from pages.parts.common.views.scene import open_scene
 from pages.parts.design import designing, view
 from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.inputs import set_nearest

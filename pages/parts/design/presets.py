@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.parts.common.known import known_values
-from pages.parts.common.quantities import missing_property, rounded_number
+from pages.parts.common.requests.quantities import missing_property, rounded_number
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.plausible import UnreachableTargetError, check_reachable
 from vaereg.materials import TwoPhase

@@ -5,9 +5,11 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import background, mesh_panel, state, widgets
-from pages.parts.common.quantities import target_text
+from pages.parts.common import background, widgets
+from pages.parts.common.requests.quantities import target_text
+from pages.parts.common.sessions import state
 from pages.parts.common.text import sentence
+from pages.parts.common.views import mesh_panel
 from pages.parts.design import designing
 from pages.parts.design.figures_refine import convergence_figure
 from pages.parts.design.refined_panel import show_refined

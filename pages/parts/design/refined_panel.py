@@ -5,15 +5,23 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import mesh_panel, state, widgets
-from pages.parts.common.cards import deviation_text, largest_first
-from pages.parts.common.constraints import constraint_words
-from pages.parts.common.gallery import Caption, Line, Mark, Row, volume_gallery
-from pages.parts.common.modes import component_color, component_kind, component_title, lowered, mode_named
-from pages.parts.common.quantities import figure_text, signed_deviations, symbol, target_text
-from pages.parts.common.request import Request
-from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.common.shown import show_volume
+from pages.parts.common import widgets
+from pages.parts.common.requests.constraints import constraint_words
+from pages.parts.common.requests.modes import (
+    component_color,
+    component_kind,
+    component_title,
+    lowered,
+    mode_named,
+)
+from pages.parts.common.requests.quantities import figure_text, signed_deviations, symbol, target_text
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.sessions.shown import show_volume
+from pages.parts.common.views import mesh_panel
+from pages.parts.common.views.cards import deviation_text, largest_first
+from pages.parts.common.views.gallery import Caption, Line, Mark, Row, volume_gallery
 from pages.parts.design.refinement import Entry, Run, comparison_table
 from vaereg.inverse.constraints import check
 from vaereg.inverse.designs import with_volumes

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pages.parts.common.cards import largest_first
-from pages.parts.common.modes import component_kind, component_title
-from pages.parts.common.quantities import (
+from pages.parts.common.requests.modes import component_kind, component_title
+from pages.parts.common.requests.quantities import (
     axis_title,
     missing_property,
     signed_deviations,
     span_text,
     wanted_text,
 )
+from pages.parts.common.views.cards import largest_first
 from pages.parts.design.figures_refine import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES

@@ -6,11 +6,10 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts.common import state
-from pages.parts.common.controls import controlled
-from pages.parts.common.current import current_request, set_request
-from pages.parts.common.live import LiveSlider, live_slider
-from pages.parts.common.quantities import (
+from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.current import current_request, set_request
+from pages.parts.common.requests.live import LiveSlider, live_slider
+from pages.parts.common.requests.quantities import (
     axis_title,
     describe_quantity,
     missing_property,
@@ -20,7 +19,8 @@ from pages.parts.common.quantities import (
     symbol,
     with_symbols,
 )
-from pages.parts.common.request import MAX_TARGETS, Request
+from pages.parts.common.requests.request import MAX_TARGETS, Request
+from pages.parts.common.sessions import state
 from pages.parts.common.text import plain, sentence
 from pages.parts.design.closure import default_axes
 from vaereg.errors import InputError

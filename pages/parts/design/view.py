@@ -11,18 +11,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import widgets
-from pages.parts.common.cards import (
-    COLUMN_KINDS,
-    COLUMNS,
-    Judgement,
-    card_lines,
-    deviation_text,
-    largest_first,
-)
-from pages.parts.common.constraints import constraint_words
-from pages.parts.common.figures import deviation_figure
-from pages.parts.common.gallery import Caption, Mark, Row
-from pages.parts.common.modes import (
+from pages.parts.common.requests.constraints import constraint_words
+from pages.parts.common.requests.modes import (
     component_color,
     component_column,
     component_kind,
@@ -31,7 +21,7 @@ from pages.parts.common.modes import (
     mode_named,
     mode_picture,
 )
-from pages.parts.common.quantities import (
+from pages.parts.common.requests.quantities import (
     axis_title,
     figure_text,
     missing_property,
@@ -41,8 +31,18 @@ from pages.parts.common.quantities import (
     target_text,
     wanted_text,
 )
-from pages.parts.common.request import Request
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.views.cards import (
+    COLUMN_KINDS,
+    COLUMNS,
+    Judgement,
+    card_lines,
+    deviation_text,
+    largest_first,
+)
+from pages.parts.common.views.figures import deviation_figure
+from pages.parts.common.views.gallery import Caption, Mark, Row
 from pages.parts.design import designing
 from pages.parts.design.outlook import probability_text
 from pages.parts.solving.queue import Outcome, SolverQueue

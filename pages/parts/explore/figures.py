@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from pages.parts.common.figures import (
+from pages.parts.common.views.figures import (
     CLASS_COLORS,
     GREY,
     LAYOUT,

@@ -7,12 +7,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import put_aside, state, widgets
-from pages.parts.common.figures import COMPONENT_COLORS
-from pages.parts.common.gallery import Caption, Line, Row, selected_volume, volume_gallery
-from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.common.shown import show_volume, shown_designs
+from pages.parts.common import widgets
+from pages.parts.common.sessions import put_aside, state
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.sessions.shown import show_volume, shown_designs
 from pages.parts.common.text import plain
+from pages.parts.common.views.figures import COMPONENT_COLORS
+from pages.parts.common.views.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from pages.parts.explore import map_state
 from pages.parts.explore.figures import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
 from pages.parts.explore.places import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common import state
+from pages.parts.common.sessions import state
 from pages.parts.explore.places import sample_key, sample_number
 
 __all__ = [

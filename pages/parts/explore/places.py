@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.parts.common.figures import class_rank
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.views.figures import class_rank
 from vaereg.inverse.designs import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint

@@ -7,10 +7,11 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from pages.parts.common import state, widgets
-from pages.parts.common.figures import COMPONENT_COLORS
-from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
-from pages.parts.common.shortlist import ShortlistItem
+from pages.parts.common import widgets
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.views.figures import COMPONENT_COLORS
+from pages.parts.common.views.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.explore.figures import walk_figure
 from pages.parts.explore.places import Place
 from vaereg.elasticity import PROPERTIES

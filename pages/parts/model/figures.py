@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from pages.parts.common.figures import (
+from pages.parts.common.requests.modes import component_color, mode_title
+from pages.parts.common.views.figures import (
     CLASS_COLORS,
     GREY,
     LAYOUT,
@@ -17,7 +18,6 @@ from pages.parts.common.figures import (
     class_style,
     drawn_points,
 )
-from pages.parts.common.modes import component_color, mode_title
 from vaereg.elasticity import PROPERTIES, diagonal_properties, reuss_bound, voigt_bound
 from vaereg.evaluation.records import LEVELS, STARTS, error_curve
 from vaereg.materials import TwoPhase

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts.common import state, widgets
-from pages.parts.common.modes import component_kind, component_title
+from pages.parts.common import widgets
+from pages.parts.common.requests.modes import component_kind, component_title
+from pages.parts.common.sessions import state
 from pages.parts.common.text import plain
 from pages.parts.model import tables
 from pages.parts.model.figures import (

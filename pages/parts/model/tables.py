@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pages.parts.common.modes import component_color, lowered, mode_named, mode_title
+from pages.parts.common.requests.modes import component_color, lowered, mode_named, mode_title
 from vaereg.elasticity import PROPERTIES, diagonal_properties
 from vaereg.evaluation.records import FEW, KINDS, LEVELS, STARTS, SolvesSummary, least_r2
 from vaereg.model.modes.catalogue import MODE_NAMES

@@ -7,11 +7,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts.common import state
-from pages.parts.common.current import current_request, set_request
-from pages.parts.common.modes import lowered, mode_title
-from pages.parts.common.quantities import axis_title, range_of_phases, rounded_number
-from pages.parts.common.shown import ShownVolume
+from pages.parts.common.requests.current import current_request, set_request
+from pages.parts.common.requests.modes import lowered, mode_title
+from pages.parts.common.requests.quantities import axis_title, range_of_phases, rounded_number
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shown import ShownVolume
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from pages.parts.common.figures import GREY, LAYOUT, PREDICTED, TARGET, young_scene, young_surface
+from pages.parts.common.views.figures import GREY, LAYOUT, PREDICTED, TARGET, young_scene, young_surface
 
 __all__ = [
     "grey_figure",

@@ -9,12 +9,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.parts.common import state, widgets
-from pages.parts.common.figures import COMPONENT_COLORS
-from pages.parts.common.gallery import Caption, Line, Row, volume_gallery
-from pages.parts.common.shortlist import ShortlistItem
-from pages.parts.common.shown import ShownVolume, predict_volume
+from pages.parts.common import widgets
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.sessions.shown import ShownVolume, predict_volume
 from pages.parts.common.text import sentence
+from pages.parts.common.views.figures import COMPONENT_COLORS
+from pages.parts.common.views.gallery import Caption, Line, Row, volume_gallery
 from pages.parts.predict.answers import LARGEST, PairOutcome, constants_table, predict_pair
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume

@@ -5,11 +5,13 @@ from statistics import NormalDist
 import numpy as np
 import streamlit as st
 
-from pages.parts.common import background, mesh_panel, state, widgets
-from pages.parts.common.figures import COMPONENT_COLORS, prediction_figure
-from pages.parts.common.gallery import Caption, Row, volume_gallery
-from pages.parts.common.shown import ShownVolume
+from pages.parts.common import background, widgets
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shown import ShownVolume
 from pages.parts.common.text import sentence
+from pages.parts.common.views import mesh_panel
+from pages.parts.common.views.figures import COMPONENT_COLORS, prediction_figure
+from pages.parts.common.views.gallery import Caption, Row, volume_gallery
 from pages.parts.predict import panels
 from pages.parts.predict.alike import alike_panel
 from pages.parts.predict.answers import (

@@ -9,9 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.parts.common import state
-from pages.parts.common.shown import show_volume
-from pages.parts.common.uploads import bounded_uploads, refusal
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.shown import show_volume
+from pages.parts.common.sessions.uploads import bounded_uploads, refusal
 from pages.parts.predict.figures import grey_figure
 from vaereg.errors import InputError
 from vaereg.io.importing import AutomaticChoices, Choices, Part, import_volume, to_cubes

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.chart.figure import Points, box_ends, chart_figure, guide_slope, hull, material_values
 from pages.parts.chart.front import front_figure, front_targets
-from pages.parts.common.request import Request
+from pages.parts.common.requests.request import Request
 from vaereg.errors import InputError
 from vaereg.inverse.direct import design
 from vaereg.inverse.fronts import DesignFront

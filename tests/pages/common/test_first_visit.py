@@ -6,10 +6,10 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
 from pages.parts.common.first_visit import EXAMPLES, HELP, Example
-from pages.parts.common.request import Request
-from pages.parts.common.request_link import read_link
+from pages.parts.common.requests.request import Request
+from pages.parts.common.requests.request_link import read_link
+from pages.parts.common.sessions import state
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.targets import check_possible
 

@@ -12,7 +12,7 @@ from comparing import button, gallery, item, opened, shortlist, show, table
 from dashboard import STIFFNESS, galleries
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import scene
+from pages.parts.common.views import scene
 
 VIEWS = (
     "Stiffness",

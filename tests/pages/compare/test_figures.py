@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from comparing import item
 
-from pages.parts.common.shortlist import MAX_ITEMS, ShortlistItem, add_item
+from pages.parts.common.sessions.shortlist import MAX_ITEMS, ShortlistItem, add_item
 from pages.parts.compare import tables
 from pages.parts.compare.figures import (
     item_line,

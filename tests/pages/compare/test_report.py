@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from comparing import item, opened
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common.request import VoxelLength
-from pages.parts.common.request_link import read_link
+from pages.parts.common.requests.request import VoxelLength
+from pages.parts.common.requests.request_link import read_link
 from pages.parts.compare.report import item_link, report_bytes
 from vaereg.inverse.constraints import Constraints
 from vaereg.model.checkpoint import load_checkpoint

@@ -9,8 +9,8 @@ from comparing import button, gallery, item, opened, session_file, shortlist, ta
 from dashboard import STIFFNESS
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
-from pages.parts.common.session_file import Session, read_session, write_session
+from pages.parts.common.sessions import state
+from pages.parts.common.sessions.session_file import Session, read_session, write_session
 from pages.parts.compare.export_panel import item_provenance
 from vaereg.targets import parse
 

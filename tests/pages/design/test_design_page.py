@@ -11,9 +11,10 @@ import pytest
 from dashboard import STIFFNESS, ask, asked_for, galleries, live_sliders
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state, widgets
-from pages.parts.common.figures import deviation_figure, prediction_figure
+from pages.parts.common import widgets
 from pages.parts.common.known import known_values
+from pages.parts.common.sessions import state
+from pages.parts.common.views.figures import deviation_figure, prediction_figure
 from pages.parts.design import designing, view
 from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.presets import presets

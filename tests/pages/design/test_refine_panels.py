@@ -10,7 +10,8 @@ from dashboard import ask, galleries, gallery_places, live_sliders, new_server
 from manual import ManualExecutor
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import background, state
+from pages.parts.common import background
+from pages.parts.common.sessions import state
 from pages.parts.solving import queue, sharing, tasks
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pages.parts.common.packing import pack, unpack
+from pages.parts.common.sessions.packing import pack, unpack
 from pages.parts.design import refinement, runs
 from pages.parts.design.figures_refine import Curve, convergence_figure
 from pages.parts.design.refinement import (

@@ -8,8 +8,8 @@ import pytest
 from dashboard import ask, asked_for, galleries
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
-from pages.parts.common.request import VoxelLength
+from pages.parts.common.requests.request import VoxelLength
+from pages.parts.common.sessions import state
 from pages.parts.design.targets_panel import KINDS, kind_of, with_kind
 from pages.parts.design.view import design_rows
 from vaereg.inverse.constraints import Constraints

@@ -11,8 +11,8 @@ import streamlit as st
 from dashboard import galleries, new_server
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
-from pages.parts.common.figures import MAX_POINTS, class_rank, class_style, drawn_points
+from pages.parts.common.sessions import state
+from pages.parts.common.views.figures import MAX_POINTS, class_rank, class_style, drawn_points
 from pages.parts.explore import map_state
 from pages.parts.explore.figures import Shade, histogram_figure, map_figure
 from pages.parts.explore.places import design_places, sample_key, sample_number, typical_samples

@@ -12,7 +12,7 @@ import pytest
 from dashboard import new_server
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
+from pages.parts.common.sessions import state
 from pages.parts.model import tables
 from pages.parts.model.figures import coverage_figure, parity_figure, reliability_figure
 from vaereg.elasticity import PROPERTIES

@@ -6,7 +6,7 @@ from dashboard import ask
 from predicting import cell, npy, title, upload
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.common import state
+from pages.parts.common.sessions import state
 from vaereg.elasticity import PROPERTIES
 from vaereg.materials import TwoPhase
 from vaereg.model.pairs.regressor import load_pair_model, predict_stiffness

@@ -1,0 +1,137 @@
+"""The two phases of all pages: chosen in the sidebar from the library, from own entries, or a void."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.current import current_request, own_phases, set_request
+from pages.parts.common.sessions import state
+from pages.parts.common.text import plain
+from vaereg.errors import InputError
+from vaereg.materials import VOID, Phase, TwoPhase, library, library_rows
+from vaereg.model.checkpoint import Checkpoint
+
+__all__ = ["materials_panel", "pair_line"]
+
+_UNITS = {"density": "g/cm³", "conductivity": "W/(m K)", "thermal_expansion": "10⁻⁶/K"}
+_SYMBOLS = {"density": "ρ", "conductivity": "k", "thermal_expansion": "\u03b1"}
+_KEYS = {"stiff": "material-stiff", "soft": "material-soft"}
+_OWN = "own-material-"
+"""Beginning of the keys of the inputs of an own material."""
+
+
+def pair_line(pair: TwoPhase) -> str:
+    """The pair in a few words: "E-glass / epoxy, contrast 22.5"."""
+    names = [phase.name or f"{phase.young_modulus:g} GPa" for phase in (pair.stiff, pair.soft)]
+    return f"{' / '.join(names)}, " + ("porous" if pair.has_void else f"contrast {pair.contrast:.3g}")
+
+
+def materials_panel(checkpoint: Checkpoint) -> TwoPhase:
+    """The choice of both phases, which are those of every page."""
+    pair = current_request(checkpoint).pair
+    kinds = {row["name"]: row["kind"] for row in library_rows()}
+    phases = {**library(), **own_phases(checkpoint)}
+    names = {"stiff": [*phases], "soft": [VOID.name, *phases]}
+
+    def shown(name: str) -> str:
+        return f"{name} · {kinds[name]}" if name in kinds else name
+
+    st.subheader(
+        "Materials",
+        help="The phases of all designs, predictions and solves, the stiff one first; at room temperature. "
+        "Type into a list to search by name or by kind: metal, polymer, ceramic, glass, fibre, foam.",
+    )
+    with st.container(key="materials", gap="small"):
+        for which, key in _KEYS.items():
+            phase: Phase = getattr(pair, which)
+            name = next((name for name, known in phases.items() if known == phase), VOID.name)
+            st.selectbox(
+                f"{which.capitalize()} phase",
+                # The first is what a browser without a value of its own falls back on, after a restart, say.
+                [name, *(other for other in names[which] if other != name)],
+                format_func=shown,
+                key=controlled(key, name),
+                on_change=_choose,
+                args=(checkpoint, which, phases),
+                label_visibility="collapsed",
+            )
+            st.caption(f"**{which.capitalize()}**: {_numbers(phase)}")
+        st.markdown(f"**{plain(pair_line(pair))}**")
+        if note := st.session_state.pop(state.MATERIAL_NOTE, ""):
+            st.info(note)
+        with st.popover("Own material", width="stretch"):
+            _own_inputs(checkpoint)
+    return pair
+
+
+def _numbers(phase: Phase) -> str:
+    """Numbers of a phase with their units."""
+    if phase.is_void:
+        return "no stiffness, no conduction, no mass"
+    known = [
+        f"{_SYMBOLS[name]} {getattr(phase, name):g} {unit}"
+        for name, unit in _UNITS.items()
+        if getattr(phase, name) is not None
+    ]
+    return ", ".join([f"E {phase.young_modulus:g} GPa, ν {phase.poisson_ratio:g}", *known])
+
+
+def _choose(checkpoint: Checkpoint, which: str, phases: Mapping[str, Phase]) -> None:
+    """Take the material that was chosen as one of the phases."""
+    name = st.session_state[_KEYS[which]]
+    _set_phase(checkpoint, which, {**phases, VOID.name: VOID}[name])
+
+
+def _set_phase(checkpoint: Checkpoint, which: str, phase: Phase) -> None:
+    request = current_request(checkpoint)
+    try:
+        pair = replace(request.pair, **{which: phase})
+    except InputError as error:
+        st.session_state[state.MATERIAL_NOTE] = plain(str(error)).capitalize() + "."
+        return
+    if pair != pair.ordered():
+        pair = pair.ordered()
+        names = [plain(item.name or f"{item.young_modulus:g} GPa") for item in (pair.soft, pair.stiff)]
+        st.session_state[state.MATERIAL_NOTE] = (
+            f"{names[0]} is softer than {names[1]}: the two phases are swapped."
+        )
+    set_request(checkpoint, replace(request, pair=pair))
+
+
+def _own_inputs(checkpoint: Checkpoint) -> None:
+    """Name and numbers of a material that is not in the library."""
+    keep: dict[str, Any] = {"persist_state": "session"}
+    st.text_input("Name of the material", "own material", max_chars=40, key=f"{_OWN}name", **keep)
+    left, right = st.columns(2)
+    keep["format"] = "%g"
+    left.number_input("Young's modulus [GPa]", 1e-6, 1e5, 10.0, key=f"{_OWN}young_modulus", **keep)
+    right.number_input("Poisson ratio [-]", -0.99, 0.49, 0.3, 0.01, key=f"{_OWN}poisson_ratio", **keep)
+    for column, (item, unit) in zip((left, right, left), _UNITS.items(), strict=True):
+        column.number_input(
+            f"{item.replace('_', ' ').capitalize()} [{unit}]",
+            None if item == "thermal_expansion" else 0.0,
+            value=None,
+            key=f"{_OWN}{item}",
+            placeholder="not needed",
+            **keep,
+        )
+    with st.container(horizontal=True):
+        for which in _KEYS:
+            st.button(
+                f"Use as {which} phase",
+                key=f"{_OWN}use-{which}",
+                on_click=_use_own,
+                args=(checkpoint, which),
+            )
+
+
+def _use_own(checkpoint: Checkpoint, which: str) -> None:
+    young, poisson = (float(st.session_state[f"{_OWN}{name}"]) for name in ("young_modulus", "poisson_ratio"))
+    others = {name: st.session_state.get(f"{_OWN}{name}") for name in _UNITS}
+    name = " ".join(str(st.session_state.get(f"{_OWN}name")).split()) or "own material"
+    if name.casefold() in {known.casefold() for known in (*library(), VOID.name)}:
+        name += " (own)"
+    _set_phase(checkpoint, which, Phase(name, young, poisson, **others))
