@@ -10,8 +10,9 @@ from pages.parts.common.requests.modes import with_titles
 from pages.parts.common.requests.quantities import target_text, with_symbols
 from pages.parts.common.text import plain, sentence
 from pages.parts.common.views.copy_panel import copy_panel
-from pages.parts.design import designing, panels, refine_panels
+from pages.parts.design import designing, panels
 from pages.parts.design.inputs import outlook_of, request_inputs, sampling_inputs, set_nearest
+from pages.parts.design.refining import refine_panels
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.model.checkpoint import Checkpoint

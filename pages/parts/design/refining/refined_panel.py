@@ -22,7 +22,7 @@ from pages.parts.common.sessions.shown import show_volume
 from pages.parts.common.views import mesh_panel
 from pages.parts.common.views.cards import deviation_text, largest_first
 from pages.parts.common.views.gallery import Caption, Line, Mark, Row, volume_gallery
-from pages.parts.design.refinement import Entry, Run, comparison_table
+from pages.parts.design.refining.refinement import Entry, Run, comparison_table
 from vaereg.inverse.constraints import check
 from vaereg.inverse.designs import with_volumes
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.parts.common.background import owner_name, session_name, solver
 from pages.parts.common.sessions.keeper import former_token, load_part, save_part
 from pages.parts.common.sessions.state import REFINEMENTS, RESTORED_REFINEMENTS, SAVED_REFINEMENTS
-from pages.parts.design.refinement import Entry, Run, cancelled, refreshed
+from pages.parts.design.refining.refinement import Entry, Run, cancelled, refreshed
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import Progress, RefineTask
 from vaereg.inverse.constraints import Constraints

@@ -11,9 +11,9 @@ from pages.parts.common.sessions import state
 from pages.parts.common.text import sentence
 from pages.parts.common.views import mesh_panel
 from pages.parts.design import designing
-from pages.parts.design.figures_refine import convergence_figure
-from pages.parts.design.refined_panel import show_refined
-from pages.parts.design.refinement import (
+from pages.parts.design.refining.figures import convergence_figure
+from pages.parts.design.refining.refined_panel import show_refined
+from pages.parts.design.refining.refinement import (
     Entry,
     Run,
     add_run,
@@ -24,7 +24,7 @@ from pages.parts.design.refinement import (
     refined_file,
     run_table,
 )
-from pages.parts.design.runs import session_runs, set_session_runs
+from pages.parts.design.refining.runs import session_runs, set_session_runs
 from pages.parts.solving.queue import QueueFullError
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE

@@ -21,7 +21,7 @@ from pages.parts.common.requests.quantities import (
     wanted_text,
 )
 from pages.parts.common.views.cards import largest_first
-from pages.parts.design.figures_refine import Curve
+from pages.parts.design.refining.figures import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs, save_designs, with_volumes

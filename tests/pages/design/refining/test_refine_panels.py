@@ -19,7 +19,7 @@ from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.targets import TARGETS, parse
 
-APP = Path(__file__).parents[3] / "app.py"
+APP = Path(__file__).parents[4] / "app.py"
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 SOLVED = HomogenizationResult(stiffness=STIFFNESS, iterations=1, residual=0.0, converged=True)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pages.parts.common.sessions.packing import pack, unpack
-from pages.parts.design import refinement, runs
-from pages.parts.design.figures_refine import Curve, convergence_figure
-from pages.parts.design.refinement import (
+from pages.parts.design.refining import refinement, runs
+from pages.parts.design.refining.figures import Curve, convergence_figure
+from pages.parts.design.refining.refinement import (
     Run,
     add_run,
     begin_run,
