@@ -17,7 +17,7 @@ import numpy as np
 from record import write_record
 
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.fronts import design_front
+from vaereg.inverse.fronts.verified import design_front
 from vaereg.materials import choose_materials
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.targets import Targets, parse

@@ -11,10 +11,11 @@ import torch
 from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
-from vaereg.inverse import direct as module, judging, proposals, realising
+from vaereg.inverse import direct as module
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.sampling import judging, proposals, realising
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import predict
 from vaereg.targets import Target, target_distance

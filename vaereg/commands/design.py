@@ -82,7 +82,7 @@ def _run_front(
 ) -> None:
     """Make the Pareto front of two or three objectives."""
     from vaereg.cluster import workers_of
-    from vaereg.inverse.fronts import design_front, save_front
+    from vaereg.inverse.fronts.verified import design_front, save_front
     from vaereg.inverse.recipes import recipes
 
     with workers_of(arguments.workers, arguments.scheduler) as workers:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.constraints import Constraints, check
-from vaereg.inverse.judging import Judge, Judged
+from vaereg.inverse.sampling.judging import Judge, Judged
 from vaereg.io.designs import write_designs
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint

@@ -1,12 +1,12 @@
 """Direct inverse design: target, free properties, components, z, voxels, regressor, ranked candidates.
 
-No optimisation loop: every step is a pass through a network. The most promising z of each component of
-p(z | c) (`vaereg.inverse.proposals`) are decoded with several draws of noise, because a cell of 32^3 voxels
-is not fully representative: two realisations of one z differ by about 10 % in stiffness. The components that
-do worst, such as coarse ones of which few features fit into a cell, get most of the draws. Each decoded field
-is cut at the volume fraction of z, and again at those that make up for what is too stiff or too soft on the
-whole. The encoder's regressor, which sees the very voxels, chooses among all these; the physics-guided one
-has the last word on those that are left.
+No optimisation loop: every step is a pass through a network. The most promising z of each component of p(z |
+c) (`vaereg.inverse.sampling.proposals`) are decoded with several draws of noise, because a cell of 32^3
+voxels is not fully representative: two realisations of one z differ by about 10 % in stiffness. The
+components that do worst, such as coarse ones of which few features fit into a cell, get most of the draws.
+Each decoded field is cut at the volume fraction of z, and again at those that make up for what is too stiff
+or too soft on the whole. The encoder's regressor, which sees the very voxels, chooses among all these; the
+physics-guided one has the last word on those that are left.
 """
 
 from __future__ import annotations
@@ -31,13 +31,20 @@ from vaereg.inverse.designs import (
     judged_columns,
     replaced,
 )
-from vaereg.inverse.judging import Judge
 from vaereg.inverse.plausible import UnreachableTargetError
-from vaereg.inverse.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.reach import mode_reach
-from vaereg.inverse.realising import CUTS, LEAST_MOVE, cut_again, measured_exponent, moved_cut, realise
 from vaereg.inverse.refining.corrections import correct
-from vaereg.inverse.scoring import EXPONENT, allowed_range, best_scale, scaled
+from vaereg.inverse.sampling.judging import Judge
+from vaereg.inverse.sampling.proposals import Proposals, Quota, propose, share_out
+from vaereg.inverse.sampling.realising import (
+    CUTS,
+    LEAST_MOVE,
+    cut_again,
+    measured_exponent,
+    moved_cut,
+    realise,
+)
+from vaereg.inverse.sampling.scoring import EXPONENT, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vaereg.errors import InputError
 from vaereg.inverse.plausible import UnreachableTargetError
-from vaereg.inverse.scoring import COARSE, best_scale, scaled
+from vaereg.inverse.sampling.scoring import COARSE, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.library import ModeLibrary, Rows

@@ -24,9 +24,9 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs, chosen
 from vaereg.inverse.direct import design
-from vaereg.inverse.judging import Judge
 from vaereg.inverse.refining.flips import interface_of
 from vaereg.inverse.refining.predicting import predicted_properties
+from vaereg.inverse.sampling.judging import Judge
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import specific_surface
 from vaereg.microstructure.volume import as_two_phase

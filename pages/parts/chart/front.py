@@ -40,7 +40,7 @@ from pages.parts.solving.fronts import find_front
 from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import CallTask
 from vaereg.errors import InputError
-from vaereg.inverse.fronts import DesignFront
+from vaereg.inverse.fronts.verified import DesignFront
 from vaereg.inverse.orders import DesignOrder
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint

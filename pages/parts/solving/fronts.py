@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vaereg.errors import InputError
-from vaereg.inverse.fronts import DesignFront, design_front
+from vaereg.inverse.fronts.verified import DesignFront, design_front
 from vaereg.inverse.orders import DesignOrder
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.targets import Targets

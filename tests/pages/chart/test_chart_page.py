@@ -15,7 +15,7 @@ from pages.parts.chart.front import front_figure, front_targets
 from pages.parts.common.requests.request import Request
 from vaereg.errors import InputError
 from vaereg.inverse.direct import design
-from vaereg.inverse.fronts import DesignFront
+from vaereg.inverse.fronts.verified import DesignFront
 from vaereg.inverse.orders import DesignOrder
 from vaereg.materials import TwoPhase, library, phase_by_name
 from vaereg.model.checkpoint import load_checkpoint

@@ -32,7 +32,7 @@ from vaereg.targets.quantities import QUANTITIES
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 if TYPE_CHECKING:  # the server starts before the libraries of the model are loaded
-    from vaereg.inverse.preview import Preview, Previewer
+    from vaereg.inverse.sampling.preview import Preview, Previewer
     from vaereg.materials import TwoPhase
     from vaereg.model.checkpoint import Checkpoint
 
@@ -119,7 +119,7 @@ class LiveService:
             if previewer is not None:
                 self._previewers.move_to_end(pair)
                 return previewer
-        from vaereg.inverse.preview import Previewer
+        from vaereg.inverse.sampling.preview import Previewer
 
         previewer = Previewer(self._checkpoint, pair)
         with self._lock:

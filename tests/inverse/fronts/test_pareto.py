@@ -6,7 +6,7 @@ import pytest
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import sample
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.pareto import (
+from vaereg.inverse.fronts.pareto import (
     along_directions,
     hypervolume,
     non_dominated,

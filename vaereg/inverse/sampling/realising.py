@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.inverse.designs import Designs, constraints_met, judged_columns
-from vaereg.inverse.judging import Judge, Judged
-from vaereg.inverse.proposals import Proposals
-from vaereg.inverse.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.inverse.sampling.judging import Judge, Judged
+from vaereg.inverse.sampling.proposals import Proposals
+from vaereg.inverse.sampling.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.model.batches import device_of
 from vaereg.model.decoding import decode_fields, decoded_fraction
 from vaereg.model.modes.library import Rows

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
-from vaereg.inverse.judging import Judge
-from vaereg.inverse.pareto import along_directions, non_dominated, objective_values
-from vaereg.inverse.proposals import drawn_latents
+from vaereg.inverse.fronts.pareto import along_directions, non_dominated, objective_values
 from vaereg.inverse.reach import library_cells
-from vaereg.inverse.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.inverse.sampling.judging import Judge
+from vaereg.inverse.sampling.proposals import drawn_latents
+from vaereg.inverse.sampling.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
 from vaereg.model.modes.library import Rows

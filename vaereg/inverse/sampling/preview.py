@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import REFERENCE_EDGE
-from vaereg.inverse.proposals import drawn_latents
 from vaereg.inverse.reach import REACHED, ends_of_modes, library_cells
-from vaereg.inverse.scoring import allowed_range, best_scale, scaled
+from vaereg.inverse.sampling.proposals import drawn_latents
+from vaereg.inverse.sampling.scoring import allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction

@@ -10,8 +10,8 @@ from commandline import refused
 from vaereg.cli import main
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, satisfied
-from vaereg.inverse.fronts import DesignFront, design_front
-from vaereg.inverse.pareto import hypervolume, non_dominated, objective_values
+from vaereg.inverse.fronts.pareto import hypervolume, non_dominated, objective_values
+from vaereg.inverse.fronts.verified import DesignFront, design_front
 from vaereg.io.designs import read_designs
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint

@@ -7,7 +7,7 @@ import pytest
 from modes_fixture import modes_of
 
 from vaereg.errors import InputError
-from vaereg.inverse.preview import Previewer
+from vaereg.inverse.sampling.preview import Previewer
 from vaereg.materials import VOID, Phase, TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, meet
-from vaereg.inverse.scoring import score
+from vaereg.inverse.sampling.scoring import score
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.library import Rows

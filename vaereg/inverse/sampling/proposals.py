@@ -19,10 +19,10 @@ from torch import Tensor
 
 from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties
 from vaereg.errors import InputError
-from vaereg.inverse.judging import Judge
 from vaereg.inverse.plausible import check_reachable, complete_targets, scaling
 from vaereg.inverse.reach import ModeReach, Reach, mode_reach, unreachable
-from vaereg.inverse.scoring import COARSE, allowed_range, best_scale
+from vaereg.inverse.sampling.judging import Judge
+from vaereg.inverse.sampling.scoring import COARSE, allowed_range, best_scale
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import IRREGULAR, PERIODIC, decoded_fraction

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from vaereg.errors import InputError
 from vaereg.executors import Workers, map_tasks
 from vaereg.generators.morphologies import REFERENCE_EDGE
-from vaereg.inverse.candidates import (
+from vaereg.inverse.constraints import Constraints
+from vaereg.inverse.designs import Designs, constraints_met, judged_columns, save_designs
+from vaereg.inverse.fronts.candidates import (
     TRUSTED,
     cells_of_modes,
     decoded,
@@ -37,10 +39,7 @@ from vaereg.inverse.candidates import (
     moved_onto,
     near_values,
 )
-from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.designs import Designs, constraints_met, judged_columns, save_designs
-from vaereg.inverse.judging import Judge
-from vaereg.inverse.pareto import (
+from vaereg.inverse.fronts.pareto import (
     TOLERANCE,
     along_directions,
     objective_values,
@@ -50,6 +49,7 @@ from vaereg.inverse.pareto import (
 )
 from vaereg.inverse.refining.corrections import correct
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
+from vaereg.inverse.sampling.judging import Judge
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.conduction import conduct

@@ -1,0 +1,1 @@
+"""Pareto fronts: of known cells, and of designs that the solver verified."""
