@@ -35,8 +35,8 @@ from vaereg.materials import Phase
 from vaereg.microstructure.volume import pack_bits
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.config import preset
-from vaereg.solver.torch_conduction import conduct_batch
-from vaereg.solver.torch_solver import homogenize_batch
+from vaereg.solver.on_torch.conduction import conduct_batch
+from vaereg.solver.on_torch.homogenization import homogenize_batch
 from vaereg.training.loop import train
 
 AIMS = {"batch of 256 cells of 32³": 0.5, "cell of 128³, float32": 0.5, "cell of 256³, float32": 4.0}

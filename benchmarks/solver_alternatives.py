@@ -10,7 +10,7 @@ own if need be (`pip install muGrid scikit-fem pyamg torch numba scipy`):
 - scikit-fem: the assembled matrix of the same elements and SciPy's conjugate gradients, preconditioned with
   the diagonal or with the smoothed aggregation multigrid of PyAMG. Other codes that assemble solve the same
   matrix: torch-fem with that multigrid, sfepy with a sparse factorisation.
-- torch: `vaereg.solver.torch_solver`, the same equations in plain torch.
+- torch: `vaereg.solver.on_torch.homogenization`, the same equations in plain torch.
 
 All solve the same discrete equations. Each stops by its own measure of the relative residual (here the norm
 of the preconditioner, there the Euclidean one), so the error of the stiffness against a solve at 1e-10 is
@@ -57,7 +57,7 @@ def ours(cell: NDArray, materials: TwoPhase, precision: str) -> tuple[NDArray, i
 def plain_torch(cell: NDArray, materials: TwoPhase, precision: str) -> tuple[NDArray, int]:
     import torch
 
-    from vaereg.solver.torch_solver import homogenize_batch
+    from vaereg.solver.on_torch.homogenization import homogenize_batch
 
     torch.set_num_threads(1)
     dtype, rtol = PRECISIONS[precision]

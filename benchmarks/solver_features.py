@@ -14,8 +14,8 @@ from record import PRECISIONS, gaussian_cell, seconds, write_record
 from scipy.ndimage import gaussian_filter
 
 from vaereg.elasticity import unpack_symmetric
-from vaereg.solver import kernels
 from vaereg.solver.cell import Cell
+from vaereg.solver.compiled import kernels
 from vaereg.solver.grid_check import mesh_check
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from vaereg.materials import TwoPhase
-from vaereg.solver import torch_solver
-from vaereg.solver.torch_solver import homogenize_batch
+from vaereg.solver.on_torch import homogenization as torch_solver
+from vaereg.solver.on_torch.homogenization import homogenize_batch
 
 PAIR = TwoPhase.from_moduli(1.0, 0.1, 0.2, 0.3)
 

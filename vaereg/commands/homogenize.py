@@ -51,7 +51,7 @@ def run_homogenize(arguments: argparse.Namespace) -> None:
                 on_iteration=iteration_progress("homogenize"),
                 **options,
             )
-        from vaereg.solver.torch_solver import homogenize_on
+        from vaereg.solver.on_torch.homogenization import homogenize_on
 
         return homogenize_on(device, volume, materials, element=arguments.element, **options)
 

@@ -7,8 +7,8 @@ from .homogenization import (
     HomogenizationResult as HomogenizationResult,
     homogenize as homogenize,
 )
-from .torch_bounds import BatchBounds as BatchBounds, bound_batch as bound_batch
-from .torch_solver import (
+from .on_torch.bounds import BatchBounds as BatchBounds, bound_batch as bound_batch
+from .on_torch.homogenization import (
     BatchResult as BatchResult,
     homogenize_batch as homogenize_batch,
     homogenize_on as homogenize_on,

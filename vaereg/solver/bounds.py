@@ -29,8 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import voigt_bound, voigt_to_mandel
 from vaereg.materials import TwoPhase
-from vaereg.solver import kernels, vectors
 from vaereg.solver.cell import LOAD_PAIRS, Cell
+from vaereg.solver.compiled import kernels, vectors
 from vaereg.solver.problem import as_phase_field, choose_element, scaled_moduli, voxel_edges
 
 __all__ = ["StiffnessBounds", "bound_stiffness", "residual_over_bound"]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
-from vaereg.solver import kernels, transforms
+from vaereg.solver.compiled import kernels, transforms
+from vaereg.solver.compiled.threads import parts_of
 from vaereg.solver.green import green_operator
-from vaereg.solver.threads import parts_of
 
 __all__ = ["LOAD_PAIRS", "Cell", "node_divergence"]
 

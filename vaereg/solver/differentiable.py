@@ -20,8 +20,8 @@ from torch.autograd.function import once_differentiable
 from vaereg.materials import TwoPhase
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
-from vaereg.solver.torch_conduction import conduct_batch
-from vaereg.solver.torch_solver import homogenize_batch
+from vaereg.solver.on_torch.conduction import conduct_batch
+from vaereg.solver.on_torch.homogenization import homogenize_batch
 
 __all__ = ["SolverState", "effective_conductivity", "effective_stiffness"]
 

@@ -12,7 +12,8 @@ element is the energy, between load cases i and j, of that element with the deri
 
 Four ideas make it fast on a CPU:
 
-- The element operator is applied in the basis of corner sums and differences (see `vaereg.solver.kernels`).
+- The element operator is applied in the basis of corner sums and differences
+  (see `vaereg.solver.compiled.kernels`).
 - Two load cases are the real and the imaginary part of one complex field: one complex FFT serves both, every
   Fourier mode is treated alike (no special case at the Nyquist frequency), and a row of 2 Z real numbers is
   one vectorised loop.
@@ -33,8 +34,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import voigt_bound
 from vaereg.materials import TwoPhase
-from vaereg.solver import kernels, vectors
 from vaereg.solver.cell import LOAD_PAIRS, Cell
+from vaereg.solver.compiled import kernels, vectors
 from vaereg.solver.problem import (
     as_displacement,
     as_phase_field,

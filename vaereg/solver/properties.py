@@ -112,7 +112,7 @@ def thermal_properties(
     if device == "cpu":
         result = conduct(volume, materials, rtol=rtol, voxel_size=voxel_size, raise_on_failure=False)
     else:
-        from vaereg.solver.torch_conduction import conduct_on
+        from vaereg.solver.on_torch.conduction import conduct_on
 
         result = conduct_on(device, volume, materials, rtol=rtol, voxel_size=voxel_size)
     return {

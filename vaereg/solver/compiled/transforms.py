@@ -1,9 +1,9 @@
 """Compiled preconditioner of cubes whose edge has three small factors: Fourier transforms and Green operator.
 
 The two load cases of a packed field are the real and the imaginary part of complex numbers (see
-`vaereg.solver.kernels`). A plane of constant x is transformed along y, transposed and transformed along z;
-columns along x are transformed, multiplied by the Green operator and transformed back while they lie in the
-cache, so that the field is read and written three times in place of seven.
+`vaereg.solver.compiled.kernels`). A plane of constant x is transformed along y, transposed and transformed
+along z; columns along x are transformed, multiplied by the Green operator and transformed back while they lie
+in the cache, so that the field is read and written three times in place of seven.
 
 Transforms are Stockham's self-sorting form, decimated in frequency, of three passes of radix 2, 3 or 4
 (Temperton 1983, doi:10.1016/0021-9991(83)90013-X), over rows of a plane with all columns at once. Exchanging
@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vaereg.solver.threads import parts_of, share
+from vaereg.solver.compiled.threads import parts_of, share
 
 __all__ = ["EDGES", "apply_green_operator", "transposed_green"]
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
+from vaereg.solver.on_torch.cells import AXES, ElasticCells, assemble_corners, corner_values, elastic_cells
+from vaereg.solver.on_torch.homogenization import check_phases
 from vaereg.solver.problem import choose_element, voxel_edges
-from vaereg.solver.torch_cells import AXES, ElasticCells, assemble_corners, corner_values, elastic_cells
-from vaereg.solver.torch_solver import check_phases
 
 __all__ = ["BatchBounds", "bound_batch"]
 

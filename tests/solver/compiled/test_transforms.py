@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from vaereg.materials import TwoPhase
-from vaereg.solver import transforms
+from vaereg.solver.compiled import transforms
+from vaereg.solver.compiled.transforms import EDGES, apply_green_operator, transposed_green
 from vaereg.solver.green import green_operator
 from vaereg.solver.homogenization import homogenize
-from vaereg.solver.transforms import EDGES, apply_green_operator, transposed_green
 
 QUICK = (16, 24, 32)
 

@@ -9,7 +9,7 @@ import torch
 from vaereg.elasticity import isotropic_stiffness
 from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import ConvergenceError, homogenize
-from vaereg.solver.torch_solver import homogenize_batch, homogenize_on
+from vaereg.solver.on_torch.homogenization import homogenize_batch, homogenize_on
 
 UNLIKE_POISSON = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.0, nu_stiff=0.17, nu_soft=0.45)
 CONTRAST_10000 = TwoPhase.from_moduli(e_stiff=100.0, e_soft=0.01)

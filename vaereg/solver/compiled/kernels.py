@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vaereg.solver.threads import parts_of, share
+from vaereg.solver.compiled.threads import parts_of, share
 
 __all__ = [
     "apply_green",

@@ -7,7 +7,7 @@ import torch
 from vaereg.materials import Phase, TwoPhase
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import ConvergenceError
-from vaereg.solver.torch_conduction import conduct_batch, conduct_on
+from vaereg.solver.on_torch.conduction import conduct_batch, conduct_on
 
 BOX = (0.5, 1.0, 1.7)
 

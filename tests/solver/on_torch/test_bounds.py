@@ -9,7 +9,7 @@ from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.solver.bounds import bound_stiffness
 from vaereg.solver.homogenization import homogenize
-from vaereg.solver.torch_bounds import bound_batch
+from vaereg.solver.on_torch.bounds import bound_batch
 
 UNLIKE = TwoPhase.from_moduli(70.0, 3.0, 0.17, 0.45)
 

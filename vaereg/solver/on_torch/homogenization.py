@@ -4,7 +4,7 @@ Nothing is shared with the compiled solver: element matrices come from Gauss poi
 element matrices, the stiffness from the energy of total displacements. All load cases of all volumes are
 solved at once; precision and device are those of the phase field.
 
-The operators are in `vaereg.solver.torch_cells`. Letters: B volumes.
+The operators are in `vaereg.solver.on_torch.cells`. Letters: B volumes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
 from vaereg.solver.batches import BatchResult, in_halves
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult
-from vaereg.solver.problem import choose_element, voxel_edges, without_rounding
-from vaereg.solver.torch_cells import (
+from vaereg.solver.on_torch.cells import (
     corner_values,
     elastic_cells,
 )
+from vaereg.solver.problem import choose_element, voxel_edges, without_rounding
 
 __all__ = [
     "BatchResult",

@@ -7,9 +7,9 @@ import pytest
 
 from vaereg.commands.reporting import iteration_progress
 from vaereg.materials import TwoPhase
-from vaereg.solver import threads, vectors
+from vaereg.solver.compiled import threads, vectors
+from vaereg.solver.compiled.threads import parts_of, share
 from vaereg.solver.homogenization import homogenize
-from vaereg.solver.threads import parts_of, share
 from vaereg.workers import cell_threads
 
 

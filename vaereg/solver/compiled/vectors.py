@@ -1,6 +1,6 @@
 """Compiled vector algebra of the conjugate gradients, on packed fields seen as vectors of shape (n,).
 
-Even entries belong to the first load case, odd ones to the second (see `vaereg.solver.kernels`).
+Even entries belong to the first load case, odd ones to the second (see `vaereg.solver.compiled.kernels`).
 """
 
 # Compiled functions take their types from their arguments.
@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from vaereg.solver.threads import parts_of, share
+from vaereg.solver.compiled.threads import parts_of, share
 
 __all__ = ["advance", "pair_dot", "pair_gram", "turn"]
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from vaereg.materials import TwoPhase
 from vaereg.solver.conduction import ConductionResult, phase_conductivities, without_blocked_flow
 from vaereg.solver.homogenization import ConvergenceError, voxel_edges
-from vaereg.solver.torch_cells import AXES, CORNERS, assemble_corners, corner_values
-from vaereg.solver.torch_solver import check_phases, solve_cells
+from vaereg.solver.on_torch.cells import AXES, CORNERS, assemble_corners, corner_values
+from vaereg.solver.on_torch.homogenization import check_phases, solve_cells
 
 __all__ = ["BatchConduction", "conduct_batch", "conduct_on"]
 

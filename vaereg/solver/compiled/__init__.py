@@ -1,0 +1,1 @@
+"""Kernels of the solver that numba compiles, and the threads that share their work."""
