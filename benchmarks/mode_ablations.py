@@ -42,7 +42,7 @@ from vaereg.io.labelled_sets import LabelledSet, read_labelled_set
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.model.decoding import IRREGULAR, decode_fields, decoded_fraction
 from vaereg.model.modes.config import MODES_PRESETS
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.networks import cut
 from vaereg.model.recognition import INDEPENDENT_REFERENCE, MorphologyClassifier, load_classifier

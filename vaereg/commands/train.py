@@ -81,7 +81,7 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     from vaereg.io.labelled_sets import read_labelled_set
     from vaereg.model.checkpoint import save_checkpoint
     from vaereg.model.modes.config import MODES_PRESETS
-    from vaereg.model.modes.regular import LEAST_LATENT
+    from vaereg.model.modes.constructive.regular import LEAST_LATENT
     from vaereg.training.modes.card import modes_card
     from vaereg.training.modes.fitting import fit_modes
     from vaereg.training.modes.loop import train_modes

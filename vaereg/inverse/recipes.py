@@ -21,8 +21,8 @@ from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import PERIODIC
 from vaereg.model.modes.catalogue import MODES
-from vaereg.model.modes.decoder import BUILT
-from vaereg.model.modes.regular import VARIANTS
+from vaereg.model.modes.constructive.decoder import BUILT
+from vaereg.model.modes.constructive.regular import VARIANTS
 
 __all__ = ["orientation_of_weights", "recipes"]
 

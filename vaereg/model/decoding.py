@@ -18,9 +18,9 @@ from torch import Tensor
 
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
+from vaereg.model.modes.constructive.regular import periodic_field, periodic_fraction
 from vaereg.model.modes.network import ModeNetworks
-from vaereg.model.modes.regular import periodic_field, periodic_fraction
 from vaereg.model.vae import VaeReg
 
 __all__ = [

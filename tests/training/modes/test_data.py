@@ -8,8 +8,8 @@ import torch
 
 from vaereg.generators.morphologies import component_of, sample
 from vaereg.model.modes.catalogue import CLASS_MODES
-from vaereg.model.modes.decoder import BUILT
-from vaereg.model.modes.geometry import LENGTHS
+from vaereg.model.modes.constructive.decoder import BUILT
+from vaereg.model.modes.constructive.geometry import LENGTHS
 from vaereg.training.modes.data import direction_weights, geometry_of_recipe
 
 BUILT_CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT]

@@ -15,7 +15,7 @@ from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.config import MODES_PRESETS
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.recognition import load_classifier
 from vaereg.training.modes.fitting import fit_modes

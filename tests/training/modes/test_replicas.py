@@ -11,7 +11,7 @@ from replica_processes import run_replicas
 
 from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.config import MODES_PRESETS
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.training.modes import loop
 
 SHARED = """

@@ -6,9 +6,9 @@ import torch
 from modes_fixture import unsolved_set
 
 from vaereg.model.modes.catalogue import CLASS_MODES, MODE_NAMES
-from vaereg.model.modes.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.constructive.geometry import LENGTHS, Geometry
 from vaereg.model.modes.encoder import geometric_statistics
-from vaereg.model.modes.geometry import LENGTHS, Geometry
 from vaereg.model.networks import cut
 from vaereg.training.modes.data import ModeData, read_mode_data
 from vaereg.training.modes.surrogate import EXPECTED, StatisticsSurrogate, fit_surrogate

@@ -19,9 +19,9 @@ from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.batches import device_of, encode_batches
 from vaereg.model.decoding import IRREGULAR, PERIODIC, mode_fields, mode_fraction
 from vaereg.model.modes.catalogue import CLASS_MODES
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
+from vaereg.model.modes.constructive.regular import periodic_latent
 from vaereg.model.modes.network import ModeNetworks
-from vaereg.model.modes.regular import periodic_latent
 from vaereg.model.networks import cut
 from vaereg.model.recognition import load_classifier
 from vaereg.model.vae import VaeReg

@@ -27,8 +27,8 @@ from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import IRREGULAR, PERIODIC, decoded_fraction
 from vaereg.model.modes.catalogue import MODES
+from vaereg.model.modes.constructive.regular import permute_latent
 from vaereg.model.modes.library import Rows
-from vaereg.model.modes.regular import permute_latent
 from vaereg.model.modes.release import Modes
 from vaereg.targets import target_distance
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.modes.catalogue import MODES
-from vaereg.model.modes.decoder import ConstructiveDecoder
+from vaereg.model.modes.constructive.decoder import ConstructiveDecoder
+from vaereg.model.modes.constructive.stretch import SurfaceStretch
 from vaereg.model.modes.encoder import ModeEncoder
 from vaereg.model.modes.prior import ModePrior
-from vaereg.model.modes.stretch import SurfaceStretch
 from vaereg.model.networks import PropertyScaling
 
 __all__ = ["ModeNetworks", "ModeRegressor"]

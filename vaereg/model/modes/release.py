@@ -19,11 +19,11 @@ from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES, Mode
 from vaereg.model.modes.config import ModesConfig
+from vaereg.model.modes.constructive.regular import LEAST_LATENT
 from vaereg.model.modes.library import ModeLibrary, Rows
 from vaereg.model.modes.materials import PairMap, conductivity_at, stiffness_at
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.modes.own import OwnMode, check_own_name
-from vaereg.model.modes.regular import LEAST_LATENT
 from vaereg.targets import CellProperties
 
 __all__ = ["Modes", "pack_modes", "unpack_modes"]

@@ -20,8 +20,8 @@ from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
 from vaereg.generators.morphologies import component_of
 from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.constructive.geometry import LENGTHS
 from vaereg.model.modes.encoder import geometric_statistics, permute_statistics
-from vaereg.model.modes.geometry import LENGTHS
 
 __all__ = ["ORDERS", "ModeData", "direction_weights", "geometry_of_recipe", "read_mode_data"]
 

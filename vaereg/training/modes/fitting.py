@@ -10,11 +10,11 @@ from vaereg.elasticity import AXIS_ORDERS
 from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.config import ModesConfig
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
+from vaereg.model.modes.constructive.regular import periodic_latent
 from vaereg.model.modes.library import ModeLibrary
 from vaereg.model.modes.materials import PairMap, fit_pair_map
 from vaereg.model.modes.network import ModeNetworks
-from vaereg.model.modes.regular import periodic_latent
 from vaereg.model.modes.release import Modes
 from vaereg.training.labelling.morphologies import pair_of
 from vaereg.training.modes.data import ORDERS, read_mode_data

@@ -18,7 +18,7 @@ from vaereg.errors import InputError
 from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.checkpoint import save_state
 from vaereg.model.modes.config import ModesConfig
-from vaereg.model.modes.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.training.features import load_features
 from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log

@@ -22,11 +22,11 @@ from vaereg.executors import Workers, map_tasks
 from vaereg.model.batches import device_of
 from vaereg.model.decoding import IRREGULAR, PERIODIC
 from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.constructive.regular import permute_latent
 from vaereg.model.modes.encoder import geometric_statistics
 from vaereg.model.modes.library import ModeLibrary
 from vaereg.model.modes.materials import REFERENCE_PAIR
 from vaereg.model.modes.own import OwnMode, check_own_name
-from vaereg.model.modes.regular import permute_latent
 from vaereg.model.modes.release import Modes
 from vaereg.model.recognition import load_classifier
 from vaereg.model.vae import VaeReg

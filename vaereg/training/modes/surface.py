@@ -12,8 +12,8 @@ from vaereg.model.batches import encode_batches
 from vaereg.model.correlation import face_densities
 from vaereg.model.decoding import IRREGULAR, mode_fields, mode_fraction
 from vaereg.model.modes.catalogue import CLASS_MODES
+from vaereg.model.modes.constructive.stretch import quadratic_terms
 from vaereg.model.modes.network import ModeNetworks
-from vaereg.model.modes.stretch import quadratic_terms
 from vaereg.model.networks import cut
 from vaereg.model.vae import VaeReg
 from vaereg.training.modes.data import read_mode_data

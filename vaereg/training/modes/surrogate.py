@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from vaereg.model.correlation import AXIS_LAGS
 from vaereg.model.modes.catalogue import MODES
-from vaereg.model.modes.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.constructive.geometry import LENGTHS, START, Geometry
 from vaereg.model.modes.encoder import PATHS, geometric_statistics
-from vaereg.model.modes.geometry import LENGTHS, START, Geometry
 from vaereg.model.networks import cut
 from vaereg.training.modes.data import ORDERS, ModeData
 

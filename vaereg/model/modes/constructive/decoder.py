@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from vaereg.generators.cells import DENSEST, GAP
 from vaereg.model.modes.catalogue import MODES
-from vaereg.model.modes.construction import bodies_field, cells_field, coordinates
-from vaereg.model.modes.geometry import Geometry, GeometryHead
+from vaereg.model.modes.constructive.construction import bodies_field, cells_field, coordinates
+from vaereg.model.modes.constructive.geometry import Geometry, GeometryHead
 from vaereg.model.networks import cut
 
 __all__ = ["BUILT", "ConstructiveDecoder"]

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from vaereg.microstructure.statistics import face_density, two_point_correlation
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
-from vaereg.model.modes.construction import (
+from vaereg.model.modes.constructive.construction import (
     _nearest_body,
     _three_nearest,
     bodies_field,
     cells_field,
     coordinates,
 )
-from vaereg.model.modes.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
 from vaereg.model.networks import cut
 
 LATENT = 6

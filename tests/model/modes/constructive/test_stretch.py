@@ -7,8 +7,8 @@ from modes_fixture import modes_of
 
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.decoding import IRREGULAR, mode_fields
+from vaereg.model.modes.constructive.stretch import SurfaceStretch, quadratic_terms
 from vaereg.model.modes.release import pack_modes, unpack_modes
-from vaereg.model.modes.stretch import SurfaceStretch, quadratic_terms
 
 
 def test_lengths_stay_until_a_factor_is_fitted() -> None:

@@ -1,0 +1,1 @@
+"""The constructive decoder: geometries as numbers, their fields, and volumes cut from them."""
