@@ -21,11 +21,12 @@ from record import write_record
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.direct import design
 from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.reach import REACHED, mode_reach
 from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, refine
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.solver.conduction import conduct
-from vaereg.solver.homogenization import homogenize
+from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.solver.problem import tolerance_for
 from vaereg.targets import CellProperties, Targets, parse
 
@@ -53,6 +54,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="record to write (default: results/refinement_pairs.json)")
     arguments = parser.parse_args()
     checkpoint = load_checkpoint()
+    modes = checkpoint.modes
+    if modes is None:
+        raise SystemExit("expected a checkpoint with modes")
     settings: dict[str, object] = {
         "size": arguments.size,
         "seed": arguments.seed,
@@ -96,6 +100,7 @@ def main() -> None:
                         "target": number,
                         "morphology": name,
                         "mode": designs.modes[designs.component[best]],
+                        "reached": bool(mode_reach(modes, wanted, pair).distance.min() <= REACHED),
                         "contrast": pair.ordered().contrast if not pair.has_void else None,
                         "predicted": float(designs.largest_deviation[best]),
                         "errors": [step.largest_distance for step in result.history],
@@ -135,7 +140,10 @@ def hidden(size: int, pair: TwoPhase, generator: np.random.Generator) -> tuple[s
     while True:
         name = str(generator.choice(list(MORPHOLOGIES)))
         volume = sample(name, size, relative=True, generator=generator).volume
-        stiffness = homogenize(volume, pair, rtol=tolerance_for(pair), dtype=np.float32).stiffness
+        try:
+            stiffness = homogenize(volume, pair, rtol=tolerance_for(pair), dtype=np.float32).stiffness
+        except ConvergenceError:  # bars that hardly touch, beside void
+            continue
         conductivity = conduct(volume, pair, rtol=1e-4).conductivity
         heat = np.diag(conductivity)
         if np.diag(stiffness).min() > CARRIES * pair.e_stiff and heat.min() > CARRIES * heat.max():
@@ -167,6 +175,7 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
                         "kind": kind,
                         "decade": decade,
                         "targets": len(own),
+                        "far": sum(not run["reached"] for run in own),
                         "predicted": round(float(np.median([run["predicted"] for run in own])), 4),
                         "first": round(float(np.median([run["errors"][0] for run in own])), 4),
                         "solves": float(np.median([len(run["errors"]) for run in own])),

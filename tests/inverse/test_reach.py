@@ -108,7 +108,8 @@ def test_nearest_targets_are_within_reach(modes_checkpoint_path: Path) -> None:
 def test_designs_for_the_nearest(
     tmp_path: Path, modes_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["design", "--target", "C11=100", "--count", 2, "--size", 16, "--corrections", 1]
+    flags = ["design", "--target", "C11=100", "--target", "C22=8"]
+    flags += ["--count", 2, "--size", 16, "--corrections", 1]
     flags += ["--checkpoint", modes_checkpoint_path, "--out", tmp_path / "d.h5"]
     assert "C11 = 100 GPa" in refused(capsys, *flags)
     assert main([*map(str, flags), "--nearest"]) == 0
@@ -118,3 +119,21 @@ def test_designs_for_the_nearest(
     assert isinstance(stored.target["C11"], float) and stored.target["C11"] < 99.0
     assert {recipe["class"] for recipe in stored.recipes} <= {"closed-foam", "grains", "fibres"}
     assert all(len(recipe["cell_spacing"]) == 3 for recipe in stored.recipes if recipe["class"] != "fibres")
+
+
+def test_where_no_mode_reaches_a_target_the_nearest_makes_designs(
+    tmp_path: Path, modes_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Targets that the bounds leave open are not refused for being a little beyond the training volumes."""
+    flags = ["design", "--target", "C11=100", "--count", 2, "--size", 16, "--corrections", 2]
+    flags += ["--checkpoint", modes_checkpoint_path, "--out", tmp_path / "d.h5"]
+    assert main([*map(str, flags)]) == 0
+    said = capsys.readouterr().err
+    assert "no mode reaches C11 = 100 GPa: the nearest is " in said and "designs go on from there" in said
+    stored = read_designs(tmp_path / "d.h5")
+    assert stored.target["C11"] == 100.0
+    assert {recipe["class"] for recipe in stored.recipes} <= {"closed-foam", "grains"}
+    reach = mode_reach(modes_of(ROWS), {"C11": 60.0, "C22": 60.0, "C33": 90.0})
+    grains, pores = MODE_NAMES.index("grains"), MODE_NAMES.index("pores")
+    assert reach.makers(range(len(MODE_NAMES))).tolist() == [pores] and len(reach.makers([grains])) == 1
+    assert len(mode_reach(modes_of(ROWS), {"C11": 3.0, "C22": 90.0}).makers([grains])) == 0

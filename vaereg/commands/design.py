@@ -42,6 +42,8 @@ def run_design(arguments: argparse.Namespace) -> None:
         return
     designed = carry_out(order, targets, checkpoint, on_progress=progress("design", "candidates"))
     save_designed(designed, arguments.out)
+    if designed.far:
+        tell(f"design: {designed.far}")
     _tell_designs(designed.designs, designed.left_out)
     _tell_moved(targets, designed.designs.wanted)
     if designed.spread is not None:

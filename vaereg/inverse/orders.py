@@ -13,7 +13,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs, chosen, save_designs
 from vaereg.inverse.direct import design
-from vaereg.inverse.reach import nearest_targets
+from vaereg.inverse.reach import nearest_targets, told_if_far
 from vaereg.inverse.recipes import recipes
 from vaereg.inverse.robustness import DesignSpread, measure_spread, robust_designs
 from vaereg.materials import TwoPhase
@@ -62,6 +62,8 @@ class Designed:
     """Their robustness, where it was measured."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Designs that were left out because they do not meet a constraint, by its name."""
+    far: str = ""
+    """What to tell where no mode reaches the target, and designs come from the nearest ones."""
 
 
 def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **options: Any) -> Designed:  # noqa: ANN401
@@ -115,7 +117,13 @@ def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **op
             told = ", ".join(f"{name} is not met by {count}" for name, count in unmet.items())
             raise InputError(f"none of {len(designs.met)} designs meets all constraints: {told}")
         designs, spread = chosen(designs, rows), None if spread is None else spread.rows(rows)
-    return Designed(designs=designs, recipes=recipes(checkpoint, designs), spread=spread, left_out=unmet)
+    return Designed(
+        designs=designs,
+        recipes=recipes(checkpoint, designs),
+        spread=spread,
+        left_out=unmet,
+        far=told_if_far(checkpoint, targets, order.materials, component=order.component),
+    )
 
 
 def for_row(order: DesignOrder, row: TableRow) -> Designed:

@@ -25,6 +25,7 @@ from vaereg.targets import QUANTITIES, CellProperties, Target, Targets, percent_
 from vaereg.targets.quantities import canonical_name
 
 __all__ = [
+    "FARTHEST",
     "REACHED",
     "ModeReach",
     "NearestTargets",
@@ -33,12 +34,18 @@ __all__ = [
     "library_cells",
     "mode_reach",
     "nearest_targets",
+    "told_if_far",
     "unreachable",
 ]
 
 REACHED = 0.12
 """Largest deviation of the nearest volume of a mode, its volume fraction changed to fit, that counts as
 reached [-]."""
+FARTHEST = 0.75
+"""Largest deviation of the nearest volume from which designs are made where no mode reaches a target: half as
+much again as of the farthest of 177 targets that are the properties of unseen volumes [-]."""
+_BESIDE = 1.3
+"""Deviation of the other modes that make designs then, in units of that of the nearest [-]."""
 _WIDTH = 0.12
 """Width of the kernel of p(c | k): largest relative deviation [-]."""
 _TRIED = 192
@@ -87,6 +94,15 @@ class Reach:
     def reached(self) -> NDArray[np.bool_]:
         """Whether each mode reaches the target, shape (K,)."""
         return self.distance <= REACHED
+
+    def makers(self, asked: Sequence[int]) -> NDArray[np.intp]:
+        """Modes that make designs: of those that are asked for the ones that reach the target, or where none
+        does, the nearest ones up to `FARTHEST`; none beyond.
+        """
+        own = np.asarray(asked, dtype=np.intp)
+        distance = self.distance[own]
+        limit = REACHED if (distance <= REACHED).any() else min(FARTHEST, _BESIDE * float(distance.min()))
+        return own[distance <= limit]
 
     def nearest(self, mode: int, names: tuple[str, ...]) -> dict[str, float]:
         """Quantities that a mode can have nearest to the target, each in its unit; empty without a row."""
@@ -239,6 +255,31 @@ def nearest_targets(
             high = math.inf
         given.append(replace(item, low=low, high=high))
     return NearestTargets(targets=Targets(tuple(given)), mode=reach.names[best], changed=tuple(changed))
+
+
+def told_if_far(
+    checkpoint: Checkpoint,
+    wanted: Targets,
+    pair: TwoPhase | None = None,
+    *,
+    component: int | Sequence[int] | None = None,
+) -> str:
+    """What to tell of designs that are made though no mode reaches the target; empty where one does.
+
+    Args:
+        checkpoint: Trained model; nothing is told of a free mixture.
+        wanted: What is asked for.
+        pair: Phases; those of the checkpoint if left out.
+        component: Mode, or modes, that the designs are of: indices; all if left out.
+    """
+    if checkpoint.modes is None:
+        return ""
+    reach = mode_reach(checkpoint.modes, wanted, checkpoint.model.materials if pair is None else pair)
+    asked = np.arange(len(reach.names)) if component is None else np.atleast_1d(component)
+    nearest = int(asked[np.argmin(reach.distance[asked])])
+    if reach.distance[nearest] <= REACHED:
+        return ""
+    return f"{unreachable(reach, wanted, None if component is None else nearest)}; designs go on from there"
 
 
 def unreachable(reach: Reach, targets: Targets, mode: int | None) -> UnreachableTargetError:

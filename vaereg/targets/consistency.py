@@ -18,7 +18,6 @@ from vaereg.targets.wanted import Targets
 
 __all__ = ["check_consistency"]
 
-_SLACK = 1e-9
 _TOLERANCE = 0.01
 """Relative difference of two ways to the same quantity that counts as the rounding of targets [-]."""
 _SHEARS = {"C44": "G_yz", "C55": "G_xz", "C66": "G_xy"}
@@ -48,7 +47,7 @@ def _check_moduli(names: set[str], span: Span) -> None:
     """A modulus with free sides is at most that with held sides: 1 / S_ii <= C_ii."""
     pairs = {"C11": "E_x", "C22": "E_y", "C33": "E_z"} | _SHEARS
     for entry, modulus in pairs.items():
-        if entry in names and modulus in names and span(modulus)[0] > span(entry)[1] * (1.0 + _SLACK):
+        if entry in names and modulus in names and span(modulus)[0] > span(entry)[1] * (1.0 + _TOLERANCE):
             raise InputError(
                 f"{modulus} = {span(modulus)[0]:.4g} GPa and {entry} = {span(entry)[1]:.4g} GPa exclude each "
                 f"other: {modulus} is at most {entry}, {span(entry)[1]:.4g} GPa"

@@ -27,10 +27,13 @@ _FRACTIONS = 400
 """Volume fractions at which the bounds are computed where a range of them is possible."""
 _END = 1e-3
 """Least share of either phase [-]."""
-_SLACK = 1e-6
-"""Relative excess over a bound that counts as rounding [-]."""
+_SLACK = 5e-3
+"""Relative excess over a bound that counts as the rounding of what was asked for, to three digits [-]."""
+_ROUNDING = 1e-6
+"""The same of quantities whose bound may vanish, relative to the wider bound [-]."""
 _FRACTION_SLACK = 5e-3
-"""Difference of volume fractions [-] that counts as the rounding of what was asked for."""
+"""Difference of volume fractions [-] that counts as the rounding of what was asked for: laminates lie on both
+bounds at a single one."""
 _ISOTROPIC = 0.01
 """Universal anisotropy that counts as isotropy [-]."""
 
@@ -131,9 +134,15 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
         ImpossibleTargetError: At none.
     """
     size = np.maximum(np.abs(bounds.low), np.abs(bounds.high))
-    slack = _SLACK * np.where(np.isfinite(size), size, 1.0)
-    above, below = item.low > bounds.high + slack, item.high < bounds.low - slack
-    if (fits := ~(above | below)).any():
+    rounding = _ROUNDING * np.where(np.isfinite(size), size, 1.0)
+    above = item.low > bounds.high + np.maximum(_SLACK * np.abs(bounds.high), rounding)
+    below = item.high < bounds.low - np.maximum(_SLACK * np.abs(bounds.low), rounding)
+    fits = ~(above | below)
+    # bounds are continuous: where they pass the target between two volume fractions, it fits between them
+    passed = (above[:-1] & below[1:]) | (below[:-1] & above[1:])
+    fits[:-1] |= passed
+    fits[1:] |= passed
+    if fits.any():
         return fits
     unit = "" if QUANTITIES[item.name].unit == "-" else f" {QUANTITIES[item.name].unit}"
     # the volume fraction at which least is missing
@@ -151,6 +160,7 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
 
 def _refuse_pairs(wanted: Targets, possible: dict[str, NDArray[np.bool_]], fractions: Curve) -> None:
     """Refuse targets that need different volume fractions."""
+    possible = {name: _widened(mask, fractions) for name, mask in possible.items()}
     if not possible or np.logical_and.reduce(list(possible.values())).any():
         return
     items = {item.name: item for item in wanted}
@@ -173,6 +183,16 @@ def _refuse_pairs(wanted: Targets, possible: dict[str, NDArray[np.bool_]], fract
     )
 
 
+def _widened(mask: NDArray[np.bool_], fractions: Curve) -> NDArray[np.bool_]:
+    """Volume fractions within the slack of those at which a target fits."""
+    fitting = fractions[mask]
+    if len(fitting) == 0:
+        return mask
+    place = np.searchsorted(fitting, fractions)
+    before, after = fitting[np.maximum(place - 1, 0)], fitting[np.minimum(place, len(fitting) - 1)]
+    return np.minimum(np.abs(fractions - before), np.abs(fractions - after)) <= _FRACTION_SLACK
+
+
 def _window(name: str, mask: NDArray[np.bool_], fractions: Curve) -> str:
     low, high = fractions[mask].min(), fractions[mask].max()
     return f"{low:.3f}" if high - low < _END else f"{low:.3f} to {high:.3f}"
@@ -189,13 +209,13 @@ def _refuse_conductivities(wanted: Targets, materials: TwoPhase, fractions: Curv
     if large <= small:
         return
     with np.errstate(divide="ignore", invalid="ignore"):
-        highs = np.minimum(np.array([ends[1] for ends in ranges])[:, None], mixed)
-        lows = np.maximum(np.array([ends[0] for ends in ranges])[:, None], beside)
+        highs = np.minimum(np.array([ends[1] * (1.0 + _SLACK) for ends in ranges])[:, None], mixed)
+        lows = np.maximum(np.array([ends[0] * (1.0 - _SLACK) for ends in ranges])[:, None], beside)
         least = (1.0 / (highs - small)).sum(axis=0)
         most = (1.0 / (large - lows)).sum(axis=0)
-        fits = least <= (1.0 / (beside - small) + 2.0 / (mixed - small)) * (1.0 + _SLACK)
-        fits &= most <= (1.0 / (large - beside) + 2.0 / (large - mixed)) * (1.0 + _SLACK)
-    if not fits.any():
+        above = least <= (1.0 / (beside - small) + 2.0 / (mixed - small)) * (1.0 + _ROUNDING)
+        below = most <= (1.0 / (large - beside) + 2.0 / (large - mixed)) * (1.0 + _ROUNDING)
+    if not (_widened(above, fractions) & _widened(below, fractions)).any():
         asked = ", ".join(item.words() for item in wanted if item.name in ("k_x", "k_y", "k_z"))
         isotropic = quantity_bounds("k", fractions, materials, isotropic=True)
         low, high = float(isotropic.low.min()), float(isotropic.high.max())

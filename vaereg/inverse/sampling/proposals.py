@@ -70,7 +70,7 @@ def share_out(
     """Deal designs to the components.
 
     A free mixture shares them evenly. Modes that reach the target share them evenly, the most likely ones
-    first; a mode that does not reach it makes none.
+    first; a mode that does not reach it makes none, unless none does: then the nearest ones make them.
 
     Args:
         judge: Target, phases and trained model.
@@ -94,8 +94,8 @@ def share_out(
         np.add.at(quota, asked[np.arange(count) % len(asked)], 1)
         return Quota(designs=quota, reach=None)
     reach = mode_reach(checkpoint.modes, judge.targets, judge.pair)
-    allowed = reach.reached if only_plausible else np.isfinite(reach.distance)
-    allowed = allowed & np.isin(np.arange(components), asked)
+    makers = reach.makers(asked) if only_plausible else asked[np.isfinite(reach.distance[asked])]
+    allowed = np.isin(np.arange(components), makers)
     if not allowed.any():
         nearest = int(asked[np.argmin(reach.distance[asked])])
         raise unreachable(reach, judge.targets, None if component is None else nearest)
