@@ -69,7 +69,7 @@ def nearest_distances(points: Field, box: Field, size: int, count: int) -> tuple
     return np.asarray(distances).T.reshape(shape), np.asarray(indices).T.reshape(shape)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _best_candidates(offered: Field, box: Field) -> Field:
     """Candidates, of shape (N, M, 3), that are the farthest from all earlier points, shape (N, 3)."""
     points = np.zeros((len(offered), 3))
@@ -91,7 +91,7 @@ def _best_candidates(offered: Field, box: Field) -> Field:
     return points
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _push_apart(points: Field, box: Field, distance: float, sweeps: int) -> None:
     """Move pairs that are closer than `distance` apart, half each, until hardly any is."""
     step = np.zeros(3)

@@ -7,14 +7,9 @@ from torch import Tensor
 
 from vaereg.microstructure.statistics import face_density, two_point_correlation
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
-from vaereg.model.modes.constructive.construction import (
-    _nearest_body,
-    _three_nearest,
-    bodies_field,
-    cells_field,
-    coordinates,
-)
-from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
+from vaereg.model.modes.constructive.construction import bodies_field, cells_field, coordinates
+from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder, _displacement
+from vaereg.model.modes.constructive.nearest import nearest_bodies, nearest_points
 from vaereg.model.networks import cut
 
 LATENT = 6
@@ -154,10 +149,12 @@ def test_blocks_leave_out_no_nearest_point(shape: tuple[int, int, int]) -> None:
     offset = places.reshape(3, -1, 1) - points.T[:, None]
     offset -= lengths[:, None, None] * np.round(offset / lengths[:, None, None])
     cells = np.sort(np.sqrt(np.square(offset).sum(0)) + added)[:, :3]
-    found = _three_nearest(places, points, lengths, added).reshape(3, -1)
-    rows = np.arange(found.shape[1])
-    distance = np.sqrt(np.square(offset).sum(0)) + added
-    np.testing.assert_allclose(distance[rows, found].T, cells, atol=1e-4)
+    box, distance = lengths.astype(np.float32), np.sqrt(np.square(offset).sum(0)) + added
+    for order in (1, 2, 3):
+        found, told = (part.reshape(order, -1) for part in nearest_points(places, points, box, added, order))
+        rows = np.arange(found.shape[1])
+        np.testing.assert_allclose(distance[rows, found].T, cells[:, :order], atol=1e-4)
+        np.testing.assert_allclose(told.T, cells[:, :order], atol=0.01)  # with rounding at the points
     for flat in (False, True):
         directions = generator.standard_normal((60, 3))
         directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
@@ -165,5 +162,28 @@ def test_blocks_leave_out_no_nearest_point(shape: tuple[int, int, int]) -> None:
         across = np.sqrt(np.maximum(np.square(offset).sum(0) - along**2, 0.0))
         long, thin = (across, along) if flat else (along, across)
         square = thin**2 + np.maximum(np.abs(long) - 6.0, 0.0) ** 2
-        body = _nearest_body(places, points, directions, lengths.astype(np.float32), 6.0, flat).ravel()
+        body, told = (part.ravel() for part in nearest_bodies(places, points, directions, box, 6.0, flat))
         np.testing.assert_allclose(square[rows, body], square.min(1), atol=1e-3)
+        np.testing.assert_allclose(told, np.sqrt(square.min(1) + 1e-4), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", BUILT_NAMES)
+def test_fields_without_a_gradient_are_those_with_one(decoder: ConstructiveDecoder, name: str) -> None:
+    z, mode = torch.zeros(1, LATENT), mode_of(name)
+    with_gradient = decoder.field(z.requires_grad_(), mode, SHAPE, generators=generators(1)).detach()
+    with torch.inference_mode():
+        without = decoder.field(z, mode, SHAPE, generators=generators(1))
+    torch.testing.assert_close(without, with_gradient, rtol=0.0, atol=2e-3)
+
+
+def test_the_warp_keeps_the_waves_that_its_filter_lets_pass() -> None:
+    drawn = np.random.default_rng(0)
+    fields = np.concatenate([_displacement((24, 16, 20), drawn).numpy() for _ in range(40)])
+    power = np.square(np.abs(np.fft.fftn(fields, axes=(1, 2, 3)))).mean(0)
+    assert power[0, 0, 0] < 1e-6 * power.max()
+    waves = np.meshgrid(*[np.fft.fftfreq(count) for count in (24, 16, 20)], indexing="ij")
+    expected = np.exp(-4.0 * (np.pi * 6.0) ** 2 * sum(wave**2 for wave in waves))
+    expected[0, 0, 0] = 0.0
+    likely = expected > 0.1 * expected.max()
+    np.testing.assert_allclose(power[likely] / power.sum(), expected[likely] / expected.sum(), rtol=0.35)
+    assert power[expected < 1e-6 * expected.max()].max() < 1e-4 * power.max()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -38,6 +39,8 @@ _BODIES = {"fibres": (False, -1.0), "channels": (False, 1.0), "platelets": (True
 """Whether bodies are flat, and the sign of their distance."""
 _WARP_LENGTH = 6.0
 """Standard deviation of the filter of the displacement [voxel]: the middle of the generators' range."""
+_LEAST_TRANSFER = 1e-7
+"""Share of a wave that the filter leaves, below which it is rounding in single precision [-]."""
 
 
 class ConstructiveDecoder(nn.Module):
@@ -170,12 +173,30 @@ def _apart(name: str, spacing: Tensor, fraction: float) -> float:
 
 def _displacement(shape: tuple[int, int, int], generator: np.random.Generator) -> Tensor:
     """Smooth periodic displacement along each axis, zero mean and unit variance, shape (3, X, Y, Z)."""
-    white = torch.from_numpy(generator.standard_normal((3, *shape), dtype=np.float32))
-    spectrum = torch.fft.rfftn(white, dim=(1, 2, 3))
-    for axis, count in enumerate(shape):
-        frequency = torch.fft.rfftfreq(count) if axis == 2 else torch.fft.fftfreq(count)
-        transfer = torch.exp(-2.0 * (math.pi * _WARP_LENGTH * frequency).square())
-        spectrum = spectrum * transfer.view([-1 if axis == other else 1 for other in range(3)])
-    spectrum[:, 0, 0, 0] = 0.0
-    smooth = torch.fft.irfftn(spectrum, s=shape, dim=(1, 2, 3))
+    (x, _), (y, _), (z, _) = waves = [_waves(count) for count in shape]
+    # white noise is white in any orthonormal basis: only amplitudes that the filter lets pass are drawn
+    drawn = generator.standard_normal((3, x.shape[1], y.shape[1], z.shape[1]), dtype=np.float32)
+    amplitudes = torch.from_numpy(drawn)
+    for axis, (_, transfer) in enumerate(waves):
+        amplitudes = amplitudes * transfer.view([-1 if axis == other else 1 for other in range(3)])
+    amplitudes[:, 0, 0, 0] = 0.0
+    smooth = torch.einsum("cijk,xi,yj->cxyk", amplitudes, x, y) @ z.T
     return smooth * torch.rsqrt(smooth.square().mean((1, 2, 3), keepdim=True) + 1e-12)
+
+
+@cache
+def _waves(count: int) -> tuple[Tensor, Tensor]:
+    """Waves along an axis that the filter of the displacement lets pass, orthonormal, shape (count, F), and
+    what it leaves of each, shape (F,) [-].
+    """
+    places = torch.arange(count, dtype=torch.float64)
+    waves, transfer = [torch.full((count,), count**-0.5, dtype=torch.float64)], [1.0]
+    for number in range(1, count // 2 + 1):
+        left = math.exp(-2.0 * (math.pi * _WARP_LENGTH * number / count) ** 2)
+        if left < _LEAST_TRANSFER:
+            break
+        phase = 2.0 * math.pi * number / count * places
+        both = [phase.cos()] if 2 * number == count else [phase.cos(), phase.sin()]
+        waves += [wave / wave.norm() for wave in both]
+        transfer += [left] * len(both)
+    return torch.stack(waves, 1).float(), torch.tensor(transfer, dtype=torch.float32)
