@@ -2,8 +2,8 @@
 
 Positions and directions are drawn at random; the geometry of z stretches them, so a field has a gradient in
 the geometry wherever a small change of it moves the distances. Which point is nearest is found by compiled
-loops without a gradient (`vaereg.model.modes.constructive.nearest`); where one is asked for, the distances to it are
-computed again in PyTorch.
+loops without a gradient (`vaereg.model.modes.constructive.nearest`); where one is asked for, the distances
+to it are computed again in PyTorch.
 
 Letters: N points, X Y Z voxels along the axes. A cell has lengths (X, Y, Z) [voxel] and is periodic.
 """
