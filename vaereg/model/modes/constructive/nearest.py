@@ -78,7 +78,7 @@ def nearest_bodies(
 
 @njit(inline="always", error_model="numpy")
 def _gather(places, x0, y0, z0, scratch, middle):  # noqa: ANN001, ANN202
-    """Copy the places of a block to the first rows of `scratch`; fill in their middle, return their radius."""
+    """Copy the places of a block to rows of `scratch`, fill in their middle, return their radius."""
     _, nx, ny, nz = places.shape
     square = _ZERO
     for axis in range(3):
