@@ -105,6 +105,11 @@ class CellProperties:
             some.__dict__["_constants"] = replace(own, **kept)
         return some
 
+    def copies(self, count: int) -> CellProperties:
+        """All cells several times over, one after the other; what is computed of a cell is computed once."""
+        _ = self._constants  # with the stiffness that it is computed from
+        return self.rows(np.tile(np.arange(len(self)), count))
+
     def scaled(self, factor: NDArray[np.float64], fraction: NDArray[np.float64]) -> CellProperties:
         """Cells with other volume fractions, stiffness and conductivity times a factor, (N,) each [-]."""
         conductivity = self.conductivity

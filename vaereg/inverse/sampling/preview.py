@@ -21,11 +21,12 @@ from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.inverse.reach import REACHED, ends_of_modes, library_cells
-from vaereg.inverse.sampling.proposals import drawn_latents
+from vaereg.inverse.sampling.proposals import drawn_built_latents, drawn_latents
 from vaereg.inverse.sampling.scoring import allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
+from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
 from vaereg.targets import CellProperties, Targets
@@ -169,40 +170,64 @@ class Previewer:
         rows = self._rows[tried]
         wanted = diagonal_properties(self.modes.library.stiffness_of(rows)) * np.exp(scale)[:, None]
         generator = torch.Generator().manual_seed(seed)
-        drawn: list[torch.Tensor] = []
-        expected: list[NDArray[np.float64]] = []
-        fractions: list[NDArray[np.float64]] = []
-        counts: list[int] = []
-        with torch.inference_mode():
-            for place, index in enumerate(found):
-                z, values, fraction = self._draw(index, rows[np.array([place])], wanted[place], generator)
-                drawn.append(z)
-                expected.append(values)
-                fractions.append(fraction)
-                counts.append(len(z))
-        like = rows[np.repeat(np.arange(len(found)), counts)]
+        draws = self._draws(np.array(found), rows, wanted, generator)
+        like = rows[np.concatenate([np.full(len(z), place) for place, (z, _, _) in enumerate(draws)])]
         cells = self.modes.cells(
-            like, self.pair, diagonal=np.concatenate(expected), fraction=np.concatenate(fractions)
+            like,
+            self.pair,
+            diagonal=np.concatenate([values for _, values, _ in draws]),
+            fraction=np.concatenate([fraction for _, _, fraction in draws]),
         )
         change, error = best_scale(targets, cells, levels=_LEVELS)
         cost = error + 0.1 * np.abs(change)
-        starts = np.cumsum([0, *counts])
+        starts = np.cumsum([0, *(len(z) for z, _, _ in draws)])
         best = np.array([start + cost[start:end].argmin() for start, end in pairwise(starts)])
         chosen = scaled(cells.rows(best), change[best], limits=allowed_range(targets))
-        latents = [drawn[place][[best[place] - starts[place]]] for place in range(len(found))]
+        latents = [z[[place - start]] for (z, _, _), place, start in zip(draws, best, starts, strict=False)]
         return found, latents, chosen
+
+    def _draws(
+        self,
+        found: NDArray[np.int64],
+        rows: Rows,
+        wanted: NDArray[np.float64],
+        generator: torch.Generator,
+    ) -> list[tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]]:
+        """Of each mode latent vectors (S, D), C11 ... C66 with the reference pair (S, 6) [GPa], fractions.
+
+        Built modes are drawn in one batch.
+        """
+        built = [place for place, index in enumerate(found.tolist()) if index in BUILT]
+        modes = np.repeat(found[built], _DRAWN)
+        z, values = drawn_built_latents(
+            self.modes,
+            modes,
+            torch.from_numpy(np.repeat(wanted[built], _DRAWN, axis=0)).float(),
+            generator=generator,
+        )
+        with torch.inference_mode():
+            fraction = decoded_fraction(self.checkpoint, z, modes).double().numpy()
+        draws: list[tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]] = []
+        for place, index in enumerate(found.tolist()):
+            if place in built:
+                own = slice(_DRAWN * built.index(place), _DRAWN * (built.index(place) + 1))
+                draws.append((z[own], values[own], fraction[own]))
+            else:
+                draws.append(self._draw(index, rows[np.array([place])], wanted[place], generator))
+        return draws
 
     def _draw(
         self, index: int, row: Rows, wanted: NDArray[np.float64], generator: torch.Generator
     ) -> tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]:
-        """Latent vectors (S, D) of a mode, C11 ... C66 with the reference pair (S, 6) [GPa], fractions."""
+        """The same of one mode."""
         count = 1 if index == PERIODIC else _DRAWN
         rows = Rows(order=np.repeat(row.order, count), row=np.repeat(row.row, count))
         z, values = drawn_latents(
             self.checkpoint, index, rows, np.tile(wanted, (count, 1)), generator=generator
         )
-        fraction = decoded_fraction(self.checkpoint, z, np.full(count, index)).numpy()
-        return z, values, fraction.astype(np.float64)
+        with torch.inference_mode():
+            fraction = decoded_fraction(self.checkpoint, z, np.full(count, index)).double().numpy()
+        return z, values, fraction
 
 
 def _least(off: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -32,7 +32,7 @@ from vaereg.model.modes.library import Rows
 from vaereg.model.modes.release import Modes
 from vaereg.targets import target_distance
 
-__all__ = ["Proposals", "Quota", "drawn_latents", "propose", "share_out"]
+__all__ = ["Proposals", "Quota", "drawn_built_latents", "drawn_latents", "propose", "share_out"]
 
 _POOL = 256
 """Latent vectors drawn per component."""
@@ -237,13 +237,36 @@ def drawn_latents(
         elif base == IRREGULAR:
             z, _ = checkpoint.model.prior(wanted).sample(generator=generator)
         else:
-            prior = networks.prior(networks.standardise(wanted))
-            z, _ = prior.sample(generator=generator, component=mode)
+            return drawn_built_latents(modes, np.full(len(rows), base), wanted, generator=generator)
         if base == PERIODIC:
             return z, own_properties
         if base == IRREGULAR:
             return z, _expected(checkpoint, z)
         logs = networks.regressor(z, mode)
+        return z, networks.unstandardise(logs).cpu().numpy().astype(np.float64)
+
+
+def drawn_built_latents(
+    modes: Modes,
+    mode: NDArray[np.int64],
+    c: Tensor,
+    *,
+    generator: torch.Generator,
+) -> tuple[Tensor, NDArray[np.float64]]:
+    """Draws of p(z | c, k) of built modes, any in one batch, and what they should decode to: see
+    `drawn_latents`.
+
+    Args:
+        modes: Trained modes.
+        mode: Index of the mode of each vector, shape (B,).
+        c: Properties with the reference pair, shape (B, T) [GPa].
+        generator: Source of the latent vectors.
+    """
+    networks = modes.networks
+    component = torch.from_numpy(mode).to(c.device)
+    with torch.inference_mode():
+        z, _ = networks.prior(networks.standardise(c)).sample(generator=generator, component=component)
+        logs = networks.regressor(z, component)
         return z, networks.unstandardise(logs).cpu().numpy().astype(np.float64)
 
 

@@ -24,6 +24,8 @@ _LEVELS = ((0.1, 6), (0.025, 4), (0.006, 4))
 """Steps of the scale [-], and how many on both sides, from coarse to fine."""
 COARSE = ((0.05, 4),)
 """The same for thousands of cells that are only to be sorted."""
+_CELLS_AT_ONCE = 1024
+"""Cells that are scaled at once: of fewer, the time of each call counts more than that of the cells."""
 _STILL = 1e-4
 """Price of a scale, so that it stays where it makes no difference."""
 
@@ -32,7 +34,13 @@ def score(targets: Targets, cells: CellProperties) -> NDArray[np.float64]:
     """What is to be small, shape (N,) [-]: the largest deviation; with objectives, how bad they are, and a
     price for deviations. Infinite where a quantity is not known.
     """
-    deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
+    return _score(targets, cells, targets.deviations(cells))
+
+
+def _score(targets: Targets, cells: CellProperties, off: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`score` from the deviations of all quantities, shape (N, T)."""
+    weights = np.array([item.weight for item in targets.wanted])
+    deviation = np.nan_to_num((weights * off).max(axis=1), nan=np.inf)
     if not targets.objectives:
         return deviation
     total = _PENALTY * deviation
@@ -81,16 +89,25 @@ def best_scale(
         exponent: d log C / d log f [-].
         levels: Steps and their number on both sides, from coarse to fine.
     """
-    limits = allowed_range(targets)
-    best = np.zeros(len(cells))
-    least = np.full(len(cells), np.inf)
+    limits, number = allowed_range(targets), len(cells)
+    best, least = np.zeros(number), np.full(number, np.inf)
+    result = least.copy()
+    at_once = max(1, _CELLS_AT_ONCE // max(number, 1))
+    own_exponent = np.broadcast_to(np.asarray(exponent, dtype=np.float64), (number,))
     for step, count in levels:
-        middle = best.copy()
-        for place in range(-count, count + 1):
-            scale = middle + place * step
-            moved = scaled(cells, scale, exponent, limits)
-            mean = np.nan_to_num(targets.mean_deviation(moved), nan=0.0)
-            value = score(targets, moved) + 0.1 * mean + _STILL * np.abs(scale)
-            lower = value < least
-            best[lower], least[lower] = scale[lower], value[lower]
-    return best, score(targets, scaled(cells, best, exponent, limits))
+        middle, places = best.copy(), np.arange(-count, count + 1)
+        for begin in range(0, len(places), at_once):
+            some = places[begin : begin + at_once]
+            scale = (middle + step * some[:, None]).ravel()
+            copies = cells if len(some) == 1 else cells.copies(len(some))
+            moved = scaled(copies, scale, np.tile(own_exponent, len(some)), limits)
+            off = targets.deviations(moved)
+            reached = _score(targets, moved, off)
+            value = reached + 0.1 * np.nan_to_num(off.mean(axis=1), nan=0.0) + _STILL * np.abs(scale)
+            table = value.reshape(len(some), number)
+            chosen = table.argmin(axis=0)
+            columns = np.arange(number)
+            lower = table[chosen, columns] < least
+            flat = (chosen * number + columns)[lower]
+            best[lower], least[lower], result[lower] = scale[flat], value[flat], reached[flat]
+    return best, result
