@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, page, server
-from dashboard import app, app_of_modes, gate
+from dashboard import app, app_of_modes, gate, small_cells
 from streamlit.components.v2 import manifest_scanner
 
-__all__ = ["app", "app_of_modes", "gate", "page", "server"]
+__all__ = ["app", "app_of_modes", "gate", "page", "server", "small_cells"]
 
 
 @pytest.fixture(autouse=True, scope="session")

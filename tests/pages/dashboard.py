@@ -14,12 +14,14 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from pages.parts.common import background, start
-from pages.parts.common.requests.request import Request
+from pages.parts.common.requests.request import SIZES, Request
 from pages.parts.common.sessions import keeper, state
 from pages.parts.solving import queue
 from vaereg.solver.homogenization import HomogenizationResult
 
 APP = Path(__file__).parents[2] / "app.py"
+SIZE = 16
+"""Voxels per edge of the designs of a new session."""
 STIFFNESS = np.diag([60.0, 40.0, 40.0, 15.0, 15.0, 15.0])
 """What the solver says of any volume [GPa]."""
 
@@ -43,8 +45,18 @@ def gate() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
+def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New sessions ask for cells of the size that the tiny checkpoint was trained on."""
+    monkeypatch.setitem(SIZES, SIZE, max(SIZES.values()))
+    monkeypatch.setitem(Request.__init__.__kwdefaults__, "size", SIZE)
+
+
+@pytest.fixture
 def app(
-    tiny_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+    tiny_checkpoint_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gate: threading.Event,
+    small_cells: None,
 ) -> Iterator[AppTest]:
     """The app with the tiny checkpoint and a solver in this process that answers at once."""
 

@@ -33,7 +33,15 @@ def choose_what(page: Page, name: str) -> None:
     """Choose what to export; a list closes where the page still scrolls, so it does that first."""
     what = page.get_by_role("combobox", name="What")
     what.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
+    page.get_by_test_id("stMain").evaluate("""main => new Promise(done => {
+        let place = main.scrollTop, still = 0;
+        const look = () => {
+            still = main.scrollTop === place ? still + 1 : 0;
+            place = main.scrollTop;
+            if (still > 30) done(); else requestAnimationFrame(look);
+        };
+        look();
+    })""")
     what.click()
     page.get_by_role("option", name=name).click()
 
@@ -44,8 +52,8 @@ def test_two_designs_are_compared_and_exported(page: Page, server: str, tmp_path
     expect(page.get_by_text("The shortlist is empty")).to_be_visible()
     page.get_by_role("link", name="Find designs for a target").click()
     expect(page.locator("h1")).to_contain_text("Designs for")
-    page.goto(f"{server}/?count=4&seed=3")
-    expect(page.get_by_text("solver 4/4")).to_be_visible()
+    page.goto(f"{server}/?count=3&seed=3")
+    expect(page.get_by_text("solver 3/3")).to_be_visible()
     drawn(page)
     for index in (0, 2):
         page.locator(".card").nth(index).get_by_role("button", name=re.compile("to the shortlist")).click()

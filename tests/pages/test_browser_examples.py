@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 WIDE, TABLET, PHONE = (1440, 900), (1024, 768), (390, 844)
 """Sizes of windows [px]."""
-COUNT = 2
+COUNT = 1
 """Designs of each example."""
 
 

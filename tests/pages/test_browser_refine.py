@@ -71,12 +71,12 @@ def test_designs_are_refined_to_the_end(page: Page, server: str, tmp_path: Path)
 
 def test_a_refinement_is_cancelled_and_a_target_brought_back(page: Page, server: str) -> None:
     # Large cells and a tolerance that take long, so that there is something to cancel.
-    page.goto(f"{server}/?count=4&seed=3&size=64")
+    page.goto(f"{server}/?count=2&seed=3&size=64")
     expect(page.locator("h1")).to_contain_text("Designs for C11 = 60")
     tolerance = page.get_by_role("spinbutton", name="Tolerance [%]")
     tolerance.fill("0.1")
     tolerance.press("Enter")
-    page.get_by_role("button", name="Refine 4 designs").click()
+    page.get_by_role("button", name="Refine 2 designs").click()
     summary = page.locator(".st-key-summary-refined")
     expect(summary.get_by_text("at work", exact=True)).to_be_visible()
     page.get_by_role("button", name="Cancel").press("Enter")

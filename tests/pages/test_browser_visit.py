@@ -14,7 +14,7 @@ from vaereg.solver.homogenization import homogenize
 
 pytestmark = pytest.mark.browser
 
-COUNT = 6
+COUNT = 3
 """Designs shown."""
 
 

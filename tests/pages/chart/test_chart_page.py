@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from dashboard import galleries
+from dashboard import SIZE, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.chart.figure import Points, box_ends, chart_figure, guide_slope, hull, material_values
@@ -143,7 +143,7 @@ def test_a_trade_off_is_searched_in_the_background(
     designs = design(load_checkpoint(modes_checkpoint_path), {"C11": (40.0, 70.0)}, 3, 16)
 
     def found(order: DesignOrder, targets: Targets) -> DesignFront:
-        assert targets.objectives[0].goal == "min" and order.size == 32
+        assert targets.objectives[0].goal == "min" and order.size == SIZE
         return DesignFront(
             designs=designs,
             properties=designs.cells,

@@ -118,16 +118,16 @@ def test_designs_that_were_called_off_leave_the_former_ones(
     fix_only(app.run(), targets)
     ask(app, count=2)
     former = gallery(app)["set"]
-    key = designing._design_key(tiny_checkpoint, replace(asked_for(app), size=64))
+    key = designing._design_key(tiny_checkpoint, replace(asked_for(app), size=32))
     app.session_state[state.CANCELLED] = key
-    app.segmented_control(state.SIZE).set_value(64).run()
+    app.segmented_control(state.SIZE).set_value(32).run()
     assert not app.exception
     assert app.warning[0].value == "Designing was cancelled."
-    assert gallery(app)["set"] == former and "former settings: cells of 32³" in gallery(app)["notice"]
+    assert gallery(app)["set"] == former and "former settings: cells of 16³" in gallery(app)["notice"]
     (button,) = [item for item in app.button if item.label == "Make these designs"]
     button.click().run()
     assert not app.exception and not app.warning
-    assert gallery(app)["set"] != former and gallery(app)["shapes"][0] == [64, 64, 64]
+    assert gallery(app)["set"] != former and gallery(app)["shapes"][0] == [32, 32, 32]
 
 
 def test_number_of_designs(app: AppTest, targets: dict[str, float]) -> None:

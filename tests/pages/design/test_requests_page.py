@@ -135,7 +135,7 @@ def test_constraints_are_answered_on_every_card(app_of_modes: AppTest) -> None:
             "Least feature, stiff 2 voxels (20 µm)",
             "Least feature, soft 2 voxels (20 µm)",
         }
-    assert any("edges of 320 µm" in box.value for box in app.caption)
+    assert any("edges of 160 µm" in box.value for box in app.caption)
 
 
 def test_designs_that_meet_the_constraints_come_first(modes_checkpoint_path: Path) -> None:

@@ -214,7 +214,7 @@ def processes() -> Iterator[SolverQueue]:
 def test_worker_processes_solve(processes: SolverQueue) -> None:
     shown = volumes(2)
     done = threading.Event()
-    for _ in range(600):
+    for _ in range(3000):
         if all(processes.watch("a", shown)):
             break
         done.wait(0.1)

@@ -87,8 +87,9 @@ def test_damaged_files_leave_an_empty_shortlist(app: AppTest, sessions: Path) ->
 
 @pytest.mark.usefixtures("waiting")
 def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
+    app.query_params[state.COUNT] = "2"
     app.run()
-    click(app, "Refine 12 designs")
+    click(app, "Refine 2 designs")
     (run,) = app.session_state["refinements"]
     again = returned(keeper(app)["token"], "pages/design.py")
     (result,) = again.session_state["refinements"]
@@ -101,14 +102,16 @@ def test_refinements_come_back_and_unfinished_ones_go_on(app: AppTest) -> None:
 
 @pytest.mark.usefixtures("waiting")
 def test_limits_are_those_of_the_tab_over_its_sessions(app: AppTest) -> None:
+    app.query_params[state.COUNT] = "2"
     app.run()
-    click(app, "Refine 12 designs")
+    click(app, "Refine 2 designs")
     owner = app.session_state[state.OWNER]
     again = returned(keeper(app)["token"], "pages/design.py")  # where unfinished refinements go on
     assert again.session_state[state.OWNER] == owner
     assert again.session_state[state.SESSION_NAME] != owner
-    stranger = AppTest.from_file(str(APP), default_timeout=120).run()
-    click(stranger, "Refine 12 designs")
+    stranger = AppTest.from_file(str(APP), default_timeout=120)
+    stranger.query_params[state.COUNT] = "2"
+    click(stranger.run(), "Refine 2 designs")
     assert stranger.session_state[state.OWNER] != owner
 
 

@@ -40,6 +40,7 @@ def app(
     tiny_checkpoint_path: Path,
     tiny_checkpoint: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
+    small_cells: None,
 ) -> Iterator[AppTest]:
     """Three designs whose C11 is to be as the middle of the training data."""
     monkeypatch.setattr("vaereg.model.checkpoint.DEFAULT_CHECKPOINT", tiny_checkpoint_path)
