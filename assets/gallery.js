@@ -275,7 +275,7 @@ class Gallery {
     const cell = make("td", "marks", make("tr", "", make("tfoot", "", panel.figures)));
     cell.colSpan = text.columns.length + 1;
     for (const mark of text.marks) {
-      make("span", mark.met ? "met" : "unmet", cell).textContent = `${mark.met ? "✓" : "✗"} ${mark.text}`;
+      make("span", mark.met ? "met" : "unmet", cell).textContent = `${mark.met ? "✓" : "✗ not met:"} ${mark.text}`;
     }
   }
 

@@ -6,7 +6,9 @@ import streamlit as st
 
 from pages.parts.common import start
 from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.sessions import put_aside
+from pages.parts.common.text import plain
 from pages.parts.compare import panels
 from pages.parts.compare.export_panel import export_inputs
 from pages.parts.compare.report import report_bytes, server_address
@@ -21,6 +23,7 @@ with st.sidebar:
     session_inputs(checkpoint)
 if not items:
     st.title("Compare & export")
+    st.caption(plain(pair_line(current_request(checkpoint).pair)))
     st.info(
         "The shortlist is empty. Put designs aside with the star in a gallery or **Add to the shortlist**, "
         "or load a session in the sidebar."
@@ -33,6 +36,7 @@ if not items:
 with st.container():  # its spinner comes and goes: what follows is not built anew
     compared = compare(items, panels.measured)
 st.title(f"Compare {len(items)} designs" if len(items) > 1 else "One design: put more aside to compare")
+st.caption(plain("; ".join(dict.fromkeys(pair_line(item.materials) for item in items))))
 solving = panels.is_solving(items)
 st.fragment(panels.show_summary, run_every=POLL if solving else None)(compared, solving)
 voxel = current_request(checkpoint).voxel

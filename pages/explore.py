@@ -5,6 +5,10 @@ from collections.abc import Mapping
 import streamlit as st
 
 from pages.parts.common import start
+from pages.parts.common.requests.current import current_request
+from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.text import plain
+from pages.parts.common.views.figures import class_title
 from pages.parts.explore import latent_map, map_state, walks
 from pages.parts.explore.places import Place, sample_place, typical_samples
 from vaereg.model.checkpoint import Checkpoint
@@ -26,6 +30,9 @@ def show_space(
 checkpoint = start.start_page("pages/explore.py")
 embedding = checkpoint.embedding
 st.title("Explore")
+pair, own = current_request(checkpoint).pair, checkpoint.model.materials
+of_data = f": the phases of the data set and of its figures. Designs have those of {pair_line(pair)}."
+st.caption(plain(pair_line(own) + ("" if pair == own else of_data)))
 if embedding is None:
     st.info("This model was saved without a map of its latent space; `python -m vaereg train` makes one.")
     st.stop()
@@ -46,7 +53,7 @@ st.subheader(
 )
 kept = {key: latent_map.find_place(embedding, places, key) for key in map_state.kept_keys()}
 typical = [
-    sample_place(embedding, number, f"typical {family}")
+    sample_place(embedding, number, f"typical {class_title(family)}")
     for family, number in typical_samples(embedding).items()
 ]
 st.fragment(walks.show_walk)(

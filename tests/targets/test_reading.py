@@ -61,7 +61,7 @@ def test_all_quantities_of_the_design() -> None:
         ("E_x=30:20", "expected a range low:high of E_x, got 30:20 GPa"),
         ("E_x=-5", "E_x must be positive, got -5 GPa"),
         ("volume_fraction=1.2", "volume_fraction must lie between 0 and 1, got 1.2"),
-        ("Ex=20", "did you mean E_x"),
+        ("E_q=20", "did you mean E_"),
         ("E_x=20@0", "expected a positive weight of E_x, got 0"),
         ("E_x=20@2GPa", "expected a weight without a unit"),
     ],

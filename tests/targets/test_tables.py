@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from vaereg.errors import InputError
-from vaereg.targets.tables import parse_table, read_table
+from vaereg.targets import parse
+from vaereg.targets.quantities import canonical_name
+from vaereg.targets.tables import decode_table, parse_table, read_table
 
 TABLE = """name, E_x [GPa], density [kg/m3], nu_xy, E_z
 plate, 20, 1900, 0.2:0.3,
@@ -43,7 +45,7 @@ def test_other_separators(separator: str) -> None:
         ("\n,,\n", "expected a header of quantities"),
         ("E_x\n", "expected at least one row below the header, got none"),
         ("name\nplate\n", "line 1: expected at least one quantity"),
-        ("Ex [GPa]\n20\n", "line 1, column 1: unknown property 'Ex': did you mean E_x"),
+        ("E_q [GPa]\n20\n", "line 1, column 1: unknown property 'E_q': did you mean E_"),
         ("E_x [kg]\n20\n", "line 1, column 1: expected a unit of E_x such as GPa, got 'kg'"),
         ("E_x,C11,E_x\n1,2,3\n", "line 1, column 3: expected one column of E_x, got two"),
         ("C12,C21\n1,2\n", "line 1, column 2: expected one column of C12, got two"),
@@ -63,8 +65,8 @@ def test_tables_that_are_refused(text: str, message: str) -> None:
 def test_files_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="got no file at"):
         read_table(tmp_path / "none.csv")
-    (tmp_path / "targets.csv").write_bytes(b"E_x\n\xff\xfe\n")
-    with pytest.raises(InputError, match="expected a table in UTF-8"):
+    (tmp_path / "targets.csv").write_bytes(b"E_x\n\xff\x00\n")
+    with pytest.raises(InputError, match="expected a table in CSV as text"):
         read_table(tmp_path / "targets.csv")
 
 
@@ -76,3 +78,14 @@ def test_ten_thousand_rows_are_read_in_seconds() -> None:
     rows = parse_table(text)
     assert len(rows) == 10_000 and rows[-1].targets.range_of("E_x")[0] == 10.0
     assert time.process_time() - begin < 10.0
+
+
+def test_tables_of_spreadsheets_and_symbols_of_the_dashboard() -> None:
+    rows = parse_table("Name;Ex [GPa];νxy;Density [g/cm3]\nplate 1,5;20,5;0,2:0,3;:1,9\n")
+    assert rows[0].name == "plate 1,5"
+    assert rows[0].targets == parse(["E_x=20.5", "nu_xy=0.2:0.3", "density=:1.9"])
+    assert decode_table("name,Ex\nplätte,20\n".encode("cp1252")).endswith("plätte,20\n")
+    with pytest.raises(InputError, match="spreadsheet"):
+        decode_table(b"PK\x03\x04\x00\x00")
+    assert canonical_name("Ez/ρ") == "specific_E_z" and canonical_name("gYZ") == "G_yz"
+    assert [canonical_name(name) for name in ("k", "K")] == ["k", "K"]

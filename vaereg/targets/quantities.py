@@ -147,8 +147,16 @@ def _all_aliases() -> dict[str, str]:
     aliases |= {f"G_{b}{a}": f"G_{a}{b}" for a, b in ("yz", "xz", "xy")}
     aliases |= {f"k_{b}{a}": f"k_{a}{b}" for a, b in ("yz", "xz", "xy")}
     aliases |= {f"C{name[2]}{name[1]}": name for name in STIFFNESS_ENTRIES}
+    # as the dashboard and reports write them: Ex, νxy, Gyz
+    aliases |= {
+        f"{kind}{axes}": name
+        for name in QUANTITIES
+        for kind, _, axes in [name.rpartition("_")]
+        if kind in ("E", "G", "nu", "k", "alpha")
+    }
     for suffix in ("_x", "_y", "_z", ""):
         for over in ("density", "rho", "ρ"):
+            aliases[f"E{suffix[1:]}/{over}"] = f"specific_E{suffix}"
             aliases[f"E{suffix}/{over}"] = f"specific_E{suffix}"
             aliases[f"sqrt(E{suffix})/{over}"] = f"specific_sqrt_E{suffix}"
             aliases[f"cbrt(E{suffix})/{over}"] = f"specific_cbrt_E{suffix}"
@@ -159,8 +167,15 @@ ALIASES: Mapping[str, str] = MappingProxyType(_all_aliases())
 """Other names that are understood, such as "E_x/density" and "C21"."""
 
 
+_BY_LOWER: dict[str, list[str]] = {}
+"""All names by themselves in lower case."""
+for _name in (*QUANTITIES, *ALIASES):
+    _BY_LOWER.setdefault(_name.lower(), []).append(_name)
+
+
 def canonical_name(name: str) -> str:
-    """Name of a quantity, from itself or another name for it; Greek letters may stand for nu and alpha.
+    """Name of a quantity, from itself or another name for it; Greek letters may stand for nu and alpha,
+    and the case does not matter where one quantity alone is meant.
 
     Raises:
         InputError: There is no such quantity.
@@ -168,6 +183,9 @@ def canonical_name(name: str) -> str:
     text = name.strip().replace("ν", "nu").replace("\u03b1", "alpha")
     text = ALIASES.get(text, text)
     if text not in QUANTITIES:
+        alike = {ALIASES.get(other, other) for other in _BY_LOWER.get(text.lower(), ())}
+        if len(alike) == 1:
+            return alike.pop()
         near = get_close_matches(text, [*QUANTITIES, *ALIASES], n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(QUANTITIES)}"
         raise InputError(f"unknown property {name.strip()[:40]!r}: {hint}")

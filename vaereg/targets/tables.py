@@ -5,7 +5,8 @@
     beam,   15:20,     :1800,           ,          max
 
 An empty cell leaves a quantity free; empty rows are left out. Cells are read as the command line reads
-targets.
+targets. Where semicolons or tabs separate the cells, as spreadsheets of many countries write them, a comma
+within a number is its decimal point.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from vaereg.targets.quantities import canonical_name, unit_factor
 from vaereg.targets.reading import read_wanted
 from vaereg.targets.wanted import Targets
 
-__all__ = ["TableRow", "parse_table", "read_table"]
+__all__ = ["TableRow", "decode_table", "parse_table", "read_table"]
 
 MAX_ROWS = 100_000
 """Most rows of a table."""
 _HEADER = re.compile(r"\s*([^\[\]]+?)\s*(?:\[([^\[\]]*)\])?\s*")
 _NAMES = ("name", "id")
+_DECIMAL_COMMA = re.compile(r"(\d),(\d)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,13 +53,24 @@ def read_table(path: Path) -> list[TableRow]:
     if not path.is_file():
         raise FileNotFoundError(f"expected a table of targets, got no file at {path}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"expected a table in UTF-8, got {path}: {error}") from error
-    try:
-        return parse_table(text)
+        return parse_table(decode_table(path.read_bytes()))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def decode_table(content: bytes) -> str:
+    """Text of a table in UTF-8, or in Windows-1252 as spreadsheets write it.
+
+    Raises:
+        InputError: The bytes are no text, such as those of a spreadsheet.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise InputError("expected a table in CSV as text in UTF-8, got a spreadsheet or other bytes")
+    return text
 
 
 def parse_table(text: str) -> list[TableRow]:
@@ -81,6 +94,12 @@ def parse_table(text: str) -> list[TableRow]:
         if columns is None:
             columns = _columns(cells, line)
             continue
+        if separator != ",":
+            names = [name for name, _ in columns]
+            cells = [
+                cell if place < len(names) and names[place] == "name" else _DECIMAL_COMMA.sub(r"\1.\2", cell)
+                for place, cell in enumerate(cells)
+            ]
         if len(found) == MAX_ROWS:
             raise InputError(f"expected at most {MAX_ROWS} rows, got more")
         found.append(_row(cells, columns, line))

@@ -3,13 +3,15 @@
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.parts.common import background
 from pages.parts.common.requests.current import current_request
-from pages.parts.common.requests.quantities import target_text
+from pages.parts.common.requests.modes import with_titles
+from pages.parts.common.requests.quantities import target_text, with_symbols
 from pages.parts.common.sessions.session_store import default_folder
 from pages.parts.common.start import CHECKPOINT
 from pages.parts.common.text import plain, sentence
@@ -26,6 +28,8 @@ EXAMPLE = "name,E_x [GPa],E_y [GPa],density [g/cm3]\nplate,20,12,:2.1\nbeam,15:2
 """Table that can be downloaded to begin with."""
 _SHOWN = 500
 """Rows that are shown; the file has all."""
+_EXPLAINED = 5
+"""Refusals that are written out below the table."""
 
 
 def batch_order(checkpoint: Checkpoint, count: int) -> DesignOrder:
@@ -63,7 +67,7 @@ def table_inputs(checkpoint: Checkpoint) -> None:
     try:
         rows = read_rows(content)
     except InputError as error:
-        st.error(sentence(str(error)))
+        st.error(sentence(with_symbols(str(error))))
         return
     st.caption(f"{len(rows)} row{'s' * (len(rows) != 1)} of at most {MAX_ROWS}.")
     folder = default_folder().parent / "batches"
@@ -100,7 +104,10 @@ def show_progress(polling: bool) -> None:
     total = len(run.rows)
     outcomes = run.outcomes()
     refused = sum(1 for outcome in outcomes.values() if not outcome.file)
-    st.progress(run.done / total, text=f"{run.done} of {total} rows are done, {refused} of them refused")
+    st.progress(
+        run.done / total,
+        text=f"{run.done} of {total} rows done" + (f", {refused} refused" if refused else ""),
+    )
     with st.container(horizontal=True):
         if run.is_running:
             st.button("Stop", on_click=run.stop, help="The same table goes on from there.")
@@ -134,9 +141,15 @@ def show_progress(polling: bool) -> None:
                 "Target": target_text(row.targets),
                 "Status": status_of(outcome),
                 "Best design": "" if best is None else percent_off(best),
-                "Why not": "" if outcome is None else outcome.error,
+                "Why not": "" if outcome is None else with_symbols(with_titles(outcome.error)),
             }
         )
-    st.dataframe(pd.DataFrame(lines), hide_index=True, key="batch-table")
+    widths: dict[str, Any] = dict.fromkeys(("Line", "Status", "Best design"), "small")
+    widths |= {"Name": "small", "Target": "medium", "Why not": "large"}
+    columns = {name: st.column_config.Column(width=width) for name, width in widths.items()}
+    st.dataframe(pd.DataFrame(lines), hide_index=True, key="batch-table", column_config=columns)
+    for line in [line for line in lines if line["Why not"]][:_EXPLAINED]:
+        name = f"Line {line['Line']}" + (f", {line['Name']}" if line["Name"] else "")
+        st.caption(f"**{plain(name)}**: {sentence(line['Why not'])}")
     if total > _SHOWN:
         st.caption(f"The first {_SHOWN} rows; the file has all.")

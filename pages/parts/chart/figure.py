@@ -190,7 +190,7 @@ def _add_target(figure: go.Figure, axes: tuple[str, str], wanted: Sequence[Wante
         ends: dict[str, Any] = (
             {"x0": item.low, "x1": item.high} if name == axes[0] else {"y0": item.low, "y1": item.high}
         )
-        add(**ends, line={"color": TARGET, "width": 1.5}, fillcolor=TARGET, opacity=0.3)
+        add(**ends, line={"color": TARGET, "width": 1.5}, fillcolor=TARGET, opacity=0.3, layer="below")
 
 
 def _add_guides(

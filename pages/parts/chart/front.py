@@ -187,11 +187,11 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
     if len(picked) == 1:
         chosen, shown = picked[0], list(range(len(volumes)))
     st.caption(
-        f"{len(volumes)} designs of which none is better in both, by the solver, of "
-        f"{front.candidates} candidates; "
-        f"they dominate {100 * front.hypervolume:.0f} % of the box around both fronts, the known volumes "
-        f"{100 * front.known_hypervolume:.0f} %. Click a point to choose a design, draw a box to "
-        f"see some alone."
+        f"{_count(len(volumes), 'design')} of which none is better in both, verified by the solver, of "
+        f"{_count(front.candidates, 'candidate')}. Of the rectangle around both lines the designs are ahead "
+        f"of {100 * front.hypervolume:.0f} %, the known volumes of {100 * front.known_hypervolume:.0f} %. "
+        "**Click** a point to choose its design; the **box** in the toolbar shows some alone, and a double "
+        "click all of them again."
     )
     inside = [volumes[i] for i in shown]
     volume_gallery(
@@ -203,6 +203,10 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
         pinned=[place for place, volume in enumerate(inside) if put_aside.is_in_shortlist(volume)],
         on_pin=partial(_toggle, search, front, shown),
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _caption(checkpoint: Checkpoint, front: DesignFront, index: int, names: list[str]) -> Caption:
@@ -284,7 +288,7 @@ def front_figure(
         hovertemplate=f"%{{text}}<br>{axis_title(names[0])} %{{x:.3g}}<br>{axis_title(names[1])} %{{y:.3g}}"
         "<extra></extra>",
     )
-    figure.update_layout(**LAYOUT, height=420, dragmode="select")
+    figure.update_layout(**LAYOUT, height=420, dragmode="pan")
     figure.update_xaxes(title=axis_title(names[0]))
     figure.update_yaxes(title=axis_title(names[1]))
     return figure

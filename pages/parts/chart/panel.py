@@ -18,6 +18,7 @@ from pages.parts.common.requests.quantities import (
     missing_property,
     offered_quantities,
     span_text,
+    symbol,
 )
 from pages.parts.common.sessions import put_aside
 from pages.parts.common.sessions.shown import shown_designs
@@ -88,8 +89,8 @@ def show_chart(checkpoint: Checkpoint, axes: tuple[str, str], guide: str | None)
     boxes, chosen = selection.get("box") or [], selection.get("points") or []
     if not boxes:
         st.caption(
-            "Draw a box to ask for its ranges. Regions are around the known volumes of each mode with these "
-            "phases, by the surrogate of the modes; a click in the legend hides one."
+            "Draw a box to ask for its ranges. Each region is around the known structures of a mode, as "
+            "predicted with these phases; a click in the legend hides one."
         )
         return
     ranges = {}
@@ -102,13 +103,20 @@ def show_chart(checkpoint: Checkpoint, axes: tuple[str, str], guide: str | None)
     names = [str(point.get("text", "")) for point in chosen]
     inside = ", ".join(name for name in dict.fromkeys(names) if name)
     st.markdown(f"Box: **{'**, **'.join(texts)}**" + (f"  \nIn it: {inside[:400]}" if inside else ""))
-    if st.button("Ask for these ranges", type="primary", disabled=not ranges):
-        if _ask(checkpoint, ranges):
-            st.switch_page("pages/design.py")
+    others = [symbol(item.name) for item in request.wanted if item.name not in ranges]
+    with st.container(horizontal=True):
+        alone = st.button("Ask for these ranges alone", type="primary", disabled=not ranges)
+        added = bool(others) and st.button(
+            "Add them to the target",
+            disabled=not ranges,
+            help=f"What is asked of {', '.join(others)} stays.",
+        )
+    if (alone or added) and _ask(checkpoint, ranges, keep=added):
+        st.switch_page("pages/design.py")
 
 
-def _ask(checkpoint: Checkpoint, ranges: dict[str, tuple[float, float]]) -> bool:
-    """Ask for ranges in place of what was asked of these quantities."""
+def _ask(checkpoint: Checkpoint, ranges: dict[str, tuple[float, float]], *, keep: bool) -> bool:
+    """Ask for ranges, in place of all or only of what was asked of these quantities."""
     request = current_request(checkpoint)
     try:
         asked = tuple(Wanted(name=name, low=low, high=high) for name, (low, high) in ranges.items())
@@ -116,8 +124,7 @@ def _ask(checkpoint: Checkpoint, ranges: dict[str, tuple[float, float]]) -> bool
         st.error(sentence(str(error)))
         return False
     others = tuple(item for item in request.wanted if item.name not in ranges)
-    kept = others if any(item.name in ranges for item in request.wanted) else ()
-    set_request(checkpoint, replace(request, wanted=(*kept, *asked)))
+    set_request(checkpoint, replace(request, wanted=(*(others if keep else ()), *asked)))
     return True
 
 

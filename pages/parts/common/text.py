@@ -14,5 +14,6 @@ def plain(text: str) -> str:
 def sentence(text: str) -> str:
     """Make a sentence of the page from a message of the package, which is a clause."""
     text = text.strip().rstrip(".")
+    end = "" if text.endswith("?") else "."
     begins_with_file = re.search(r"\.[A-Za-z]\w{1,4}$", text.partition(": ")[0])
-    return plain(text if begins_with_file else text[:1].upper() + text[1:]) + "."
+    return plain(text if begins_with_file else text[:1].upper() + text[1:]) + end

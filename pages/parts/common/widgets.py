@@ -1,5 +1,6 @@
 """Groups of inputs and figures that the pages share."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
@@ -119,7 +120,8 @@ def lasting_tabs(names: Sequence[str], key: str) -> Sequence[TabContainer]:
 
 
 def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) -> None:
-    """A table of figures with as many digits as they deserve, and what to write where there is none.
+    """A table of figures with as many digits as they deserve, and what to write where there is none; at least
+    three digits of the largest modulus of a column.
 
     Args:
         table: Its columns, named with their units.
@@ -131,6 +133,9 @@ def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) 
     for name, column in table.items():
         if column.dtype.kind in "if":
             places = 0 if column.dtype.kind == "i" else digits + ("[-]" in str(name))
+            known = column[np.isfinite(column)].abs()
+            if "[GPa]" in str(name) and len(known) and known.max() > 0.0:  # three digits of the largest
+                places = max(places, 2 - math.floor(math.log10(known.max())))
             config[name] = st.column_config.NumberColumn(format=f"%.{places}f")
             table = table.assign(**{str(name): column.mask(column.abs() < 0.5 * 0.1**places, 0)})  # not -0.0
     st.dataframe(table, hide_index=True, column_config=config, key=key, placeholder=missing)

@@ -275,7 +275,7 @@ def matrices_html(compared: Sequence[Compared]) -> str:
 
 def _entry(value: float, small: float) -> str:
     kind = ' class="small"' if abs(value) < small else ""
-    return f"<td{kind}>{value:.2f}</td>"
+    return f"<td{kind}>{value:z.2f}</td>"
 
 
 def _table(compared: Sequence[Compared], columns: dict) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.parts.common.requests.constraints import CHIPS
-from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.controls import controlled, first_of
 from pages.parts.common.requests.current import current_request, set_request
 from pages.parts.common.requests.request import LENGTH_UNITS, VoxelLength
 from vaereg.inverse.constraints import Constraints
@@ -41,7 +41,7 @@ def constraint_inputs(checkpoint: Checkpoint) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.selectbox(
             "Symmetry",
-            SYMMETRIES,
+            first_of(SYMMETRIES, constraints.symmetry),
             key=controlled(_KEYS["symmetry"], constraints.symmetry),
             help="Mirrors and quarter turns of the voxels: the stiffness has the symmetry exactly.",
             **arguments,
@@ -87,6 +87,7 @@ def voxel_inputs(checkpoint: Checkpoint) -> None:
     """Edge of a voxel: chosen once, used by all lengths."""
     request = current_request(checkpoint)
     arguments = {"on_change": _take_voxel, "args": (checkpoint,)}
+    unit = request.voxel.unit if request.voxel else st.session_state.get(_UNIT, "µm")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.number_input(
             "Edge of a voxel",
@@ -101,8 +102,8 @@ def voxel_inputs(checkpoint: Checkpoint) -> None:
         )
         st.selectbox(
             "Unit",
-            list(LENGTH_UNITS),
-            key=controlled(_UNIT, request.voxel.unit if request.voxel else st.session_state.get(_UNIT, "µm")),
+            first_of(LENGTH_UNITS, unit),
+            key=controlled(_UNIT, unit),
             width=90,
             **arguments,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.controls import controlled, first_of
 from pages.parts.common.requests.current import (
     can_redo,
     can_undo,
@@ -118,10 +118,11 @@ def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
             **options,
         )
         if checkpoint.modes is None:
+            chosen = _ALL if request.component is None else str(request.component + 1)
             st.selectbox(
                 "Component",
-                [_ALL, *(str(k + 1) for k in range(checkpoint.components))],
-                key=controlled(COMPONENT, _ALL if request.component is None else str(request.component + 1)),
+                first_of([_ALL, *(str(k + 1) for k in range(checkpoint.components))], chosen),
+                key=controlled(COMPONENT, chosen),
                 help="Kind of microstructure: all components of the mixture, or one of them.",
                 **options,
             )

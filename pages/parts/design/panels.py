@@ -60,9 +60,12 @@ SMALL = 40
 
 
 def make_designs(checkpoint: Checkpoint, request: Request) -> designing.ShownDesigns:
-    """Designs for the request; of large cells with progress, and with a way to call it off."""
+    """Designs for the request; of large cells, and with a least feature, with progress and a way to call it
+    off.
+    """
     arguments = checkpoint, request
-    at_once = request.size <= SMALL or designing.has_designs(*arguments)
+    features = request.constraints.min_feature_stiff or request.constraints.min_feature_soft
+    at_once = (request.size <= SMALL and not features) or designing.has_designs(*arguments)
     with _progress("designs", at_once, partial(designing.cancel_designs, *arguments)) as report:
         return designing.show_designs(*arguments, report)
 
@@ -244,7 +247,8 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
         left, right = st.columns([3, 2], gap="medium")
     with left:
         st.caption(_about(checkpoint, designs, chosen))
-        table = view.quantity_table(designs.wanted, judgement, chosen, designs.std[chosen])
+        volume = designs.microstructures[chosen]
+        table = view.quantity_table(designs.wanted, judgement, chosen, designs.std[chosen], volume)
         st.dataframe(table, hide_index=True, key="selected-table", height=35 * (min(len(table), 11) + 1) + 2)
         if isinstance(outcomes[chosen], Exception):
             st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
@@ -354,15 +358,19 @@ def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | No
     offered = [*TARGETS] if checkpoint.modes is None else offered_quantities()
     names = [name for name in offered if not missing_property(name, pair)]
     chosen = []
+    st.markdown(
+        "**What is reachable**",
+        help="Grey: what known structures of these phases have in two quantities; lines: what the phases "
+        "allow at all. The target and the designs lie over it. Both axes can be chosen.",
+    )
     columns = zip(st.columns(2, gap="small"), ("Across", "Up"), state.CLOSURE_AXES, (across, up), strict=True)
     for column, label, key, own in columns:
         name = column.selectbox(
             label,
             ["", *names],
             key=key,
-            format_func=lambda name, own=own: axis_title(name) if name else f"{symbol(own)} (auto)",
+            format_func=lambda name, own=own: axis_title(name) if name else symbol(own),
             label_visibility="collapsed",
-            help="Axis of the figure of what is reachable.",
             persist_state="session",
         )
         chosen.append(name or own)

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.controls import controlled, first_of
 from pages.parts.common.requests.current import current_request, set_request
 from pages.parts.common.requests.live import LiveSlider, live_slider
 from pages.parts.common.requests.quantities import (
@@ -33,6 +33,8 @@ __all__ = ["KINDS", "closure_axes", "kind_of", "slider_range", "target_rows", "w
 KINDS = ("value", "range", "at least", "at most", "as large as possible", "as small as possible")
 """What can be wanted of a quantity; one that is free has no row."""
 _GOALS = {"as large as possible": "max", "as small as possible": "min"}
+_SHORT = {"as large as possible": "maximise", "as small as possible": "minimise"}
+"""Words that have room beside a quantity."""
 _PRIORITIES = {0.25: "lowest", 0.5: "low", 1.0: "normal", 2.0: "high", 4.0: "highest"}
 _STEPS = 60
 """Least number of steps of a slider, each of 1, 0.1, 0.01 …"""
@@ -145,8 +147,8 @@ def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
             kind = kind_of(item)
             st.selectbox(
                 f"{title} is",
-                # The first is what a browser without a value of its own falls back on, after a restart, say.
-                [kind, *(other for other in KINDS if other != kind)],
+                first_of(KINDS, kind),
+                format_func=lambda kind: _SHORT.get(kind, kind),
                 key=controlled(_key(name, "is"), kind),
                 label_visibility="collapsed",
                 on_change=_take_kind,
@@ -157,7 +159,7 @@ def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
                 st.caption(f"{title}: {QUANTITIES[name].description}")
                 st.selectbox(
                     f"Priority of {title}",
-                    sorted({*_PRIORITIES, item.weight}),
+                    first_of(sorted(_PRIORITIES), item.weight),
                     format_func=lambda weight: f"{_PRIORITIES.get(weight, 'own')} (×{weight:g})",
                     key=controlled(_key(name, "priority"), item.weight),
                     on_change=_take_priority,
@@ -177,6 +179,8 @@ def _numbers(checkpoint: Checkpoint, item: Wanted) -> None:
     """Slider and typed numbers of a quantity."""
     name, ends = item.name, [end for end in (item.low, item.high) if math.isfinite(end)]
     low, high = slider_range(checkpoint, name)
+    room = high - low  # what is asked for is shown as it is, but for what is far away
+    low, high = max(low - room, min(low, *ends)), min(high + room, max(high, *ends))
     step = 10.0 ** math.floor(math.log10(max(high - low, 1e-6) / _STEPS))
     shown = [min(max(end, low), high) for end in ends]
     is_range = len(ends) == 2 and not item.is_value

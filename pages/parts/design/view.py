@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import widgets
+from pages.parts.common.answers import guaranteed_ends
 from pages.parts.common.requests.constraints import constraint_words
 from pages.parts.common.requests.modes import (
     component_color,
@@ -18,15 +19,14 @@ from pages.parts.common.requests.modes import (
     component_kind,
     component_title,
     lowered,
-    mode_named,
     mode_picture,
 )
 from pages.parts.common.requests.quantities import (
     axis_title,
     figure_text,
+    guaranteed_text,
     missing_property,
     signed_deviations,
-    span_text,
     symbol,
     target_text,
     wanted_text,
@@ -54,7 +54,6 @@ from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import CellProperties, Targets
-from vaereg.targets.bounds import quantity_bounds
 
 __all__ = [
     "best_design",
@@ -186,6 +185,7 @@ def quantity_table(
     judgement: Judgement,
     row: int,
     std: NDArray[np.float64] | None,
+    volume: NDArray[np.uint8],
 ) -> pd.DataFrame:
     """Table of one cell with a row per quantity: those asked for, the farthest off first, then usual ones.
 
@@ -194,6 +194,7 @@ def quantity_table(
         judgement: What is known of the cells.
         row: The cell.
         std: Standard deviation of the predicted C11 to C66 [GPa], shape (6,).
+        volume: Voxels of the cell, for guaranteed bounds.
     """
     pair = judgement.predicted.materials
     asked = [] if targets is None else largest_first(targets, judgement.best, row)
@@ -210,10 +211,10 @@ def quantity_table(
     if targets is not None:
         signed = signed_deviations(targets, judgement.best.rows([row]))[0]
         off |= dict(zip(targets.names, signed.tolist(), strict=True))
-    fraction = judgement.predicted.fraction[[row]]
+    ends = guaranteed_ends(names, volume, pair).tolist()
     rows = []
-    for name, own, truth in zip(names, predicted.tolist(), solved.tolist(), strict=True):
-        bounds = quantity_bounds(name, fraction, pair)
+    for name, own, truth, (low, high) in zip(names, predicted.tolist(), solved.tolist(), ends, strict=True):
+        of_voxels = name in ("volume_fraction", "density")
         spread = std[PROPERTIES.index(name)] if std is not None and name in PROPERTIES else np.nan
         rows.append(
             {
@@ -222,10 +223,10 @@ def quantity_table(
                 "Predicted": figure_text(own),
                 "Solver": figure_text(truth),
                 "Off target": deviation_text(off[name]) if name in items else "",
-                "Guaranteed": span_text(float(bounds.low[0]), float(bounds.high[0])),
+                "Guaranteed": guaranteed_text(name, low, high),
                 "± std": "" if np.isnan(spread) else figure_text(spread),
                 "Prediction error": ""
-                if np.isnan(truth)
+                if np.isnan(truth) or of_voxels
                 else deviation_text(own / truth - 1 if truth else 0.0),
             }
         )
@@ -290,7 +291,7 @@ def design_item(checkpoint: Checkpoint, designs: Designs, index: int, outcome: O
     """One design as it is put aside."""
     component = int(designs.component[index])
     made_by = component_title(checkpoint, component)
-    mode = mode_named(made_by)
+    mode = designs.modes[component] if designs.modes else ""
     title = designing.design_title(designs, index)
     subject = f"{made_by} {title}" if mode else title
     solved = isinstance(outcome, HomogenizationResult)

@@ -17,6 +17,7 @@ from pages.parts.common.views.figures import (
     PREDICTED,
     class_rank,
     class_style,
+    class_title,
     drawn_points,
 )
 from vaereg.elasticity import PROPERTIES
@@ -235,7 +236,7 @@ def _groups(shade: Shade, shown: NDArray[np.intp]) -> list[tuple[str, NDArray[np
     groups = []
     for name in names:
         color, symbol = class_style(name, names)
-        groups.append((name, shown[values == name], {"color": color, "symbol": symbol}))
+        groups.append((class_title(name), shown[values == name], {"color": color, "symbol": symbol}))
     return groups
 
 

@@ -12,7 +12,7 @@ from pages.parts.common.sessions import put_aside, state
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.sessions.shown import show_volume, shown_designs
 from pages.parts.common.text import plain
-from pages.parts.common.views.figures import COMPONENT_COLORS
+from pages.parts.common.views.figures import COMPONENT_COLORS, class_title
 from pages.parts.common.views.gallery import Caption, Line, Row, selected_volume, volume_gallery
 from pages.parts.explore import map_state
 from pages.parts.explore.figures import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
@@ -159,7 +159,7 @@ def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[st
         st.subheader(f"{len(rows)} volumes")
         families, counts = np.unique(embedding.family[rows], return_counts=True)
         most = np.argsort(-counts, kind="stable")[:4]
-        text = ", ".join(f"{families[i]} {counts[i]}" for i in most)
+        text = ", ".join(f"{class_title(str(families[i]))} {counts[i]}" for i in most)
         more = len(families) - len(most)
         plural = {"family": "families", "class": "classes"}[_class_words(embedding)[0]]
         st.caption(text + (f" and {more} other {plural}" if more > 0 else ""))
@@ -307,7 +307,7 @@ def _caption(embedding: Embedding, place: Place) -> Caption:
     values = [f"{value:.1f}" for value in place.properties[: len(SHOWN)]]
     return Caption(
         title=title,
-        badge="" if number is None else f"{number}",
+        badge="" if number is None else f"no. {number}",
         columns=SHOWN,
         lines=[Line(label=place.source, values=values, kind=_LINE_KINDS.get(place.source, "spread"))],
     )
@@ -322,7 +322,7 @@ def _class_and_mode(embedding: Embedding, index: int) -> str:
     """Class of a volume of the map, and its mode where that has another name."""
     name = str(embedding.family[index])
     mode = embedding.component_name(int(embedding.component[index])) if embedding.modes else name
-    return name if name == mode else f"{name}, {mode}"
+    return class_title(name) if name == mode else f"{class_title(name)}, {class_title(mode)}"
 
 
 def _row(places: Sequence[Place], begin: int, title: str, note: str = "") -> Row:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.parts.common.sessions.shortlist import ShortlistItem
-from pages.parts.common.views.figures import class_rank
+from pages.parts.common.views.figures import class_rank, class_title
 from vaereg.inverse.designs import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
@@ -74,7 +74,7 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
     """
     return Place(
         key=sample_key(index),
-        name=name or f"sample {index}, {embedding.family[index]}",
+        name=name or f"sample {index}, {class_title(str(embedding.family[index]))}",
         note=f"{embedding.split[index]} split, seed {embedding.seed[index]}",
         latent=embedding.latent[index],
         component=int(embedding.component[index]),

@@ -1,6 +1,4 @@
-"""The full answer for a volume and any pair of phases, computed once for all sessions, and its panels."""
-
-from dataclasses import dataclass
+"""The panels of the full answer for a volume and any pair of phases."""
 
 import numpy as np
 import pandas as pd
@@ -8,80 +6,39 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common import widgets
+from pages.parts.common.answers import PairOutcome
+from pages.parts.common.requests.quantities import axis_title, guaranteed_text
 from vaereg.elasticity import VOIGT_ORDER
 from vaereg.engineering import ENGINEERING_NAMES
 from vaereg.materials import TwoPhase
-from vaereg.microstructure.volume import volume_hash
-from vaereg.model.pairs.regressor import (
-    CONDUCTION_RESIDUAL,
-    PairModel,
-    StiffnessPrediction,
-    engineering_spread,
-    load_pair_model,
-    predict_stiffness,
-)
-from vaereg.solver.conduction import conduct
+from vaereg.model.pairs.regressor import engineering_spread
 from vaereg.solver.properties import elastic_properties
 
-__all__ = ["LARGEST", "PairOutcome", "conduction_panel", "constants_table", "matrix_panel", "predict_pair"]
-
-LARGEST = 128**3
-"""Voxels up to which volumes are answered: the fields of six load cases take about 1 GB there."""
+__all__ = ["conduction_panel", "constants_table", "matrix_panel"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PairOutcome:
-    """Answers on one volume that need no full solve."""
+def constants_table(
+    outcome: PairOutcome | None,
+    solved: dict[str, float | None] | None,
+    ends: NDArray[np.float64],
+) -> pd.DataFrame:
+    """Engineering constants with their spread, beside the solver's by name, as far as they are there.
 
-    stiffness: StiffnessPrediction
-    """Predicted stiffness and guaranteed bounds."""
-    conductivity: NDArray[np.float64] | None
-    """Solved conductivity, shape (3, 3) [W/(m K)]; None where a phase has none."""
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Predicted stiffness, shape (6, 6) [GPa]."""
-        return self.stiffness.mean[0]
-
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """Its standard deviation, shape (6, 6) [GPa]."""
-        return self.stiffness.std[0]
-
-
-def predict_pair(volume: NDArray[np.uint8], pair: TwoPhase) -> PairOutcome:
-    """The answer for a volume of shape (X, Y, Z); computed once for all sessions."""
-    model = _pair_model()
-    return _predict(model, model.hash, volume_hash(volume), repr(pair), volume, pair)
-
-
-@st.cache_resource(show_spinner=False)
-def _pair_model() -> PairModel:
-    return load_pair_model()
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _predict(
-    _model: PairModel, model: str, name: str, phases: str, _volume: NDArray[np.uint8], _pair: TwoPhase
-) -> PairOutcome:
-    conductivity = None
-    if _pair.stiff.conductivity is not None and _pair.soft.conductivity is not None:
-        result = conduct(_volume, _pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32, raise_on_failure=False)
-        conductivity = result.conductivity
-    return PairOutcome(stiffness=predict_stiffness(_model, [_volume], [_pair]), conductivity=conductivity)
-
-
-def constants_table(outcome: PairOutcome | None, solved: dict[str, float | None] | None) -> pd.DataFrame:
-    """Engineering constants with their spread, beside the solver's by name, as far as they are there."""
+    Args:
+        outcome: The prediction.
+        solved: Constants by the solver.
+        ends: Guaranteed ends of each, shape (number of constants, 2).
+    """
     spreads: dict[str, tuple[float | None, float | None]] = dict.fromkeys(ENGINEERING_NAMES, (None, None))
     if outcome is not None:
         spreads = engineering_spread(outcome.mean, outcome.std)
     rows = []
-    for name in ENGINEERING_NAMES:
+    for name, (low, high) in zip(ENGINEERING_NAMES, ends.tolist(), strict=True):
         value, spread = spreads[name]
-        row = {"Constant": f"{name} [{'-' if name.startswith('nu') or name == 'anisotropy' else 'GPa'}]"}
+        row = {"Constant": axis_title(name)}
         row |= {"Predicted": _text(value), "± std": _text(spread)}
-        rows.append(row | {"Solver": _text(None if solved is None else solved[name])})
+        row |= {"Solver": _text(None if solved is None else solved[name])}
+        rows.append(row | {"Guaranteed": guaranteed_text(name, low, high)})
     return pd.DataFrame(rows)
 
 

@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.parts.common import widgets
+from pages.parts.common.answers import LARGEST, PairOutcome, guaranteed_ends, predict_pair
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.sessions.shown import ShownVolume, predict_volume
 from pages.parts.common.text import sentence
-from pages.parts.common.views.figures import COMPONENT_COLORS
+from pages.parts.common.views.figures import COMPONENT_COLORS, class_title
 from pages.parts.common.views.gallery import Caption, Line, Row, volume_gallery
-from pages.parts.predict.answers import LARGEST, PairOutcome, constants_table, predict_pair
+from pages.parts.predict.answers import constants_table
 from pages.parts.predict.figures import place_figure, young_figure
 from pages.parts.predict.upload import MAX_FILES, Blocks, automatic_volume
 from pages.parts.solving.tasks import solver_settings
 from vaereg.elasticity import PROPERTIES
-from vaereg.engineering import engineering_constants
+from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.segmentation import face_mismatch
 from vaereg.model.checkpoint import Checkpoint
@@ -59,12 +60,19 @@ def scan_notice(volume: NDArray[np.uint8], *, novel: bool) -> None:
         (st.warning if novel else st.info)(" ".join(parts))
 
 
-def constants_panel(outcome: PairOutcome | None, stiffness: NDArray[np.float64] | None) -> None:
+def constants_panel(
+    outcome: PairOutcome | None,
+    stiffness: NDArray[np.float64] | None,
+    volume: NDArray[np.uint8],
+    own: TwoPhase,
+) -> None:
     """Engineering constants and directional stiffness, predicted and once the solver has the whole matrix.
 
     Args:
         outcome: Answer for the pair of phases; None where the volume is too large for one.
         stiffness: The solver's, shape (6, 6) [GPa].
+        volume: Two-phase volume, shape (X, Y, Z).
+        own: The two phases.
     """
     solved = None
     if stiffness is not None:
@@ -78,7 +86,8 @@ def constants_panel(outcome: PairOutcome | None, stiffness: NDArray[np.float64] 
         return
     shown = outcome.mean if stiffness is None and outcome is not None else stiffness
     left, right = st.columns([5, 6], gap="medium")
-    left.dataframe(constants_table(outcome, solved), hide_index=True, key="constants")
+    ends = guaranteed_ends(ENGINEERING_NAMES, volume, own, most=LARGEST)
+    left.dataframe(constants_table(outcome, solved, ends), hide_index=True, key="constants")
     try:
         right.plotly_chart(
             young_figure(np.asarray(shown)),
@@ -147,7 +156,7 @@ def place_panel(checkpoint: Checkpoint, prediction: Prediction, scale: float | N
             ],
             [
                 Caption(
-                    title=f"{embedding.family[index]}",
+                    title=class_title(str(embedding.family[index])),
                     columns=columns,
                     lines=[
                         Line(

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common import background, widgets
+from pages.parts.common.answers import LARGEST, PairOutcome, predict_pair
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.shown import ShownVolume
 from pages.parts.common.text import sentence
@@ -14,13 +15,7 @@ from pages.parts.common.views.figures import COMPONENT_COLORS, prediction_figure
 from pages.parts.common.views.gallery import Caption, Row, volume_gallery
 from pages.parts.predict import panels
 from pages.parts.predict.alike import alike_panel
-from pages.parts.predict.answers import (
-    LARGEST,
-    PairOutcome,
-    conduction_panel,
-    matrix_panel,
-    predict_pair,
-)
+from pages.parts.predict.answers import conduction_panel, matrix_panel
 from vaereg.elasticity import reuss_bound, voigt_bound
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
@@ -106,7 +101,7 @@ def show_results(
     with stiffness:
         widgets.show_table(widgets.property_table(columns), key="volume-properties", missing="–")
     with constants:
-        panels.constants_panel(answer, whole)
+        panels.constants_panel(answer, whole, shown.volume, own)
     if answer is not None:
         with matrix:
             matrix_panel(answer)

@@ -29,7 +29,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.batch import RECORD, RowOutcome, read_record, run_batch
 from vaereg.inverse.orders import Designed, DesignOrder, for_row, save_designed
 from vaereg.targets import TableRow
-from vaereg.targets.tables import parse_table
+from vaereg.targets.tables import decode_table, parse_table
 
 __all__ = ["MAX_ROWS", "BatchRun", "QueueExecutor", "batch_folder", "read_rows", "start_batch"]
 
@@ -50,11 +50,7 @@ def read_rows(content: bytes) -> list[TableRow]:
     Raises:
         InputError: It is none, in one line with the line and the column, or has too many rows.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError("expected a table in UTF-8, got other bytes") from error
-    rows = parse_table(text)
+    rows = parse_table(decode_table(content))
     if len(rows) > MAX_ROWS:
         raise InputError(
             f"expected at most {MAX_ROWS} rows, got {len(rows)}: the command `design --targets` takes more"

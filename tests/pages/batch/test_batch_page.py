@@ -83,7 +83,7 @@ def test_rows_are_made_refused_and_kept(
         (b"E_q [GPa]\n1\n", "column 1"),
         (b"E_x [kg]\n1\n", "unit of E_x"),
         (b"E_x [GPa]\nabc\n", "line 2"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        (b"\xff\xfe\x00", "spreadsheet"),
         (b"E_x\n" + b"1\n" * 10_000, "at most 2000 rows, got 10000"),
     ],
 )

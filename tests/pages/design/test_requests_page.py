@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from pages.parts.common.requests.request import VoxelLength
 from pages.parts.common.sessions import state
 from pages.parts.design.targets_panel import KINDS, kind_of, with_kind
-from pages.parts.design.view import design_rows
+from pages.parts.design.view import design_item, design_rows
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.direct import design
 from vaereg.materials import VOID, TwoPhase, phase_by_name
@@ -144,3 +144,11 @@ def test_designs_that_meet_the_constraints_come_first(modes_checkpoint_path: Pat
     met = np.array([[False], [True], [False], [True]])
     (row,) = design_rows(checkpoint, replace(designs, component=np.full(4, 6), met=met))
     assert row.panels == [1, 3, 0, 2]
+
+
+def test_a_design_of_an_own_mode_is_put_aside_under_its_name(modes_checkpoint_path: Path) -> None:
+    checkpoint = load_checkpoint(modes_checkpoint_path)
+    designs = design(checkpoint, parse(["C11=60"]), 1, 16)
+    own = [*designs.modes]
+    own[designs.component[0]] = "our-fibres"
+    assert design_item(checkpoint, replace(designs, modes=tuple(own)), 0, None).mode == "our-fibres"

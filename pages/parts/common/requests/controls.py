@@ -1,8 +1,13 @@
 """Widgets whose values belong to something else, such as the request of a session."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import streamlit as st
 
-__all__ = ["controlled"]
+__all__ = ["controlled", "first_of"]
+
+_Option = TypeVar("_Option")
 
 
 def controlled(key: str, value: object) -> str:
@@ -14,3 +19,11 @@ def controlled(key: str, value: object) -> str:
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
     return key
+
+
+def first_of(options: Iterable[_Option], value: _Option) -> list[_Option]:
+    """Options of a list with a value as the first, whether it is among them or not.
+
+    A browser without a value of its own falls back on the first, after a restart of the server, say.
+    """
+    return [value, *(option for option in options if option != value)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common.requests.controls import controlled
+from pages.parts.common.requests.controls import controlled, first_of
 from pages.parts.common.requests.current import current_request, own_phases, set_request
 from pages.parts.common.sessions import state
 from pages.parts.common.text import plain
@@ -17,6 +17,8 @@ from vaereg.model.checkpoint import Checkpoint
 __all__ = ["materials_panel", "pair_line"]
 
 _UNITS = {"density": "g/cm³", "conductivity": "W/(m K)", "thermal_expansion": "10⁻⁶/K"}
+_BETWEEN = {"10⁻⁶/K": "·"}
+"""What stands between a number and its unit."""
 _SYMBOLS = {"density": "ρ", "conductivity": "k", "thermal_expansion": "\u03b1"}
 _KEYS = {"stiff": "material-stiff", "soft": "material-soft"}
 _OWN = "own-material-"
@@ -50,8 +52,7 @@ def materials_panel(checkpoint: Checkpoint) -> TwoPhase:
             name = next((name for name, known in phases.items() if known == phase), VOID.name)
             st.selectbox(
                 f"{which.capitalize()} phase",
-                # The first is what a browser without a value of its own falls back on, after a restart, say.
-                [name, *(other for other in names[which] if other != name)],
+                first_of(names[which], name),
                 format_func=shown,
                 key=controlled(key, name),
                 on_change=_choose,
@@ -72,7 +73,7 @@ def _numbers(phase: Phase) -> str:
     if phase.is_void:
         return "no stiffness, no conduction, no mass"
     known = [
-        f"{_SYMBOLS[name]} {getattr(phase, name):g} {unit}"
+        f"{_SYMBOLS[name]} {getattr(phase, name):g}{_BETWEEN.get(unit, ' ')}{unit}"
         for name, unit in _UNITS.items()
         if getattr(phase, name) is not None
     ]

@@ -19,6 +19,7 @@ __all__ = [
     "axis_title",
     "describe_quantity",
     "figure_text",
+    "guaranteed_text",
     "missing_property",
     "offered_quantities",
     "range_of_phases",
@@ -106,6 +107,24 @@ def span_text(low: float, high: float) -> str:
         return figure_text(low)
     ends = [figure_text(end) if np.isfinite(end) else "∞" for end in (low, high)]
     return f"{ends[0]} to {ends[1]}"
+
+
+def guaranteed_text(name: str, low: float, high: float) -> str:
+    """Ends between which a quantity lies for certain, rounded outwards to four digits: "6.836 to 6.840".
+
+    Nothing for what follows from the voxels alone, and for ends that say nothing, such as Poisson ratios
+    beyond 1.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)) or name in ("volume_fraction", "density"):
+        return ""
+    if name.partition("_")[0] == "nu" and max(-low, high) > 1.0:
+        return ""
+    size = max(abs(low), abs(high))
+    if size == 0.0:
+        return "0"
+    digits = max(3 - math.floor(math.log10(size)), 0)
+    ends = math.floor(low * 10**digits + 1e-6), math.ceil(high * 10**digits - 1e-6)
+    return " to ".join(f"{end / 10**digits:.{digits}f}" for end in ends)
 
 
 def rounded_number(value: float) -> float:

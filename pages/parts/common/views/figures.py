@@ -24,6 +24,7 @@ __all__ = [
     "add_bounds",
     "class_rank",
     "class_style",
+    "class_title",
     "deviation_figure",
     "isosurface_figure",
     "prediction_figure",
@@ -259,6 +260,15 @@ def class_style(name: str, names: Sequence[str]) -> tuple[str, str]:
     number = list(FAMILIES if name in FAMILIES else names).index(name)
     turn = number // len(CLASS_COLORS) % len(CLASS_SYMBOLS)
     return CLASS_COLORS[number % len(CLASS_COLORS)], CLASS_SYMBOLS[turn]
+
+
+_CLASS_TITLES = {"tpms": "minimal surface", "gaussian": "random field"}
+"""Classes whose names say nothing to an engineer."""
+
+
+def class_title(name: str) -> str:
+    """Class, family or mode as a figure names it: "closed foam", "minimal surface" of "tpms"."""
+    return _CLASS_TITLES.get(name, name.replace("-", " "))
 
 
 def class_rank(name: str) -> tuple[int, str]:

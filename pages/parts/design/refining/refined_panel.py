@@ -6,13 +6,13 @@ import numpy as np
 import streamlit as st
 
 from pages.parts.common import widgets
+from pages.parts.common.answers import QUICK, stiffness_bounds
 from pages.parts.common.requests.constraints import constraint_words
 from pages.parts.common.requests.modes import (
     component_color,
     component_kind,
     component_title,
     lowered,
-    mode_named,
 )
 from pages.parts.common.requests.quantities import figure_text, signed_deviations, symbol, target_text
 from pages.parts.common.requests.request import Request
@@ -50,7 +50,9 @@ def show_refined(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinem
     with view:
         _gallery(run, entry, result)
     with figures:
-        table = comparison_table(run, entry)
+        volume, pair = result.volume, run.designs.materials
+        bounds = stiffness_bounds(volume, pair) if volume.size <= QUICK else ()
+        table = comparison_table(run, entry, bounds)
         digits = {"Before, solver": "%.4g", "After, verified": "%.4g", "Off target [%]": "%+.2f"}
         config: dict[Any, Any] = {name: st.column_config.NumberColumn(format=f) for name, f in digits.items()}
         st.dataframe(table, hide_index=True, key="refined-table", placeholder="–", column_config=config)
@@ -141,7 +143,8 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
     own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index])
     component = int(run.designs.component[entry.index])
     made_by = component_title(checkpoint, component, made_by=run.designs.checkpoint)
-    mode = mode_named(made_by)
+    modes = run.designs.modes
+    mode = modes[component] if modes else ""
     subject = f"{made_by} #{entry.index + 1}" if mode else f"#{entry.index + 1}"
     conductivity = result.properties.conductivity
     return ShortlistItem(

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pages.parts.common.requests.modes import component_kind, component_title
 from pages.parts.common.requests.quantities import (
     axis_title,
+    guaranteed_text,
     missing_property,
     signed_deviations,
-    span_text,
     wanted_text,
 )
 from pages.parts.common.views.cards import largest_first
@@ -29,7 +30,7 @@ from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import CellProperties
-from vaereg.targets.bounds import quantity_bounds
+from vaereg.targets.enclosure import quantity_enclosure
 
 __all__ = [
     "MAX_RUNS",
@@ -265,9 +266,15 @@ def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
     return table if failed else table.drop(columns="Why it failed")
 
 
-def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
+def comparison_table(run: Run, entry: Entry, bounds: Sequence[NDArray[np.float64]] = ()) -> pd.DataFrame:
     """Return a table of a refined design before and after: what is asked for, the farthest off first, then
     fraction, density and the diagonal of the stiffness.
+
+    Args:
+        run: What was asked for.
+        entry: The design.
+        bounds: Guaranteed lower and upper bound of its stiffness after, shape (6, 6) [GPa] each; none where
+            only the phases and the fraction bound it.
     """
     result = entry.result
     if result is None:
@@ -287,10 +294,16 @@ def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
     signed = signed_deviations(targets, result.properties)[0]
     off = dict(zip(targets.names, signed.tolist(), strict=True))
     items = {item.name: item for item in targets}
-    fraction = result.properties.fraction
+    fraction = float(result.properties.fraction[0])
+    ends = dict(
+        zip(
+            (*asked, *others),
+            quantity_enclosure([*asked, *others], fraction, pair, *bounds).tolist(),
+            strict=True,
+        )
+    )
     rows = []
     for name in (*asked, *others):
-        bounds = quantity_bounds(name, fraction, pair)
         rows.append(
             {
                 "Quantity": axis_title(name),
@@ -298,7 +311,7 @@ def comparison_table(run: Run, entry: Entry) -> pd.DataFrame:
                 "Before, solver": before[name],
                 "After, verified": after[name],
                 "Off target [%]": 100 * off[name] if name in off else np.nan,
-                "Guaranteed": span_text(float(bounds.low[0]), float(bounds.high[0])),
+                "Guaranteed": guaranteed_text(name, *ends[name]),
             }
         )
     return pd.DataFrame(rows)

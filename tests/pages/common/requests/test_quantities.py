@@ -6,6 +6,7 @@ import pytest
 from pages.parts.common.requests.quantities import (
     describe_quantity,
     figure_text,
+    guaranteed_text,
     missing_property,
     offered_quantities,
     range_of_phases,
@@ -101,3 +102,11 @@ def test_a_card_shows_prediction_and_solver_apart() -> None:
         0.05
     )
     assert np.isnan(judgement.deviations()[1][0])
+
+
+def test_guaranteed_ends_are_rounded_outwards_and_say_something() -> None:
+    assert guaranteed_text("E_x", 6.8364, 6.8391) == "6.836 to 6.840"
+    assert guaranteed_text("G_xy", 0.0, 0.011724) == "0.00000 to 0.01173"
+    assert guaranteed_text("nu_xy", 0.2912, 0.2915) == "0.2912 to 0.2915"
+    assert guaranteed_text("nu_xy", -3.58, 3.58) == guaranteed_text("anisotropy", 0.0, np.inf) == ""
+    assert guaranteed_text("density", 1.74, 1.74) == "" and guaranteed_text("E_x", 0.0, 0.0) == "0"
