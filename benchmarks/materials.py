@@ -223,7 +223,7 @@ def run_encoder(arguments: argparse.Namespace) -> None:
     known = np.column_stack([np.log(diagonal_properties(library.stiffness)), 3.0 * library.fraction])
     for row in rows.tolist():
         pair, fraction = pair_of(samples.phases[row, 1]), samples.volume_fraction[row : row + 1].astype(float)
-        (encoding,) = encode_batches(checkpoint.model, data.volumes([row]))
+        (encoding,) = encode_batches(checkpoint.model, data.volumes([row]), averaged=True)
         told = encoding.property_mean[0].double().numpy()
         place = np.square(known - np.append(np.log(told), 3.0 * fraction)).sum(1).argmin()
         scale = np.sqrt(told / np.diag(library.stiffness[place]))

@@ -10,7 +10,7 @@ from vaereg.generators.families import gaussian_field
 from vaereg.io.datasets import Dataset
 from vaereg.model import prediction
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.prediction import Prediction, log_interval, predict, tier_disagreement
+from vaereg.model.prediction import Prediction, encode_batch, log_interval, predict, tier_disagreement
 
 FIELDS = [item.name for item in dataclasses.fields(Prediction)]
 
@@ -126,6 +126,20 @@ def test_the_calibration_scales_the_uncertainty(
     reference = predict(tiny_checkpoint, volumes, guided=guided)
     np.testing.assert_allclose(result.std, reference.std * factors, rtol=1e-5)
     np.testing.assert_allclose(result.mean, reference.mean, rtol=1e-6)
+
+
+def test_the_encoder_answers_alike_in_cyclic_orders_of_the_axes(
+    tiny_checkpoint: Checkpoint, volumes: np.ndarray
+) -> None:
+    """A volume with its axes in the order y, z, x: C22, C33, C11 and C55, C66, C44 of the answer."""
+    upright = predict(tiny_checkpoint, volumes, guided=False)
+    turned = predict(tiny_checkpoint, volumes.transpose(0, 2, 3, 1), guided=False)
+    columns = [1, 2, 0, 4, 5, 3]
+    np.testing.assert_allclose(turned.mean, upright.mean[:, columns], rtol=1e-4)
+    factor = tiny_checkpoint.fitted.spread_factor
+    np.testing.assert_allclose(turned.std / factor, (upright.std / factor)[:, columns], rtol=1e-4)
+    once = encode_batch(tiny_checkpoint, volumes)[0]
+    assert not np.allclose(once, upright.mean, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("guided", "share"), [(True, "_WIDER_GUIDED"), (False, "_WIDER_ENCODER")])

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.errors import InputError
 from vaereg.microstructure.volume import as_two_phase
+from vaereg.model.batches import encode_averaged
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.guided import guide, upper_bounds
 
@@ -87,7 +88,7 @@ def predict(
             and (end - begin + 1) * fields[begin].size <= _VOXELS_AT_ONCE
         ):
             end += 1
-        parts.append(encode_batch(checkpoint, np.stack(fields[begin:end])))
+        parts.append(encode_batch(checkpoint, np.stack(fields[begin:end]), averaged=True))
         begin = end
     mean, std, latent, novelty = (np.concatenate(column) for column in zip(*parts, strict=True))
     fraction = np.array([float(field.mean()) for field in fields])
@@ -153,12 +154,17 @@ def tier_disagreement(
     return np.sqrt(np.square(np.log(mean / guided) * mean / std).mean(1))
 
 
-def encode_batch(checkpoint: Checkpoint, volumes: NDArray[np.uint8] | torch.Tensor) -> tuple[NDArray, ...]:
-    """Mean and std [GPa], latent mean and novelty of volumes of one shape (N, X, Y, Z), unchecked."""
+def encode_batch(
+    checkpoint: Checkpoint, volumes: NDArray[np.uint8] | torch.Tensor, *, averaged: bool = False
+) -> tuple[NDArray, ...]:
+    """Mean and std [GPa], latent mean and novelty of volumes of one shape (N, X, Y, Z), unchecked.
+
+    Averaged over the cyclic orders of the axes (`encode_averaged`) for an answer; once where many are ranked.
+    """
     fitted = checkpoint.fitted
     batch = torch.as_tensor(volumes).to(fitted.novelty_mean.device, torch.float32)[:, None]
     with torch.inference_mode():
-        encoding = checkpoint.model.encode(batch)
+        encoding = encode_averaged(checkpoint.model, batch) if averaged else checkpoint.model.encode(batch)
         whitened = (encoding.statistics - fitted.novelty_mean) @ fitted.novelty_whitening
         novelty = whitened.square().mean(1).sqrt()
         if fitted.cell_sizes is not None:

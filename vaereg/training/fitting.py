@@ -91,9 +91,9 @@ def fit(
         both = np.concatenate([former.training_properties.values, own]).astype(np.float32)
         reached = np.unique(both, axis=0)
 
-    train_mean, train_spread, statistics = encode_set(model, data, training)
+    train_mean, train_spread, statistics = encode_set(model, data, training, averaged=True)
     centre, whitening = _whitening(statistics)
-    mean, spread, statistics = encode_set(model, data, validation)
+    mean, spread, statistics = encode_set(model, data, validation, averaged=True)
     distance = np.sqrt(np.square((statistics - centre) @ whitening).mean(1))
 
     bounds = _bounds(model, data, np.concatenate([training, validation]), on_progress)
@@ -240,11 +240,16 @@ def fit_latent_regressor(
     return network.eval().requires_grad_(False)
 
 
-def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDArray, NDArray]:
-    """Properties [GPa], logarithmic spread, (N, T), and statistics, (N, S), of volumes (N, X, Y, Z)."""
+def encode_all(
+    model: VaeReg, volumes: NDArray[np.uint8], *, averaged: bool = False
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Properties [GPa], logarithmic spread, (N, T), and statistics, (N, S), of volumes (N, X, Y, Z).
+
+    `averaged` as in `encode_batches`.
+    """
     parts: list[tuple[NDArray, ...]] = []
     with torch.no_grad():
-        for encoding in encode_batches(model, volumes):
+        for encoding in encode_batches(model, volumes, averaged=averaged):
             columns = (encoding.property_mean, encoding.property_spread, encoding.statistics)
             parts.append(tuple(column.cpu().numpy().astype(np.float64) for column in columns))
     mean, spread, statistics = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -252,12 +257,12 @@ def encode_all(model: VaeReg, volumes: NDArray[np.uint8]) -> tuple[NDArray, NDAr
 
 
 def encode_set(
-    model: VaeReg, data: TrainingSet, rows: NDArray[np.intp]
+    model: VaeReg, data: TrainingSet, rows: NDArray[np.intp], *, averaged: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """As `encode_all`, of volumes of a data set, which may differ in size."""
     columns: tuple[NDArray[np.float64], ...] | None = None
     for places, volumes in data.by_size(rows):
-        parts = encode_all(model, volumes)
+        parts = encode_all(model, volumes, averaged=averaged)
         columns = columns or tuple(np.empty((len(rows), part.shape[1])) for part in parts)
         for column, part in zip(columns, parts, strict=True):
             column[places] = part
