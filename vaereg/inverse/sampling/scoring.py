@@ -61,7 +61,7 @@ def scaled(
     cells: CellProperties,
     scale: NDArray[np.float64],
     exponent: NDArray[np.float64] | float = EXPONENT,
-    limits: tuple[float, float] = FRACTIONS,
+    limits: tuple[float, float] | tuple[NDArray[np.float64], NDArray[np.float64]] = FRACTIONS,
 ) -> CellProperties:
     """Cells as they would be with another volume fraction: C and k times exp(scale), f times its root.
 
@@ -69,7 +69,7 @@ def scaled(
         cells: N cells.
         scale: Logarithm of the factor of the stiffness, shape (N,) [-].
         exponent: d log C / d log f [-].
-        limits: Volume fractions that are allowed [-].
+        limits: Volume fractions that are allowed, of all cells or of each, shape (N,) [-].
     """
     fraction = np.clip(cells.fraction * np.exp(scale / exponent), *limits)
     return cells.scaled((fraction / cells.fraction) ** exponent, fraction)

@@ -58,6 +58,18 @@ class ModeLibrary:
             order=np.repeat(np.arange(len(AXIS_ORDERS)), len(own)), row=np.tile(own, len(AXIS_ORDERS))
         )
 
+    def fraction_ranges(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Least and largest volume fraction of the rows of each of the first modes, shape (count,) each [-].
+
+        Any fraction where a mode has no row.
+        """
+        low, high = np.zeros(count), np.ones(count)
+        for mode in range(count):
+            own = self.fraction[self.mode == mode]
+            if len(own):
+                low[mode], high[mode] = own.min(), own.max()
+        return low, high
+
     def stiffness_of(self, rows: Rows) -> NDArray[np.float64]:
         """Stiffness of rows with their axes in order, shape (B, 6, 6) [GPa]."""
         orders = np.array(AXIS_ORDERS)[rows.order]
