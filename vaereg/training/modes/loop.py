@@ -64,6 +64,7 @@ def train_modes(
     resume: bool = False,
     max_minutes: float | None = None,
     recognise: Callable[[ModeNetworks], float] | None = None,
+    on_construction: Callable[[int, int], None] | None = None,
     on_progress: Callable[[int, int, dict[str, float]], None] | None = None,
     replicas: Replicas | None = None,
 ) -> ModesResult:
@@ -81,6 +82,7 @@ def train_modes(
             learning rate follows the larger of the parts of steps and of time that are spent.
         recognise: Share of decoded volumes that a classifier names rightly, for the gate of the
             configuration; no gate if left out.
+        on_construction: Called with the volumes that are built before the first step, and with their number.
         on_progress: Called with step, steps and the smoothed terms.
         replicas: Processes that share the work (`vaereg.training.replicas`); the first one writes the files.
 
@@ -98,7 +100,7 @@ def train_modes(
         loop.restore()
     if replicas.is_first:
         truncate_log(out / LOG_FILE, loop.step)  # of steps after the last saved state
-    loop.run(recognise if config.gate else None, on_progress)
+    loop.run(recognise if config.gate else None, on_construction, on_progress)
     return ModesResult(
         networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds, recognised=loop.recognised
     )
@@ -122,8 +124,10 @@ class _Loop:
         self.device = torch.device(device)
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
         self.by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
-        sizes = torch.from_numpy(data.size)
-        self.decodable = {index: rows[sizes[rows] == _DECODED_EDGE] for index, rows in self.by_mode.items()}
+        self.sizes = torch.from_numpy(data.size)
+        self.decodable = {
+            index: rows[self.sizes[rows] == _DECODED_EDGE] for index, rows in self.by_mode.items()
+        }
         if min(len(rows) for rows in self.decodable.values()) == 0:
             raise InputError(f"expected volumes of {_DECODED_EDGE} voxels per edge of every built mode")
         with torch.random.fork_rng(devices=[]):
@@ -145,6 +149,7 @@ class _Loop:
     def run(
         self,
         recognise: Callable[[ModeNetworks], float] | None,
+        on_construction: Callable[[int, int], None] | None,
         on_progress: Callable[[int, int, dict[str, float]], None] | None,
     ) -> None:
         first = self.replicas.is_first
@@ -153,7 +158,7 @@ class _Loop:
             (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
         began, saved = time.process_time() - self.seconds, time.monotonic()
         if self.step == 0:
-            self._fit_surrogate()
+            self._fit_surrogate(on_construction if first else None)
         while self.step < self.config.steps and self.seconds < self.max_seconds:
             for name, value in self._train_step().items():
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
@@ -175,7 +180,7 @@ class _Loop:
             self._try_gate(recognise)
         self.replicas.wait()
 
-    def _fit_surrogate(self) -> None:
+    def _fit_surrogate(self, on_construction: Callable[[int, int], None] | None) -> None:
         """Learn what statistics to expect of a geometry, in every replica alike."""
         self.surrogate = fit_surrogate(
             self.networks.decoder,
@@ -184,6 +189,7 @@ class _Loop:
             builds=self.config.surrogate_builds,
             steps=self.config.surrogate_steps,
             seed=self.config.seed,
+            on_progress=on_construction,
         )
 
     def _try_gate(self, recognise: Callable[[ModeNetworks], float]) -> None:
@@ -258,6 +264,7 @@ class _Loop:
             supervised=supervised,
             properties=properties,
             fraction=self.data.fraction[rows].to(self.device),
+            size=self.sizes[rows].to(self.device),
             config=config,
         )
         if decoding:
