@@ -193,7 +193,8 @@ def _met_text(designs: Designs) -> str:
     """How many designs meet all constraints; nothing without constraints."""
     if not designs.constraints:
         return ""
-    return f", {int(designs.met.all(axis=1).sum())} meet the constraints"
+    count = int(designs.met.all(axis=1).sum())
+    return f", {count} {'meets' if count == 1 else 'meet'} the constraints"
 
 
 def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:

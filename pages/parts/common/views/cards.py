@@ -106,10 +106,10 @@ def card_lines(judgement: Judgement, row: int, state: str, usual: Sequence[str] 
     goals = {} if targets is None else {item.name: item.goal for item in targets if not item.is_bounded}
     lines = []
     for name, own, truth in zip(names, predicted.tolist(), solved.tolist(), strict=True):
+        deviation = goals.get(name) or deviation_text(off.get(name, np.nan))
         if name in _ALWAYS:  # of the voxels, not of a judge
-            values = [figure_text(own), "", deviation_text(off.get(name, np.nan))]
+            values = [figure_text(own), "", deviation]
         else:
-            deviation = goals.get(name) or deviation_text(off.get(name, np.nan))
             values = [figure_text(own), figure_text(truth) if known else state, deviation]
         lines.append(Line(label=_label(name), values=values, kind="" if name in asked else "spread"))
     return lines
