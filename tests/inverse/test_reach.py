@@ -8,7 +8,7 @@ from commandline import refused
 from modes_fixture import modes_of
 
 from vaereg.cli import main
-from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties, voigt_bound
 from vaereg.errors import InputError
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.reach import REACHED, mode_reach, nearest_targets, unreachable
@@ -79,6 +79,20 @@ def test_a_refusal_names_the_nearest() -> None:
     error = unreachable(reach, targets, None)
     assert set(error.nearest) == {"E_x", "E_y"}
     assert "the nearest is" in str(error) and "GPa" in str(error)
+
+
+def test_the_nearest_is_within_what_the_phases_allow() -> None:
+    """A prediction of the library may be beyond its bounds: here more than twice the Voigt bound."""
+    targets = parse(["C11=500", "nu_xy=3"])
+    stiff = [("fibres", [160.0, 160.0, 160.0, 20.0, 20.0, 20.0], 0.4)]
+    reach = mode_reach(modes_of(stiff), targets)
+    nearest = reach.nearest(MODE_NAMES.index("fibres"), targets.names)
+    found = reach.modes[MODE_NAMES.index("fibres")]
+    assert found is not None
+    cell = found.nearest
+    voigt = voigt_bound(float(cell.fraction[0]), cell.materials)[0, 0]
+    assert cell.values(["C11"])[0, 0] > voigt and nearest["C11"] == pytest.approx(voigt)
+    assert " -," not in str(unreachable(reach, targets, None))
 
 
 def test_the_reference_pair_is_scaled_and_other_pairs_stay_between_the_bounds() -> None:

@@ -134,13 +134,9 @@ def test_modes_are_chosen_by_chips_and_by_links(visit: AppTest) -> None:
     assert [row["title"] for row in galleries(app)[0]["rows"]] == ["Fibres"]
 
 
-def test_a_link_to_a_component_of_another_model_is_told(
-    visit: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str] = []
-    monkeypatch.setattr("streamlit.toast", told.append)
+def test_a_link_to_a_component_of_another_model_is_told(visit: AppTest) -> None:
     visit.query_params[state.COMPONENT] = "3"
     app = visit.run()
     assert not app.exception
-    assert "a component of another model" in told[0]
+    assert "a component of another model" in app.warning[0].value
     assert [row["title"] for row in galleries(app)[0]["rows"]] == ["Closed foam", "Grains"]

@@ -22,6 +22,7 @@ from vaereg.model.modes.library import ModeLibrary, Rows
 from vaereg.model.modes.materials import REFERENCE_PAIR
 from vaereg.model.modes.release import Modes
 from vaereg.targets import QUANTITIES, CellProperties, Target, Targets, percent_off
+from vaereg.targets.bounds import quantity_bounds
 from vaereg.targets.quantities import canonical_name
 
 __all__ = [
@@ -112,7 +113,12 @@ class Reach:
         found = self.modes[mode]
         if found is None:
             return {}
-        return dict(zip(names, found.nearest.values(names)[0].tolist(), strict=True))
+        cell = found.nearest
+        values = dict(zip(names, cell.values(names)[0].tolist(), strict=True))
+        for name in names:  # a prediction may be beyond what the phases allow
+            ends = quantity_bounds(name, cell.fraction, cell.materials)
+            values[name] = float(np.clip(values[name], ends.low[0], ends.high[0]))
+        return values
 
 
 def library_cells(modes: Modes, pair: TwoPhase) -> tuple[Rows, CellProperties]:
@@ -302,7 +308,7 @@ def unreachable(reach: Reach, targets: Targets, mode: int | None) -> Unreachable
     if not nearest:
         return UnreachableTargetError(f"{who} {targets.words()}: it has no training volume", {}, np.inf)
     offer = ", ".join(
-        f"{name} = {value:.4g} {QUANTITIES[name].unit}".strip() for name, value in nearest.items()
+        f"{name} = {value:.4g} {QUANTITIES[name].unit.strip('-')}".strip() for name, value in nearest.items()
     )
     distance = float(reach.distance[index])
     message = f"{who} {targets.words()}: the nearest is {reach.names[index]} with {offer}"

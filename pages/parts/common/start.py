@@ -9,6 +9,7 @@ import torch
 from pages.parts.common.first_visit import help_panel
 from pages.parts.common.requests.live_server import offer_checkpoint
 from pages.parts.common.requests.materials_panel import materials_panel
+from pages.parts.common.requests.quantities import with_symbols
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.keeper import keep_session
 from pages.parts.common.text import plain, sentence
@@ -67,8 +68,11 @@ def start_page(path: str) -> Checkpoint:
         st.stop()
     offer_checkpoint(checkpoint)
     keep_session(checkpoint)
-    for notice in st.session_state.pop(state.LINK_NOTICES, []):
-        st.toast(plain(notice))
+    notices = st.session_state.pop(state.LINK_NOTICES, [])
+    if notices or st.session_state[state.ARRIVED]:
+        st.session_state[state.SHOWN_NOTICES] = notices
+    if told := st.session_state.get(state.SHOWN_NOTICES):  # until another page is opened
+        st.warning("  \n".join(plain(with_symbols(notice)) for notice in told))
     with st.sidebar:
         help_panel(path)
         materials_panel(checkpoint)

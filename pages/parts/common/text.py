@@ -16,4 +16,5 @@ def sentence(text: str) -> str:
     text = text.strip().rstrip(".")
     end = "" if text.endswith("?") else "."
     begins_with_file = re.search(r"\.[A-Za-z]\w{1,4}$", text.partition(": ")[0])
-    return plain(text if begins_with_file else text[:1].upper() + text[1:]) + end
+    is_symbol = not text[:1].isascii()  # ν is no N
+    return plain(text if begins_with_file or is_symbol else text[:1].upper() + text[1:]) + end

@@ -148,7 +148,7 @@ def test_a_session_that_begins_on_another_page_takes_its_link(app: AppTest) -> N
     assert not app.exception
     assert [item.text() for item in asked_for(app).wanted] == ["C11=55", "C22=30:41.5", "C33=40"]
     assert (asked_for(app).seed, asked_for(app).count) == (7, 12)
-    assert any("left out" in toast.value for toast in app.toast)
+    assert any("left out" in box.value for box in app.warning)
 
 
 def test_a_part_that_cannot_be_saved_is_left_out(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
