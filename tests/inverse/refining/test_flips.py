@@ -13,7 +13,7 @@ from vaereg.inverse.refining.flips import (
     first_ratios,
     learn_ratios,
 )
-from vaereg.inverse.refining.multipliers import choose_shares
+from vaereg.inverse.refining.multipliers import choose_shares, round_shares
 from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.symmetry import is_symmetric, orbits_of, symmetrise_volume
 from vaereg.solver.conduction import conduct
@@ -177,3 +177,18 @@ def test_ratios_are_learned_from_what_happened() -> None:
     assert np.array([4.0, -1.0]) @ ratios.mean[0] == pytest.approx(4.0 * true[0] - true[1], rel=0.02)
     assert (ratios.mean[1] == 1.0).all()  # a volume fraction needs no learning
     assert (np.linalg.eigvalsh(ratios.covariance[0]) > 0.0).all()
+
+
+def test_wishes_that_oppose_each_other_are_met_by_many_flips_together(rng: np.random.Generator) -> None:
+    """No single voxel brings both quantities nearer, whole voxels do; sets are taken as a whole."""
+    changes = np.stack([rng.uniform(0.5, 1.5, 200), rng.uniform(0.5, 1.5, 200)])
+    changes[:, 100:] *= -1.0
+    low = high = np.array([3.0, -3.0])
+    share = choose_shares(changes, np.full(200, 0.1), low, high)
+    chosen = round_shares(share, changes, low, high, 100, None)
+    assert np.linalg.norm(changes @ chosen - low) < 0.3
+    sets = np.arange(200) // 4
+    together = round_shares(share, changes, low, high, 100, sets)
+    assert (np.bincount(sets, together) % 4 == 0.0).all()
+    assert np.linalg.norm(changes @ together - low) < 0.7 * np.linalg.norm(low)
+    assert together.sum() <= 100

@@ -31,6 +31,7 @@ from vaereg.inverse.refining.flips import (
     effects_of_flips,
     first_ratios,
     learn_ratios,
+    neck_cost,
 )
 from vaereg.inverse.refining.predicting import Answer, judge, shift_of, shifted
 from vaereg.materials import TwoPhase
@@ -245,6 +246,7 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
         np.where(most < 0.0, state.factor * most, most),
         unit,
         orbits=state.orbits,
+        necks=neck_cost(wanted, state.base.properties.materials),
     )
     if state.flips is None:
         return None

@@ -30,8 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.refining.multipliers import choose_shares, round_shares
+from vaereg.inverse.refining.necks import necks_at
 from vaereg.inverse.refining.smoothing import smoothed
 from vaereg.materials import TwoPhase
+from vaereg.targets import Targets
 from vaereg.targets.properties import Gradients
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "first_ratios",
     "interface_of",
     "learn_ratios",
+    "neck_cost",
 ]
 
 
@@ -60,6 +63,9 @@ _NECK_COST = 1.0
 """Further cost of a flip that may open a neck or bridge a gap one voxel wide, and of half of it for two
 voxels: its effect is far from the estimate, and it changes the morphology.
 """
+_CLEAN, _NECKS_PER_DECADE = 10.0, 5.0
+"""Contrast up to which that cost is enough [-], and by how much of itself it grows with every further decade:
+a wall of one voxel that opens may change a conductivity by a half. Set by refinements of hard targets."""
 _NEGLIGIBLE = 1e-6
 """Eigenvalue of a derivative over its largest [-], below which its strain is left out."""
 _CONTRASTS = (1.0, 10.0, 50.0, 300.0, 3000.0)
@@ -127,6 +133,19 @@ def first_ratios(gradients: Gradients, materials: TwoPhase) -> Ratios:
     mean[thermal] = _ratios_of(first, second)
     covariance[elastic | thermal] = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
     return Ratios(mean=mean, covariance=covariance)
+
+
+def neck_cost(targets: Targets, materials: TwoPhase) -> float:
+    """Cost of a flip that may open a neck, by the largest contrast that the targets see."""
+    pairs = []
+    if targets.needs_stiffness:
+        pairs.append((materials.e_stiff, materials.e_soft))
+    if targets.needs_conductivity:
+        first, second = (float(phase.conductivity or 0.0) for phase in (materials.stiff, materials.soft))
+        pairs.append((first, second))
+    contrasts = [max(pair) / min(pair) if min(pair) > 0.0 else _CONTRASTS[-1] for pair in pairs if max(pair)]
+    largest = min(max(contrasts, default=1.0), _CONTRASTS[-1])
+    return _NECK_COST * (1.0 + _NECKS_PER_DECADE * max(np.log10(largest / _CLEAN), 0.0))
 
 
 def _ratios_of(first: float, second: float) -> tuple[float, float]:
@@ -222,6 +241,7 @@ def choose_flips(
     *,
     allowed: NDArray[np.bool_] | None = None,
     orbits: NDArray[np.intp] | None = None,
+    necks: float = _NECK_COST,
     trust: float = _TRUST,
 ) -> Flips | None:
     """Flips at the interface after which the quantities should have changed by `least` to `most`.
@@ -236,6 +256,7 @@ def choose_flips(
         allowed: Voxels that may be flipped, shape (X, Y, Z); those at the interface if left out.
         orbits: Number of the set that each voxel belongs to, shape (X, Y, Z): sets of equal voxels of a
             symmetric volume, which are flipped as a whole.
+        necks: Cost of a flip that may open a neck, see `neck_cost`.
         trust: Largest share of the voxels that are flipped.
 
     Returns:
@@ -260,7 +281,7 @@ def choose_flips(
     if typical <= 0.0:
         return None
     cost *= np.sqrt(1.0 + np.square(largest / typical))
-    cost += _NECK_COST * _necks(volume).ravel()[voxels]
+    cost += necks * necks_at(volume, voxels)
     changes /= typical
     low, high = least / (unit * typical), most / (unit * typical)
     share = choose_shares(changes, cost, low, high)
@@ -286,20 +307,6 @@ def _means(values: NDArray[np.float64], orbits: NDArray[np.intp]) -> NDArray[np.
     """Mean over the orbit of each voxel, exactly alike for all voxels of one, shape (X Y Z,)."""
     places = orbits.ravel()
     return (np.bincount(places, weights=values) / np.maximum(np.bincount(places), 1))[places]
-
-
-def _necks(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """One where a voxel lies between two of the other phase along an axis, a half where a pair of voxels
-    does, shape (X, Y, Z).
-    """
-    narrow = np.zeros(volume.shape)
-    for axis in range(3):
-        before, after = (np.roll(volume, step, axis) != volume for step in (1, -1))
-        beyond = np.roll(volume, -2, axis) != volume
-        behind = np.roll(volume, 2, axis) != volume
-        pair = (before & ~after & beyond) | (after & ~before & behind)
-        narrow = np.maximum(narrow, np.where(before & after, 1.0, np.where(pair, 0.5, 0.0)))
-    return narrow
 
 
 def interface_of(volume: NDArray[np.uint8]) -> NDArray[np.bool_]:

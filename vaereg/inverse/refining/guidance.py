@@ -6,20 +6,21 @@ prediction costs a third of a solve at a low contrast and a tenth at a high one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.refining.corrections import correct
-from vaereg.inverse.refining.predicting import predicted_properties
+from vaereg.inverse.refining.predicting import predicted_properties, shift_of
 from vaereg.inverse.refining.search import Search
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties
 
-__all__ = ["corrected_by_prediction", "trusts_predictions"]
+__all__ = ["corrected_by_prediction", "predicted_cells", "shifted_deviation", "trusts_predictions"]
 
-_FIRST_STEPS, _STEPS_BETWEEN = 8, 6
+_FIRST_STEPS, _STEPS_BETWEEN = 20, 20
 """Corrections by prediction before the first solve, and between two solves."""
 _ENOUGH = 0.3
 """Predicted deviation, in units of the tolerance, at which these end [-]."""
@@ -38,7 +39,7 @@ def corrected_by_prediction(
         solved: Its properties by the solver, if they are known.
     """
     if solved is None:
-        cells = predicted_properties(volume[None], search.targets, search.materials, model=_model())
+        cells = predicted_cells(search, volume)
         off = float(np.nan_to_num(search.targets.largest_deviation(cells), nan=np.inf)[0])
         if off <= search.tolerance:
             return volume
@@ -52,6 +53,30 @@ def corrected_by_prediction(
         solved=solved,
         enough=_ENOUGH * search.tolerance,
     ).volumes[0]
+
+
+def predicted_cells(search: Search, volume: NDArray[np.uint8]) -> CellProperties:
+    """Predicted properties of one volume, as far as the targets need them."""
+    return predicted_properties(volume[None], search.targets, search.materials, model=_model())
+
+
+def shifted_deviation(
+    search: Search, volume: NDArray[np.uint8], before: CellProperties, solved: CellProperties
+) -> float:
+    """Predicted deviation of a volume, shifted by what the prediction of another one is off [-].
+
+    Args:
+        search: Targets and phases.
+        volume: Phases 0 and 1, shape (X, Y, Z).
+        before: Predicted properties of a similar volume.
+        solved: Its properties by the solver.
+    """
+    own, (stiffness, heat) = predicted_cells(search, volume), shift_of(before, solved)
+    conductivity = own.conductivity
+    if conductivity is not None and heat is not None:
+        conductivity = conductivity + heat
+    cells = replace(own, stiffness=own.stiffness + stiffness, conductivity=conductivity)
+    return float(np.nan_to_num(search.targets.largest_deviation(cells), nan=np.inf)[0])
 
 
 @cache

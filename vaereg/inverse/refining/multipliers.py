@@ -34,6 +34,10 @@ _SETTLED = 1e-3
 """Gradient of the dual function at which a width is done, in typical effects of a voxel [-]."""
 _FAR = -36.0
 """Exponent below which a share is nothing in double precision [-]."""
+_POLISHED, _EXCHANGES = 400, 60
+"""Voxels of the largest shares that may be taken in or left out after rounding, and how often one is."""
+_LEAST_CLOSER = 0.02
+"""How much nearer each of these has to bring the changes, in typical effects of a voxel [-]."""
 _LEAST_SHARE = 0.02
 """Share of a voxel below which it is never flipped [-]."""
 
@@ -100,11 +104,59 @@ def round_shares(
     missed = np.linalg.norm(outside, axis=0)
     whole = np.append(keys[order][1:] != keys[order][:-1], len(order) < most or sets is None)
     missed[~whole] = np.inf
-    before = float(np.linalg.norm(np.maximum(np.maximum(low, -high), 0.0)))
-    best = int(missed.argmin())
-    if missed[best] < before:
-        chosen[order[: best + 1]] = True
-    return chosen
+    if missed.min() < float(np.linalg.norm(_missing(np.zeros(len(low)), low, high))):
+        chosen[order[: int(missed.argmin()) + 1]] = True
+    # wishes that oppose each other need many flips together: no first few of these bring them nearer
+    together = np.zeros_like(chosen)
+    together[
+        order[: np.flatnonzero(whole)[np.flatnonzero(share[order[whole]] > 0.5)].max(initial=-1) + 1]
+    ] = True
+    starts = [_polished(start, share, changes, low, high, most, sets) for start in (chosen, together)]
+    misses = [float(np.linalg.norm(_missing(changes @ start, low, high))) for start in starts]
+    return starts[int(np.argmin(misses))]
+
+
+def _missing(
+    change: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What changes lack to lie within their ranges."""
+    return np.clip(change, low, high) - change
+
+
+def _polished(
+    chosen: NDArray[np.bool_],
+    share: NDArray[np.float64],
+    changes: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    most: int,
+    sets: NDArray[np.intp] | None,
+) -> NDArray[np.bool_]:
+    """Voxels taken in or left out, one or one set at a time, each time that which brings changes nearest."""
+    near = np.argsort(-share, kind="stable")[:_POLISHED]
+    keys = np.arange(len(share)) if sets is None else sets
+    whole = np.unique(keys[near])
+    place = np.searchsorted(whole, keys)
+    inside = whole[np.minimum(place, len(whole) - 1)] == keys
+    place, members = place[inside], np.flatnonzero(inside)
+    effects = np.stack([np.bincount(place, row[inside], len(whole)) for row in changes], axis=1)
+    sizes = np.bincount(place, minlength=len(whole)).astype(np.float64)
+    own = np.bincount(place, chosen[members], len(whole)) > 0.0
+    total, count = changes @ chosen, float(chosen.sum())
+    for _ in range(_EXCHANGES):
+        miss = float(np.linalg.norm(_missing(total, low, high)))
+        signs = np.where(own, -1.0, 1.0)
+        trials = total + signs[:, None] * effects
+        left = np.linalg.norm(_missing(trials, low, high), axis=1)
+        left[count + signs * sizes > most] = np.inf
+        best = int(left.argmin())
+        if not left[best] < miss - _LEAST_CLOSER:
+            break
+        total, count = trials[best], count + float(signs[best] * sizes[best])
+        own[best] = ~own[best]
+    result = chosen.copy()
+    result[members] = own[place]
+    return result
 
 
 def _newton(

@@ -20,19 +20,15 @@ from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.executors import Workers, check_workers, map_tasks
 from vaereg.inverse.constraints import Constraints, meet, satisfied
-from vaereg.inverse.refining.aims import objective_gain, wanted_changes
+from vaereg.inverse.refining.aims import objective_gain
 from vaereg.inverse.refining.flips import (
-    choose_flips,
-    effects_of_flips,
-    first_ratios,
-    interface_of,
     learn_ratios,
 )
 from vaereg.inverse.refining.guidance import corrected_by_prediction, trusts_predictions
-from vaereg.inverse.refining.search import Base, Best, Refinement, Search, Step
+from vaereg.inverse.refining.search import Best, Refinement, Search, Step
+from vaereg.inverse.refining.stepping import based_on, flipped
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
-from vaereg.microstructure.symmetry import orbits_of
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.solver.conduction import ConductionResult, conduct
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
@@ -65,12 +61,6 @@ _RTOL = 1e-3
 1e-6."""
 _INSIDE = 0.999
 """Share of the tolerance that the search allows itself, for that error [-]."""
-_SLACKS = (0.0, 0.7)
-"""Shares of the tolerance by which the wanted changes are widened: the second where the first fails [-]."""
-_LESS = 0.5
-"""Share of the wanted change that is tried after a step that led away [-]."""
-_FEW = 5
-"""Voxels of a step that led away, up to which they are left alone from then on."""
 _LEAST_GAIN = 0.005
 """Relative gain in each objective that is aimed at, below which the search ends [-]."""
 _SMALLER = 0.5
@@ -201,12 +191,12 @@ def advance(search: Search) -> Search:
     if not done and search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1:
         search = replace(search, by_prediction=trusts_predictions(search, deviation))
         if search.by_prediction:
-            based = _based(search, solved, heat, cell, deviation, back=False)
+            based = based_on(search, solved, heat, cell, deviation, back=False)
             volume = corrected_by_prediction(based, search.volume, cell)
             if not np.array_equal(volume, search.volume):
                 return replace(based, volume=volume, flips=None)
         for back in (True, False):
-            following = _flipped(_based(search, solved, heat, cell, deviation, back=back), reached)
+            following = flipped(based_on(search, solved, heat, cell, deviation, back=back), reached)
             if following is not None:
                 return following
     return replace(search, volume=search.best.volume, flips=None, verify=True)
@@ -251,77 +241,6 @@ def _is_better(
     if deviation <= near and best.largest_distance <= near:
         return objective_gain(search.targets, quantities, best.quantities, unit) > 0.0
     return deviation < best.largest_distance
-
-
-def _based(
-    search: Search,
-    solved: HomogenizationResult,
-    heat: ConductionResult | None,
-    cell: CellProperties,
-    deviation: float,
-    *,
-    back: bool,
-) -> Search:
-    """The search with the volume that the next flips are made to: this one, or the one before where this one
-    led away for the first time, or by few voxels, and the search may go back.
-    """
-    base, flips = search.base, search.flips
-    if base is not None and flips is None and deviation > base.largest_distance:
-        return search  # predictions led away: flips are made to the volume before
-    if back and base is not None and flips is not None and deviation > base.largest_distance:
-        few = len(flips.voxels) <= _FEW
-        if few:
-            search = replace(search, avoided=(*search.avoided, *flips.voxels.tolist()))
-        if few or search.factor == 1.0:
-            return replace(search, factor=_LESS if not few else search.factor)
-    gradients = cell.gradients(search.targets.names)
-    effects = effects_of_flips(
-        search.volume, gradients, solved.sensitivity, None if heat is None else heat.sensitivity
-    )
-    base = Base(volume=search.volume, cell=cell, effects=effects, largest_distance=deviation)
-    return replace(
-        search, base=base, factor=1.0, ratios=search.ratios or first_ratios(gradients, search.materials)
-    )
-
-
-def _flipped(search: Search, reached: bool) -> Search | None:
-    """The search with the volume that is solved next; None where no flips bring it nearer."""
-    base = search.base
-    if base is None or search.ratios is None:
-        return None
-    symmetry, (x, y, z) = search.constraints.symmetry, base.volume.shape
-    least, most, unit = wanted_changes(search.targets, base.cell, gain=search.gain if reached else 0.0)
-    least, most = (
-        np.where(least > 0.0, search.factor * least, least),
-        np.where(most < 0.0, search.factor * most, most),
-    )
-    orbits = None if symmetry == "none" else orbits_of((x, y, z), symmetry)
-    allowed = interface_of(base.volume)
-    allowed.ravel()[list(search.avoided)] = False
-    flips = None
-    for slack in _SLACKS:  # single voxels may be too coarse for the middle of what is within the tolerance
-        room = slack * search.tolerance * unit
-        flips = choose_flips(
-            base.volume,
-            base.effects,
-            search.ratios,
-            least - room,
-            most + room,
-            unit,
-            allowed=allowed,
-            orbits=orbits,
-        )
-        if flips is not None:
-            break
-    if flips is None:
-        return None
-    volume = base.volume.copy()
-    volume.ravel()[flips.voxels] ^= 1
-    if search.constraints:
-        volume = meet(volume, search.constraints)
-    if volume.min() == volume.max() or np.array_equal(volume, base.volume):
-        return None
-    return replace(search, volume=volume, flips=flips)
 
 
 def refine_all(

@@ -94,7 +94,7 @@ def share_out(
         np.add.at(quota, asked[np.arange(count) % len(asked)], 1)
         return Quota(designs=quota, reach=None)
     reach = mode_reach(checkpoint.modes, judge.targets, judge.pair)
-    makers = reach.makers(asked) if only_plausible else asked[np.isfinite(reach.distance[asked])]
+    makers = reach.makers(asked.tolist()) if only_plausible else asked[np.isfinite(reach.distance[asked])]
     allowed = np.isin(np.arange(components), makers)
     if not allowed.any():
         nearest = int(asked[np.argmin(reach.distance[asked])])

@@ -1,0 +1,88 @@
+"""Voxels whose flip opens or closes a neck: bars and walls that are one or two voxels wide, and contacts.
+
+A voxel is simple if, among the 26 voxels around it, both phases are one piece each: its flip then joins and
+parts nothing (Kong & Rosenfeld 1989, doi:10.1016/0734-189X(89)90147-3). Elements share nodes, so pieces are
+joined by corners, too.
+
+Letters: V voxels, X Y Z voxels along the axes.
+"""
+
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["necks_at"]
+
+_AROUND = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)], dtype=np.int64)
+"""The 26 voxels around one."""
+_BESIDE = np.array(
+    [sum(1 << n for n, other in enumerate(_AROUND) if 0 < np.abs(own - other).max() <= 1) for own in _AROUND],
+    dtype=np.int64,
+)
+"""Those of them that touch each, as bits."""
+_PAIR = 0.5
+"""How much of a neck a wall or bar of two voxels is [-]."""
+
+
+def necks_at(volume: NDArray[np.uint8], voxels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How much of a neck the flip of each voxel opens or closes, shape (V,): 1 where it lies between two of
+    the other phase along an axis or is not simple, `_PAIR` where a pair of voxels does; else 0.
+
+    Args:
+        volume: Phases 0 and 1, shape (X, Y, Z).
+        voxels: Indices in C order, shape (V,).
+    """
+    narrow = np.zeros(volume.shape)
+    for axis in range(3):
+        before, after = (np.roll(volume, step, axis) != volume for step in (1, -1))
+        beyond = np.roll(volume, -2, axis) != volume
+        behind = np.roll(volume, 2, axis) != volume
+        pair = (before & ~after & beyond) | (after & ~before & behind)
+        narrow = np.maximum(narrow, np.where(before & after, 1.0, np.where(pair, _PAIR, 0.0)))
+    necks = narrow.ravel()[voxels]
+    _mark_complex(volume, voxels, _AROUND, _BESIDE, necks)
+    return necks
+
+
+@njit(cache=True, nogil=True)
+def _mark_complex(volume, voxels, around, beside, necks):  # noqa: ANN001, ANN202
+    """Write 1 where a voxel is not simple."""
+    nx, ny, nz = volume.shape
+    for place in range(voxels.size):
+        if necks[place] >= 1.0:
+            continue
+        voxel = voxels[place]
+        x, rest = voxel // (ny * nz), voxel % (ny * nz)
+        y, z = rest // nz, rest % nz
+        stiff, every = 0, 0
+        for n in range(26):
+            every |= 1 << n
+            i, j, k = (x + around[n, 0]) % nx, (y + around[n, 1]) % ny, (z + around[n, 2]) % nz
+            if volume[i, j, k]:
+                stiff |= 1 << n
+        if not (_is_one_piece(stiff, beside) and _is_one_piece(every & ~stiff, beside)):
+            necks[place] = 1.0
+
+
+@njit(cache=True, nogil=True)
+def _is_one_piece(cells, beside):  # noqa: ANN001, ANN202
+    """Whether the voxels that are set as bits hang together."""
+    if cells == 0:
+        return False
+    piece = cells & -cells
+    front = piece
+    while front:
+        new = 0
+        for n in range(26):
+            if (front >> n) & 1:
+                new |= beside[n]
+        front = new & cells & ~piece
+        piece |= front
+    return piece == cells
