@@ -216,14 +216,15 @@ class _SixLoads:
     def upper(self) -> NDArray[np.float64]:
         """U in the unit of the cell, shape (6, 6)."""
         if self._upper is None:
-            work = self._gram(self.displacements, self.residuals) + self._gram(self.loads, self.displacements)
+            work = self._gram(self.displacements, self.residuals, self.loads)
             self._upper = self.mean - (work + work.T) / 2.0
         return self._upper
 
     def residual_energy(self) -> NDArray[np.float64]:
         """sym(r.z) / N in the unit of the cell, shape (6, 6)."""
         if self._residual_energy is None:  # the preconditioner is symmetric
-            self._residual_energy = self._gram(self.residuals, self.conditioned, symmetric=True)
+            energy = self._gram(self.residuals, self.conditioned)
+            self._residual_energy = (energy + energy.T) / 2.0
         return self._residual_energy
 
     def lower(self) -> NDArray[np.float64]:
@@ -247,17 +248,11 @@ class _SixLoads:
         return out
 
     def _gram(
-        self, rows: list[NDArray], columns: list[NDArray], *, symmetric: bool = False
+        self, rows: list[NDArray], columns: list[NDArray], others: list[NDArray] | None = None
     ) -> NDArray[np.float64]:
-        """Inner products of the fields of all load cases over the number of voxels, shape (6, 6)."""
-        gram = np.empty((6, 6))
-        for i, row in enumerate(rows):
-            for j, column in enumerate(columns):
-                if symmetric and j < i:
-                    gram[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = gram[2 * j : 2 * j + 2, 2 * i : 2 * i + 2].T
-                    continue
-                block = vectors.pair_gram(row.reshape(-1), column.reshape(-1))
-                gram[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = block
-        if symmetric:
-            gram = (gram + gram.T) / 2.0
-        return gram / np.prod(self.cell.shape)
+        """Inner products of the fields of all load cases with others, or with the sum of two others, over the
+        number of voxels, shape (6, 6).
+        """
+        last = None if others is None else [field.reshape(-1) for field in others]
+        first, second = ([field.reshape(-1) for field in fields] for fields in (rows, columns))
+        return vectors.gram(first, second, last) / np.prod(self.cell.shape)

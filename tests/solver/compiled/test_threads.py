@@ -73,6 +73,14 @@ def test_vectors_in_parts_are_those_in_one() -> None:
     for got, expected in ((a, moved), (b, rest), (c, turned)):
         np.testing.assert_allclose(got, expected, rtol=1e-12)
     np.testing.assert_allclose(vectors.pair_gram(a, b)[0, 1], (a[::2] * b[1::2]).sum(), rtol=1e-9)
+    six = [vector[: vector.size // 6 * 6] for vector in (a, b)]
+    rows, columns = (vector.reshape(3, -1) for vector in six)
+    cases, others = (
+        np.stack([row[part::2] for row in part_of for part in (0, 1)]) for part_of in (rows, columns)
+    )
+    np.testing.assert_allclose(vectors.gram(rows, columns), cases @ others.T, rtol=1e-9, atol=1e-9)
+    both = vectors.gram(rows, columns, rows)
+    np.testing.assert_allclose(both, cases @ (others + cases).T, rtol=1e-9, atol=1e-9)
 
 
 def test_the_command_tells_of_a_long_solve(

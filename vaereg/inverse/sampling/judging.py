@@ -50,6 +50,22 @@ class Judged:
         """C11 ... C66, shape (B, T) [GPa]."""
         return diagonal_properties(self.cells.stiffness)
 
+    def replaced(self, rows: NDArray[np.intp], other: Judged, chosen: NDArray[np.bool_]) -> Judged:
+        """The same with some rows from chosen ones of another judgement."""
+        cells = self.cells
+        stiffness, fraction = cells.stiffness.copy(), cells.fraction.copy()
+        stiffness[rows], fraction[rows] = other.cells.stiffness[chosen], other.cells.fraction[chosen]
+        conductivity = cells.conductivity
+        if conductivity is not None and other.cells.conductivity is not None:
+            conductivity = conductivity.copy()
+            conductivity[rows] = other.cells.conductivity[chosen]
+        std, score = self.std.copy(), self.score.copy()
+        std[rows], score[rows] = other.std[chosen], other.score[chosen]
+        merged = CellProperties(
+            stiffness=stiffness, fraction=fraction, materials=cells.materials, conductivity=conductivity
+        )
+        return Judged(cells=merged, std=std, score=score)
+
 
 class Judge:
     """Tiers that judge volumes for one target and one pair of phases.
