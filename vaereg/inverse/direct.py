@@ -65,6 +65,8 @@ _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
 _MORE_DRAWS_CORRECTED = 1
 """The same for designs that are corrected."""
+_LEAST_GAIN = 0.001
+"""Expected gain from which a field is cut anew [-]: what the guided regressor is off."""
 _STEPS_CONSTRAINED = 2
 """Steps for each correction that is asked for, where constraints take back a part of every step."""
 _TRUSTED_CONTRAST = 100.0
@@ -260,9 +262,10 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
     designs = final(designs, 0)
     best, exponent = designs, np.full(count, EXPONENT)
     for number in range(1, CUTS):
-        scale, _ = best_scale(judge.targets, designs.cells, exponent)
+        scale, expected = best_scale(judge.targets, designs.cells, exponent)
         wanted = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction
-        rows = np.flatnonzero(np.abs(np.log(wanted / designs.fraction)) > LEAST_MOVE)
+        moved = np.abs(np.log(wanted / designs.fraction)) > LEAST_MOVE
+        rows = np.flatnonzero(moved & (best.score - expected > _LEAST_GAIN))
         if not len(rows):
             break
         before = chosen(designs, rows)

@@ -32,8 +32,8 @@ _NEWTON_STEPS, _ROUNDS = 12, 4
 """Most steps of Newton's method at each width, and most choices of the ranges that bind."""
 _SETTLED = 1e-3
 """Gradient of the dual function at which a width is done, in typical effects of a voxel [-]."""
-_FAR = -36.0
-"""Exponent below which a share is nothing in double precision [-]."""
+_FAR = -16.0
+"""Exponent below which a share is nothing beside `_SETTLED`, and above whose opposite it is whole [-]."""
 _POLISHED, _EXCHANGES = 400, 60
 """Voxels of the largest shares that may be taken in or left out after rounding, and how often one is."""
 _LEAST_CLOSER = 0.02
@@ -219,6 +219,11 @@ def _sum_over_voxels(effects, cost, multipliers, width, slope, curvature):  # no
             place += multipliers[p] * effects[v, p]
         place /= width
         if place < _FAR:
+            continue
+        if place > -_FAR:
+            total += place
+            for p in range(quantities):
+                slope[p] += effects[v, p]
             continue
         small = np.exp(-abs(place))
         total += np.log1p(small) + max(place, 0.0)
