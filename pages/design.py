@@ -49,10 +49,13 @@ if targets is None or unknown:
     show_refinements(checkpoint, None)
     st.stop()
 
+title = st.empty()  # at once: the designs take a moment
+title.title(f"Designs for {target_text(request.wanted)}")
+st.caption(plain(pair_line(request.pair)))
 shown = panels.make_designs(checkpoint, request)
 stale = shown.cancelled or shown.problem is not None
-st.title(f"{'No designs' if stale else 'Designs'} for {target_text(request.wanted)}")
-st.caption(plain(pair_line(request.pair)))
+if stale:
+    title.title(f"No designs for {target_text(request.wanted)}")
 if checkpoint.modes is not None:
     first_steps(checkpoint)
 designs, notice = shown.designs, ""

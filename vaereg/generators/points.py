@@ -73,11 +73,10 @@ def nearest_distances(points: Field, box: Field, size: int, count: int) -> tuple
 def _best_candidates(offered: Field, box: Field) -> Field:
     """Candidates, of shape (N, M, 3), that are the farthest from all earlier points, shape (N, 3)."""
     points = np.zeros((len(offered), 3))
-    points[0] = offered[0, 0]
-    for i in range(1, len(offered)):
+    for i in range(len(offered)):
         farthest = -1.0
         for candidate in offered[i]:
-            nearest = np.inf
+            nearest = np.inf  # of the first point's candidates, so that the first of them is taken
             for j in range(i):
                 square = 0.0
                 for axis in range(3):
@@ -87,7 +86,8 @@ def _best_candidates(offered: Field, box: Field) -> Field:
                 nearest = min(nearest, square)
             if nearest > farthest:
                 farthest = nearest
-                points[i] = candidate
+                for axis in range(3):  # a slice takes seconds to compile: its message of what does not fit
+                    points[i, axis] = candidate[axis]
     return points
 
 

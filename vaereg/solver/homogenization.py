@@ -358,14 +358,12 @@ def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
 
 def _energy_of_fluctuations(cell: Cell, fields: list[NDArray]) -> NDArray[np.float64]:
     """C_ij - <C>_ij by the energy form, shape (6, 6): <(E_i + e(u_i)) : C : (E_j + e(u_j))> - <C>_ij."""
-    energy = np.empty((6, 6))
-    image = cell.empty()
-    for column, (pair, field) in enumerate(zip(LOAD_PAIRS, fields, strict=True)):
+    images = [cell.empty() for _ in fields]
+    for pair, field, image in zip(LOAD_PAIRS, fields, images, strict=True):
         cell.apply(field, image)
         image -= 2.0 * cell.load(pair)
-        for row, other in enumerate(fields):
-            gram = vectors.pair_gram(other.reshape(-1), image.reshape(-1))
-            energy[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = gram
+    flat = ([field.reshape(-1) for field in packed] for packed in (fields, images))
+    energy = vectors.gram(*flat)
     return (energy + energy.T) / (2.0 * np.prod(cell.shape))
 
 

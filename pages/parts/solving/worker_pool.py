@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context, parent_process
+from multiprocessing.synchronize import Event
 
 import numpy as np
 
@@ -20,6 +21,10 @@ __all__ = ["executor_width", "prepare_kernels", "start_processes", "start_worker
 
 SCHEDULER = "VAEREG_SCHEDULER"
 """Environment variable with the address of a Dask scheduler."""
+EDGE = 32
+"""Edge of the cells that the pages show unasked [voxel]."""
+PATIENCE = 120.0
+"""Longest time that workers wait for compiled kernels, before they compile them on their own [s]."""
 NICENESS = 5
 """Niceness of the workers above that of the pages: beside a busy program on every core it leaves a worker a
 quarter of a core by the weights of Linux' scheduler (335 to 1024), where 10 leaves a tenth."""
@@ -47,8 +52,17 @@ def executor_width(executor: Executor) -> int:
 
 
 def start_processes(count: int) -> Executor:
-    """Start worker processes of one thread each, which end with this process however it ends."""
-    executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_prepare_worker)
+    """Start worker processes of one thread each, which end with this process however it ends.
+
+    They wait until this process has compiled the solver's kernels, and read what it has kept of them: at the
+    first start, processes that compile the same would keep each other from it.
+    """
+    context = get_context("spawn")
+    compiled = context.Event()
+    executor = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_prepare_worker, initargs=(compiled,)
+    )
+    threading.Thread(target=_tell_of_kernels, args=(compiled,), daemon=True).start()
 
     def launch() -> None:
         if sys.platform == "linux":  # where a thread has a niceness of its own, which its children inherit
@@ -79,11 +93,17 @@ def prepare_kernels() -> threading.Thread:
     return thread
 
 
+def _tell_of_kernels(compiled: Event) -> None:
+    prepare_kernels().join()
+    compiled.set()
+
+
 def _solve_something() -> None:
-    homogenize(np.eye(4)[:, :, None] * np.ones(4), rtol=RTOL, dtype=np.float32)
+    """Solve a laminate as large as the cells of the pages, whose transforms have kernels of their own."""
+    homogenize(np.ones((EDGE, EDGE, EDGE)) * (np.arange(EDGE) % 2), rtol=RTOL, dtype=np.float32)
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(compiled: Event) -> None:
     """Give way to the pages, leave the keyboard's interrupt to the parent, and end with it."""
     limit_process_to_one_thread()
     if hasattr(os, "nice") and sys.platform != "linux":
@@ -91,3 +111,4 @@ def _prepare_worker() -> None:
     parent = parent_process()
     if parent is not None:
         leave_with(parent.sentinel)
+    compiled.wait(PATIENCE)

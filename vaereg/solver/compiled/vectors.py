@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vaereg.solver.compiled.threads import parts_of, share
 
-__all__ = ["advance", "gram", "pair_dot", "pair_gram", "turn"]
+__all__ = ["advance", "gram", "pair_dot", "turn"]
 
 _BLOCK = 64
 """Real numbers treated at once; a constant, so that the compiler can vectorise over scratch rows."""
@@ -42,36 +42,6 @@ def _pair_dot(a, b):  # noqa: ANN001, ANN202
             even += lanes[k]
             odd += lanes[k + 1]
     return even, odd
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _pair_gram(a, b):  # noqa: ANN001, ANN202
-    """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
-    same, crossed = np.empty(_BLOCK, a.dtype), np.empty(_BLOCK, a.dtype)
-    gram = np.zeros((2, 2))
-    for begin in range(0, a.size, _PARTIAL):
-        end = min(begin + _PARTIAL, a.size)
-        whole = end - (end - begin) % _BLOCK
-        same[:] = 0
-        crossed[:] = 0
-        for start in range(begin, whole, _BLOCK):
-            p, q = a[start : start + _BLOCK], b[start : start + _BLOCK]
-            for k in range(_BLOCK):
-                same[k] += p[k] * q[k]
-            for k in range(_BLOCK // 2):
-                crossed[2 * k] += p[2 * k] * q[2 * k + 1]
-                crossed[2 * k + 1] += p[2 * k + 1] * q[2 * k]
-        for k in range(whole, end, 2):
-            same[k - whole] += a[k] * b[k]
-            same[k - whole + 1] += a[k + 1] * b[k + 1]
-            crossed[k - whole] += a[k] * b[k + 1]
-            crossed[k - whole + 1] += a[k + 1] * b[k]
-        for k in range(0, _BLOCK, 2):
-            gram[0, 0] += same[k]
-            gram[1, 1] += same[k + 1]
-            gram[0, 1] += crossed[k]
-            gram[1, 0] += crossed[k + 1]
-    return gram
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -171,11 +141,6 @@ def pair_dot(a: NDArray, b: NDArray) -> tuple[float, float]:
     """Inner products of the two packed load cases of `a` and `b`, shape (n,), in float64."""
     sums = share(lambda begin, end: _pair_dot(a[begin:end], b[begin:end]), _parts(a))
     return sum(even for even, _ in sums), sum(odd for _, odd in sums)
-
-
-def pair_gram(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Inner products of each load case of `a` with each of `b`, shape (2, 2), in float64."""
-    return np.sum(share(lambda begin, end: _pair_gram(a[begin:end], b[begin:end]), _parts(a)), axis=0)
 
 
 def gram(
