@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from vaereg.errors import InputError
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
+from vaereg.inverse import features
 from vaereg.inverse.constraints import (
     Constraints,
     check,
@@ -207,3 +208,27 @@ def test_a_slanted_sheet_is_not_joined_to_its_copies_along_an_axis() -> None:
         assert satisfied(sheet, Constraints(connected={"stiff": axes}))
     joined = sheet | ((x + y) % 8 < 2).astype(np.uint8)
     assert satisfied(joined, Constraints(connected={"stiff": "xyz"}))
+
+
+@pytest.mark.parametrize("symmetry", ["none", "cubic"])
+def test_a_phase_that_does_not_percolate_is_joined_by_short_paths(symmetry: str) -> None:
+    volume = np.zeros((12, 12, 12), dtype=np.uint8)
+    volume[3:9, 3:9, 3:9] = 1
+    limits = Constraints(connected={"stiff": "xyz"}, no_islands=True, symmetry=symmetry)
+    changed = meet(volume, limits)
+    assert satisfied(changed, limits) and not satisfied(volume, limits)
+    assert 18 <= (changed != volume).sum() <= (18 if symmetry == "none" else 6 * 3 * 4)
+    slab = np.zeros((8, 8, 8), dtype=np.uint8)
+    slab[:2] = 1
+    joined = meet(slab, Constraints(connected={"stiff": "xyz"}))
+    assert satisfied(joined, Constraints(connected={"stiff": "xyz"})) and (joined != slab).sum() == 6
+
+
+@pytest.mark.parametrize("diameter", [3.0, 4.0, 6.5, 9.0])
+def test_openings_by_convolution_are_those_by_shifts(
+    diameter: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = ndimage.gaussian_filter(rng.standard_normal((14, 12, 10)), 2.0, mode="wrap") > -0.01
+    by_convolution = features._opened_by_fft(mask, diameter)
+    monkeypatch.setattr(features, "_ROLLED", 10**6)
+    np.testing.assert_array_equal(features.opened(mask, diameter), by_convolution)

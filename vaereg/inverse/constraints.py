@@ -1,8 +1,9 @@
 """Constraints on designs: what they are, whether a volume meets them, and a volume changed so that it does.
 
 `check(volume, constraints)` looks at the voxels alone, whatever made them. `meet` changes a volume: thin
-parts go by opening, islands and closed pores are filled, the volume is made symmetric, its volume fraction is
-moved; the steps are repeated until all is met. Nothing is promised: the check has the last word.
+parts go by opening, islands and closed pores are filled, paths join what has to percolate, the volume is made
+symmetric, its volume fraction is moved; the steps are repeated until all is met. Nothing is promised: the
+check has the last word.
 
     constraints = Constraints(min_feature_stiff=3.0, connected={"stiff": "xyz"}, symmetry="cubic")
     report = check(volume, constraints)
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter, label
 
 from vaereg.errors import InputError
+from vaereg.inverse.bridges import bridged
 from vaereg.inverse.features import PHASES, opened, thickened
 from vaereg.microstructure.statistics import connectivity
 from vaereg.microstructure.symmetry import (
@@ -290,6 +292,7 @@ def meet(volume: ArrayLike, constraints: Constraints) -> NDArray[np.uint8]:
             break
         former = phases
         phases = _symmetric(phases, constraints)
+        phases = _bridged(phases, constraints)
         phases = _single_clusters(phases, constraints)
         phases = thickened(phases, constraints.min_feature_stiff, constraints.min_feature_soft)
         phases = _filled(phases, constraints)
@@ -300,6 +303,29 @@ def meet(volume: ArrayLike, constraints: Constraints) -> NDArray[np.uint8]:
 
 def _symmetric(phases: NDArray[np.uint8], constraints: Constraints) -> NDArray[np.uint8]:
     return phases if constraints.symmetry == "none" else symmetrise_volume(phases, constraints.symmetry)
+
+
+def _bridged(phases: NDArray[np.uint8], constraints: Constraints) -> NDArray[np.uint8]:
+    """Volume whose phases percolate along the wanted axes: shortest paths join the largest cluster with its
+    images.
+    """
+    for name, axes in constraints.connected.items():
+        value = PHASES[name]
+        mask = phases == value
+        if not mask.any() or set(axes) <= set(_percolating(mask, axes)):
+            continue
+        numbers = clusters(mask)
+        largest = 1 + int(np.bincount(numbers.ravel())[1:].argmax())
+        depth = gaussian_filter(mask.astype(np.float64), _LEVEL, mode="wrap")
+        deepest = int(np.where(numbers == largest, depth, -1.0).argmax())
+        x, y, z = (int(place) for place in np.unravel_index(deepest, mask.shape))
+        for axis in axes:
+            mask = bridged(mask, "xyz".index(axis), (x, y, z))
+            if constraints.symmetry != "none":  # with all images of the path
+                orbits = orbits_of((mask.shape[0], mask.shape[1], mask.shape[2]), constraints.symmetry)
+                mask = np.isin(orbits, np.unique(orbits[mask]))
+        phases = np.where(mask, value, phases).astype(np.uint8)
+    return phases
 
 
 def _single_clusters(phases: NDArray[np.uint8], constraints: Constraints) -> NDArray[np.uint8]:

@@ -29,7 +29,9 @@ from vaereg.inverse.refining.flips import (
     Ratios,
     choose_flips,
     effects_of_flips,
+    expected_change,
     first_ratios,
+    flips_between,
     learn_ratios,
     neck_cost,
 )
@@ -49,6 +51,10 @@ REACHED = 1e-3
 """Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
 _SMALLER = 0.5
 """Share of the wanted change that is tried after a step that left a design worse [-]."""
+_AIMS = 4
+"""Choices of flips under constraints: of what these leave, that nearest to the wanted change is tried."""
+_UNMET = 10.0
+"""Deviation that unmet constraints count as in this [-]."""
 _VOXELS_AT_ONCE = 32 * 32**3
 """Voxels whose sensitivities are held at once: 88 MB."""
 
@@ -237,24 +243,38 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
     if state.effects is None or state.ratios is None:
         return None
     least, most, unit = wanted_changes(wanted, state.base.properties)
-    volume = state.base.volume
-    state.flips = choose_flips(
-        volume,
-        state.effects,
-        state.ratios,
+    least, most = (
         np.where(least > 0.0, state.factor * least, least),
         np.where(most < 0.0, state.factor * most, most),
-        unit,
-        orbits=state.orbits,
-        necks=neck_cost(wanted, state.base.properties.materials),
     )
-    if state.flips is None:
-        return None
-    trial = volume.copy()
-    trial.ravel()[state.flips.voxels] ^= 1
-    if constraints is not None:
-        trial = meet(trial, constraints)
-    return None if trial.min() == trial.max() or np.array_equal(trial, volume) else trial
+    volume = state.base.volume
+    aim, found, nearest = np.zeros(len(unit)), None, np.inf
+    for _ in range(1 if constraints is None else _AIMS):
+        flips = choose_flips(
+            volume,
+            state.effects,
+            state.ratios,
+            least + aim,
+            most + aim,
+            unit,
+            orbits=state.orbits,
+            necks=neck_cost(wanted, state.base.properties.materials),
+        )
+        if flips is None:
+            break
+        trial = volume.copy()
+        trial.ravel()[flips.voxels] ^= 1
+        met = True
+        if constraints is not None:
+            trial = meet(trial, constraints)
+            met, flips = satisfied(trial, constraints), flips_between(volume, trial, state.effects)
+        change = expected_change(flips, state.ratios)
+        missing = np.clip(change, least, most) - change
+        off = float(np.linalg.norm(missing / unit)) + (0.0 if met else _UNMET)
+        if off < nearest and trial.min() < trial.max() and len(flips.voxels):
+            found, state.flips, nearest = trial, flips, off
+        aim += missing  # what constraints take back is asked for besides
+    return found
 
 
 def _accept(

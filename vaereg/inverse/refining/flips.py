@@ -42,7 +42,9 @@ __all__ = [
     "Ratios",
     "choose_flips",
     "effects_of_flips",
+    "expected_change",
     "first_ratios",
+    "flips_between",
     "interface_of",
     "learn_ratios",
     "neck_cost",
@@ -307,6 +309,23 @@ def _means(values: NDArray[np.float64], orbits: NDArray[np.intp]) -> NDArray[np.
     """Mean over the orbit of each voxel, exactly alike for all voxels of one, shape (X Y Z,)."""
     places = orbits.ravel()
     return (np.bincount(places, weights=values) / np.maximum(np.bincount(places), 1))[places]
+
+
+def flips_between(volume: NDArray[np.uint8], other: NDArray[np.uint8], effects: Effects) -> Flips:
+    """Flips that turn one volume into another, with what they should do by the effects of the first."""
+    voxels = np.flatnonzero(volume != other)
+    stiff = volume.ravel()[voxels].astype(bool)
+    return Flips(
+        voxels=voxels,
+        raised=effects.estimated[:, voxels[~stiff]].sum(axis=1),
+        lowered=effects.estimated[:, voxels[stiff]].sum(axis=1),
+        exact=effects.exact * float(np.where(stiff, -1.0, 1.0).sum()),
+    )
+
+
+def expected_change(flips: Flips, ratios: Ratios) -> NDArray[np.float64]:
+    """Change of every quantity that flips should bring, shape (P,)."""
+    return flips.raised * ratios.mean[:, 0] - flips.lowered * ratios.mean[:, 1] + flips.exact
 
 
 def interface_of(volume: NDArray[np.uint8]) -> NDArray[np.bool_]:
