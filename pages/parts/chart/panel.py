@@ -1,6 +1,6 @@
 """The chart of the Chart page: axes, figure, and what a box drawn in it asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,9 @@ from pages.parts.common.requests.quantities import (
     offered_quantities,
     span_text,
     symbol,
+    with_symbols,
 )
+from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import put_aside
 from pages.parts.common.sessions.shown import shown_designs
 from pages.parts.common.text import sentence
@@ -30,7 +32,7 @@ from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import CellProperties, Wanted
 
-__all__ = ["axis_inputs", "show_chart"]
+__all__ = ["axis_inputs", "show_chart", "with_ranges"]
 
 ACROSS, UP, GUIDE, CHART = "chart-across", "chart-up", "chart-guide", "chart"
 _NONE = "none"
@@ -115,16 +117,29 @@ def show_chart(checkpoint: Checkpoint, axes: tuple[str, str], guide: str | None)
         st.switch_page("pages/design.py")
 
 
-def _ask(checkpoint: Checkpoint, ranges: dict[str, tuple[float, float]], *, keep: bool) -> bool:
-    """Ask for ranges, in place of all or only of what was asked of these quantities."""
-    request = current_request(checkpoint)
-    try:
-        asked = tuple(Wanted(name=name, low=low, high=high) for name, (low, high) in ranges.items())
-    except InputError as error:
-        st.error(sentence(str(error)))
-        return False
+def with_ranges(request: Request, ranges: Mapping[str, tuple[float, float]], *, keep: bool) -> Request:
+    """Request with ranges in place of all targets, or only of those of the same quantities.
+
+    Args:
+        request: What was asked for.
+        ranges: Ends by quantity.
+        keep: Whether other targets stay.
+
+    Raises:
+        InputError: A quantity cannot have such a range.
+    """
+    asked = tuple(Wanted(name=name, low=low, high=high) for name, (low, high) in ranges.items())
     others = tuple(item for item in request.wanted if item.name not in ranges)
-    set_request(checkpoint, replace(request, wanted=(*(others if keep else ()), *asked)))
+    return replace(request, wanted=(*(others if keep else ()), *asked))
+
+
+def _ask(checkpoint: Checkpoint, ranges: Mapping[str, tuple[float, float]], *, keep: bool) -> bool:
+    """Ask for ranges; says so where they cannot be asked for."""
+    try:
+        set_request(checkpoint, with_ranges(current_request(checkpoint), ranges, keep=keep))
+    except InputError as error:
+        st.error(sentence(with_symbols(str(error))))
+        return False
     return True
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.chart.figure import Points, box_ends, chart_figure, guide_slope, hull, material_values
 from pages.parts.chart.front import front_figure, front_targets
+from pages.parts.chart.panel import with_ranges
 from pages.parts.common.requests.request import Request
 from vaereg.errors import InputError
 from vaereg.inverse.direct import design
@@ -102,6 +103,16 @@ def test_a_box_makes_ranges(
     assert box_ends(box, selected, is_log) == (None if ends is None else pytest.approx(ends))
 
 
+def test_a_box_replaces_the_target_or_joins_it() -> None:
+    request = Request(wanted=parse(["E_x=20", "density=:2"]).wanted)
+    ranges = {"density": (1.2, 1.8), "E": (5.0, 9.0)}
+    alone, added = (with_ranges(request, ranges, keep=keep) for keep in (False, True))
+    assert [item.text() for item in alone.wanted] == ["density=1.2:1.8", "E=5:9"]
+    assert [item.text() for item in added.wanted] == ["E_x=20", "density=1.2:1.8", "E=5:9"]
+    with pytest.raises(InputError, match="positive"):
+        with_ranges(request, {"E": (-1.0, 2.0)}, keep=True)
+
+
 def test_the_page_opens_with_and_without_designs(app_of_modes: AppTest) -> None:
     app = app_of_modes
     app.run()
@@ -126,6 +137,8 @@ def test_the_front_stands_beside_that_of_known_volumes() -> None:
     pair = TwoPhase(phase_by_name("E-glass"), phase_by_name("epoxy"))
     figure = front_figure(["density", "E_x"], values, known, 1, pair)
     most, least, known_trace, own_trace = traces(figure)
+    layout: Any = figure.layout
+    assert layout.dragmode == "pan"  # with a box or a lasso in hand Streamlit hears of no click
     assert (least.y <= most.y).all() and [least.name, most.name] == ["bounds"] * 2
     assert [known_trace.name, own_trace.name] == ["known volumes", "designs, solver"]
     assert known_trace.x.tolist() == [1.0, 2.0] and own_trace.marker.size.tolist() == [10, 15]
