@@ -51,9 +51,6 @@ _WIDTH = 0.12
 """Width of the kernel of p(c | k): largest relative deviation [-]."""
 _TRIED = 192
 """Nearest rows of a mode whose volume fraction is changed to fit."""
-_FRACTION_MARGIN = 0.05
-"""How far beyond the volume fractions of its training volumes a mode still looks like itself: pores that fill
-half of the volume are recognised as foams or channels [-]."""
 _NEAR = 48
 """Rows of a mode that the prior is asked at."""
 _GIVEN_UP = 0.01
@@ -175,7 +172,7 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
     scales, _ = best_scale(targets, cells.rows(chosen), levels=COARSE)
     low, high = modes.library.fraction_ranges(len(modes.names))
     own_mode = modes.library.mode[together.row[chosen]]
-    within = (low[own_mode] - _FRACTION_MARGIN, high[own_mode] + _FRACTION_MARGIN)
+    within = (low[own_mode], high[own_mode])
     all_moved = scaled(cells.rows(chosen), scales, limits=within)
     found: list[ModeReach | None] = []
     for index, end in enumerate(np.cumsum([len(places) for places in tried])):

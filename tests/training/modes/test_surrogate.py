@@ -11,7 +11,7 @@ from vaereg.model.modes.constructive.geometry import LENGTHS, Geometry
 from vaereg.model.modes.encoder import geometric_statistics
 from vaereg.model.networks import cut
 from vaereg.training.modes.data import ModeData, read_mode_data
-from vaereg.training.modes.surrogate import EXPECTED, EXPECTED_MODES, StatisticsSurrogate, fit_surrogate
+from vaereg.training.modes.surrogate import EXPECTED, StatisticsSurrogate, fit_surrogate
 
 EDGE = 16
 
@@ -33,13 +33,13 @@ def geometry_of(data: ModeData, rows: list[int]) -> Geometry:
 
 def test_it_expects_what_is_built(data: ModeData, surrogate: StatisticsSurrogate) -> None:
     """Face densities of unseen realisations: nearer to the expectation than those of the classes differ."""
-    rows = [int(torch.nonzero(data.mode == index)[0]) for index in EXPECTED_MODES]
+    rows = [int(torch.nonzero(data.mode == index)[0]) for index in BUILT]
     geometry, fraction, mode = geometry_of(data, rows), data.fraction[rows], data.mode[rows]
     generators = [np.random.default_rng(100 + row) for row in rows]
     decoder = ConstructiveDecoder(10)
     fields = decoder.build(geometry, mode, fraction, (EDGE, EDGE, EDGE), generators=generators)
     built = geometric_statistics(cut(fields, fraction))[:, : sum(EXPECTED)]
-    expected = surrogate(geometry, fraction, mode, torch.full((len(rows),), EDGE))
+    expected = surrogate(geometry, fraction, mode)
     faces, told = built[:, -3:], expected[:, -3:]
     assert (told - faces).square().mean() < 0.3 * (faces - faces.mean(0)).square().mean()
 
@@ -50,8 +50,7 @@ def test_gradients_reach_the_numbers_that_a_mode_reads_and_no_others(
     for name, read in (("grains", {"spacing_x", "spread", "warp"}), ("fibres", {"spacing_x", "extent"})):
         row = int(torch.nonzero(data.mode == MODE_NAMES.index(name))[0])
         numbers = geometry_of(data, [row]).numbers.requires_grad_()
-        size = torch.tensor([EDGE])
-        surrogate(Geometry(numbers=numbers), data.fraction[[row]], data.mode[[row]], size).sum().backward()
+        surrogate(Geometry(numbers=numbers), data.fraction[[row]], data.mode[[row]]).sum().backward()
         assert numbers.grad is not None
         moved = {length for length, slope in zip(LENGTHS, numbers.grad[0], strict=True) if slope != 0.0}
         assert read <= moved

@@ -17,6 +17,10 @@ from vaereg.elasticity import AXIS_ORDERS
 __all__ = ["ModeLibrary", "Rows"]
 
 
+_ENOUGH = 20
+"""Rows of a mode that tell the ends of its volume fractions."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
     """Some rows of the library, each with an order of its axes."""
@@ -59,14 +63,15 @@ class ModeLibrary:
         )
 
     def fraction_ranges(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Least and largest volume fraction of the rows of each of the first modes, shape (count,) each [-].
+        """Volume fractions between which each of the first modes looks like itself, shape (count,) each [-].
 
-        Any fraction where a mode has no row.
+        These are the ends of its rows: pores that fill more than half of the volume are recognised as foams
+        or channels. Any fraction where a mode has too few rows to tell.
         """
         low, high = np.zeros(count), np.ones(count)
         for mode in range(count):
             own = self.fraction[self.mode == mode]
-            if len(own):
+            if len(own) >= _ENOUGH:
                 low[mode], high[mode] = own.min(), own.max()
         return low, high
 

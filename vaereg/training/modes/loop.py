@@ -124,10 +124,8 @@ class _Loop:
         self.device = torch.device(device)
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
         self.by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
-        self.sizes = torch.from_numpy(data.size)
-        self.decodable = {
-            index: rows[self.sizes[rows] == _DECODED_EDGE] for index, rows in self.by_mode.items()
-        }
+        sizes = torch.from_numpy(data.size)
+        self.decodable = {index: rows[sizes[rows] == _DECODED_EDGE] for index, rows in self.by_mode.items()}
         if min(len(rows) for rows in self.decodable.values()) == 0:
             raise InputError(f"expected volumes of {_DECODED_EDGE} voxels per edge of every built mode")
         with torch.random.fork_rng(devices=[]):
@@ -264,7 +262,6 @@ class _Loop:
             supervised=supervised,
             properties=properties,
             fraction=self.data.fraction[rows].to(self.device),
-            size=self.sizes[rows].to(self.device),
             config=config,
         )
         if decoding:

@@ -19,7 +19,7 @@ from vaereg.model.modes.encoder import ModePosterior, lineal_paths, log_faces
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.training.features import FeatureMaps
 from vaereg.training.losses import heavy_tailed, lag_weights, near_correlation, style_term
-from vaereg.training.modes.surrogate import EXPECTED, EXPECTED_MODES, StatisticsSurrogate
+from vaereg.training.modes.surrogate import EXPECTED, StatisticsSurrogate
 
 __all__ = ["TERMS", "decoding_terms", "divergence", "encoding_terms", "term_weights"]
 
@@ -80,7 +80,6 @@ def encoding_terms(
     supervised: Tensor,
     properties: Tensor,
     fraction: Tensor,
-    size: Tensor,
     config: ModesConfig,
 ) -> dict[str, Tensor]:
     """Terms that need no decoding.
@@ -96,7 +95,6 @@ def encoding_terms(
         supervised: Whether the recipes tell each number, shape (B, G).
         properties: Shape (B, T) [GPa].
         fraction: Volume fractions, shape (B,) [-].
-        size: Voxels per edge, shape (B,).
         config: Settings.
     """
     c = networks.standardise(properties)
@@ -111,18 +109,17 @@ def encoding_terms(
         "fraction": 0.5 * deviation.square().mean(),
         "geometry": 0.5 * (supervised * bias).sum(1).mean() / config.geometry_scale**2,
         "expectation": _expectation_term(
-            surrogate(decoder.geometry.within(lengths), fraction, mode, size), statistics, mode
+            surrogate(decoder.geometry.within(lengths), fraction, mode), statistics
         ),
     }
 
 
-def _expectation_term(expected: Tensor, statistics: Tensor, mode: Tensor) -> Tensor:
-    """Deviation of expected statistics, shape (B, S), from those of the volumes of `EXPECTED_MODES`."""
-    counted = torch.isin(mode, torch.tensor(EXPECTED_MODES, device=mode.device)).to(expected)
+def _expectation_term(expected: Tensor, statistics: Tensor) -> Tensor:
+    """Deviation of expected statistics, shape (B, S), from those of the volumes."""
     parts = (expected - statistics[:, : expected.shape[1]]).split(EXPECTED, 1)
     return torch.stack(
         [
-            0.5 * (counted * heavy_tailed(part.square(), far).sum(1)).mean() / (scale**2 * part.shape[1])
+            0.5 * heavy_tailed(part.square(), far).sum(1).mean() / (scale**2 * part.shape[1])
             for part, scale, far in zip(parts, _EXPECTED_SCALES, _FAR_EXPECTED, strict=True)
         ]
     ).sum()

@@ -3,8 +3,6 @@
 A decoding is one realisation of few cells: its statistics are noisy, and so are their gradients. The
 surrogate is fitted to thousands of decodings of random geometries before the training of the modes begins;
 it gives every volume of a batch the expectation that its geometry leads to, without building anything.
-Bodies and cells come in whole numbers: the surrogate reads how many a volume gets, and how far this is from
-what it has room for, since a smooth function of the lengths alone would blur the steps.
 
 Letters: B batch, G numbers of the geometry, K modes, S statistics.
 """
@@ -19,30 +17,23 @@ from torch import Tensor, nn
 
 from vaereg.model.correlation import AXIS_LAGS
 from vaereg.model.modes.catalogue import MODES
-from vaereg.model.modes.constructive.construction import point_count, room
 from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
 from vaereg.model.modes.constructive.geometry import LENGTHS, START, Geometry
 from vaereg.model.modes.encoder import PATHS, geometric_statistics
 from vaereg.model.networks import cut
 from vaereg.training.modes.data import ORDERS, ModeData
 
-__all__ = ["EXPECTED", "EXPECTED_MODES", "StatisticsSurrogate", "fit_surrogate"]
-
-EXPECTED_MODES = tuple(index for index in BUILT if MODES[index].construction != "layers")
-"""Indices of the modes that the surrogate is fitted to. A step of the number of layers changes all of their
-statistics: layers that are trained on what to expect take over, and the other modes get worse."""
+__all__ = ["EXPECTED", "StatisticsSurrogate", "fit_surrogate"]
 
 EXPECTED = (3 * len(AXIS_LAGS), 6 * len(PATHS), 3)
 """Numbers of the statistics that are expected, the first of `geometric_statistics`: correlation along the
 axes, lineal path of both phases, and a third of the logarithmic face density."""
 _READ = {
     "cells": ("spacing_x", "spacing_y", "spacing_z", "spread", "warp"),
+    "layers": ("spacing_x", "spacing_y", "spacing_z", "spread", "warp"),
     "bodies": tuple(name for name in LENGTHS if name != "spread"),
 }
 """Numbers of the geometry that each construction reads."""
-_ORDER = {name: index for index, name in enumerate(_READ)}
-_COUNTED = 3.0
-"""Factor of the logarithm of what rounding the number of points changes, to be near unit variance [-]."""
 _WEIGHTS = slice(LENGTHS.index("weight_x"), LENGTHS.index("weight_z") + 1)
 _JITTER = 0.15
 """Standard deviation of the logarithms of the geometries about those of the recipes [-]."""
@@ -50,8 +41,6 @@ _UNTOLD = 0.6
 """The same for numbers that a recipe does not tell, about those of an untrained decoder [-]."""
 _FRACTION_JITTER = 0.02
 """Standard deviation of the volume fractions about those of the volumes [-]."""
-_AT_ONCE = 8
-"""Volumes that are built at once."""
 _BATCH = 256
 _LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
 
@@ -64,15 +53,14 @@ class StatisticsSurrogate(nn.Module):
     """
 
     read: Tensor
-    construction: Tensor
     location: Tensor
     spread: Tensor
 
-    def __init__(self, hidden: int = 320) -> None:
+    def __init__(self, hidden: int = 192) -> None:
         super().__init__()
         statistics = sum(EXPECTED)
         self.layers = nn.Sequential(
-            nn.Linear(len(LENGTHS) + 3 + len(MODES), hidden),
+            nn.Linear(len(LENGTHS) + 1 + len(MODES), hidden),
             nn.SiLU(),
             nn.Linear(hidden, hidden),
             nn.SiLU(),
@@ -80,42 +68,18 @@ class StatisticsSurrogate(nn.Module):
         )
         read = [[float(name in _READ.get(mode.construction, ())) for name in LENGTHS] for mode in MODES]
         self.register_buffer("read", torch.tensor(read), persistent=False)
-        built = [_ORDER.get(mode.construction, -1) for mode in MODES]
-        self.register_buffer("construction", torch.tensor(built), persistent=False)
         self.register_buffer("location", torch.zeros(statistics))
         self.register_buffer("spread", torch.ones(statistics))
 
-    def forward(self, geometry: Geometry, fraction: Tensor, mode: Tensor, size: Tensor) -> Tensor:
-        """Expected statistics, shape (B, S).
-
-        Args:
-            geometry: Geometry of a batch.
-            fraction: Volume fractions, shape (B,) [-].
-            mode: Index into `MODES`, shape (B,).
-            size: Voxels per edge of the volumes, shape (B,).
-        """
-        counts = self._counts(geometry, mode, size)
+    def forward(self, geometry: Geometry, fraction: Tensor, mode: Tensor) -> Tensor:
+        """Expected statistics, shape (B, S), at volume fractions and of modes, shape (B,) both."""
         logs = geometry.numbers.log()
         weights = logs[:, _WEIGHTS] - logs[:, _WEIGHTS].mean(1, keepdim=True)  # their ratio alone counts
         logs = torch.cat([logs[:, : _WEIGHTS.start] - 2.0, weights, logs[:, _WEIGHTS.stop :]], 1)
         one_hot = nn.functional.one_hot(mode, len(MODES)).to(logs)
         read = self.read[mode] * logs
-        standardised = self.layers(torch.cat([read, counts, fraction.logit(1e-3)[:, None], one_hot], 1))
+        standardised = self.layers(torch.cat([read, fraction.logit(1e-3)[:, None], one_hot], 1))
         return self.location + self.spread * standardised
-
-    def _counts(self, geometry: Geometry, mode: Tensor, size: Tensor) -> Tensor:
-        """Logarithms of the number of points, and of its ratio to the room for them, shape (B, 2).
-
-        The number has the slope of the room: where it is a step, a step to come has to be felt.
-        """
-        lengths = size.to(geometry.spacing)[:, None].expand(-1, 3)
-        counts = torch.zeros(len(mode), 2).to(geometry.spacing)
-        for construction in _READ:
-            places = room(geometry.spacing, lengths, construction)
-            rounding = (point_count(places, construction) / places).log().clamp(-1.0, 1.0).detach()
-            columns = torch.stack([places.log() + rounding - 2.0, _COUNTED * rounding], 1)
-            counts = torch.where((self.construction[mode] == _ORDER[construction])[:, None], columns, counts)
-        return counts
 
 
 def fit_surrogate(
@@ -147,8 +111,7 @@ def fit_surrogate(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         surrogate = StatisticsSurrogate()
-    size = torch.full((builds,), edge)
-    _fit(surrogate, geometry, fraction, mode, size, statistics, steps, generator)
+    _fit(surrogate, geometry, fraction, mode, statistics, steps, generator)
     return surrogate.to(device).requires_grad_(False)
 
 
@@ -156,8 +119,8 @@ def _geometries(
     decoder: ConstructiveDecoder, data: ModeData, count: int, generator: torch.Generator
 ) -> tuple[Geometry, Tensor, Tensor]:
     """Geometries about those of the recipes, with volume fractions and modes; all modes equally frequent."""
-    by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in EXPECTED_MODES}
-    own = [by_mode[EXPECTED_MODES[place % len(EXPECTED_MODES)]] for place in range(count)]
+    by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
+    own = [by_mode[BUILT[place % len(BUILT)]] for place in range(count)]
     rows = torch.stack([rows[torch.randint(len(rows), (), generator=generator)] for rows in own])
     order = torch.randint(len(ORDERS), (count,), generator=generator)
     _, logs, told, _ = data.permuted(rows, order)
@@ -180,8 +143,8 @@ def _build(
 ) -> Tensor:
     """Statistics of a realisation of each geometry, shape (B, S)."""
     device, statistics = decoder.geometry.lowest.device, []
-    for start in range(0, len(mode), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
+    for start in range(0, len(mode), len(BUILT)):
+        rows = slice(start, start + len(BUILT))
         fields = decoder.build(
             Geometry(numbers=geometry.numbers[rows].to(device)),
             mode[rows],
@@ -192,7 +155,7 @@ def _build(
         volumes = cut(fields, fraction[rows].to(device))
         statistics.append(geometric_statistics(volumes)[:, : sum(EXPECTED)].cpu())
         if on_progress:
-            on_progress(min(start + _AT_ONCE, len(mode)), len(mode))
+            on_progress(min(start + len(BUILT), len(mode)), len(mode))
     return torch.cat(statistics)
 
 
@@ -201,7 +164,6 @@ def _fit(
     geometry: Geometry,
     fraction: Tensor,
     mode: Tensor,
-    size: Tensor,
     statistics: Tensor,
     steps: int,
     generator: torch.Generator,
@@ -213,8 +175,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
-        batch = Geometry(numbers=geometry.numbers[rows])
-        predicted = surrogate(batch, fraction[rows], mode[rows], size[rows])
+        predicted = surrogate(Geometry(numbers=geometry.numbers[rows]), fraction[rows], mode[rows])
         loss = ((predicted - statistics[rows]) / surrogate.spread).square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -19,10 +19,10 @@ from vaereg.generators.bodies import DISTANCE
 from vaereg.generators.points import separated_points
 from vaereg.model.modes.constructive.nearest import ROUNDING, nearest_bodies, nearest_points
 
-__all__ = ["bodies_field", "cells_field", "coordinates", "point_count", "room"]
+__all__ = ["bodies_field", "cells_field", "coordinates"]
 
-_FEWEST, _MOST_POINTS = {"cells": 3, "layers": 1, "bodies": 1}, 20_000
-"""Least number of points of each construction, and largest number of points in a volume."""
+_FEWEST_CELLS, _MOST_POINTS = 3, 20_000
+"""Least number of cells and largest number of points in a volume."""
 
 
 def coordinates(shape: tuple[int, int, int], warp: Tensor, displacement: Tensor) -> Tensor:
@@ -35,24 +35,6 @@ def coordinates(shape: tuple[int, int, int], warp: Tensor, displacement: Tensor)
     """
     axes = [torch.arange(n, device=warp.device, dtype=torch.float32) + 0.5 for n in shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")) + warp * displacement
-
-
-def room(spacing: Tensor, lengths: Tensor, construction: str) -> Tensor:
-    """Number of points that a volume has room for, before it is rounded, shape (...) [-].
-
-    Args:
-        spacing: Spacing of the points along the axes, shape (..., 3) [voxel].
-        lengths: Lengths of the volume, shape (..., 3) [voxel].
-        construction: "cells", "bodies", or "layers", for which a spacing above the length of the volume
-            stands for no structure along this axis.
-    """
-    box = lengths / spacing
-    return (box.clamp_min(1.0) if construction == "layers" else box).prod(-1)
-
-
-def point_count(places: Tensor, construction: str) -> Tensor:
-    """Number of points that are placed where a volume has `room` for so many, same shape [-]."""
-    return places.detach().round().clamp(_FEWEST[construction], _MOST_POINTS)
 
 
 def cells_field(
@@ -80,7 +62,10 @@ def cells_field(
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
-    count, mean_spacing = _placed(scale, lengths, "layers" if layered else "cells")
+    kept = np.maximum(box, 1.0) if layered else box
+    least = 1 if layered else _FEWEST_CELLS
+    count = int(np.clip(round(float(np.prod(kept))), least, _MOST_POINTS))
+    mean_spacing = (float(np.prod(kept)) / count) ** (1.0 / 3.0)
     points = separated_points(box, count, distance=apart * mean_spacing, generator=generator) * scale
     offsets = generator.standard_normal(count)
     nearest, distances = nearest_points(
@@ -122,7 +107,8 @@ def bodies_field(
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
-    count, mean_spacing = _placed(scale, lengths, "bodies")
+    count = int(np.clip(round(float(np.prod(box))), 1, _MOST_POINTS))
+    mean_spacing = (float(np.prod(box)) / count) ** (1.0 / 3.0)
     points = separated_points(box, count, distance=DISTANCE * mean_spacing, generator=generator) * scale
     directions = weights * torch.from_numpy(generator.standard_normal((count, 3))).to(weights)
     directions = directions / directions.norm(dim=1, keepdim=True)
@@ -154,15 +140,6 @@ def bodies_field(
 def _has_gradient(*tensors: Tensor) -> bool:
     """Whether a gradient is asked for; without one, distances come from the search itself."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-
-
-def _placed(
-    spacing: NDArray[np.float64], lengths: NDArray[np.float64], construction: str
-) -> tuple[int, float]:
-    """Number of points of a volume, and their mean spacing in units of the asked one [-]."""
-    places = room(torch.from_numpy(spacing), torch.from_numpy(lengths), construction)
-    count = point_count(places, construction)
-    return int(count), float((places / count) ** (1.0 / 3.0))
 
 
 def _metric_distance(
