@@ -112,6 +112,7 @@ def refined(record: dict[str, Any]) -> str:
             entry["kind"],
             entry["decade"],
             str(entry["targets"]),
+            str(entry["far"]),
             percent(entry["predicted"]),
             percent(entry["first"]),
             f"{entry['solves']:g}",
@@ -127,12 +128,14 @@ def refined(record: dict[str, Any]) -> str:
         f"C66; with k_x, k_y, k_z. The best of {settings['designs']} corrected designs by prediction is "
         f"refined until all are within {percent(settings['tolerance'])}, in at most "
         f"{settings['max_solves']} solves, of which the last, in float64, verifies. Targets "
-        f"that `design` refuses, since no mode comes near: {refused}. Medians.\n\n"
+        f"that `design` refuses: {refused}. No mode comes within 12 % of those that are called far. "
+        "Medians.\n\n"
         + table(
             [
                 "quantities",
                 "contrast",
                 "targets",
+                "far",
                 "design, predicted",
                 "first solve",
                 "solves",
@@ -161,13 +164,12 @@ def constraints(record: dict[str, Any]) -> str:
         ]
         for entry in record["figures"]["summary"]
     ]
+    pairs = ", ".join(settings["pairs"])
     return (
         f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
-        f"{settings['count']} designs each with two corrections (four steps under constraints), "
-        f"{settings['size']}³ voxels, phases of the "
-        "checkpoint. Designs that do not meet all constraints are not shown; deviations are of those shown. "
-        "Every design is checked with scipy.ndimage, apart from how it was made. The ratio to designs "
-        "without constraints compares four steps with two.\n\n"
+        f"{settings['count']} designs each with four steps of correction, {settings['size']}³ voxels, phases "
+        f"in turn: {pairs}. Designs that do not meet all constraints are not shown; deviations are of those "
+        "shown. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
         + table(
             [
                 "constraints",
