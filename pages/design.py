@@ -10,7 +10,7 @@ from pages.parts.common.requests.modes import with_titles
 from pages.parts.common.requests.quantities import target_text, with_symbols
 from pages.parts.common.text import plain, sentence
 from pages.parts.common.views.copy_panel import copy_panel
-from pages.parts.design import designing, panels
+from pages.parts.design import designing, panels, wording
 from pages.parts.design.inputs import outlook_of, request_inputs, sampling_inputs, set_nearest
 from pages.parts.design.refining import refine_panels
 from vaereg.inverse.designs import Designs
@@ -30,7 +30,7 @@ def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
 checkpoint = start.start_page("pages/design.py")
 request = current_request(checkpoint)
 targets = request.targets
-unknown = panels.unknown_property(request)
+unknown = wording.unknown_property(request)
 with st.sidebar:
     request_inputs(checkpoint)
     plane = st.container()
@@ -89,7 +89,7 @@ if designs is None:
     show_refinements(checkpoint, None)
     st.stop()
 if stale:
-    notice = f"These designs belong to the former {panels.former_text(designs, request)}"
+    notice = f"These designs belong to the former {wording.former_text(designs, request)}"
 
 fitting = None if stale else designs
 with notices:

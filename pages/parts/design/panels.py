@@ -1,6 +1,6 @@
 """The parts of the Design page: summary and gallery, the chosen design, what is reachable."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,9 +17,7 @@ from pages.parts.common.requests.quantities import (
     figure_text,
     missing_property,
     offered_quantities,
-    rounded_number,
     symbol,
-    target_text,
 )
 from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import put_aside, state
@@ -31,27 +29,25 @@ from pages.parts.design import designing, view
 from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.inputs import set_nearest
 from pages.parts.design.outlook import Outlook
+from pages.parts.design.wording import nearest_text
 from pages.parts.solving.queue import Outcome
 from vaereg.commands.copied import Copied, copied_design
 from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import QUANTITIES, TARGETS, Targets, Wanted
+from vaereg.targets import TARGETS, Targets
 
 __all__ = [
     "DETAILS",
     "copied_request",
-    "former_text",
     "is_pending",
     "make_designs",
     "make_relatives",
-    "nearest_text",
     "relatives_bar",
     "show_closure",
     "show_details",
     "show_gallery",
     "show_out_of_reach",
     "show_table",
-    "unknown_property",
 ]
 
 DETAILS = "details"
@@ -323,33 +319,6 @@ def _about(checkpoint: Checkpoint, designs: Designs, chosen: int) -> str:
     if request.voxel:
         parts.append(f"edge {request.voxel.text(designs.size)}")
     return plain(" · ".join(parts))
-
-
-def unknown_property(request: Request) -> str:
-    """Reason why a quantity has no values with these phases; empty where there is none."""
-    for item in request.wanted:
-        if missing := missing_property(item.name, request.pair):
-            return f"{symbol(item.name)} needs {plain(missing)}, which is not known."
-    return ""
-
-
-def former_text(designs: Designs, request: Request) -> str:
-    """What designs belong to that were made for another request, in words."""
-    if designs.wanted != request.targets:
-        return f"target: {target_text(designs.wanted)}"
-    if designs.materials != request.pair:
-        return f"phases: {pair_line(designs.materials)}"
-    return f"settings: cells of {designs.size}³ voxels, seed {designs.seed}"
-
-
-def nearest_text(nearest: Mapping[str, float]) -> str:
-    """The nearest that can be had, in words."""
-    known = {name: value for name, value in nearest.items() if np.isfinite(value)}
-    return target_text(
-        Wanted(name=name, low=rounded_number(value), high=rounded_number(value))
-        for name, value in known.items()
-        if value > 0.0 or not QUANTITIES[name].positive
-    )
 
 
 def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | None) -> None:
