@@ -201,8 +201,12 @@ def move_slider(page: Page) -> dict[str, float]:
     return result
 
 
-def drag(page: Page, count: int = PREVIEWS) -> list[float]:
-    """Times from the events of a slider that is dragged until their previews are drawn [s]."""
+def drag(
+    page: Page, count: int = PREVIEWS, *, processor: Callable[[], float] | None = None
+) -> tuple[list[float], float]:
+    """Times from the events of a slider that is dragged until their previews are drawn, and the server's time
+    of the processor for each, without the designs that follow when the slider is let go [s].
+    """
     box = page.get_by_role("slider", name=SLIDER).bounding_box()
     if box is None:
         raise RuntimeError("the slider is not on the page")
@@ -210,14 +214,16 @@ def drag(page: Page, count: int = PREVIEWS) -> list[float]:
     page.evaluate("vaeregLive.times.length = 0")
     page.mouse.move(box["x"] + 0.25 * box["width"], height)
     page.mouse.down()
+    before = processor() if processor else 0.0
     for place in range(count):
         page.mouse.move(box["x"] + (0.27 + 0.5 * place / count) * box["width"], height)
         wait(lambda place=place: page.evaluate("vaeregLive.times.length") > place)
     times: list[float] = page.evaluate("vaeregLive.times")
+    spent = (processor() - before) / count if processor else 0.0
     former = gallery(page).get("set", "")
     page.mouse.up()
     wait(lambda: is_drawn(page, former) and is_quiet(page))
-    return [round(time / 1000.0, 3) for time in times]
+    return [round(time / 1000.0, 3) for time in times], spent
 
 
 def several_moves(page: Page, count: int) -> list[dict[str, float]]:
@@ -300,7 +306,7 @@ def crowd_previews(address: str) -> list[float]:
             page.goto(f"{address}/?{TARGET}&seed={300 + number}")
             wait(lambda: is_drawn(page) and is_quiet(page))
             drag(page, 2)
-            return drag(page)
+            return drag(page)[0]
 
     with ThreadPoolExecutor(SESSIONS) as threads:
         return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
@@ -377,9 +383,7 @@ def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> N
                 page.goto(server.address)
                 wait(lambda: is_drawn(page) and is_quiet(page))
                 drag(page, 2)  # the socket is open, what is prepared is there
-                before = server.processor()
-                previews = drag(page)
-                spent = (server.processor() - before) / len(previews)
+                previews, spent = drag(page, processor=server.processor)
                 keep("preview", summary(previews) | {"server_processor_s_per_preview": round(spent, 3)})
                 before = server.processor()
                 moves = several_moves(page, repeats)
