@@ -1,26 +1,17 @@
 """The examples of the guide, run by the commands on small cells: several modes, refined, exported."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmark_programs import BENCHMARKS, benchmark
+
+ROOT = BENCHMARKS.parent
 
 
 def test_examples_of_the_guide(tmp_path: Path) -> None:
     record = tmp_path / "examples.json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "examples.py"), "--out", str(record)]
-    command += ["--size", "16", "--count", "3", "--max-solves", "4", "--workers", "1"]
-    result = subprocess.run(
-        [*command, "--folder", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
-    assert result.returncode == 0, result.stderr
+    flags = ["--size", 16, "--count", 3, "--max-solves", 4, "--workers", 1]
+    benchmark("examples", "--out", record, *flags, "--folder", tmp_path)
     figures = json.loads(record.read_text(encoding="utf-8"))["figures"]
     assert len(figures) == 4
     for name, example in figures.items():

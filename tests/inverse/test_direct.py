@@ -148,20 +148,24 @@ def test_choosing_pays(
     assert mean_error() < 0.8 * before
 
 
-def test_progress_is_told_and_may_end_it_all(tiny_checkpoint: Checkpoint) -> None:
+def test_progress_is_told_and_may_end_it_all(
+    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of cells that are decoded one by one, as large ones are."""
+    monkeypatch.setattr(realising, "_VOXELS_AT_ONCE", 16**3)
     told: list[tuple[int, int]] = []
-    result = design(tiny_checkpoint, TARGETS, 2, 64, seed=1, on_progress=lambda *item: told.append(item))
+    result = design(tiny_checkpoint, TARGETS, 2, 16, seed=1, on_progress=lambda *item: told.append(item))
     done, totals = zip(*told, strict=True)
     assert list(done) == sorted(set(done)) and len(set(totals)) == 1
     assert done[0] == 1 and done[-1] <= totals[0]
-    alike = design(tiny_checkpoint, TARGETS, 2, 64, seed=1)
+    alike = design(tiny_checkpoint, TARGETS, 2, 16, seed=1)
     np.testing.assert_array_equal(alike.microstructures, result.microstructures)
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt(f"{done} of {total}")
 
     with pytest.raises(KeyboardInterrupt, match=f"^{done[0]} of {totals[0]}$"):
-        design(tiny_checkpoint, TARGETS, 2, 64, seed=1, on_progress=stop)
+        design(tiny_checkpoint, TARGETS, 2, 16, seed=1, on_progress=stop)
 
 
 def test_the_worst_component_gets_most_draws(designs: Designs) -> None:

@@ -48,7 +48,9 @@ def gate() -> Iterator[threading.Event]:
 def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """New sessions ask for cells of the size that the tiny checkpoint was trained on."""
     monkeypatch.setitem(SIZES, SIZE, max(SIZES.values()))
-    monkeypatch.setitem(Request.__init__.__kwdefaults__, "size", SIZE)
+    defaults = Request.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "size", SIZE)
 
 
 @pytest.fixture

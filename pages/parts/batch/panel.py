@@ -1,6 +1,6 @@
 """The parts of the Batch page: a table of targets in, progress of every row, table and zip out."""
 
-import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import streamlit as st
 from pages.parts.common import background
 from pages.parts.common.requests.current import current_request
 from pages.parts.common.requests.modes import with_titles
+from pages.parts.common.requests.order import design_order
 from pages.parts.common.requests.quantities import target_text, with_symbols
 from pages.parts.common.sessions.session_store import default_folder
-from pages.parts.common.start import CHECKPOINT
 from pages.parts.common.text import plain, sentence
 from pages.parts.solving.batches import MAX_ROWS, BatchRun, read_rows, start_batch, status_of
 from vaereg.errors import InputError
@@ -34,18 +34,7 @@ _EXPLAINED = 5
 
 def batch_order(checkpoint: Checkpoint, count: int) -> DesignOrder:
     """Settings of every row: phases, constraints, modes, size and seed of the Design page."""
-    request = current_request(checkpoint)
-    given = os.environ.get(CHECKPOINT)
-    return DesignOrder(
-        count=count,
-        size=request.size,
-        seed=request.seed,
-        component=request.components(checkpoint) or None,
-        constraints=request.constraints,
-        materials=request.pair,
-        checkpoint=Path(given) if given else None,
-        checkpoint_hash=checkpoint.hash,
-    )
+    return replace(design_order(checkpoint, current_request(checkpoint)), count=count)
 
 
 def table_inputs(checkpoint: Checkpoint) -> None:

@@ -1,9 +1,7 @@
 """The trade-off of two quantities: verified designs, the front of known volumes, linked with a gallery."""
 
-import os
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from pages.parts.common import background
 from pages.parts.common.requests.current import current_request
 from pages.parts.common.requests.modes import component_color, component_title
+from pages.parts.common.requests.order import design_order
 from pages.parts.common.requests.quantities import (
     axis_title,
     describe_quantity,
@@ -25,7 +24,6 @@ from pages.parts.common.requests.quantities import (
 from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import put_aside
 from pages.parts.common.sessions.shortlist import ShortlistItem
-from pages.parts.common.start import CHECKPOINT
 from pages.parts.common.text import sentence
 from pages.parts.common.views.figures import GREY_LINE, LAYOUT, SOLVER, add_bounds
 from pages.parts.common.views.gallery import (
@@ -41,7 +39,6 @@ from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import CallTask
 from vaereg.errors import InputError
 from vaereg.inverse.fronts.verified import DesignFront
-from vaereg.inverse.orders import DesignOrder
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Targets, Wanted
@@ -115,16 +112,7 @@ def front_inputs(checkpoint: Checkpoint) -> None:
 
 
 def _begin(checkpoint: Checkpoint, request: Request, targets: Targets) -> None:
-    given = os.environ.get(CHECKPOINT)
-    order = DesignOrder(
-        size=request.size,
-        seed=request.seed,
-        component=request.components(checkpoint) or None,
-        constraints=request.constraints,
-        materials=request.pair,
-        checkpoint=Path(given) if given else None,
-        checkpoint_hash=checkpoint.hash,
-    )
+    order = design_order(checkpoint, request)
     label = f"front {request.key} {targets.to_json()}"
     task = CallTask(call=partial(find_front, order, targets), label=label)
     background.solver().start(background.session_name(), [task])

@@ -1,14 +1,12 @@
 """Start of a page: the app runs its pages, the model is loaded, the session is kept."""
 
-import os
-from pathlib import Path
-
 import streamlit as st
 import torch
 
 from pages.parts.common.first_visit import help_panel
 from pages.parts.common.requests.live_server import offer_checkpoint
 from pages.parts.common.requests.materials_panel import materials_panel
+from pages.parts.common.requests.order import checkpoint_path
 from pages.parts.common.requests.quantities import with_symbols
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.keeper import keep_session
@@ -16,9 +14,6 @@ from pages.parts.common.text import plain, sentence
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 
 __all__ = ["enter_app", "has_arrived", "start_page"]
-
-CHECKPOINT = "VAEREG_CHECKPOINT"
-"""Variable of the environment that names the model of the dashboard: the shipped one without it."""
 
 
 @st.cache_resource(show_spinner="Loading the model …")
@@ -31,8 +26,7 @@ def _shared_checkpoint() -> Checkpoint:
     """
     # Sessions and the solver share the processors: threads that wait for each other cost all of them more.
     torch.set_num_threads(1)
-    given = os.environ.get(CHECKPOINT)
-    return load_checkpoint(Path(given) if given else None)
+    return load_checkpoint(checkpoint_path())
 
 
 def enter_app() -> None:
