@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -89,12 +89,19 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser of all windows of a file of tests."""
+    with launched() as browser:
+        yield browser
+
+
 @pytest.fixture
-def page(server: str) -> Iterator[Page]:
+def page(server: str, chromium: Browser) -> Iterator[Page]:
     """A browser window that notes every request and every error, and lets none pass."""
     requests: list[str] = []
     errors: list[str] = []
-    with browsing() as window:
+    with opened(chromium) as window:
         window.on("request", lambda request: requests.append(request.url))
         window.on("websocket", lambda socket: requests.append(socket.url))
         window.on("console", lambda message: errors.append(complaint(message)) if is_error(message) else None)
@@ -108,16 +115,24 @@ def page(server: str) -> Iterator[Page]:
 
 
 @contextmanager
-def browsing() -> Iterator[Page]:
-    """A window of a browser of its own."""
+def launched() -> Iterator[Browser]:
+    """Chromium, without a window."""
     expect.set_options(timeout=PATIENCE)
     program = next(path for path in map(shutil.which, CHROMIUM) if path)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), timeout=PATIENCE)
-        window = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-        window.set_default_timeout(PATIENCE)
-        yield window
+        yield browser
         browser.close()
+
+
+@contextmanager
+def opened(browser: Browser) -> Iterator[Page]:
+    """A window that knows nothing of others."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    window = context.new_page()
+    window.set_default_timeout(PATIENCE)
+    yield window
+    context.close()
 
 
 def complaint(message: ConsoleMessage) -> str:

@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, page, server
+from browser import CHROMIUM, chromium, page, server
 from dashboard import app, app_of_modes, gate, small_cells
 from streamlit.components.v2 import manifest_scanner
 
-__all__ = ["app", "app_of_modes", "gate", "page", "server", "small_cells"]
+__all__ = ["app", "app_of_modes", "chromium", "gate", "page", "server", "small_cells"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import PATIENCE, browsing, drawn, free_port, serving, settled
+from browser import PATIENCE, drawn, free_port, launched, opened, serving, settled
 from playwright.sync_api import WebSocket, expect
 
 pytestmark = pytest.mark.browser
@@ -14,7 +14,7 @@ TAKE_OUT = re.compile(r"^Take .* out of the shortlist")
 
 def test_a_tab_outlives_a_reload_and_a_killed_server(tmp_path: Path) -> None:
     port = free_port()
-    with browsing() as page:
+    with launched() as browser, opened(browser) as page:
         with serving(tmp_path, port) as (address, process):
             page.goto(f"{address}/?count=1&C11=55&seed=3")
             expect(page.locator("h1")).to_contain_text("Designs for C11 = 55")
