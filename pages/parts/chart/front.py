@@ -1,5 +1,6 @@
 """The trade-off of two quantities: verified designs, the front of known volumes, linked with a gallery."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -43,7 +44,7 @@ from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Targets, Wanted
 
-__all__ = ["front_figure", "front_inputs", "front_targets", "is_searching", "show_front"]
+__all__ = ["front_figure", "front_inputs", "front_targets", "is_searching", "picked_designs", "show_front"]
 
 TASK, GALLERY, FIGURE = "front-task", "front-gallery", "front-figure"
 _GOALS = {"max": "as large as possible", "min": "as small as possible"}
@@ -169,8 +170,7 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
         alt=f"Trade-off: {axis_title(names[1])} over {axis_title(names[0])}",
     )
     points = (event.get("selection") or {}).get("points") or []
-    numbers = [point.get("customdata") for point in points]
-    picked = sorted({int(np.ravel(number)[0]) for number in numbers if number is not None})
+    picked = picked_designs(points)
     shown = picked or list(range(len(volumes)))
     if len(picked) == 1:
         chosen, shown = picked[0], list(range(len(volumes)))
@@ -191,6 +191,16 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
         pinned=[place for place, volume in enumerate(inside) if put_aside.is_in_shortlist(volume)],
         on_pin=partial(_toggle, search, front, shown),
     )
+
+
+def picked_designs(points: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Designs among the points that were picked: Streamlit hands on numbers in a list or by place."""
+    found = set()
+    for point in points:
+        own = point.get("customdata")
+        values = list(own.values()) if isinstance(own, Mapping) else np.ravel([] if own is None else own)
+        found |= {int(value) for value in values[:1]}
+    return sorted(found)
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from dashboard import SIZE, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.chart.figure import Points, box_ends, chart_figure, guide_slope, hull, material_values
-from pages.parts.chart.front import front_figure, front_targets
+from pages.parts.chart.front import front_figure, front_targets, picked_designs
 from pages.parts.chart.panel import with_ranges
 from pages.parts.common.requests.request import Request
 from vaereg.errors import InputError
@@ -143,6 +143,12 @@ def test_the_front_stands_beside_that_of_known_volumes() -> None:
     assert [known_trace.name, own_trace.name] == ["known volumes", "designs, solver"]
     assert known_trace.x.tolist() == [1.0, 2.0] and own_trace.marker.size.tolist() == [10, 15]
     assert len(traces(front_figure(["density", "E_x"], values, np.empty((0, 2)), 0, pair))) == 4
+
+
+def test_points_are_picked_as_streamlit_hands_them_on() -> None:
+    known = {"curve_number": 2, "point_index": 7}
+    points = [{"customdata": {"0": 3}}, {"customdata": [1]}, {"customdata": 1}, {"customdata": None}, known]
+    assert picked_designs(points) == [1, 3] and picked_designs([]) == []
 
 
 def traces(figure: go.Figure) -> list[Any]:
