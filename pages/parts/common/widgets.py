@@ -133,7 +133,7 @@ def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) 
     for name, column in table.items():
         if column.dtype.kind in "if":
             places = 0 if column.dtype.kind == "i" else digits + ("[-]" in str(name))
-            known = column[np.isfinite(column)].abs()
+            known = np.abs(column[np.isfinite(column)])
             if "[GPa]" in str(name) and len(known) and known.max() > 0.0:  # three digits of the largest
                 places = max(places, 2 - math.floor(math.log10(known.max())))
             config[name] = st.column_config.NumberColumn(format=f"%.{places}f")

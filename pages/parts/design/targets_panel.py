@@ -148,7 +148,7 @@ def _row(checkpoint: Checkpoint, item: Wanted, problem: str) -> None:
             st.selectbox(
                 f"{title} is",
                 first_of(KINDS, kind),
-                format_func=lambda kind: _SHORT.get(kind, kind),
+                format_func=lambda kind: str(_SHORT.get(kind, kind)),
                 key=controlled(_key(name, "is"), kind),
                 label_visibility="collapsed",
                 on_change=_take_kind,

@@ -157,7 +157,8 @@ def gram(
 
     def part(begin: int, end: int) -> NDArray[np.float64]:
         result = np.zeros((6, 6))
-        _gram(*(vector[begin:end] for vector in vectors), others is not None, result)
+        parts = (vector[begin:end] for vector in vectors)
+        _gram(*parts, others is not None, result)  # pyright: ignore[reportCallIssue]
         return result
 
     return np.sum(share(part, _parts(rows[0])), axis=0)

@@ -69,7 +69,9 @@ def cells_field(
     points = separated_points(box, count, distance=apart * mean_spacing, generator=generator) * scale
     offsets = generator.standard_normal(count)
     nearest, distances = nearest_points(
-        places.detach().cpu().numpy() / scale.astype(np.float32)[:, None, None, None],
+        (places.detach().cpu().numpy() / scale.astype(np.float32)[:, None, None, None]).astype(
+            np.float32, copy=False
+        ),
         (points / scale).astype(np.float32),
         box.astype(np.float32),
         (float(spread.detach()) * offsets).astype(np.float32),
