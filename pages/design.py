@@ -15,6 +15,7 @@ from pages.parts.design.inputs import outlook_of, request_inputs, sampling_input
 from pages.parts.design.refining import refine_panels
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.reach import out_of_reach
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import ImpossibleTargetError
 
@@ -64,13 +65,18 @@ with notices:
     if shown.cancelled:
         st.warning("Designing was cancelled.")
         st.button("Make these designs", on_click=designing.resume_designs)
+    chosen = request.components(checkpoint) or None
+    far = None if stale else out_of_reach(checkpoint, targets, request.pair, component=chosen)
+    problem = shown.problem or far
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
-        st.warning(sentence(with_symbols(with_titles(str(shown.problem)))))
-        if isinstance(shown.problem, UnreachableTargetError) and shown.problem.nearest:
-            nearest, label = shown.problem.nearest, "Use the nearest reachable target"
-        elif isinstance(shown.problem, ImpossibleTargetError):
-            nearest, label = {shown.problem.name: shown.problem.bound}, "Use the bound"
+    if problem:
+        coming = " These designs come as near as they can." if far else ""
+        st.warning(sentence(with_symbols(with_titles(str(problem)))) + coming)
+        if isinstance(problem, UnreachableTargetError) and problem.nearest:
+            nearest, label = problem.nearest, "Use the nearest reachable target"
+        elif isinstance(problem, ImpossibleTargetError):
+            nearest, label = {problem.name: problem.bound}, "Use the bound"
         else:
             nearest, label = {}, ""
         if nearest:

@@ -94,7 +94,7 @@ HOSTILE_DESIGNS = {
         "a dataset predicted/C11",
     ),
     "other length": (replace_dataset("component", data=np.zeros(3, int)), r"component of shape \(12\)"),
-    "unknown target": (set_attribute("target", '{"Ex": 3}'), "can be met in .*unknown property 'Ex'"),
+    "unknown target": (set_attribute("target", '{"C77": 3}'), "can be met in .*unknown property 'C77'"),
     "no range": (
         set_attribute("target", '{"C11": [1, 2, 3]}'),
         r"range or objective of C11, got \[1, 2, 3\]",

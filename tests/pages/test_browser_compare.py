@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import drawn, pixels, settled
+from browser import PATIENCE, drawn, pixels, settled
 from PIL import Image
 from playwright.sync_api import Download, Page, expect
 
@@ -53,7 +53,7 @@ def test_two_designs_are_compared_and_exported(page: Page, server: str, tmp_path
     page.get_by_role("link", name="Find designs for a target").click()
     expect(page.locator("h1")).to_contain_text("Designs for")
     page.goto(f"{server}/?count=3&seed=3")
-    expect(page.get_by_text("solver 3/3")).to_be_visible()
+    expect(page.get_by_text("solver 3/3")).to_be_visible(timeout=3 * PATIENCE)
     drawn(page)
     for index in (0, 2):
         page.locator(".card").nth(index).get_by_role("button", name=re.compile("to the shortlist")).click()

@@ -13,7 +13,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs, chosen, save_designs
 from vaereg.inverse.direct import design
-from vaereg.inverse.reach import nearest_targets, told_if_far
+from vaereg.inverse.reach import nearest_targets, out_of_reach
 from vaereg.inverse.recipes import recipes
 from vaereg.inverse.robustness import DesignSpread, measure_spread, robust_designs
 from vaereg.materials import TwoPhase
@@ -117,12 +117,13 @@ def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **op
             told = ", ".join(f"{name} is not met by {count}" for name, count in unmet.items())
             raise InputError(f"none of {len(designs.met)} designs meets all constraints: {told}")
         designs, spread = chosen(designs, rows), None if spread is None else spread.rows(rows)
+    far = out_of_reach(checkpoint, targets, order.materials, component=order.component)
     return Designed(
         designs=designs,
         recipes=recipes(checkpoint, designs),
         spread=spread,
         left_out=unmet,
-        far=told_if_far(checkpoint, targets, order.materials, component=order.component),
+        far="" if far is None else f"{far}; designs go on from there",
     )
 
 

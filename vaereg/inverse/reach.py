@@ -35,7 +35,7 @@ __all__ = [
     "library_cells",
     "mode_reach",
     "nearest_targets",
-    "told_if_far",
+    "out_of_reach",
     "unreachable",
 ]
 
@@ -266,29 +266,29 @@ def nearest_targets(
     return NearestTargets(targets=Targets(tuple(given)), mode=reach.names[best], changed=tuple(changed))
 
 
-def told_if_far(
+def out_of_reach(
     checkpoint: Checkpoint,
     wanted: Targets,
     pair: TwoPhase | None = None,
     *,
     component: int | Sequence[int] | None = None,
-) -> str:
-    """What to tell of designs that are made though no mode reaches the target; empty where one does.
+) -> UnreachableTargetError | None:
+    """What is to be said of designs that are made though no mode reaches the target; None where one does.
 
     Args:
-        checkpoint: Trained model; nothing is told of a free mixture.
+        checkpoint: Trained model; nothing is said of a free mixture.
         wanted: What is asked for.
         pair: Phases; those of the checkpoint if left out.
         component: Mode, or modes, that the designs are of: indices; all if left out.
     """
     if checkpoint.modes is None:
-        return ""
+        return None
     reach = mode_reach(checkpoint.modes, wanted, checkpoint.model.materials if pair is None else pair)
     asked = np.arange(len(reach.names)) if component is None else np.atleast_1d(component)
     nearest = int(asked[np.argmin(reach.distance[asked])])
     if reach.distance[nearest] <= REACHED:
-        return ""
-    return f"{unreachable(reach, wanted, None if component is None else nearest)}; designs go on from there"
+        return None
+    return unreachable(reach, wanted, None if component is None else nearest)
 
 
 def unreachable(reach: Reach, targets: Targets, mode: int | None) -> UnreachableTargetError:

@@ -112,7 +112,7 @@ def walk(
         standardised = checkpoint.fitted.latent_regressor(z)
         expected = torch.exp(model.property_location + model.property_scale * standardised)
     microstructures = np.concatenate(parts)
-    predictions = [encode_batch(checkpoint, part) for part in parts]
+    predictions = [encode_batch(checkpoint, part, averaged=True) for part in parts]
     mean, std = (np.concatenate(column) for column in list(zip(*predictions, strict=True))[:2])
     return Walk(
         latent=z.cpu().numpy(),
