@@ -2,6 +2,8 @@
 // saved, and the request of the Design page in the address of every page.
 
 const KEY = "vaereg-session";
+const RETRY = 10000; // [ms]: longer than a run takes to come to the line that answers
+let retry;
 
 export default function ({ data, setTriggerValue }) {
   keepName(data, setTriggerValue);
@@ -9,12 +11,14 @@ export default function ({ data, setTriggerValue }) {
 }
 
 // A change of pages may come before the server has taken the name: then the next run asks again, since its data
-// have another number.
+// have another number, and where no run follows, the page asks again by itself.
 function keepName(data, setTriggerValue) {
+  clearTimeout(retry);
   try {
     const stored = sessionStorage.getItem(KEY);
     if (stored && stored !== data.token && data.fresh) {
       setTriggerValue("stored", stored); // after a reload, or a restart of the server
+      retry = setTimeout(() => keepName(data, setTriggerValue), RETRY);
     } else {
       sessionStorage.setItem(KEY, data.token);
     }
