@@ -65,8 +65,11 @@ with notices:
     if shown.cancelled:
         st.warning("Designing was cancelled.")
         st.button("Make these designs", on_click=designing.resume_designs)
-    chosen = request.components(checkpoint) or None
-    far = None if stale else out_of_reach(checkpoint, targets, request.pair, component=chosen)
+    chosen = request.components(checkpoint)
+    reached = any(outlook[index].reached for index in chosen or range(len(outlook)))
+    far = None
+    if not (stale or reached):
+        far = out_of_reach(checkpoint, targets, request.pair, component=chosen or None)
     problem = shown.problem or far
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to

@@ -189,7 +189,7 @@ def test_designs_that_do_not_meet_their_constraints_are_left_out(
     capsys.readouterr()
     line = refused(
         capsys,
-        *["design", *TARGETS, "--size", 16, "--count", 2, "--corrections", 0, "--min-feature", "9,0"],
+        *["design", *TARGETS, "--size", 16, "--count", 2, "--corrections", 0, "--min-feature", "14,0"],
         *["--out", tmp_path / "none.h5", "--checkpoint", tiny_checkpoint_path],
     )
     assert "none of 2 designs meets all constraints: min_feature_stiff is not met by" in line

@@ -151,7 +151,7 @@ def test_choosing_pays(
 def test_progress_is_told_and_may_end_it_all(
     tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of cells that are decoded one by one, as large ones are."""
+    """Cells are decoded one by one, as large ones are."""
     monkeypatch.setattr(realising, "_VOXELS_AT_ONCE", 16**3)
     told: list[tuple[int, int]] = []
     result = design(tiny_checkpoint, TARGETS, 2, 16, seed=1, on_progress=lambda *item: told.append(item))

@@ -273,7 +273,7 @@ def out_of_reach(
     *,
     component: int | Sequence[int] | None = None,
 ) -> UnreachableTargetError | None:
-    """What is to be said of designs that are made though no mode reaches the target; None where one does.
+    """Words on a target that no mode reaches, to be told beside the designs for it; None where one does.
 
     Args:
         checkpoint: Trained model; nothing is said of a free mixture.

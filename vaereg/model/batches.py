@@ -13,12 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaereg.elasticity import AXIS_ORDERS
 from vaereg.model.vae import Encoding, VaeReg
 
 __all__ = ["decode_batches", "device_of", "encode_averaged", "encode_batches"]
 
 _ENCODED = 64
 """Volumes that are encoded at once."""
+_CYCLIC_ORDERS = [order for order in AXIS_ORDERS if order[:3] in ((1, 2, 0), (2, 0, 1))]
+"""Orders y, z, x and z, x, y of the axes."""
 _DECODED = 16
 """Latent vectors that are decoded at once."""
 
@@ -55,11 +58,9 @@ def encode_averaged(model: VaeReg, volumes: Tensor) -> Encoding:
     """
     encoding = model.encode(volumes)
     means, spreads = [encoding.property_mean.log()], [encoding.property_spread.log()]
-    for shift in (1, 2):  # the axes in the order y, z, x and z, x, y
-        axes = [(axis + shift) % 3 for axis in range(3)]
-        turned = model.encode(volumes.permute(0, 1, *(2 + axis for axis in axes)))
-        place = np.argsort(axes)
-        columns = [*place, *(3 + place)]
+    for order in _CYCLIC_ORDERS:
+        turned = model.encode(volumes.permute(0, 1, *(2 + axis for axis in order[:3])))
+        columns = np.argsort(order)
         means.append(turned.property_mean.log()[:, columns])
         spreads.append(turned.property_spread.log()[:, columns])
     return replace(

@@ -14,7 +14,7 @@ from pages.parts.common.requests.modes import with_titles
 from pages.parts.common.requests.order import design_order
 from pages.parts.common.requests.quantities import target_text, with_symbols
 from pages.parts.common.sessions.session_store import default_folder
-from pages.parts.common.text import plain, sentence
+from pages.parts.common.text import counted, plain, sentence
 from pages.parts.solving.batches import MAX_ROWS, BatchRun, read_rows, start_batch, status_of
 from vaereg.errors import InputError
 from vaereg.inverse.orders import DesignOrder
@@ -58,7 +58,7 @@ def table_inputs(checkpoint: Checkpoint) -> None:
     except InputError as error:
         st.error(sentence(with_symbols(str(error))))
         return
-    st.caption(f"{len(rows)} row{'s' * (len(rows) != 1)} of at most {MAX_ROWS}.")
+    st.caption(f"{counted(len(rows), 'row')} of at most {MAX_ROWS}.")
     folder = default_folder().parent / "batches"
     begin = partial(_begin, checkpoint, content, int(count), folder)
     st.button("Make designs for the table", type="primary", on_click=begin)

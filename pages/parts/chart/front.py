@@ -25,7 +25,7 @@ from pages.parts.common.requests.quantities import (
 from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import put_aside
 from pages.parts.common.sessions.shortlist import ShortlistItem
-from pages.parts.common.text import sentence
+from pages.parts.common.text import counted, sentence
 from pages.parts.common.views.figures import GREY_LINE, LAYOUT, SOLVER, add_bounds
 from pages.parts.common.views.gallery import (
     Caption,
@@ -175,8 +175,8 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
     if len(picked) == 1:
         chosen, shown = picked[0], list(range(len(volumes)))
     st.caption(
-        f"{_count(len(volumes), 'design')} of which none is better in both, verified by the solver, of "
-        f"{_count(front.candidates, 'candidate')}. Of the rectangle around both lines the designs are ahead "
+        f"{counted(len(volumes), 'design')} of which none is better in both, verified by the solver, of "
+        f"{counted(front.candidates, 'candidate')}. Of the rectangle around both lines the designs are ahead "
         f"of {100 * front.hypervolume:.0f} %, the known volumes of {100 * front.known_hypervolume:.0f} %. "
         "**Click** a point to choose its design; the **box** in the toolbar shows some alone, and a double "
         "click all of them again."
@@ -201,10 +201,6 @@ def picked_designs(points: Sequence[Mapping[str, Any]]) -> list[int]:
         values = list(own.values()) if isinstance(own, Mapping) else np.ravel([] if own is None else own)
         found |= {int(value) for value in values[:1]}
     return sorted(found)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _caption(checkpoint: Checkpoint, front: DesignFront, index: int, names: list[str]) -> Caption:

@@ -2,7 +2,12 @@
 
 import re
 
-__all__ = ["plain", "sentence"]
+__all__ = ["counted", "plain", "sentence"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Number with its noun: "1 design", "3 designs"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def plain(text: str) -> str:

@@ -15,7 +15,7 @@ from pages.parts.common.requests.request import Request, VoxelLength
 from pages.parts.common.sessions import put_aside, state
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.sessions.shown import show_volume
-from pages.parts.common.text import plain, sentence
+from pages.parts.common.text import counted, plain, sentence
 from pages.parts.common.views.cards import COLUMN_KINDS, COLUMNS, Judgement, card_lines
 from pages.parts.common.views.figures import COMPONENT_COLORS
 from pages.parts.common.views.gallery import (
@@ -114,7 +114,7 @@ def _solver_actions(missing: Sequence[ShortlistItem], outcomes: Sequence[Outcome
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if polling:
-            st.write(f"The solver is at work on {open_} design{'s' * (open_ > 1)} …")
+            st.write(f"The solver is at work on {counted(open_, 'design')} …")
         else:
             st.write(f"{open_} design{'s have' if open_ > 1 else ' has'} no values of this solver yet.")
         st.button(

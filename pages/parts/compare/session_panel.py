@@ -7,7 +7,7 @@ import streamlit as st
 from pages.parts.common.requests.current import current_request, restore_request
 from pages.parts.common.sessions import put_aside, state
 from pages.parts.common.sessions.session_file import MAX_SESSION_BYTES, Session, read_session, write_session
-from pages.parts.common.text import sentence
+from pages.parts.common.text import counted, sentence
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["session_inputs"]
@@ -56,10 +56,8 @@ def _load(checkpoint: Checkpoint) -> None:
         return
     put_aside.set_shortlist(session.items)
     restore_request(checkpoint, session.inputs)
-    count = len(session.items)
-    message = f"Loaded {count} design{'s' * (count != 1)}" + " and the inputs of Design." * bool(
-        session.inputs
-    )
+    message = f"Loaded {counted(len(session.items), 'design')}"
+    message += " and the inputs of Design." * bool(session.inputs)
     st.session_state[state.SESSION_MESSAGE] = ("success", message, _hashes())
 
 

@@ -22,6 +22,7 @@ from pages.parts.common.requests.modes import (
     mode_picture,
 )
 from pages.parts.common.requests.quantities import (
+    OF_VOXELS,
     axis_title,
     figure_text,
     guaranteed_text,
@@ -199,7 +200,7 @@ def quantity_table(
     pair = judgement.predicted.materials
     asked = [] if targets is None else largest_first(targets, judgement.best, row)
     known = np.isfinite(judgement.best.stiffness[row]).all()
-    usual = [name for name in _ALSO if known or name in ("volume_fraction", "density")]
+    usual = [name for name in _ALSO if known or name in OF_VOXELS]
     names = asked + [
         name for name in (*usual, *PROPERTIES) if name not in asked and not missing_property(name, pair)
     ]
@@ -214,7 +215,7 @@ def quantity_table(
     ends = guaranteed_ends(names, volume, pair).tolist()
     rows = []
     for name, own, truth, (low, high) in zip(names, predicted.tolist(), solved.tolist(), ends, strict=True):
-        of_voxels = name in ("volume_fraction", "density")
+        of_voxels = name in OF_VOXELS
         spread = std[PROPERTIES.index(name)] if std is not None and name in PROPERTIES else np.nan
         rows.append(
             {
@@ -277,7 +278,7 @@ def design_table(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Ou
         title = constraint_words(name, Request(constraints=designs.constraints))
         table[title] = np.where(designs.met[:, place], "met", "not met")
     for j, name in enumerate(names):
-        if name in ("volume_fraction", "density"):
+        if name in OF_VOXELS:
             continue
         unit = axis_title(name).partition(" [")[2]
         table[f"{symbol(name)} predicted [{unit}"] = own[:, j]

@@ -20,7 +20,7 @@ _MARGIN = 5e-3
 
 
 def wanted_changes(
-    targets: Targets, properties: CellProperties, *, gain: float = 0.0
+    targets: Targets, properties: CellProperties, *, gain: float = 0.0, share: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Least and largest change of each quantity that brings a cell onto its targets, and what these are
     relative to, each of shape (P,). The changes aim a little inside the ranges.
@@ -29,6 +29,7 @@ def wanted_changes(
         targets: What is wanted.
         properties: Those of one cell.
         gain: Relative gain in each objective that is aimed at [-]; with 0 it must not get worse.
+        share: Share of the missing changes that is asked for [-]; what may change stays as it is.
     """
     own, scale = properties.values(targets.names)[0], targets.scales(properties)[0]
     low, high = targets.limits()
@@ -43,7 +44,7 @@ def wanted_changes(
             low[place], high[place] = (aim, high[place]) if item.goal == "max" else (low[place], aim)
     known = np.isfinite(own)
     least, most = (np.where(known, end - own, sign * np.inf) for end, sign in ((low, -1.0), (high, 1.0)))
-    return least, most, scale
+    return np.where(least > 0.0, share * least, least), np.where(most < 0.0, share * most, most), scale
 
 
 def objective_gain(

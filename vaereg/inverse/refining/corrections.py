@@ -242,12 +242,8 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
     """Volume to be judged next; None where nothing is left to flip."""
     if state.effects is None or state.ratios is None:
         return None
-    least, most, unit = wanted_changes(wanted, state.base.properties)
-    least, most = (
-        np.where(least > 0.0, state.factor * least, least),
-        np.where(most < 0.0, state.factor * most, most),
-    )
-    volume = state.base.volume
+    least, most, unit = wanted_changes(wanted, state.base.properties, share=state.factor)
+    volume, necks = state.base.volume, neck_cost(wanted, state.base.properties.materials)
     aim, found, nearest = np.zeros(len(unit)), None, np.inf
     for _ in range(1 if constraints is None else _AIMS):
         flips = choose_flips(
@@ -258,13 +254,11 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
             most + aim,
             unit,
             orbits=state.orbits,
-            necks=neck_cost(wanted, state.base.properties.materials),
+            necks=necks,
         )
         if flips is None:
             break
-        trial = volume.copy()
-        trial.ravel()[flips.voxels] ^= 1
-        met = True
+        trial, met = flips.applied(volume), True
         if constraints is not None:
             trial = meet(trial, constraints)
             met, flips = satisfied(trial, constraints), flips_between(volume, trial, state.effects)

@@ -108,6 +108,12 @@ class Flips:
     exact: NDArray[np.float64]
     """Change of every quantity through the volume fraction alone, shape (P,)."""
 
+    def applied(self, volume: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Copy of a volume, shape (X, Y, Z), with the voxels flipped."""
+        flipped = volume.copy()
+        flipped.ravel()[self.voxels] ^= 1
+        return flipped
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ratios:

@@ -20,7 +20,7 @@ from vaereg.targets import CellProperties
 
 __all__ = ["corrected_by_prediction", "predicted_cells", "shifted_deviation", "trusts_predictions"]
 
-_FIRST_STEPS, _STEPS_BETWEEN = 20, 20
+_STEPS = 20
 """Corrections by prediction before the first solve, and between two solves."""
 _ENOUGH = 0.3
 """Predicted deviation, in units of the tolerance, at which these end [-]."""
@@ -47,7 +47,7 @@ def corrected_by_prediction(
         volume[None],
         search.targets,
         search.materials,
-        steps=_FIRST_STEPS if solved is None else _STEPS_BETWEEN,
+        steps=_STEPS,
         model=_model(),
         constraints=search.constraints if search.constraints else None,
         solved=solved,

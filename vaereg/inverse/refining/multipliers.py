@@ -85,7 +85,8 @@ def round_shares(
     most: int,
     sets: NDArray[np.intp] | None,
 ) -> NDArray[np.bool_]:
-    """Which voxels are flipped, shape (V,): those of the largest shares, as many as bring changes nearest.
+    """Which voxels are flipped, shape (V,): those of the largest shares, as many as bring changes nearest,
+    then taken in or left out one by one.
 
     Args:
         share: From `choose_shares`, shape (V,).
@@ -107,10 +108,8 @@ def round_shares(
     if missed.min() < float(np.linalg.norm(_missing(np.zeros(len(low)), low, high))):
         chosen[order[: int(missed.argmin()) + 1]] = True
     # wishes that oppose each other need many flips together: no first few of these bring them nearer
-    together = np.zeros_like(chosen)
-    together[
-        order[: np.flatnonzero(whole)[np.flatnonzero(share[order[whole]] > 0.5)].max(initial=-1) + 1]
-    ] = True
+    together, likely = np.zeros_like(chosen), np.flatnonzero(whole & (share[order] > 0.5))
+    together[order[: likely.max(initial=-1) + 1]] = True
     starts = [_polished(start, share, changes, low, high, most, sets) for start in (chosen, together)]
     misses = [float(np.linalg.norm(_missing(changes @ start, low, high))) for start in starts]
     return starts[int(np.argmin(misses))]

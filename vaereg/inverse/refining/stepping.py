@@ -111,10 +111,8 @@ def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
     if search.ratios is None:
         return None
     symmetry, (x, y, z) = search.constraints.symmetry, base.volume.shape
-    least, most, unit = wanted_changes(search.targets, base.cell, gain=search.gain if reached else 0.0)
-    least, most = (
-        np.where(least > 0.0, search.factor * least, least),
-        np.where(most < 0.0, search.factor * most, most),
+    least, most, unit = wanted_changes(
+        search.targets, base.cell, gain=search.gain if reached else 0.0, share=search.factor
     )
     orbits = None if symmetry == "none" else orbits_of((x, y, z), symmetry)
     allowed = interface_of(base.volume)
@@ -137,8 +135,7 @@ def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
             break
     if flips is None:
         return None
-    volume = base.volume.copy()
-    volume.ravel()[flips.voxels] ^= 1
+    volume = flips.applied(base.volume)
     if search.constraints:
         volume = meet(volume, search.constraints)
     if volume.min() == volume.max() or np.array_equal(volume, base.volume):

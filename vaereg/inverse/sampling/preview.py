@@ -193,11 +193,10 @@ class Previewer:
         wanted: NDArray[np.float64],
         generator: torch.Generator,
     ) -> list[tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]]:
-        """Of each mode latent vectors (S, D), C11 ... C66 with the reference pair (S, 6) [GPa], fractions.
-
-        Built modes are drawn in one batch.
+        """Latent vectors (S, D) of each mode, what they should decode to, C11 ... C66 with the reference pair
+        (S, 6) [GPa], and their volume fractions (S,). Built modes are drawn in one batch.
         """
-        built = [place for place, index in enumerate(found.tolist()) if index in BUILT]
+        built = np.isin(found, BUILT)
         modes = np.repeat(found[built], _DRAWN)
         z, values = drawn_built_latents(
             self.modes,
@@ -207,14 +206,18 @@ class Previewer:
         )
         with torch.inference_mode():
             fraction = decoded_fraction(self.checkpoint, z, modes).double().numpy()
-        draws: list[tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]] = []
-        for place, index in enumerate(found.tolist()):
-            if place in built:
-                own = slice(_DRAWN * built.index(place), _DRAWN * (built.index(place) + 1))
-                draws.append((z[own], values[own], fraction[own]))
-            else:
-                draws.append(self._draw(index, rows[np.array([place])], wanted[place], generator))
-        return draws
+        together = zip(
+            z.split(_DRAWN),
+            values.reshape(-1, _DRAWN, values.shape[1]),
+            fraction.reshape(-1, _DRAWN),
+            strict=False,  # no mode of them is one empty part of z
+        )
+        return [
+            next(together)
+            if built[place]
+            else self._draw(index, rows[np.array([place])], wanted[place], generator)
+            for place, index in enumerate(found.tolist())
+        ]
 
     def _draw(
         self, index: int, row: Rows, wanted: NDArray[np.float64], generator: torch.Generator

@@ -16,6 +16,7 @@ from vaereg.targets.bounds import quantity_bounds
 from vaereg.targets.quantities import STIFFNESS_ENTRIES
 
 __all__ = [
+    "OF_VOXELS",
     "axis_title",
     "describe_quantity",
     "figure_text",
@@ -32,6 +33,8 @@ __all__ = [
     "with_symbols",
 ]
 
+OF_VOXELS = ("volume_fraction", "density")
+"""Quantities that the voxels and the phases tell exactly."""
 _GREEK = {"nu": "ν", "alpha": "\u03b1"}
 _ROOTS = {"specific_E": "E", "specific_sqrt_E": "√E", "specific_cbrt_E": "∛E"}
 _WORDS = {
@@ -115,7 +118,7 @@ def guaranteed_text(name: str, low: float, high: float) -> str:
     Nothing for what follows from the voxels alone, and for ends that say nothing, such as Poisson ratios
     beyond 1.
     """
-    if not (math.isfinite(low) and math.isfinite(high)) or name in ("volume_fraction", "density"):
+    if not (math.isfinite(low) and math.isfinite(high)) or name in OF_VOXELS:
         return ""
     if name.partition("_")[0] == "nu" and max(-low, high) > 1.0:
         return ""

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.parts.common import background, widgets
 from pages.parts.common.requests.quantities import target_text
 from pages.parts.common.sessions import state
-from pages.parts.common.text import sentence
+from pages.parts.common.text import counted, sentence
 from pages.parts.common.views import mesh_panel
 from pages.parts.design import designing
 from pages.parts.design.refining.figures import convergence_figure
@@ -190,7 +190,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
         elif len(run.reached) < len(run.entries):
             rest = len(run.entries) - len(run.reached)
             st.button(
-                f"{MORE} more solves for {rest} design{'s' * (rest > 1)}",
+                f"{MORE} more solves for {counted(rest, 'design')}",
                 help="Goes on with the designs that are not on target, from where they are.",
                 on_click=_go_on,
                 args=(run,),

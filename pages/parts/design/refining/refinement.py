@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common.requests.modes import component_kind, component_title
 from pages.parts.common.requests.quantities import (
+    OF_VOXELS,
     axis_title,
     guaranteed_text,
     missing_property,
@@ -281,14 +282,14 @@ def comparison_table(run: Run, entry: Entry, bounds: Sequence[NDArray[np.float64
         raise ValueError("expected a design that is through, got one that is not")
     targets, pair, first = run.designs.wanted, run.designs.materials, entry.progress.history[0]
     asked = largest_first(targets, result.properties, 0)
-    others = [name for name in ("volume_fraction", "density", *PROPERTIES) if name not in asked]
+    others = [name for name in (*OF_VOXELS, *PROPERTIES) if name not in asked]
     others = [name for name in others if not missing_property(name, pair)]
     before = dict(zip(PROPERTIES, first.properties.tolist(), strict=True))
     before |= dict(zip(targets.names, first.quantities.tolist(), strict=True))
     start = CellProperties.from_diagonal(
         first.properties[None], [entry.task.volume.mean(dtype=np.float64)], pair
     )
-    known = [name for name in ("volume_fraction", "density") if name in (*asked, *others)]
+    known = [name for name in OF_VOXELS if name in (*asked, *others)]
     before |= dict(zip(known, start.values(known)[0].tolist(), strict=True))
     after = dict(zip([*asked, *others], result.properties.values([*asked, *others])[0].tolist(), strict=True))
     signed = signed_deviations(targets, result.properties)[0]

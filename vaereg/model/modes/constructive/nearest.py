@@ -25,7 +25,7 @@ _EDGE = 4
 """Edge of the blocks [voxel]."""
 _LANES = _EDGE**3
 _FAR = np.float32(1e30)
-_ONE, _TWO, _HALF, _ZERO = np.float32(1.0), np.float32(2.0), np.float32(0.5), np.float32(0.0)
+_TWO, _HALF, _ZERO = np.float32(2.0), np.float32(0.5), np.float32(0.0)
 _ROUNDING, _MARGIN = np.float32(ROUNDING), np.float32(1e-4)
 
 
@@ -96,6 +96,13 @@ def _gather(places, x0, y0, z0, scratch, middle):  # noqa: ANN001, ANN202
     return np.sqrt(square) + _MARGIN
 
 
+@njit(inline="always", error_model="numpy")
+def _offset(place, point, length):  # noqa: ANN001, ANN202
+    """Offset of a place from the nearest periodic image of a point."""
+    step = place - point
+    return step - length * np.floor(step / length + _HALF)
+
+
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _search_points(places, points, box, added, found, distances):  # noqa: ANN001, ANN202
     """See `nearest_points`; the last two arguments are filled."""
@@ -112,10 +119,9 @@ def _search_points(places, points, box, added, found, distances):  # noqa: ANN00
                 radius = _gather(places, x0, y0, z0, rows, middle)
                 c0, c1, c2 = middle[0], middle[1], middle[2]
                 for n in range(count):
-                    d0, d1, d2 = c0 - points[n, 0], c1 - points[n, 1], c2 - points[n, 2]
-                    d0 -= b0 * np.floor(d0 / b0 + _HALF)
-                    d1 -= b1 * np.floor(d1 / b1 + _HALF)
-                    d2 -= b2 * np.floor(d2 / b2 + _HALF)
+                    d0 = _offset(c0, points[n, 0], b0)
+                    d1 = _offset(c1, points[n, 1], b1)
+                    d2 = _offset(c2, points[n, 2], b2)
                     image[0, n], image[1, n], image[2, n] = c0 - d0, c1 - d1, c2 - d2
                     bound[n] = np.sqrt(d0 * d0 + d1 * d1 + d2 * d2) + added[n]
                 first, second, third = _FAR, _FAR, _FAR
@@ -179,10 +185,9 @@ def _search_bodies(places, points, directions, box, extent, flat, found, distanc
                 c0, c1, c2 = middle[0], middle[1], middle[2]
                 least = _FAR
                 for n in range(count):
-                    d0, d1, d2 = c0 - points[n, 0], c1 - points[n, 1], c2 - points[n, 2]
-                    d0 -= b0 * np.floor(d0 / b0 + _HALF)
-                    d1 -= b1 * np.floor(d1 / b1 + _HALF)
-                    d2 -= b2 * np.floor(d2 / b2 + _HALF)
+                    d0 = _offset(c0, points[n, 0], b0)
+                    d1 = _offset(c1, points[n, 1], b1)
+                    d2 = _offset(c2, points[n, 2], b2)
                     image[0, n], image[1, n], image[2, n] = c0 - d0, c1 - d1, c2 - d2
                     whole = d0 * d0 + d1 * d1 + d2 * d2
                     if abs(d0) + radius > h0 or abs(d1) + radius > h1 or abs(d2) + radius > h2:
