@@ -66,7 +66,7 @@ with notices:
         st.warning("Designing was cancelled.")
         st.button("Make these designs", on_click=designing.resume_designs)
     chosen = request.components(checkpoint)
-    reached = any(outlook[index].reached for index in chosen or range(len(outlook)))
+    reached = any(mode.reached for index, mode in enumerate(outlook) if not chosen or index in chosen)
     far = None
     if not (stale or reached):
         far = out_of_reach(checkpoint, targets, request.pair, component=chosen or None)
