@@ -9,8 +9,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from vaereg.generators.families import gaussian_field
-from vaereg.microstructure import statistics
-from vaereg.model.correlation import autocorrelation, axis_correlation
+from vaereg.microstructure.correlation import autocorrelation, axis_correlation
 from vaereg.model.networks import Decoder, Encoder, LatentRegressor, SpectralFilter, cut, mixed_precision
 
 LATENT = 3
@@ -98,35 +97,6 @@ def test_the_encoder_takes_every_cell(shape: tuple[int, ...], encoder: Encoder) 
     assert features.shape == (2, encoder.statistics)
     assert torch.isfinite(features).all()
     assert change(features, torch.cat([encoder(x[:1]), encoder(x[1:])])) < 1e-4
-
-
-@pytest.mark.parametrize("shape", [(8, 8, 8), (7, 9, 10)])
-def test_correlation_is_that_of_the_microstructure(shape: tuple[int, ...]) -> None:
-    x = volumes(*shape)
-    ours = autocorrelation(x).numpy()
-    for volume, actual in zip(x[:, 0].numpy(), ours, strict=True):
-        f = volume.mean()
-        expected = (statistics.two_point_correlation(volume) - f**2) / (f * (1 - f))
-        np.testing.assert_allclose(actual, expected, atol=2e-6)
-    np.testing.assert_allclose(ours[:, 0, 0, 0], 1.0, atol=1e-6)
-
-
-def test_volumes_of_one_phase_have_no_correlation() -> None:
-    single = torch.stack([torch.zeros(1, 8, 8, 8), torch.ones(1, 8, 8, 8)])
-    np.testing.assert_allclose(autocorrelation(single), 0.0, atol=1e-6)
-
-
-def test_axis_correlation_is_a_mean_of_products() -> None:
-    """Lags beyond the cell are periodic."""
-    lags = (1, 3, 10)
-    x = volumes(8, 8, 8)
-    result = axis_correlation(autocorrelation(x), lags)
-    assert result.shape == (2, 9)
-    f = x.mean(AXES)
-    direct = [
-        ((x * x.roll(lag, axis)).mean(AXES) - f**2) / (f * (1 - f)) for axis in (2, 3, 4) for lag in lags
-    ]
-    torch.testing.assert_close(result, torch.cat(direct, 1), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [16, 21])

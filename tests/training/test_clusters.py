@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vaereg.generators.families import gaussian_field
-from vaereg.model.correlation import autocorrelation, axis_correlation
+from vaereg.microstructure.correlation import autocorrelation, axis_correlation
 from vaereg.training.clusters import MorphologyClusters
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vaereg.io.datasets import Dataset
 from vaereg.microstructure import statistics
+from vaereg.microstructure.correlation import autocorrelation, axis_correlation
 from vaereg.model.config import PRESETS, RunConfig
-from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.prior import ConditionalMixture
 from vaereg.model.vae import Encoding, VaeReg
 from vaereg.training import losses

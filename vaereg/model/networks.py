@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from vaereg.model.correlation import AXIS_LAGS, autocorrelation, axis_correlation
+from vaereg.microstructure.correlation import AXIS_LAGS, autocorrelation, axis_correlation
 
 __all__ = [
     "Decoder",

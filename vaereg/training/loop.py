@@ -20,9 +20,9 @@ from torch.optim.swa_utils import AveragedModel
 from vaereg.errors import InputError
 from vaereg.io.datasets import Dataset
 from vaereg.io.labelled_sets import LabelledSet
+from vaereg.microstructure.correlation import autocorrelation, axis_correlation
 from vaereg.model.checkpoint import save_state
 from vaereg.model.config import RunConfig
-from vaereg.model.correlation import autocorrelation, axis_correlation
 from vaereg.model.vae import VaeReg
 from vaereg.training.augmentation import augment
 from vaereg.training.clusters import MorphologyClusters

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vaereg.microstructure.correlation import autocorrelation, axis_correlation, face_densities
 from vaereg.model.config import RunConfig
-from vaereg.model.correlation import autocorrelation, axis_correlation, face_densities
 from vaereg.model.networks import mixed_precision
 from vaereg.model.prior import ConditionalMixture
 from vaereg.model.vae import Encoding, VaeReg

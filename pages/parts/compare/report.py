@@ -14,7 +14,7 @@ from pages.parts.compare.export_panel import item_provenance
 from pages.parts.solving.tasks import MeshTask
 from vaereg.inverse.constraints import check
 from vaereg.io.exporting.provenance import BundleItem
-from vaereg.io.exporting.report import report_html
+from vaereg.io.exporting.reports.report import report_html
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.targets import Targets
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from vaereg.generators.shapes import laminate
+from vaereg.microstructure.correlation import face_densities
 from vaereg.microstructure.statistics import lineal_path
-from vaereg.model.correlation import face_densities
 from vaereg.model.modes.encoder import (
     PATHS,
     STATISTICS,

@@ -32,7 +32,7 @@ from vaereg.io.exporting.provenance import (
     describe_volume,
     write_properties,
 )
-from vaereg.io.exporting.report import report_html
+from vaereg.io.exporting.reports.report import report_html
 from vaereg.io.exporting.solver_inputs import FANS_DATASET, damask_input, fans_input
 from vaereg.io.exporting.tiff_files import write_tif
 from vaereg.io.exporting.vti_files import write_vti

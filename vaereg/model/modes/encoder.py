@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaereg.model.correlation import AXIS_LAGS, autocorrelation, axis_correlation, face_densities
+from vaereg.microstructure.correlation import AXIS_LAGS, autocorrelation, axis_correlation, face_densities
 
 __all__ = [
     "PATHS",

@@ -8,8 +8,8 @@ from sklearn.linear_model import RidgeCV
 
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.io.labelled_sets import LabelledSet
+from vaereg.microstructure.correlation import face_densities
 from vaereg.model.batches import encode_batches
-from vaereg.model.correlation import face_densities
 from vaereg.model.decoding import IRREGULAR, mode_fields, mode_fraction
 from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.constructive.stretch import quadratic_terms

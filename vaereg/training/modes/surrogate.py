@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vaereg.model.correlation import AXIS_LAGS
+from vaereg.microstructure.correlation import AXIS_LAGS
 from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
 from vaereg.model.modes.constructive.geometry import LENGTHS, START, Geometry

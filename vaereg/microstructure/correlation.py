@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 AXIS_LAGS = (1, 2, 3, 4, 5, 6, 8, 10, 12)
-"""Lags [voxel] of the correlation curves along the axes that the encoder reads beside its feature maps."""
+"""Lags [voxel] of correlation curves along the axes."""
 
 
 def autocorrelation(volumes: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.engineering import directional_young
-from vaereg.io.exporting.picture import png_bytes, render
+from vaereg.io.exporting.reports.picture import png_bytes, render
 
 __all__ = ["cell_svg", "directions_svg"]
 

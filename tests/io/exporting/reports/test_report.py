@@ -12,12 +12,12 @@ import pytest
 from vaereg.elasticity import isotropic_stiffness
 from vaereg.errors import InputError
 from vaereg.io.exporting.export import export, write_report
-from vaereg.io.exporting.picture import png_bytes, render
 from vaereg.io.exporting.provenance import BundleItem, Provenance
-from vaereg.io.exporting.report import report_html
-from vaereg.io.exporting.report_figures import directions_svg
-from vaereg.io.exporting.report_text import figure_text, pair_text, quantity_html
-from vaereg.io.exporting.results import asked_quantities
+from vaereg.io.exporting.reports.figures import directions_svg
+from vaereg.io.exporting.reports.picture import png_bytes, render
+from vaereg.io.exporting.reports.report import report_html
+from vaereg.io.exporting.reports.results import asked_quantities
+from vaereg.io.exporting.reports.text import figure_text, pair_text, quantity_html
 from vaereg.materials import Phase, TwoPhase, choose_materials
 from vaereg.targets import QUANTITIES, Targets, parse
 

@@ -21,14 +21,14 @@ from vaereg import __version__
 from vaereg.elasticity import PROPERTIES, VOIGT_ORDER
 from vaereg.errors import InputError
 from vaereg.io.exporting.provenance import BundleItem, Provenance, describe_setting
-from vaereg.io.exporting.report_figures import cell_svg, directions_svg
-from vaereg.io.exporting.report_text import figure_text, pair_text, quantity_html, unit_text
-from vaereg.io.exporting.results import (
+from vaereg.io.exporting.reports.figures import cell_svg, directions_svg
+from vaereg.io.exporting.reports.results import (
     AskedQuantity,
     asked_quantities,
     known_quantities,
     solved_properties,
 )
+from vaereg.io.exporting.reports.text import figure_text, pair_text, quantity_html, unit_text
 from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.spec_sheet import spec_sheet
 from vaereg.microstructure.volume import volume_fraction, volume_hash
@@ -91,7 +91,7 @@ def report_html(
 
 @cache
 def _style() -> str:
-    return files("vaereg.io.exporting").joinpath("report.css").read_text(encoding="utf-8")
+    return files("vaereg.io.exporting.reports").joinpath("report.css").read_text(encoding="utf-8")
 
 
 def _deviation_html(row: AskedQuantity) -> str:
