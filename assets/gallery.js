@@ -77,6 +77,7 @@ class Gallery {
       : "The 3D view needs WebGL 2, which this browser does not offer. All figures are in the table.";
     this.notice.hidden = !this.notice.textContent;
     this.root.dataset.set = data.set;
+    this.root.dataset.stage = data.stage;
     this.root.classList.toggle("stale", Boolean(data.notice));
     this.root.classList.toggle("single", !data.rows[0].title && data.rows[0].panels.length === 1);
     const layout = JSON.stringify([data.set, data.rows, data.shapes, Boolean(data.pinned)]);
@@ -475,7 +476,8 @@ class Gallery {
     }
     const area = shown.reduce((sum, { width, height }) => sum + width * height, 0) / 1e6;
     const slow = area * this.cost > 500;
-    for (const scale of slow ? [COARSE, 1, FINE] : [1, FINE]) {
+    const scales = [...(slow ? [COARSE] : []), 1, ...(this.data.stage ? [] : [FINE])];
+    for (const scale of scales) {
       const waiting = shown.filter(({ quality, drawn }) => quality < scale && !(scale === COARSE && drawn && quality > 0));
       if (!waiting.length) continue;
       const panels = [];
@@ -495,6 +497,7 @@ class Gallery {
     if (this.moving) return;
     const shown = this.panels.filter((panel) => panel.shown);
     if (!shown.length || shown.some(({ quality }) => quality < 1)) return;
+    if (this.root.dataset.drawn !== this.data.set) document.dispatchEvent(new CustomEvent("vaereg-drawn"));
     this.root.dataset.drawn = this.data.set;
     this.root.dataset.state = shown.every(({ quality }) => quality >= FINE) ? "refined" : "drawn";
   }

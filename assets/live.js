@@ -244,6 +244,7 @@ class Preview {
     this.renderer = Renderer.create(this.canvas);
     document.body.append(this.host);
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
+    document.addEventListener("vaereg-drawn", () => this.released && this.hide()); // by the gallery
   }
 
   place() {
@@ -337,7 +338,7 @@ class Preview {
     return { ...own, cut: own.stiff.map((value, i) => value + (tint[i] - value) * own.mix) };
   }
 
-  // After a release: until the page has run.
+  // After a release: until the page has drawn other designs, or has run.
   wait() {
     if (this.panel.classList.contains("away")) return;
     this.note.textContent = "full designs are being made …";

@@ -4,8 +4,8 @@
 
 Previews are timed by the page itself, from the event of a slider that is dragged by the mouse until all of
 them are drawn. Other times are those that a user sees, from a key or a click: until the new volumes are in
-the page (`arrived`), until every panel is drawn in full resolution (`drawn`), and until its edges are
-smooth too (`refined`). The browser draws on the processor, so that it competes with the server; four
+the page (`arrived`) and every panel is drawn in full resolution (`drawn`), both of the first look at raw
+designs, and until the corrected ones are (`corrected`) with smooth edges too (`refined`). The browser draws on the processor, so that it competes with the server; four
 sessions at once share one machine with four browsers. "From afar" leaves the browsers out: what the server
 takes for four at once. Memory is the proportional set size of the server and its workers. Where the machine
 is busy with other things, the processor time of the server says more than any time that a user would see.
@@ -172,9 +172,14 @@ def is_drawn(page: Page, former: str = "") -> bool:
     return gallery(page).get("drawn", former) != former
 
 
+def is_corrected(page: Page, former: str = "") -> bool:
+    """The same, and other volumes do not take their place."""
+    return is_drawn(page, former) and not gallery(page).get("stage")
+
+
 def is_refined(page: Page, former: str = "") -> bool:
     """The same, with smooth edges."""
-    return is_drawn(page, former) and gallery(page).get("state") == "refined"
+    return is_corrected(page, former) and gallery(page).get("state") == "refined"
 
 
 def heading(page: Page) -> str:
@@ -195,7 +200,12 @@ def move_slider(page: Page) -> dict[str, float]:
     begin = time.perf_counter()
     page.keyboard.press("ArrowRight")
     result = {}
-    for name, ready in (("arrived", has_arrived), ("drawn", is_drawn), ("refined", is_refined)):
+    for name, ready in (
+        ("arrived", has_arrived),
+        ("drawn", is_drawn),
+        ("corrected", is_corrected),
+        ("refined", is_refined),
+    ):
         wait(lambda ready=ready: ready(page, former))
         result[name] = round(time.perf_counter() - begin, 3)
     return result
@@ -222,7 +232,7 @@ def drag(
     spent = (processor() - before) / count if processor else 0.0
     former = gallery(page).get("set", "")
     page.mouse.up()
-    wait(lambda: is_drawn(page, former) and is_quiet(page))
+    wait(lambda: is_corrected(page, former) and is_quiet(page))
     return [round(time / 1000.0, 3) for time in times], spent
 
 
@@ -243,6 +253,8 @@ def start(cache: Path) -> dict[str, float]:
         wait(lambda: "Designs for" in heading(page))
         result["title_s"] = time.perf_counter() - server.begun
         wait(lambda: is_drawn(page))
+        result["first_look_s"] = time.perf_counter() - server.begun
+        wait(lambda: is_corrected(page))
         result["gallery_s"] = time.perf_counter() - server.begun
         result["server_processor_s"] = server.processor()
     return {name: round(value, 2) for name, value in result.items()}

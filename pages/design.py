@@ -102,11 +102,18 @@ if stale:
 
 fitting = None if stale else designs
 with notices:
-    panels.make_relatives(checkpoint, designs)
+    if shown.job is None:
+        panels.make_relatives(checkpoint, designs)
     relatives = designing.relatives(designs)
     if relatives is not None:
         designs = relatives.designs
         panels.relatives_bar(checkpoint, relatives)
+if shown.job is not None:
+    st.fragment(panels.show_first_look)(checkpoint, designs)
+    with plane:
+        panels.show_closure(checkpoint, request, designs)
+    panels.show_out_of_reach(checkpoint, outlook)
+    panels.finish_designs(checkpoint, request, shown.job)
 pending = panels.is_pending(designs)
 st.fragment(panels.show_gallery, run_every=POLL if pending else None)(checkpoint, designs, notice, pending)
 with plane:  # after the gallery, which is what is waited for

@@ -11,8 +11,10 @@ import torch
 
 from vaereg.workers import (
     THREAD_VARIABLES,
+    before_each_cell,
     limit_thread_to_one_thread,
     pool_threads,
+    thread_map,
     worker_processes,
 )
 
@@ -63,3 +65,32 @@ def test_a_limited_process_still_compiles() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_map_in_threads_keeps_the_order_and_stops_where_its_caller_stops() -> None:
+    begun: list[int] = []
+
+    def square(number: int) -> int:
+        begun.append(number)
+        return number**2
+
+    assert list(thread_map(square, range(40))) == [number**2 for number in range(40)]
+    begun.clear()
+    results = thread_map(square, range(1000))
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+    assert len(begun) < 20
+
+
+def test_something_can_be_called_before_each_cell() -> None:
+    called: list[int] = []
+
+    def ahead() -> None:
+        called.append(1)
+        if len(called) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), before_each_cell(ahead):
+        list(thread_map(abs, range(1000)))
+    assert len(called) == 5
+    assert list(thread_map(abs, range(3))) == [0, 1, 2]

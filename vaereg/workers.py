@@ -4,27 +4,35 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
 
 __all__ = [
     "THREAD_VARIABLES",
+    "before_each_cell",
     "cell_threads",
     "leave_with",
     "limit_process_to_one_thread",
     "limit_thread_to_one_thread",
     "pool_threads",
+    "thread_map",
     "worker_processes",
 ]
+
+_Item = TypeVar("_Item")
 
 _OWN = "VAEREG_NUM_THREADS"
 _NUMBA = "NUMBA_NUM_THREADS"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", _NUMBA, _OWN)
 """Environment variables that numerical libraries, and this package, read their number of threads from."""
 _MOST_THREADS = 4
+_ahead: ContextVar[Callable[[], None] | None] = ContextVar("before each cell", default=None)
 
 
 def limit_process_to_one_thread() -> None:
@@ -68,6 +76,40 @@ def cell_threads() -> int:
 def pool_threads() -> int:
     """Threads that a pool of this process may have: one per processor, a few at most, or as told."""
     return min(_MOST_THREADS, int(os.environ.get(_OWN, os.cpu_count() or 1)))
+
+
+@contextmanager
+def before_each_cell(call: Callable[[], None]) -> Iterator[None]:
+    """Have `thread_map` call something before it begins each item, where this thread asks for it: what waits
+    there gives way to other work, and what it raises ends the work.
+    """
+    token = _ahead.set(call)
+    try:
+        yield
+    finally:
+        _ahead.reset(token)
+
+
+def thread_map(function: Callable[..., _Item], *items: Iterable[Any]) -> Iterator[_Item]:
+    """Results of a function in the order of its items, computed in threads of one thread of PyTorch each.
+
+    Only as many items as there are threads are under way. Where the caller stops, no further one is begun.
+
+    Args:
+        function: Called with an item of each.
+        items: As of `map`.
+    """
+    ahead, width = _ahead.get(), pool_threads()
+    under_way: deque[Future[_Item]] = deque()
+    with ThreadPoolExecutor(width, initializer=limit_thread_to_one_thread) as threads:
+        for arguments in zip(*items, strict=True):
+            if ahead is not None:
+                ahead()
+            under_way.append(threads.submit(function, *arguments))
+            if len(under_way) > width:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def _begin_worker(held: Connection) -> None:

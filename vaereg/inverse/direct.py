@@ -91,6 +91,7 @@ def design(
     corrections: int = 0,
     constraints: Constraints | None = None,
     only_plausible: bool = True,
+    on_first: Callable[[Designs], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Designs:
     """Microstructures with wanted properties, from every component of the prior that reaches them.
@@ -111,6 +112,8 @@ def design(
             many under constraints, four times as many of symmetric ones; 0 for raw designs.
         constraints: What every design has to meet besides; `Designs.met` says of each whether it does.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
+        on_first: Called with the first raw designs as soon as there are any, as the encoder sees them; the
+            designs that are returned may be others.
         on_progress: Called with the candidates that are decoded or ranked and with how many there will be at
             most; what it raises ends it all.
 
@@ -157,7 +160,10 @@ def design(
 
     drawn = np.arange(len(proposals.component))
     candidates = drawn_designs(drawn)
-    again = _drawn_again(candidates, _best(candidates, drawn, quota.designs), draws * count)
+    best = _best(candidates, drawn, quota.designs)
+    if on_first:
+        on_first(replace(chosen(candidates, best), seed=seed))
+    again = _drawn_again(candidates, best, draws * count)
     if len(again):
         more = drawn_designs(again, len(drawn))
         candidates, drawn = joined(candidates, more), np.concatenate([drawn, again])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pages.parts.common.sessions.keeper import load_part, save_part
 from pages.parts.common.sessions.state import OWNER, SESSION_NAME
+from pages.parts.solving.precedence import server_precedence
 from pages.parts.solving.queue import Outcome, SolverQueue
 from pages.parts.solving.shared_folder import open_shared_folder
 from vaereg.materials import TwoPhase
@@ -22,7 +23,7 @@ _OWNER = "owner"
 @st.cache_resource(show_spinner=False)
 def solver() -> SolverQueue:
     """Return the solver queue of all sessions."""
-    queue = SolverQueue(shared=open_shared_folder())
+    queue = SolverQueue(shared=open_shared_folder(), precedence=server_precedence())
     queue.close_with_program()
     return queue
 

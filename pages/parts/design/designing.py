@@ -1,27 +1,32 @@
 """Designs of the current target: made, cancelled, kept; and new realisations of one design."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
+from pages.parts.common.background import session_name
 from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import state
-from pages.parts.solving.store import BoundedStore
+from pages.parts.solving.design_jobs import DesignJob, DesignJobs
 from vaereg.errors import InputError
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
+from vaereg.inverse.refining.corrections import STEPS
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Targets
 
 __all__ = [
+    "CORRECTIONS",
     "Relatives",
     "ShownDesigns",
+    "ask_designs",
     "ask_relatives",
     "asked_relatives",
     "cancel_designs",
     "cancel_relatives",
+    "design_jobs",
     "design_title",
     "has_designs",
     "hide_relatives",
@@ -32,8 +37,8 @@ __all__ = [
     "show_relatives",
 ]
 
-KEEP_DESIGNS, KEEP_DESIGN_BYTES = 64, 128 * 2**20
-"""Largest number of targets whose designs are kept, and the largest size of these designs [byte]."""
+CORRECTIONS = STEPS
+"""Steps of correction of the designs, as of the command line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +51,8 @@ class ShownDesigns:
     """Reason why the request has no designs."""
     cancelled: bool = False
     """Whether the user cancelled the designs of the request."""
+    job: DesignJob | None = None
+    """What makes the designs of which these are a first look; None where they are what was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -136,38 +143,31 @@ def origin(designs: Designs) -> str:
     return f"draw {designs.seed} of design #{shown_relatives.index + 1} of seed {shown_relatives.base.seed}"
 
 
-def show_designs(
-    checkpoint: Checkpoint,
-    request: Request,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> ShownDesigns:
+def show_designs(checkpoint: Checkpoint, request: Request, look: Callable[[int, int], None]) -> ShownDesigns:
     """Return designs for a request, or the former designs where it has none or was cancelled.
+
+    Where they are not there yet, they are asked for: what comes back soon is a first look at raw designs,
+    with the job that makes them.
 
     Args:
         checkpoint: The model.
         request: What is asked for, at least one quantity.
-        on_progress: Called with the candidates that are decoded and their number.
+        look: Called with the progress while there is nothing to be seen; what it raises ends the wait.
     """
-    store, key = _all_designs(), _design_key(checkpoint, request)
-    designs = store.get(key)
+    key, former = _design_key(checkpoint, request), st.session_state.get(state.DESIGNS)
+    designs = design_jobs().find(key)
     if designs is None:
         if st.session_state.get(state.CANCELLED) == key:
-            return ShownDesigns(designs=st.session_state.get(state.DESIGNS), cancelled=True)
-        try:
-            designs = design(
-                checkpoint,
-                Targets(request.wanted),
-                request.made,
-                request.size,
-                materials=request.pair,
-                seed=request.seed,
-                component=request.components(checkpoint) or None,
-                constraints=request.constraints,
-                on_progress=on_progress,
-            )
-        except InputError as error:
-            return ShownDesigns(designs=st.session_state.get(state.DESIGNS), problem=error)
-        store.put(key, designs)
+            return ShownDesigns(designs=former, cancelled=True)
+        job = ask_designs(checkpoint, request, session_name())
+        job.wait(look, for_first=True)
+        if isinstance(job.error, InputError):
+            return ShownDesigns(designs=former, problem=job.error)
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            return ShownDesigns(designs=job.first, job=job)
+        designs = job.result
     st.session_state[state.DESIGNS] = designs
     st.session_state.pop(state.CANCELLED, None)
     if relatives(designs) is None and asked_relatives(designs) is None:
@@ -175,14 +175,36 @@ def show_designs(
     return ShownDesigns(designs=designs)
 
 
+def ask_designs(checkpoint: Checkpoint, request: Request, session: str) -> DesignJob:
+    """Have the designs of a request made, corrected as those of the command line are."""
+
+    def make(on_first: Callable[[Designs], None], on_progress: Callable[[int, int], None]) -> Designs:
+        return design(
+            checkpoint,
+            Targets(request.wanted),
+            request.made,
+            request.size,
+            materials=request.pair,
+            seed=request.seed,
+            component=request.components(checkpoint) or None,
+            corrections=CORRECTIONS,
+            constraints=request.constraints,
+            on_first=on_first,
+            on_progress=on_progress,
+        )
+
+    return design_jobs().ask(session, _design_key(checkpoint, request), make)
+
+
 def has_designs(checkpoint: Checkpoint, request: Request) -> bool:
     """Whether `show_designs` has nothing to compute."""
     key = _design_key(checkpoint, request)
-    return key in _all_designs() or st.session_state.get(state.CANCELLED) == key
+    return design_jobs().find(key) is not None or st.session_state.get(state.CANCELLED) == key
 
 
 def cancel_designs(checkpoint: Checkpoint, request: Request) -> None:
     """Keep the former designs in place of these, until other designs or `resume_designs` are asked for."""
+    design_jobs().leave(session_name())
     st.session_state[state.CANCELLED] = _design_key(checkpoint, request)
 
 
@@ -195,14 +217,7 @@ def _design_key(checkpoint: Checkpoint, request: Request) -> Hashable:
     return checkpoint.hash, request.key
 
 
-# Not a cached function: those may not report progress to the page.
 @st.cache_resource(show_spinner=False)
-def _all_designs() -> BoundedStore[Hashable, Designs]:
+def design_jobs() -> DesignJobs:
     """Return the designs of all sessions: a link that a second person opens is not computed again."""
-    return BoundedStore(max_count=KEEP_DESIGNS, max_bytes=KEEP_DESIGN_BYTES, size=_designs_bytes)
-
-
-def _designs_bytes(designs: Designs) -> int:
-    """Size of the arrays of designs [byte]."""
-    arrays = (getattr(designs, field.name) for field in fields(designs))
-    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+    return DesignJobs()

@@ -30,6 +30,7 @@ from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.inputs import set_nearest
 from pages.parts.design.outlook import Outlook
 from pages.parts.design.wording import nearest_text
+from pages.parts.solving.design_jobs import DesignJob
 from pages.parts.solving.queue import Outcome
 from vaereg.commands.copied import Copied, copied_design
 from vaereg.inverse.designs import Designs
@@ -39,12 +40,14 @@ from vaereg.targets import TARGETS, Targets
 __all__ = [
     "DETAILS",
     "copied_request",
+    "finish_designs",
     "is_pending",
     "make_designs",
     "make_relatives",
     "relatives_bar",
     "show_closure",
     "show_details",
+    "show_first_look",
     "show_gallery",
     "show_out_of_reach",
     "show_table",
@@ -56,26 +59,47 @@ SMALL = 40
 
 
 def make_designs(checkpoint: Checkpoint, request: Request) -> designing.ShownDesigns:
-    """Designs for the request; of large cells, and with a least feature, with progress and a way to call it
-    off.
+    """Designs for the request, or a first look at them; of large cells, and with a least feature, with
+    progress and a way to call it off.
     """
     arguments = checkpoint, request
+    at_once = _is_quick(request) or designing.has_designs(*arguments)
+    with _progress("designs", "Designing", at_once, partial(designing.cancel_designs, *arguments)) as report:
+        return designing.show_designs(*arguments, report or _let_user_go_on)
+
+
+def finish_designs(checkpoint: Checkpoint, request: Request, job: DesignJob) -> None:
+    """Wait for the designs of which the page shows a first look, and show them in its place."""
+    cancel = partial(designing.cancel_designs, checkpoint, request)
+    with _progress("corrections", "Correcting raw designs", _is_quick(request), cancel) as report:
+        job.wait(report or _let_user_go_on)
+    if job.error is not None:
+        raise job.error
+    st.rerun()
+
+
+def _let_user_go_on(done: int, total: int) -> None:
+    """End this run of the page where the user has changed something: reading the state looks for that."""
+    st.session_state.get(state.DESIGNS)
+
+
+def _is_quick(request: Request) -> bool:
+    """Whether designs come soon enough that a word does."""
     features = request.constraints.min_feature_stiff or request.constraints.min_feature_soft
-    at_once = (request.size <= SMALL and not features) or designing.has_designs(*arguments)
-    with _progress("designs", at_once, partial(designing.cancel_designs, *arguments)) as report:
-        return designing.show_designs(*arguments, report)
+    return request.size <= SMALL and not features
 
 
 def make_relatives(checkpoint: Checkpoint, designs: Designs) -> None:
     """New realisations, where they were asked for, as `make_designs` makes designs."""
     if asked := designing.asked_relatives(designs):
-        with _progress("relatives", designs.size <= SMALL, designing.cancel_relatives) as report:
+        at_once = designs.size <= SMALL
+        with _progress("relatives", "Designing", at_once, designing.cancel_relatives) as report:
             designing.show_relatives(checkpoint, asked, report)
 
 
 @contextmanager
 def _progress(
-    what: str, at_once: bool, on_cancel: Callable[[], None]
+    what: str, word: str, at_once: bool, on_cancel: Callable[[], None]
 ) -> Iterator[Callable[[int, int], None] | None]:
     """Says that designs are being made: with a word, or with progress and a way to call it off.
 
@@ -84,16 +108,20 @@ def _progress(
     """
     if at_once:
         # over the page: nothing moves for it
-        with st.container(key=f"designing-{what}"), st.spinner("Designing …"):
+        with st.container(key=f"designing-{what}"), st.spinner(f"{word} …"):
             yield None
         return
     place = st.empty()
     with place.container(key=f"progress-{what}", horizontal=True, vertical_alignment="bottom"):
-        bar = st.progress(0.0, "Designing …")
+        bar, told = st.progress(0.0, f"{word} …"), -1
         st.button("Cancel", key=f"cancel-{what}", on_click=on_cancel)
 
     def report(done: int, total: int) -> None:
-        bar.progress(done / total, f"Designing: {done} of {total} candidates")
+        nonlocal told
+        if done != told:
+            told = done
+            bar.progress(done / total, f"{word}: {done} of {total} candidates")
+        _let_user_go_on(done, total)
 
     yield report
     place.empty()
@@ -145,8 +173,28 @@ def show_gallery(checkpoint: Checkpoint, designs: Designs, notice: str, polling:
     )
 
 
+def show_first_look(checkpoint: Checkpoint, designs: Designs) -> None:
+    """What `show_gallery` shows, for raw designs whose corrections are on their way: the solver waits."""
+    outcomes, asked = [None] * len(designs.component), [False] * len(designs.component)
+    design_summary(checkpoint, designs, outcomes, asked, raw=True)
+    st.container()
+    volume_gallery(
+        state.GALLERY,
+        designs.microstructures,
+        view.design_rows(checkpoint, designs),
+        view.design_captions(designs, current_request(checkpoint), outcomes, asked, raw=True),
+        selected=view.best_design(designs, outcomes)[0],
+        stage="raw",
+    )
+
+
 def design_summary(
-    checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome], asked: Sequence[bool]
+    checkpoint: Checkpoint,
+    designs: Designs,
+    outcomes: Sequence[Outcome],
+    asked: Sequence[bool],
+    *,
+    raw: bool = False,
 ) -> None:
     """The line above the gallery: how many, how good, how far the solver is."""
     judgement = view.judgement_of(designs, outcomes)
@@ -180,6 +228,10 @@ def design_summary(
         help="Of the designs that the solver has seen so far.",
         **widgets.PLAIN,
     )
+    if raw:
+        fourth.metric("First look", "raw", help="The designs before their corrections, by the encoder alone.")
+        fourth.progress(0.0, text="corrections are running")
+        return
     fourth.metric("Solver check", f"{done}/{len(outcomes)}", help=widgets.SOLVER_HELP)
     text = f"solver {done}/{len(outcomes)}" + (f", {failed} failed" if failed else "")
     fourth.progress(done / len(outcomes), text=text if wanted == len(outcomes) else f"{text}, chosen only")
@@ -372,5 +424,6 @@ def copied_request(checkpoint: Checkpoint, request: Request) -> Copied:
         seed=request.seed,
         components=request.components(checkpoint),
         modes=() if checkpoint.modes is None else checkpoint.modes.names,
+        corrections=designing.CORRECTIONS,
         constraints=request.constraints,
     )

@@ -143,7 +143,12 @@ _NEAR = 0.03
 
 
 def design_captions(
-    designs: Designs, request: Request, outcomes: Sequence[Outcome], asked: Sequence[bool]
+    designs: Designs,
+    request: Request,
+    outcomes: Sequence[Outcome],
+    asked: Sequence[bool],
+    *,
+    raw: bool = False,
 ) -> list[Caption]:
     """Return the captions of the panels of the gallery.
 
@@ -152,15 +157,16 @@ def design_captions(
         request: What is asked for: the length of a voxel.
         outcomes: What the solver knows of each.
         asked: Whether the solver works on it.
+        raw: Whether these are a first look, before corrections.
     """
     judgement = judgement_of(designs, outcomes)
     best, judge = best_design(designs, outcomes)
     captions = []
     for i, outcome in enumerate(outcomes):
-        state = "failed" if isinstance(outcome, Exception) else "…" if asked[i] else "–"
+        state = "failed" if isinstance(outcome, Exception) else "…" if asked[i] or raw else "–"
         captions.append(
             Caption(
-                title=designing.design_title(designs, i),
+                title=designing.design_title(designs, i) + (", raw" if raw else ""),
                 badge=f"best by {judge}" if i == best else "",
                 columns=COLUMNS,
                 kinds=COLUMN_KINDS,

@@ -2,7 +2,8 @@
 
 A session says again and again which volumes it shows (`watch`), and gets what is known of them. What nobody
 shows any more is dropped from the queue; sessions take turns; a volume that several sessions show is solved
-once, also by servers that share a folder (`sharing`).
+once, also by servers that share a folder (`sharing`). While the server makes designs or previews, nothing
+is begun (`precedence`).
 
 Longer work is asked for once, as a task: `RefineTask` brings a volume onto a target, `MeshTask` solves it
 on a finer grid. `start` takes tasks, the most promising first, `progress` says how far each one is, `cancel`
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pages.parts.solving.precedence import Precedence
 from pages.parts.solving.sessions import Outcome, Pairs, Session, jobs_of, pairs_of
 from pages.parts.solving.shared_folder import RENEW, SharedFolder, Unfinished, short_name
 from pages.parts.solving.sharing import QueueFullError, Sharing, check_limits
@@ -82,7 +84,10 @@ class SolverQueue:
         start: Callable[[int], Executor] | None = None,
         clock: Callable[[], float] = time.monotonic,
         shared: SharedFolder | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
+        self._precedence = precedence or Precedence()
+        self._precedence.on_quiet(self._resume)
         self._workers = workers
         self._at_once = workers
         self._start = start or start_workers
@@ -254,7 +259,13 @@ class SolverQueue:
         for name in idle:
             del self._sessions[name]
 
+    def _resume(self) -> None:
+        with self._lock:
+            self._dispatch()
+
     def _dispatch(self) -> None:
+        if not self._precedence.is_quiet():
+            return  # `_resume` comes
         while len(self._running) < self._at_once:
             name = self._next()
             if name is None:

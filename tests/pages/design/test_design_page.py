@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from dashboard import STIFFNESS, ask, asked_for, galleries, live_sliders
 from streamlit.testing.v1 import AppTest
 
@@ -15,7 +16,7 @@ from pages.parts.common import widgets
 from pages.parts.common.known import known_values
 from pages.parts.common.sessions import state
 from pages.parts.common.views.figures import deviation_figure, prediction_figure
-from pages.parts.design import designing, view
+from pages.parts.design import designing, panels, view
 from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.presets import presets
 from pages.parts.solving.queue import Outcome
@@ -74,6 +75,27 @@ def test_design_shows_designs_of_every_component(
     assert len(shown["rows"]) == tiny_checkpoint.components
     assert sorted(panel for row in shown["rows"] for panel in row["panels"]) == list(range(12))
     assert shown["notice"] == ""
+
+
+def test_raw_designs_are_shown_until_their_corrections_are_there(
+    app: AppTest, targets: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(panels, "finish_designs", lambda *arguments: st.stop())
+        fix_only(app.run(), targets | {"C22": 1.05 * targets["C11"]})
+        raw = gallery(app)
+        assert raw["stage"] == "raw" and raw["panels"][0]["title"] == "#1, raw"
+        assert "corrections are running" in app.get("progress")[-1].proto.text
+        assert not app.dataframe  # nothing is said of a design that is about to change
+    app.run()
+    corrected = gallery(app)
+    assert not app.exception and corrected["stage"] == "" and corrected["panels"][0]["title"] == "#1"
+    assert [row["panels"] for row in corrected["rows"]] == [row["panels"] for row in raw["rows"]]
+    assert corrected["set"] != raw["set"]
+    (told,) = [metric for metric in app.metric if metric.label.startswith("Best by")]
+    designs = app.session_state[state.DESIGNS]
+    assert (designs.largest_deviation <= designs.raw_deviation + 1e-9).all()
+    assert told.value.endswith("%")
 
 
 def test_sliders_have_the_ranges_of_the_training_data(app: AppTest, tiny_checkpoint: Checkpoint) -> None:

@@ -16,6 +16,7 @@ import pytest
 from manual import ManualExecutor, volumes
 
 from pages.parts.solving import queue as queue_module, sharing
+from pages.parts.solving.precedence import Precedence, Rank
 from pages.parts.solving.queue import MeshTask, QueueFullError, SolverQueue
 from pages.parts.solving.worker_pool import NICENESS, start_workers
 from vaereg.materials import TwoPhase
@@ -37,6 +38,21 @@ def test_no_more_jobs_at_once_than_workers(queue: SolverQueue, executor: ManualE
     assert len(executor.jobs) == 2
     assert queue.waiting() == 4
     executor.step()
+    assert len(executor.jobs) == 2
+
+
+def test_nothing_is_begun_while_the_server_makes_designs(
+    make_queue: Callable[..., SolverQueue], executor: ManualExecutor
+) -> None:
+    precedence = Precedence()
+    queue = make_queue(executor, precedence=precedence)
+    with precedence.at_work(Rank.DESIGN):
+        queue.watch("a", volumes(3))
+        assert not executor.jobs
+    assert len(executor.jobs) == 2
+    with precedence.at_work(Rank.PREVIEW):
+        executor.step()
+        assert len(executor.jobs) == 1  # what had begun goes on
     assert len(executor.jobs) == 2
 
 

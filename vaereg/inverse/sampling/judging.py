@@ -10,7 +10,6 @@ Letters: B volumes, T properties.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +28,7 @@ from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, PairModel, load_pa
 from vaereg.model.prediction import encode_batch, predict
 from vaereg.solver.conduction import conduct
 from vaereg.targets import TARGETS, CellProperties, Targets
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = ["Judge", "Judged"]
 
@@ -142,9 +141,7 @@ class Judge:
         )
         conductivity = None
         if self.targets.needs_conductivity:
-            with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-                solved = threads.map(self._conductivity, volumes)
-                conductivity = np.stack(list(solved))
+            conductivity = np.stack(list(thread_map(self._conductivity, volumes)))
         cells = CellProperties(
             stiffness=told.mean, fraction=fraction, materials=self.pair, conductivity=conductivity
         )

@@ -7,7 +7,6 @@ soft on the whole. How much a cut changes is measured by two cuts of the field.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +22,7 @@ from vaereg.model.batches import device_of
 from vaereg.model.decoding import decode_fields, decoded_fraction
 from vaereg.model.modes.library import Rows
 from vaereg.targets import CellProperties
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = ["CUTS", "LEAST_MOVE", "cut_again", "measured_exponent", "moved_cut", "realise"]
 
@@ -69,12 +68,11 @@ def realise(
     shares: list[NDArray[np.float64]] = []
     columns: list[dict[str, NDArray]] = []
     # threads of torch on top of these would wait for each other
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for volumes, share, judged in threads.map(decode, parts, seeds_of):
-            voxels.append(volumes)
-            shares.append(share)
-            columns.append(judged_columns(judged, judge.targets))
-            on_progress(sum(map(len, voxels)))
+    for volumes, share, judged in thread_map(decode, parts, seeds_of):
+        voxels.append(volumes)
+        shares.append(share)
+        columns.append(judged_columns(judged, judge.targets))
+        on_progress(sum(map(len, voxels)))
     return Designs(
         microstructures=np.concatenate(voxels),
         component=proposals.component[rows],
@@ -113,8 +111,7 @@ def cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> 
             )
             return judge.cut(field, torch.from_numpy(fraction[[row]]).to(field))[0]
 
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        volumes = np.stack(list(threads.map(decode, range(len(fraction)))))
+    volumes = np.stack(list(thread_map(decode, range(len(fraction)))))
     met = constraints_met(volumes, judge.constraints)
     return replace(designs, microstructures=volumes, cut_fraction=fraction, met=met)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,7 @@ from vaereg.model.pairs.features import STEPS, PairFeatures, pair_features
 from vaereg.model.pairs.network import PairRegressor, stiffness_between
 from vaereg.solver.bounds import StiffnessBounds, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = [
     "CALIBRATED_SIZES",
@@ -243,11 +242,10 @@ def predict_stiffness(
         lower_bound=lower_bound,
     )
     bounds: list[StiffnessBounds] = []
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for result in threads.map(solve, fields, phases):
-            bounds.append(result)
-            if on_progress:
-                on_progress(len(bounds), len(fields))
+    for result in thread_map(solve, fields, phases):
+        bounds.append(result)
+        if on_progress:
+            on_progress(len(bounds), len(fields))
     upper, lower = (np.array([getattr(bound, name) for bound in bounds]) for name in ("upper", "lower"))
     mean, std, novelty = upper.copy(), np.zeros_like(upper), np.zeros(len(fields))
     fraction = np.array([float(field.mean()) for field in fields])

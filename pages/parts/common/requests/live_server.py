@@ -27,6 +27,7 @@ import numpy as np
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from pages.parts.solving.precedence import Rank, server_precedence
 from vaereg.errors import InputError
 from vaereg.targets.quantities import QUANTITIES
 from vaereg.workers import limit_thread_to_one_thread, pool_threads
@@ -70,7 +71,8 @@ class LiveService:
         try:
             message = _read(text)
             number = message["id"]
-            return self._previews(message)
+            with server_precedence().at_work(Rank.PREVIEW):
+                return self._previews(message)
         except (InputError, ValueError) as error:
             return json.dumps({"id": number, "problem": " ".join(str(error).split())[:300]})
 

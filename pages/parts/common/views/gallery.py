@@ -92,6 +92,7 @@ def volume_gallery(
     marked: Volumes | None = None,
     notice: str = "",
     unit: str = "GPa",
+    stage: str = "",
     on_select: Callable[[], None] = lambda: None,
     on_pin: Callable[[], None] = lambda: None,
 ) -> None:
@@ -107,6 +108,8 @@ def volume_gallery(
         marked: Voxels that are drawn in another colour, 0 or 1, shaped as the volumes.
         notice: Why what is shown is not what was asked for.
         unit: Of the figures in the captions.
+        stage: What the volumes are before those that take their place; empty where they stay. They are drawn
+            without the last smoothing of their edges.
         on_select: Called when the user has chosen another volume, see `selected_volume`.
         on_pin: Called when the user has put a volume into the shortlist or taken it out, see `pinned_volume`.
     """
@@ -123,6 +126,7 @@ def volume_gallery(
         "pinned": None if pinned is None else list(pinned),
         "notice": notice,
         "unit": unit,
+        "stage": stage,
     }
     _component(key=key, data=data, on_selected_change=on_select, on_pin_change=on_pin)
 
