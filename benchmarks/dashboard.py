@@ -5,10 +5,11 @@
 Previews are timed by the page itself, from the event of a slider that is dragged by the mouse until all of
 them are drawn. Other times are those that a user sees, from a key or a click: until the new volumes are in
 the page (`arrived`) and every panel is drawn in full resolution (`drawn`), both of the first look at raw
-designs, and until the corrected ones are (`corrected`) with smooth edges too (`refined`). The browser draws on the processor, so that it competes with the server; four
-sessions at once share one machine with four browsers. "From afar" leaves the browsers out: what the server
-takes for four at once. Memory is the proportional set size of the server and its workers. Where the machine
-is busy with other things, the processor time of the server says more than any time that a user would see.
+designs, and until the corrected ones are (`corrected`) with smooth edges too (`refined`). The browser draws
+on the processor, so that it competes with the server; four sessions at once share one machine with four
+browsers. "From afar" leaves the browsers out: what the server takes for four at once. Memory is the
+proportional set size of the server and its workers. Where the machine is busy with other things, the
+processor time of the server says more than any time that a user would see.
 """
 
 from __future__ import annotations
