@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import voigt_bound, voigt_to_mandel
 from vaereg.materials import TwoPhase
 from vaereg.solver.cell import LOAD_PAIRS, Cell
-from vaereg.solver.compiled import kernels, vectors
+from vaereg.solver.compiled import energies, vectors
 from vaereg.solver.problem import as_phase_field, choose_element, scaled_moduli, voxel_edges
 
 __all__ = ["StiffnessBounds", "bound_stiffness", "residual_over_bound"]
@@ -168,18 +168,16 @@ class _SixLoads:
                     load[..., part::2] = 0.0
         self.displacements = [np.zeros_like(load) for load in self.loads]
         self.residuals = [load.copy() for load in self.loads]
-        self.conditioned = [self._precondition(residual) for residual in self.residuals]
+        self.conditioned, self.energies = self._precondition()
         self.directions = [conditioned.copy() for conditioned in self.conditioned]
         self.image = cell.empty()
-        self.energies = self._energies()
         self.start = np.where(self.energies > 0.0, self.energies, 1.0)
 
-    def _precondition(self, residual: NDArray) -> NDArray:
-        return self.cell.precondition(residual).reshape(residual.shape).astype(self.cell.dtype, copy=False)
-
-    def _energies(self) -> NDArray[np.float64]:
-        pairs = zip(self.residuals, self.conditioned, strict=True)
-        return np.array([vectors.pair_dot(r.reshape(-1), z.reshape(-1)) for r, z in pairs])
+    def _precondition(self) -> tuple[list[NDArray], NDArray[np.float64]]:
+        """Preconditioned residuals, and their energies, shape (3, 2)."""
+        pairs = [self.cell.precondition(residual) for residual in self.residuals]
+        fields = [field.astype(self.cell.dtype, copy=False) for field, _ in pairs]
+        return fields, np.array([energy for _, energy in pairs])
 
     def relative_residual(self) -> float:
         """Largest residual over the load cases, relative to its start [-]."""
@@ -192,23 +190,21 @@ class _SixLoads:
         if not active.any():
             return False
         for pair in range(3):
-            direction = self.directions[pair].reshape(-1)
-            self.cell.apply(self.directions[pair], self.image)
-            curvature = np.array(vectors.pair_dot(direction, self.image.reshape(-1)))
+            direction, former = self.directions[pair], self.energies[pair]
+            curvature = self.cell.apply(direction, self.image)
             moving = active[pair] & (curvature > 0.0)
-            step = np.where(moving, self.energies[pair] / np.where(moving, curvature, 1.0), 0.0)
-            vectors.advance(
+            step = np.where(moving, former / np.where(moving, curvature, 1.0), 0.0).astype(self.cell.dtype)
+            field, energy = self.cell.precondition(self.residuals[pair], self.image, step)
+            ratio = np.where(active[pair], energy / np.where(active[pair], former, 1.0), 0.0)
+            self.conditioned[pair] = field.astype(self.cell.dtype, copy=False)
+            vectors.move(
                 self.displacements[pair].reshape(-1),
-                self.residuals[pair].reshape(-1),
-                direction,
-                self.image.reshape(-1),
-                step.astype(self.cell.dtype),
+                direction.reshape(-1),
+                self.conditioned[pair].reshape(-1),
+                step,
+                ratio.astype(self.cell.dtype),
             )
-            self.conditioned[pair] = self._precondition(self.residuals[pair])
-        former, self.energies = self.energies, self._energies()
-        ratio = np.where(active, self.energies / np.where(active, former, 1.0), 0.0).astype(self.cell.dtype)
-        for pair in range(3):
-            vectors.turn(self.directions[pair].reshape(-1), self.conditioned[pair].reshape(-1), ratio[pair])
+            self.energies[pair] = energy
         self.count += 1
         self._upper = self._residual_energy = None
         return True
@@ -216,7 +212,9 @@ class _SixLoads:
     def upper(self) -> NDArray[np.float64]:
         """U in the unit of the cell, shape (6, 6)."""
         if self._upper is None:
-            work = self._gram(self.displacements, self.residuals, self.loads)
+            work = np.zeros((6, 6))
+            if self.count:
+                work = self._gram(self.displacements, self.residuals, self.loads)
             self._upper = self.mean - (work + work.T) / 2.0
         return self._upper
 
@@ -244,7 +242,7 @@ class _SixLoads:
         scale = unit / (16.0 * np.prod(self.cell.shape))
         first, shear = self.cell.first_step * scale, self.cell.shear_step * scale
         u, v, w = self.displacements
-        kernels.element_energies(u, v, w, first, shear, self.cell.constants, out)
+        energies.element_energies(u, v, w, first, shear, self.cell.constants, out)
         return out
 
     def _gram(

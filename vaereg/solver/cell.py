@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
-from vaereg.solver.compiled import kernels, transforms
+from vaereg.solver.compiled import kernels, transforms, vectors
 from vaereg.solver.compiled.threads import parts_of
 from vaereg.solver.green import green_operator
 
@@ -109,9 +109,9 @@ class Cell:
         scale = self.displacement_scale[:, None, None, None].astype(self.dtype)
         return np.stack([field[..., part::2] * scale for field in fields for part in range(2)])
 
-    def apply(self, displacement: NDArray, out: NDArray) -> None:
-        """out = K displacement, both of shape (3, X, Y, 2 Z)."""
-        kernels.apply_stiffness(
+    def apply(self, displacement: NDArray, out: NDArray) -> NDArray[np.float64]:
+        """out = K displacement, both of shape (3, X, Y, 2 Z); returns their inner products, shape (2,)."""
+        return kernels.apply_stiffness(
             displacement, self.first_rows, self.shear_rows, self.constants, self.general, out
         )
 
@@ -128,19 +128,34 @@ class Cell:
         for displacement, image in zip(displacements, out, strict=True):
             kernels.apply_stiffness(displacement, first_rows, shear_rows, self.constants, self.general, image)
 
-    def precondition(self, residual: NDArray) -> NDArray:
-        """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always.
+    def precondition(
+        self, residual: NDArray, image: NDArray | None = None, step: NDArray | None = None
+    ) -> tuple[NDArray, NDArray[np.float64]]:
+        """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always,
+        and its inner products with `residual`, shape (2,).
 
         Its rounding is relative to the residual of the moment, so it limits no tolerance; the residual and
-        all that is added up keep the precision of the fields.
+        all that is added up keep the precision of the fields. Where an `image` is given, `step` times it is
+        taken off the residual beforehand, in place, with one step per load case.
         """
-        single = residual.astype(np.float32, copy=False)
+        if self.modes is not None and residual.dtype == np.float32:
+            solution = np.empty_like(residual)
+            energy = transforms.apply_green_operator(self.green, residual, self.modes, solution, image, step)
+            return solution, energy
+        if image is not None and step is not None:
+            flat = image.reshape(-1)
+            vectors.move(residual.reshape(-1), flat, flat, -step, np.zeros_like(step))
+        solution = self.invert(residual.astype(np.float32, copy=False))
+        return solution, np.array(vectors.pair_dot(residual.reshape(-1), solution.reshape(-1)))
+
+    def invert(self, single: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Inverse of the homogeneous operator applied to a packed field."""
         if self.modes is not None:
             solution = np.empty_like(single)
             transforms.apply_green_operator(self.green, single, self.modes, solution)
             return solution
+        threads = len(parts_of(single.size, self.shape[0]))
         single = single.view(np.complex64)
-        threads = len(parts_of(residual.size, self.shape[0]))
         modes = np.asarray(scipy.fft.fftn(single, axes=(1, 2, 3), workers=threads))
         kernels.apply_green(self.green, modes.view(np.float32).reshape(3, -1))
         solution = np.asarray(scipy.fft.ifftn(modes, axes=(1, 2, 3), overwrite_x=True, workers=threads))

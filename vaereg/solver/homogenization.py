@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import voigt_bound
 from vaereg.materials import TwoPhase
 from vaereg.solver.cell import LOAD_PAIRS, Cell
-from vaereg.solver.compiled import kernels, vectors
+from vaereg.solver.compiled import energies, vectors
 from vaereg.solver.problem import (
     as_displacement,
     as_phase_field,
@@ -64,7 +64,9 @@ _RESTARTS = 2
 _GAIN, _PATIENCE = 1e-3, 100
 """Fall of the residual [-] and iterations after which float32 meets the true residual in float64."""
 _DRIFT = 2.0
-"""Largest ratio of the true residual to that of the iteration at which the directions are kept [-]."""
+"""Largest ratio of the true residual to that of the iteration at which a direction is kept [-]."""
+_GROWTH = 10.0
+"""Growth of the residual [-] from which rounding has taken over, long after a load case was solved."""
 _STALLED = 0.3
 """Fall of the true residual above which float32 is given up for float64 [-]."""
 
@@ -166,16 +168,14 @@ def homogenize(
         soft_reference=pair.ordered().contrast >= SOFT_REFERENCE_CONTRAST,
     )
 
-    fields, drops = [], []
-    iterations, residual = 0, 0.0
+    solved: list[_SolvedPair] = []
     for load_pair in LOAD_PAIRS:
         start = None if guess is None else cell.pack(guess[list(load_pair)])
-        report = None if on_iteration is None else partial(on_iteration, 2 * len(fields))
-        displacement, fallen, rest = _solve_pair(cell, load_pair, rtol, max_iter, start, report=report)
-        fields.append(displacement)
-        drops.append(fallen)
-        iterations, residual = max(iterations, len(fallen)), float(np.maximum(residual, rest))
-
+        report = None if on_iteration is None else partial(on_iteration, 2 * len(solved))
+        solved.append(_solve_pair(cell, load_pair, rtol, max_iter, start, report=report))
+    fields, drops = [pair.displacement for pair in solved], [pair.drops for pair in solved]
+    iterations = max(len(fallen) for fallen in drops)
+    residual = float(np.max([pair.residual for pair in solved]))
     converged = bool(residual <= rtol)
     if not converged and raise_on_failure:
         raise ConvergenceError(
@@ -186,7 +186,7 @@ def homogenize(
     history = None
     if guess is None and iterations:
         history = unit * _falling(bound, drops, iterations, field.size)
-    stiffness = bound + _energy_of_fluctuations(cell, fields)
+    stiffness = bound + _energy_of_fluctuations(solved) / field.size
     unloaded: tuple[str, ...] = ()
     if pair.has_void:
         stiffness, unloaded = without_rounding(stiffness)
@@ -224,7 +224,7 @@ def iterated_bounds(
     field = as_phase_field(phase)
     pair, unit = scaled_moduli(materials)
     cell = Cell(field, pair, np.dtype(np.float32))
-    drops = [_solve_pair(cell, item, 1e-12, iterations, None, finish=False)[1] for item in LOAD_PAIRS]
+    drops = [_solve_pair(cell, item, 1e-12, iterations, None, finish=False).drops for item in LOAD_PAIRS]
     return unit * _falling(voigt_bound(float(field.mean()), pair), drops, iterations, field.size)
 
 
@@ -236,6 +236,20 @@ def _falling(
     return np.diag(bound) - np.cumsum(np.concatenate(padded, 1), 0) / voxels
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _SolvedPair:
+    """Solution of two load cases."""
+
+    displacement: NDArray
+    """Shape (3, X, Y, 2 Z)."""
+    forces: NDArray
+    """Load and true residual, load + (load - K displacement), like the displacement."""
+    drops: NDArray[np.float64]
+    """By how much each iteration lowered the energies, shape (iterations, 2)."""
+    residual: float
+    """Larger (true) relative residual [-]."""
+
+
 def _solve_pair(
     cell: Cell,
     pair: tuple[int, int],
@@ -245,7 +259,7 @@ def _solve_pair(
     *,
     finish: bool = True,
     report: Callable[[float], None] | None = None,
-) -> tuple[NDArray, NDArray[np.float64], float]:
+) -> _SolvedPair:
     """Conjugate gradients for two load cases; each has step lengths of its own.
 
     The residual that the iteration updates drifts from the true one by rounding, so the true one is computed
@@ -254,12 +268,11 @@ def _solve_pair(
 
     In float64, displacements are added up and true residuals are computed in float64, but the iteration runs
     in float32. Whenever its residual has fallen by `_GAIN`, or after `_PATIENCE` iterations, the true one
-    takes its place and the directions stay (residual replacement, van der Vorst & Ye 2000,
-    doi:10.1137/S1064827599353865). Where rounding stops the fall, the iteration goes on in float64.
+    takes its place (residual replacement, van der Vorst & Ye 2000, doi:10.1137/S1064827599353865). The
+    direction of a load case stays unless its true residual is far larger. Where rounding stops the fall, or
+    the residual grows, the iteration goes on in float64.
 
-    Returns the displacements, shape (3, X, Y, 2 Z), by how much each iteration lowered the energies, shape
-    (iterations, 2), and the larger (true) relative residual. Without `finish`, the last of `max_iter`
-    iterations gives its energies alone.
+    Without `finish`, the last of `max_iter` iterations gives its energies alone.
     """
     load = cell.load(pair)
     # a uniform or layered cell leaves forces at rounding level: the solution is zero, and 0/0 must not be
@@ -270,16 +283,24 @@ def _solve_pair(
     for part in range(2):
         if not forced[part]:
             load[..., part::2] = displacement[..., part::2] = 0.0
-    residual = load.copy()
-    conditioned = cell.precondition(residual)
-    energy = _pair_dot(residual, conditioned)
+    residual, drops = load.copy(), []
+
+    def solved(rest: NDArray, relative: float) -> _SolvedPair:
+        return _SolvedPair(
+            displacement=displacement,
+            forces=load + rest,
+            drops=np.array(drops).reshape(-1, 2),
+            residual=relative,
+        )
+
+    conditioned, energy = cell.precondition(residual)
     start = np.where(forced, energy, 1.0)
     if not forced.any() or not np.isfinite(energy).all():
-        return displacement, np.zeros((0, 2)), float(np.where(np.isfinite(energy), 0.0, np.nan).max())
+        return solved(residual, float(np.where(np.isfinite(energy), 0.0, np.nan).max()))
     if initial is not None:
         conditioned, energy = _true_residual(cell, load, displacement, image, residual)
         if _relative(energy, start) <= rtol:
-            return displacement, np.zeros((0, 2)), _relative(energy, start)
+            return solved(residual, _relative(energy, start))
 
     wide, working = image, cell.in_single() if cell.dtype == np.float64 else cell
     gained = displacement  # since the last true residual
@@ -289,30 +310,28 @@ def _solve_pair(
             working.empty(),
             residual.astype(np.float32),
         )
-    restarts, direction, drops = 0, conditioned.astype(working.dtype), []
+    restarts, direction = 0, conditioned.astype(working.dtype)
     last, begun = _relative(energy, start), 0
     for iteration in range(1, max_iter + 1):
-        working.apply(direction, image)
-        curvature = _pair_dot(direction, image)
+        curvature = working.apply(direction, image)
         active = (curvature > 0.0) & (energy > 0.0)
         step = np.where(active, energy / np.where(active, curvature, 1.0), 0.0).astype(working.dtype)
         drops.append(step * energy)
         if iteration == max_iter and not finish:
-            return displacement, np.array(drops), np.nan
-        vectors.advance(
-            gained.reshape(-1), residual.reshape(-1), direction.reshape(-1), image.reshape(-1), step
-        )
-        conditioned = working.precondition(residual)
-        former, energy = energy, _pair_dot(residual, conditioned)
+            return solved(residual, np.nan)
+        former = energy
+        conditioned, energy = working.precondition(residual, image, step)
         if not np.isfinite(energy).all():
-            return displacement, np.array(drops), np.nan
+            return solved(residual, np.nan)
         relative = _relative(energy, start)
         if report:
             report(relative)
         keep = True
         done = relative <= rtol or iteration == max_iter
-        met = relative <= _GAIN * last or iteration - begun == _PATIENCE
+        met = not _GAIN * last < relative < _GROWTH * last or iteration - begun == _PATIENCE
         if done or (met and working is not cell):
+            _move(gained, direction, direction, step, np.zeros_like(step))
+            step, updated = np.zeros_like(step), energy
             if working is not cell:
                 displacement += gained
                 gained.fill(0.0)
@@ -321,17 +340,19 @@ def _solve_pair(
                 conditioned, energy = _true_residual(cell, load, displacement, image, residual)
             exact = _relative(energy, start)
             if exact <= rtol or iteration == max_iter or (done and restarts == _RESTARTS):
-                return displacement, np.array(drops), exact
+                return solved(residual if working is cell else wide, exact)
             restarts += done
-            keep = working is not cell and exact <= _DRIFT * relative
+            keep = working is not cell
+            active &= energy <= _DRIFT**2 * updated  # the directions of the other load case start anew
             if working is not cell and exact > _STALLED * last:
                 keep, working, gained, image, residual = False, cell, displacement, cell.empty(), wide
+                restarts = 0
             elif working is not cell:
                 residual[...] = wide
             last, begun = exact, iteration
         if keep:
             ratio = np.where(active, energy / np.where(active, former, 1.0), 0.0).astype(working.dtype)
-            vectors.turn(direction.reshape(-1), conditioned.reshape(-1), ratio)
+            _move(gained, direction, conditioned, step, ratio)
         else:
             direction = conditioned.astype(working.dtype)
     raise ConvergenceError("expected at least one iteration")
@@ -343,12 +364,11 @@ def _true_residual(
     """Write load - K displacement to `residual`; return it preconditioned, and its two energies."""
     cell.apply(displacement, image)
     np.subtract(load, image, out=residual)
-    conditioned = cell.precondition(residual)
-    return conditioned, _pair_dot(residual, conditioned)
+    return cell.precondition(residual)
 
 
-def _pair_dot(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    return np.array(vectors.pair_dot(a.reshape(-1), b.reshape(-1)))
+def _move(x: NDArray, p: NDArray, z: NDArray, step: NDArray, ratio: NDArray) -> None:
+    vectors.move(x.reshape(-1), p.reshape(-1), z.reshape(-1), step, ratio)
 
 
 def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
@@ -356,20 +376,20 @@ def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.maximum(energy, 0.0) / start).max())
 
 
-def _energy_of_fluctuations(cell: Cell, fields: list[NDArray]) -> NDArray[np.float64]:
-    """C_ij - <C>_ij by the energy form, shape (6, 6): <(E_i + e(u_i)) : C : (E_j + e(u_j))> - <C>_ij."""
-    images = [cell.empty() for _ in fields]
-    for pair, field, image in zip(LOAD_PAIRS, fields, images, strict=True):
-        cell.apply(field, image)
-        image -= 2.0 * cell.load(pair)
-    flat = ([field.reshape(-1) for field in packed] for packed in (fields, images))
-    energy = vectors.gram(*flat)
-    return (energy + energy.T) / (2.0 * np.prod(cell.shape))
+def _energy_of_fluctuations(solved: list[_SolvedPair]) -> NDArray[np.float64]:
+    """Sum over voxels of C_ij - <C>_ij by the energy form, shape (6, 6).
+
+    (E_i + e(u_i)) : C : (E_j + e(u_j)) sums up to <C>_ij + u_i K u_j - u_i f_j - f_i u_j, where K u = f - r.
+    """
+    energy = vectors.gram(
+        [pair.displacement.reshape(-1) for pair in solved], [pair.forces.reshape(-1) for pair in solved]
+    )
+    return -(energy + energy.T) / 2.0
 
 
 def _sensitivity(cell: Cell, fields: list[NDArray], unit: float) -> NDArray:
     out = np.empty((21, *cell.shape), dtype=cell.dtype)
     scale = unit / (16.0 * np.prod(cell.shape))
     u, v, w = fields
-    kernels.element_energies(u, v, w, cell.first_step * scale, cell.shear_step * scale, cell.constants, out)
+    energies.element_energies(u, v, w, cell.first_step * scale, cell.shear_step * scale, cell.constants, out)
     return out

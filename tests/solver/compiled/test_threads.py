@@ -62,15 +62,13 @@ def test_threads_do_not_change_the_result(
 @pytest.mark.usefixtures("three_threads")
 def test_vectors_in_parts_are_those_in_one() -> None:
     generator = np.random.default_rng(1)
-    a, b, c, d = generator.standard_normal((4, 20_000))
+    a, b, c = generator.standard_normal((3, 20_000))
     even, odd = vectors.pair_dot(a, b)
     assert (even, odd) == pytest.approx(((a * b)[::2].sum(), (a * b)[1::2].sum()), rel=1e-10)
-    step = np.array([0.5, 2.0])
-    steps = np.tile(step, 10_000)
-    moved, rest, turned = a + steps * c, b - steps * d, d + steps * c
-    vectors.advance(a, b, c, d, step)
-    vectors.turn(c, d, step)
-    for got, expected in ((a, moved), (b, rest), (c, turned)):
+    step, ratio = np.array([0.5, 2.0]), np.array([3.0, -1.0])
+    moved, turned = a + np.tile(step, 10_000) * c, b + np.tile(ratio, 10_000) * c
+    vectors.move(a, c, b, step, ratio)
+    for got, expected in ((a, moved), (c, turned)):
         np.testing.assert_allclose(got, expected, rtol=1e-12)
     six = [vector[: vector.size // 6 * 6] for vector in (a, b)]
     rows, columns = (vector.reshape(3, -1) for vector in six)

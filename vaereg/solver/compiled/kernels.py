@@ -1,4 +1,4 @@
-"""Compiled kernels of the homogenization solver: element operator, element energies, preconditioner.
+"""Compiled kernels of the homogenization solver: element operator, preconditioner of any cell.
 
 A packed field holds two load cases as the real and the imaginary part of complex numbers. Seen as real
 numbers it has shape (3, X, Y, 2 Z), or (n,) where only sums over all entries matter; even entries belong to
@@ -30,11 +30,12 @@ __all__ = [
     "apply_green",
     "apply_stiffness",
     "element_constants",
-    "element_energies",
 ]
 
 _BLOCK = 64
 """Real numbers of a row treated at once; a constant, so that the compiler can vectorise over scratch rows."""
+_LANES = _BLOCK + 4
+"""Length of a scratch row: a block of nodes, the elements before it and the nodes of these."""
 
 
 def _stiffness_operator(general: bool):  # noqa: ANN202
@@ -44,85 +45,98 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
     """
 
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-    def apply(u, first, shear, constants, out, begin_x, end_x):  # noqa: ANN001, ANN202
-        nx, ny, row = u.shape[1], u.shape[2], u.shape[3]
+    def apply(u, first, shear, constants, shape, out, held, begin_x, end_x):  # noqa: ANN001, ANN202
+        """Write the forces of some planes of elements to their first nodes, and to `held` what the last of
+        them exert on the plane behind; return the inner products of u and `out` of both load cases. All
+        fields are flat; `shape` is (X, Y, 2 Z).
+
+        Scratch arrays hold rows at constant distances: sums of corner values before the step along z
+        (component x (1, xi, eta, xi eta)), the law, the forces of the elements (per component the odd part
+        of the first, then even and odd parts; the force at z + 1 is their sum, at z their difference), and
+        the forces on the nodes of the next row.
+        """
+        nx, ny, row = shape
+        plane = ny * row
+        volume = nx * plane
         third, ninth, gx, gy, gz = constants[0], constants[1], constants[2], constants[3], constants[4]
         keep, shift = constants[5], constants[6]
-        sums = np.empty(
-            (12, _BLOCK + 2), u.dtype
-        )  # component x (1, xi, eta, xi eta), before the step along z
-        near = np.empty((12, _BLOCK), u.dtype)  # forces on the nodes at z ...
-        far = np.empty((12, _BLOCK), u.dtype)  # ... and at z + 1
         gyz, gxz, gxy = gy * gz, gx * gz, gx * gy
         cxy, cxz, cyx = gx * (gx + gx + gy), gx * (gx + gx + gz), gy * (gy + gy + gx)
         cyz, czx, czy = gy * (gy + gy + gz), gz * (gz + gz + gx), gz * (gz + gz + gy)
+        sums, law = np.empty(12 * _LANES, u.dtype), np.empty(2 * _LANES, u.dtype)
+        parts, carried = np.empty(21 * _LANES, u.dtype), np.empty(6 * _LANES, u.dtype)
+        work = np.empty(_LANES, u.dtype)
+        first_work, second_work = 0.0, 0.0
+        for k in range(3 * plane):
+            held[k] = 0
         for x in range(begin_x, end_x):
-            x1 = x + 1 if x + 1 < nx else 0
-            for y in range(ny):
-                y1 = y + 1 if y + 1 < ny else 0
-                for begin in range(0, row, _BLOCK):
-                    size = min(_BLOCK, row - begin)
-                    inner = min(size + 2, row - begin)
-                    for i in range(3):
-                        a, b = u[i, x, y, begin:], u[i, x1, y, begin:]
-                        c, d = u[i, x, y1, begin:], u[i, x1, y1, begin:]
-                        for k in range(inner):
-                            low, high = a[k] + b[k], c[k] + d[k]
-                            dlow, dhigh = b[k] - a[k], d[k] - c[k]
-                            sums[4 * i, k] = low + high
-                            sums[4 * i + 1, k] = dlow + dhigh
-                            sums[4 * i + 2, k] = high - low
-                            sums[4 * i + 3, k] = dhigh - dlow
-                        for k in range(inner, size + 2):  # periodic continuation along z
-                            w = begin + k - row
-                            low, high = u[i, x, y, w] + u[i, x1, y, w], u[i, x, y1, w] + u[i, x1, y1, w]
-                            dlow, dhigh = u[i, x1, y, w] - u[i, x, y, w], u[i, x1, y1, w] - u[i, x, y1, w]
-                            sums[4 * i, k] = low + high
-                            sums[4 * i + 1, k] = dlow + dhigh
-                            sums[4 * i + 2, k] = high - low
-                            sums[4 * i + 3, k] = dhigh - dlow
-                    lam, mu = first[x, y, begin:], shear[x, y, begin:]
-                    for k in range(size):
-                        la, m = lam[k], mu[k]
+            at_x, at_x1 = x * plane, (x + 1) % nx * plane
+            for begin in range(0, row, _BLOCK):
+                size = min(_BLOCK, row - begin)
+                start = 2 if size == row else 0  # the elements before a whole row are its last
+                inner, outer = max(start, 2 - begin), min(size + 4, row - begin + 2)
+                for k in range(6 * _LANES):
+                    carried[k] = 0
+                for k in range(_LANES):
+                    work[k] = 0
+                for y in range(ny):
+                    at_y, at_y1 = y * row, (y + 1) % ny * row
+                    for segment in range(3):  # those inside of the row, and its periodic continuation
+                        if segment == 0:
+                            low, high, base = start, inner, begin - 2 + row
+                        elif segment == 1:
+                            low, high, base = inner, outer, begin - 2
+                        else:
+                            low, high, base = outer, size + 4, begin - 2 - row
+                        base += low
+                        for i in range(3):
+                            to = sums[4 * i * _LANES + low :]
+                            a, b = u[i * volume + at_x + at_y + base :], u[i * volume + at_x1 + at_y + base :]
+                            c, d = (
+                                u[i * volume + at_x + at_y1 + base :],
+                                u[i * volume + at_x1 + at_y1 + base :],
+                            )
+                            for k in range(high - low):
+                                near, far = a[k] + b[k], c[k] + d[k]
+                                dnear, dfar = b[k] - a[k], d[k] - c[k]
+                                to[k] = near + far
+                                to[_LANES + k] = dnear + dfar
+                                to[2 * _LANES + k] = far - near
+                                to[3 * _LANES + k] = dfar - dnear
+                        to, a, b = law[low:], first[at_x + at_y + base :], shear[at_x + at_y + base :]
+                        for k in range(high - low):
+                            to[k] = a[k]
+                            to[_LANES + k] = b[k]
+                    w, lame, force = sums[start:], law[start:], parts[start:]
+                    for k in range(size + 2 - start):
+                        la, m = lame[k], lame[_LANES + k]
                         # corner sums with the signs of each monomial
-                        uz, vz, wz = (
-                            sums[0, k + 2] - sums[0, k],
-                            sums[4, k + 2] - sums[4, k],
-                            sums[8, k + 2] - sums[8, k],
-                        )
-                        ux, vx, wx = (
-                            sums[1, k + 2] + sums[1, k],
-                            sums[5, k + 2] + sums[5, k],
-                            sums[9, k + 2] + sums[9, k],
-                        )
-                        uxz, vxz, wxz = (
-                            sums[1, k + 2] - sums[1, k],
-                            sums[5, k + 2] - sums[5, k],
-                            sums[9, k + 2] - sums[9, k],
-                        )
-                        uy, vy, wy = (
-                            sums[2, k + 2] + sums[2, k],
-                            sums[6, k + 2] + sums[6, k],
-                            sums[10, k + 2] + sums[10, k],
-                        )
-                        uyz, vyz, wyz = (
-                            sums[2, k + 2] - sums[2, k],
-                            sums[6, k + 2] - sums[6, k],
-                            sums[10, k + 2] - sums[10, k],
-                        )
-                        uxy, vxy, wxy = (
-                            sums[3, k + 2] + sums[3, k],
-                            sums[7, k + 2] + sums[7, k],
-                            sums[11, k + 2] + sums[11, k],
-                        )
-                        uxyz, vxyz, wxyz = (
-                            sums[3, k + 2] - sums[3, k],
-                            sums[7, k + 2] - sums[7, k],
-                            sums[11, k + 2] - sums[11, k],
-                        )
+                        a, b = w[k], w[k + 2]
+                        uz = b - a
+                        a, b = w[_LANES + k], w[_LANES + k + 2]
+                        ux, uxz = b + a, b - a
+                        a, b = w[2 * _LANES + k], w[2 * _LANES + k + 2]
+                        uy, uyz = b + a, b - a
+                        a, b = w[3 * _LANES + k], w[3 * _LANES + k + 2]
+                        uxy, uxyz = b + a, b - a
+                        a, b = w[4 * _LANES + k], w[4 * _LANES + k + 2]
+                        vz = b - a
+                        a, b = w[5 * _LANES + k], w[5 * _LANES + k + 2]
+                        vx, vxz = b + a, b - a
+                        a, b = w[6 * _LANES + k], w[6 * _LANES + k + 2]
+                        vy, vyz = b + a, b - a
+                        a, b = w[7 * _LANES + k], w[7 * _LANES + k + 2]
+                        vxy, vxyz = b + a, b - a
+                        a, b = w[8 * _LANES + k], w[8 * _LANES + k + 2]
+                        wz = b - a
+                        a, b = w[9 * _LANES + k], w[9 * _LANES + k + 2]
+                        wx, wxz = b + a, b - a
+                        a, b = w[10 * _LANES + k], w[10 * _LANES + k + 2]
+                        wy, wyz = b + a, b - a
+                        a, b = w[11 * _LANES + k], w[11 * _LANES + k + 2]
+                        wxy, wxyz = b + a, b - a
                         m2 = m + m
                         m3 = m * third
-                        m32 = m3 + m3
                         if general:
                             # monomial 1
                             trace = la * (gx * ux + gy * vy + gz * wz)
@@ -136,10 +150,9 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
                             tz = la3 * (gx * uxz + gy * vyz)
                             yz, xz = gyz * m3 * (vxz + wxy), gxz * m3 * (uyz + wxy)
                             xy = gxy * m3 * (uyz + vxz)
-                            fuxy, fvxy = (m3 * cxy * uxy + gx * ty), (m3 * cyx * vxy + gy * tx)
-                            fuxz, fwxz = (m3 * cxz * uxz + gx * tz), (m3 * czx * wxz + gz * tx)
-                            fvyz, fwyz = (m3 * cyz * vyz + gy * tz), (m3 * czy * wyz + gz * ty)
-                            fwxy, fvxz, fuyz = yz + xz, yz + xy, xz + xy
+                            fuxy, fvxy = m3 * cxy * uxy + gx * ty, m3 * cyx * vxy + gy * tx
+                            fuxz, fwxz = m3 * cxz * uxz + gx * tz, m3 * czx * wxz + gz * tx
+                            fvyz, fwyz = m3 * cyz * vyz + gy * tz, m3 * czy * wyz + gz * ty
                             # monomials eta zeta, xi zeta, xi eta
                             normal = lah + m2
                             fuxyz = ninth * (normal * gx * gx + m * (gxy + gxz)) * uxyz
@@ -152,54 +165,65 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
                             syz, sxz, sxy = m * (vz + wy), m * (uz + wx), m * (uy + vx)
                             # monomials xi, eta, zeta
                             la3 = la * third
+                            m33 = m3 + m3 + m3
                             tx, ty, tz = la3 * (vxy + wxz), la3 * (uxy + wyz), la3 * (uxz + vyz)
                             yz, xz, xy = m3 * (vxz + wxy), m3 * (uyz + wxy), m3 * (uyz + vxz)
-                            fuxy, fvxy, fwxy = m3 * uxy + ty + m32 * uxy, m3 * vxy + tx + m32 * vxy, yz + xz
-                            fuxz, fvxz, fwxz = m3 * uxz + tz + m32 * uxz, yz + xy, m3 * wxz + tx + m32 * wxz
-                            fuyz, fvyz, fwyz = xz + xy, m3 * vyz + tz + m32 * vyz, m3 * wyz + ty + m32 * wyz
+                            fuxy, fvxy = m33 * uxy + ty, m33 * vxy + tx
+                            fuxz, fwxz = m33 * uxz + tz, m33 * wxz + tx
+                            fvyz, fwyz = m33 * vyz + tz, m33 * wyz + ty
                             # monomials eta zeta, xi zeta, xi eta
                             t = ninth * (la + m2 + m2)
                             fuxyz, fvxyz, fwxyz = t * uxyz, t * vxyz, t * wxyz
-                        # back to sums over x and y: force at z + 1 is even + odd part, at z their difference
-                        near[0, k], far[0, k] = -sxz, sxz
-                        near[1, k], far[1, k] = sxx - fuxz, sxx + fuxz
-                        near[2, k], far[2, k] = sxy - fuyz, sxy + fuyz
-                        near[3, k], far[3, k] = fuxy - fuxyz, fuxy + fuxyz
-                        near[4, k], far[4, k] = -syz, syz
-                        near[5, k], far[5, k] = sxy - fvxz, sxy + fvxz
-                        near[6, k], far[6, k] = syy - fvyz, syy + fvyz
-                        near[7, k], far[7, k] = fvxy - fvxyz, fvxy + fvxyz
-                        near[8, k], far[8, k] = -szz, szz
-                        near[9, k], far[9, k] = sxz - fwxz, sxz + fwxz
-                        near[10, k], far[10, k] = syz - fwyz, syz + fwyz
-                        near[11, k], far[11, k] = fwxy - fwxyz, fwxy + fwxyz
-                    ahead = inner - 2
+                        force[k] = sxz
+                        force[_LANES + k], force[2 * _LANES + k] = sxx, fuxz
+                        force[3 * _LANES + k], force[4 * _LANES + k] = sxy, xz + xy
+                        force[5 * _LANES + k], force[6 * _LANES + k] = fuxy, fuxyz
+                        force[7 * _LANES + k] = syz
+                        force[8 * _LANES + k], force[9 * _LANES + k] = sxy, yz + xy
+                        force[10 * _LANES + k], force[11 * _LANES + k] = syy, fvyz
+                        force[12 * _LANES + k], force[13 * _LANES + k] = fvxy, fvxyz
+                        force[14 * _LANES + k] = szz
+                        force[15 * _LANES + k], force[16 * _LANES + k] = sxz, fwxz
+                        force[17 * _LANES + k], force[18 * _LANES + k] = syz, fwyz
+                        force[19 * _LANES + k], force[20 * _LANES + k] = yz + xz, fwxyz
+                    if start == 2:
+                        for part in range(21):
+                            at = part * _LANES
+                            parts[at], parts[at + 1] = parts[at + size], parts[at + size + 1]
                     for i in range(3):
-                        j = 4 * i
-                        a, b = out[i, x, y, begin:], out[i, x1, y, begin:]
-                        c, d = out[i, x, y1, begin:], out[i, x1, y1, begin:]
+                        w, ahead = parts[7 * i * _LANES :], carried[2 * i * _LANES :]
+                        to = out[i * volume + at_x + at_y + begin :]
+                        behind, own = held[i * plane + at_y + begin :], u[i * volume + at_x + at_y + begin :]
                         for k in range(size):
-                            a[k] += near[j, k] - near[j + 1, k] - near[j + 2, k] + near[j + 3, k]
-                        for k in range(size):
-                            b[k] += near[j, k] + near[j + 1, k] - near[j + 2, k] - near[j + 3, k]
-                        for k in range(size):
-                            c[k] += near[j, k] - near[j + 1, k] + near[j + 2, k] - near[j + 3, k]
-                        for k in range(size):
-                            d[k] += near[j, k] + near[j + 1, k] + near[j + 2, k] + near[j + 3, k]
-                        for k in range(ahead):
-                            a[k + 2] += far[j, k] - far[j + 1, k] - far[j + 2, k] + far[j + 3, k]
-                        for k in range(ahead):
-                            b[k + 2] += far[j, k] + far[j + 1, k] - far[j + 2, k] - far[j + 3, k]
-                        for k in range(ahead):
-                            c[k + 2] += far[j, k] - far[j + 1, k] + far[j + 2, k] - far[j + 3, k]
-                        for k in range(ahead):
-                            d[k + 2] += far[j, k] + far[j + 1, k] + far[j + 2, k] + far[j + 3, k]
-                        for k in range(ahead, size):
-                            w = begin + k + 2 - row
-                            out[i, x, y, w] += far[j, k] - far[j + 1, k] - far[j + 2, k] + far[j + 3, k]
-                            out[i, x1, y, w] += far[j, k] + far[j + 1, k] - far[j + 2, k] - far[j + 3, k]
-                            out[i, x, y1, w] += far[j, k] - far[j + 1, k] + far[j + 2, k] - far[j + 3, k]
-                            out[i, x1, y1, w] += far[j, k] + far[j + 1, k] + far[j + 2, k] + far[j + 3, k]
+                            # sums over x and y of the forces on the node that two elements share
+                            e = w[k] - w[k + 2]
+                            f = (w[_LANES + k] + w[_LANES + k + 2]) + (
+                                w[2 * _LANES + k] - w[2 * _LANES + k + 2]
+                            )
+                            g = (w[3 * _LANES + k] + w[3 * _LANES + k + 2]) + (
+                                w[4 * _LANES + k] - w[4 * _LANES + k + 2]
+                            )
+                            h = (w[5 * _LANES + k] + w[5 * _LANES + k + 2]) + (
+                                w[6 * _LANES + k] - w[6 * _LANES + k + 2]
+                            )
+                            p, q, r, t = e - f, e + f, g - h, g + h
+                            total = behind[k] + ahead[k] + (p - r)
+                            work[k] += own[k] * total
+                            to[k] = total
+                            behind[k] = ahead[_LANES + k] + (q - t)
+                            ahead[k] = p + r
+                            ahead[_LANES + k] = q + t
+                for i in range(3):
+                    ahead, to = carried[2 * i * _LANES :], out[i * volume + at_x + begin :]
+                    behind, own = held[i * plane + begin :], u[i * volume + at_x + begin :]
+                    for k in range(size):
+                        work[k] += own[k] * ahead[k]
+                        to[k] += ahead[k]
+                        behind[k] += ahead[_LANES + k]
+                for k in range(size // 2):
+                    first_work += work[2 * k]
+                    second_work += work[2 * k + 1]
+        return first_work, second_work
 
     return apply
 
@@ -210,141 +234,30 @@ _apply_in_general = _stiffness_operator(general=True)
 
 def apply_stiffness(
     u: NDArray, first: NDArray, shear: NDArray, constants: NDArray, general: bool, out: NDArray
-) -> None:
+) -> NDArray[np.float64]:
     """out = K u, fields of shape (3, X, Y, 2 Z); `first`, `shear` (X, Y, 2 Z): Lamé fields / 16.
+
+    Returns u . K u of both load cases, shape (2,).
 
     `constants` are those of `element_constants`; without `general` they are taken to be those of a cube with
     full integration.
     """
     kernel = _apply_in_general if general else _apply_to_cubes
-    parts = parts_of(u.size, u.shape[1])
+    shape = u.shape[1:]
+    fields = u.reshape(-1), first.reshape(-1), shear.reshape(-1), constants, shape, out.reshape(-1)
 
-    def apply_inside(begin: int, end: int) -> None:
-        out[:, begin:end] = 0
-        kernel(u, first, shear, constants, out, begin, end - 1)
+    def part(begin: int, end: int) -> tuple[NDArray, tuple[float, float]]:
+        held = np.empty((3, *shape[1:]), u.dtype)
+        return held, kernel(*fields, held.reshape(-1), begin, end)
 
-    share(apply_inside, parts)
-    # an element at the end of a part adds to the first nodes of the next one as well
-    share(lambda begin, end: kernel(u, first, shear, constants, out, end - 1, end), parts)
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def element_energies(u0, u1, u2, first, shear, constants, out):  # noqa: ANN001, ANN201
-    """Energies between all load cases per element, for one Lamé pair: the sensitivities of the stiffness.
-
-    Args:
-        u0, u1, u2: Packed displacements of load cases (0, 1), (2, 3), (4, 5), shape (3, X, Y, 2 Z).
-        first, shear: Lamé constants / 16 of the law whose energy is taken.
-        constants: As in `apply_stiffness`.
-        out: Entries (i, j), i <= j, row by row, shape (21, X, Y, Z).
-    """
-    nx, ny, nz = u0.shape[1], u0.shape[2], u0.shape[3] // 2
-    half = _BLOCK // 2
-    sums = np.empty((12, _BLOCK + 2), u0.dtype)
-    # 22 strains of each load case, in which the energy is diagonal, and their moduli
-    strain = np.empty((6, 22, half), u0.dtype)
-    stress = np.empty((22, half), u0.dtype)
-    modulus = np.empty(22, u0.dtype)
-    gx, gy, gz = constants[2], constants[3], constants[4]
-    gyz, gxz, gxy = gy * gz, gx * gz, gx * gy
-    byz, bxz, bxy = np.sqrt(gyz), np.sqrt(gxz), np.sqrt(gxy)
-    high = constants[5] * first + constants[6] * shear
-    modulus[0], modulus[1:4], modulus[4:7] = first, 2 * shear, shear
-    modulus[7:10], modulus[16:19] = high / 3, shear / 3
-    modulus[10], modulus[11] = shear * gx * (2 * gx + gy) / 3, shear * gx * (2 * gx + gz) / 3
-    modulus[12], modulus[13] = shear * gy * (2 * gy + gx) / 3, shear * gy * (2 * gy + gz) / 3
-    modulus[14], modulus[15] = shear * gz * (2 * gz + gx) / 3, shear * gz * (2 * gz + gy) / 3
-    modulus[19] = ((high + 2 * shear) * gx * gx + shear * (gxy + gxz)) / 9
-    modulus[20] = ((high + 2 * shear) * gy * gy + shear * (gxy + gyz)) / 9
-    modulus[21] = ((high + 2 * shear) * gz * gz + shear * (gxz + gyz)) / 9
-    for x in range(nx):
-        x1 = x + 1 if x + 1 < nx else 0
-        for y in range(ny):
-            y1 = y + 1 if y + 1 < ny else 0
-            for begin in range(0, nz, half):
-                size = min(half, nz - begin)
-                for pair in range(3):
-                    u = u0 if pair == 0 else (u1 if pair == 1 else u2)
-                    for i in range(3):
-                        for k in range(2 * size + 2):
-                            w = 2 * begin + k
-                            if w >= 2 * nz:
-                                w -= 2 * nz
-                            low, high = u[i, x, y, w] + u[i, x1, y, w], u[i, x, y1, w] + u[i, x1, y1, w]
-                            dlow, dhigh = u[i, x1, y, w] - u[i, x, y, w], u[i, x1, y1, w] - u[i, x, y1, w]
-                            sums[4 * i, k] = low + high
-                            sums[4 * i + 1, k] = dlow + dhigh
-                            sums[4 * i + 2, k] = high - low
-                            sums[4 * i + 3, k] = dhigh - dlow
-                    for part in range(2):
-                        load = 2 * pair + part
-                        e = strain[load]
-                        for n in range(size):
-                            k = 2 * n + part
-                            ux, uy = sums[1, k + 2] + sums[1, k], sums[2, k + 2] + sums[2, k]
-                            uz = sums[0, k + 2] - sums[0, k]
-                            vx, vy = sums[5, k + 2] + sums[5, k], sums[6, k + 2] + sums[6, k]
-                            vz = sums[4, k + 2] - sums[4, k]
-                            wx, wy = sums[9, k + 2] + sums[9, k], sums[10, k + 2] + sums[10, k]
-                            wz = sums[8, k + 2] - sums[8, k]
-                            e[1, n], e[2, n], e[3, n] = gx * ux, gy * vy, gz * wz
-                            e[4, n], e[5, n], e[6, n] = byz * (vz + wy), bxz * (uz + wx), bxy * (uy + vx)
-                        for n in range(size):
-                            k = 2 * n + part
-                            uxy, uxz = sums[3, k + 2] + sums[3, k], sums[1, k + 2] - sums[1, k]
-                            uyz, uxyz = sums[2, k + 2] - sums[2, k], sums[3, k + 2] - sums[3, k]
-                            vxy, vxz = sums[7, k + 2] + sums[7, k], sums[5, k + 2] - sums[5, k]
-                            vyz, vxyz = sums[6, k + 2] - sums[6, k], sums[7, k + 2] - sums[7, k]
-                            wxy, wxz = sums[11, k + 2] + sums[11, k], sums[9, k + 2] - sums[9, k]
-                            wyz, wxyz = sums[10, k + 2] - sums[10, k], sums[11, k + 2] - sums[11, k]
-                            e[7, n], e[8, n] = gy * vxy + gz * wxz, gx * uxy + gz * wyz
-                            e[9, n] = gx * uxz + gy * vyz
-                            e[10, n], e[11, n], e[12, n] = uxy, uxz, vxy
-                            e[13, n], e[14, n], e[15, n] = vyz, wxz, wyz
-                            e[16, n], e[17, n] = byz * (vxz + wxy), bxz * (uyz + wxy)
-                            e[18, n] = bxy * (uyz + vxz)
-                            e[19, n], e[20, n], e[21, n] = uxyz, vxyz, wxyz
-                        # the macroscopic unit strain, in units of s_m
-                        for n in range(size):
-                            e[load + 1, n] += 4
-                        for n in range(size):
-                            e[0, n] = e[1, n] + e[2, n] + e[3, n]
-                entry = 0
-                for i in range(6):
-                    for c in range(22):
-                        for n in range(half):
-                            stress[c, n] = modulus[c] * strain[i, c, n]
-                    for j in range(i, 6):
-                        e, row = strain[j], out[entry, x, y, begin:]
-                        for n in range(size):
-                            row[n] = (
-                                stress[0, n] * e[0, n]
-                                + stress[1, n] * e[1, n]
-                                + stress[2, n] * e[2, n]
-                                + stress[3, n] * e[3, n]
-                                + stress[4, n] * e[4, n]
-                                + stress[5, n] * e[5, n]
-                                + stress[6, n] * e[6, n]
-                                + stress[7, n] * e[7, n]
-                                + stress[8, n] * e[8, n]
-                                + stress[9, n] * e[9, n]
-                                + stress[10, n] * e[10, n]
-                            )
-                        for n in range(size):
-                            row[n] += (
-                                stress[11, n] * e[11, n]
-                                + stress[12, n] * e[12, n]
-                                + stress[13, n] * e[13, n]
-                                + stress[14, n] * e[14, n]
-                                + stress[15, n] * e[15, n]
-                                + stress[16, n] * e[16, n]
-                                + stress[17, n] * e[17, n]
-                                + stress[18, n] * e[18, n]
-                                + stress[19, n] * e[19, n]
-                                + stress[20, n] * e[20, n]
-                                + stress[21, n] * e[21, n]
-                            )
-                        entry += 1
+    parts = parts_of(u.size, shape[0])
+    # the elements at the end of a part add to the first nodes of the next one as well
+    total = np.zeros(2)
+    for (_, end), (held, work) in zip(parts, share(part, parts), strict=True):
+        plane = end % shape[0]
+        total += work + (held * u[:, plane]).reshape(-1, 2).sum(0, dtype=np.float64)
+        out[:, plane] += held
+    return total
 
 
 def element_constants(edges: tuple[float, float, float], bbar: bool, dtype: np.dtype) -> NDArray:

@@ -111,8 +111,11 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
     plane = n * n
 
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-    def sweep(stage, table, green, field, modes, begin, end):  # noqa: ANN001, ANN202
-        """Do a stage for some planes of constant x (0: field to modes, 2: back) or wave number z (1)."""
+    def sweep(stage, table, green, field, other, step, modes, begin, end):  # noqa: ANN001, ANN202
+        """Do a stage for some planes of constant x (0: field - step other, which takes the place of the
+        field, to modes; 2: back, with the inner products of the field and the other) or wave number z (1).
+        """
+        even, odd = 0.0, 0.0
         ar, ai = np.empty(plane, np.float32), np.empty(plane, np.float32)
         br, bi = np.empty((3, plane), np.float32), np.empty((3, plane), np.float32)
         for item in range(begin, end):
@@ -122,10 +125,12 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                     yr, yi = br[i], bi[i]
                     if half == 0:
                         if stage == 0:
-                            packed = field[i, item]
+                            packed, taken = field[i, item], other[i, item]
                             for k in range(plane):
-                                ar[k] = packed[2 * k]
-                                ai[k] = packed[2 * k + 1]
+                                p = packed[2 * k] - step[0] * taken[2 * k]
+                                q = packed[2 * k + 1] - step[1] * taken[2 * k + 1]
+                                ar[k], packed[2 * k] = p, p
+                                ai[k], packed[2 * k + 1] = q, q
                         elif stage == 1:
                             for x in range(n):
                                 to = x * n
@@ -189,10 +194,16 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                         for k in range(n):
                             modes[1, i, x, first + k] = yr[to + k]
                 else:
-                    packed = field[i, item]
+                    packed, taken = field[i, item], other[i, item]
+                    own, next_own = np.float32(0.0), np.float32(0.0)
                     for k in range(plane):
-                        packed[2 * k] = yi[k]
-                        packed[2 * k + 1] = yr[k]
+                        p, q = yi[k], yr[k]
+                        own += p * taken[2 * k]
+                        next_own += q * taken[2 * k + 1]
+                        packed[2 * k], packed[2 * k + 1] = p, q
+                    even += own
+                    odd += next_own
+        return even, odd
 
     return sweep
 
@@ -228,7 +239,9 @@ def apply_green_operator(
     field: NDArray[np.float32],
     modes: NDArray[np.float32],
     out: NDArray[np.float32],
-) -> None:
+    image: NDArray[np.float32] | None = None,
+    step: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
     """Convolution of a packed field of a cube with the Green operator.
 
     Args:
@@ -236,11 +249,19 @@ def apply_green_operator(
         field: Packed field, shape (3, X, Y, 2 Z).
         modes: Room for its Fourier modes, shape (2, 3, X, Z Y).
         out: Packed field that takes the result; `field` is allowed.
+        image: What is taken off `field` beforehand, in place, times `step`, if anything.
+        step: One factor of `image` per load case, shape (2,).
+
+    Returns:
+        Inner products of `field` and `out` of both load cases, shape (2,).
     """
     edge = field.shape[1]
     sweep = _kernel(edge)
     table, shape = _twiddles(edge), (3, edge, 2 * edge * edge)
     source, target = field.reshape(shape), out.reshape(shape)
-    parts = parts_of(field.size, edge)
-    for stage, packed in ((0, source), (1, source), (2, target)):
-        share(partial(sweep, stage, table, green, packed, modes), parts)
+    taken = source if image is None else image.reshape(shape)
+    factors = np.zeros(2, np.float32) if step is None else step
+    parts, products = parts_of(field.size, edge), []
+    for stage, packed, other in ((0, source, taken), (1, source, source), (2, target, source)):
+        products = share(partial(sweep, stage, table, green, packed, other, factors, modes), parts)
+    return np.sum(products, axis=0)

@@ -7,6 +7,7 @@ Even entries belong to the first load case, odd ones to the second (see `vaereg.
 # pyright: reportMissingParameterType=false
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from vaereg.solver.compiled.threads import parts_of, share
 
-__all__ = ["advance", "gram", "pair_dot", "turn"]
+__all__ = ["gram", "move", "pair_dot"]
 
 _BLOCK = 64
 """Real numbers treated at once; a constant, so that the compiler can vectorise over scratch rows."""
@@ -45,96 +46,39 @@ def _pair_dot(a, b):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _advance(x, r, p, image, step):  # noqa: ANN001, ANN202
-    """x += step p and r -= step image, shape (n,), with one step per packed load case."""
-    lanes = np.empty(_BLOCK, x.dtype)
-    lanes[0::2], lanes[1::2] = step[0], step[1]
-    whole = x.size - x.size % _BLOCK
-    for start in range(0, whole, _BLOCK):
-        xs, ps = x[start : start + _BLOCK], p[start : start + _BLOCK]
-        rs, images = r[start : start + _BLOCK], image[start : start + _BLOCK]
-        for k in range(_BLOCK):
-            xs[k] += lanes[k] * ps[k]
-        for k in range(_BLOCK):
-            rs[k] -= lanes[k] * images[k]
-    for k in range(whole, x.size):
-        x[k] += lanes[k - whole] * p[k]
-        r[k] -= lanes[k - whole] * image[k]
+def _move(x, p, z, step, ratio):  # noqa: ANN001, ANN202
+    """x += step p and p = z + ratio p, shape (n,), with one step and ratio per packed load case."""
+    for k in range(x.size // 2):
+        p0, p1 = p[2 * k], p[2 * k + 1]
+        x[2 * k] += step[0] * p0
+        x[2 * k + 1] += step[1] * p1
+        p[2 * k] = z[2 * k] + ratio[0] * p0
+        p[2 * k + 1] = z[2 * k + 1] + ratio[1] * p1
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _turn(p, z, ratio):  # noqa: ANN001, ANN202
-    """p = z + ratio p, shape (n,), with one ratio per packed load case."""
-    lanes = np.empty(_BLOCK, p.dtype)
-    lanes[0::2], lanes[1::2] = ratio[0], ratio[1]
-    whole = p.size - p.size % _BLOCK
-    for start in range(0, whole, _BLOCK):
-        ps, zs = p[start : start + _BLOCK], z[start : start + _BLOCK]
-        for k in range(_BLOCK):
-            ps[k] = zs[k] + lanes[k] * ps[k]
-    for k in range(whole, p.size):
-        p[k] = z[k] + lanes[k - whole] * p[k]
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _gram(a0, a1, a2, b0, b1, b2, c0, c1, c2, added, gram):  # noqa: ANN001, ANN202
-    """Add inner products of all load cases of a with those of b, or of b + c, to `gram`, shape (6, 6)."""
-    # rows: a, b, b with the load cases of each pair exchanged, and their 18 products; one array and constant
-    # distances within it, so that the compiler can vectorise
-    rows = np.zeros(27 * _BLOCK, a0.dtype)
-    for begin in range(0, a0.size, _PARTIAL):
-        end = min(begin + _PARTIAL, a0.size)
+def _gram(a, b):  # noqa: ANN001, ANN202
+    """Inner products of the packed load cases (1, 1), (1, 2), (2, 1), (2, 2) of `a` and `b`, in float64."""
+    lanes = np.empty(2 * _BLOCK, a.dtype)
+    first, crossed, back, second = 0.0, 0.0, 0.0, 0.0
+    for begin in range(0, a.size, _PARTIAL):
+        end = min(begin + _PARTIAL, a.size)
+        for k in range(2 * _BLOCK):
+            lanes[k] = 0
         for start in range(begin, end, _BLOCK):
-            size = min(_BLOCK, end - start)
-            if size < _BLOCK:
-                rows[: 9 * _BLOCK] = 0
-            for pair in range(3):
-                a = a0 if pair == 0 else (a1 if pair == 1 else a2)
-                b = b0 if pair == 0 else (b1 if pair == 1 else b2)
-                c = c0 if pair == 0 else (c1 if pair == 1 else c2)
-                own, like = pair * _BLOCK, (3 + pair) * _BLOCK
-                for k in range(size):
-                    rows[own + k] = a[start + k]
-                if added:
-                    for k in range(size):
-                        rows[like + k] = b[start + k] + c[start + k]
-                else:
-                    for k in range(size):
-                        rows[like + k] = b[start + k]
-            for k in range(3 * _BLOCK // 2):
-                rows[6 * _BLOCK + 2 * k] = rows[3 * _BLOCK + 2 * k + 1]
-                rows[6 * _BLOCK + 2 * k + 1] = rows[3 * _BLOCK + 2 * k]
-            for k in range(_BLOCK):
-                ax, ay, az = rows[k], rows[_BLOCK + k], rows[2 * _BLOCK + k]
-                bx, by, bz = rows[3 * _BLOCK + k], rows[4 * _BLOCK + k], rows[5 * _BLOCK + k]
-                cx, cy, cz = rows[6 * _BLOCK + k], rows[7 * _BLOCK + k], rows[8 * _BLOCK + k]
-                rows[9 * _BLOCK + k] += ax * bx
-                rows[10 * _BLOCK + k] += ax * by
-                rows[11 * _BLOCK + k] += ax * bz
-                rows[12 * _BLOCK + k] += ay * bx
-                rows[13 * _BLOCK + k] += ay * by
-                rows[14 * _BLOCK + k] += ay * bz
-                rows[15 * _BLOCK + k] += az * bx
-                rows[16 * _BLOCK + k] += az * by
-                rows[17 * _BLOCK + k] += az * bz
-                rows[18 * _BLOCK + k] += ax * cx
-                rows[19 * _BLOCK + k] += ax * cy
-                rows[20 * _BLOCK + k] += ax * cz
-                rows[21 * _BLOCK + k] += ay * cx
-                rows[22 * _BLOCK + k] += ay * cy
-                rows[23 * _BLOCK + k] += ay * cz
-                rows[24 * _BLOCK + k] += az * cx
-                rows[25 * _BLOCK + k] += az * cy
-                rows[26 * _BLOCK + k] += az * cz
-        for pair in range(9):
-            i, j = 2 * (pair // 3), 2 * (pair % 3)
-            like, unlike = (9 + pair) * _BLOCK, (18 + pair) * _BLOCK
-            for k in range(0, _BLOCK, 2):
-                gram[i, j] += rows[like + k]
-                gram[i + 1, j + 1] += rows[like + k + 1]
-                gram[i, j + 1] += rows[unlike + k]
-                gram[i + 1, j] += rows[unlike + k + 1]
-        rows[9 * _BLOCK :] = 0
+            p, q = a[start:], b[start:]
+            for k in range(min(_BLOCK, end - start) // 2):
+                even, odd, other_even, other_odd = p[2 * k], p[2 * k + 1], q[2 * k], q[2 * k + 1]
+                lanes[k] += even * other_even
+                lanes[_BLOCK // 2 + k] += even * other_odd
+                lanes[_BLOCK + k] += odd * other_even
+                lanes[3 * _BLOCK // 2 + k] += odd * other_odd
+        for k in range(_BLOCK // 2):
+            first += lanes[k]
+            crossed += lanes[_BLOCK // 2 + k]
+            back += lanes[_BLOCK + k]
+            second += lanes[3 * _BLOCK // 2 + k]
+    return first, crossed, back, second
 
 
 def pair_dot(a: NDArray, b: NDArray) -> tuple[float, float]:
@@ -153,28 +97,24 @@ def gram(
         columns: The same.
         others: What is added to `columns`, like them.
     """
-    vectors = (*rows, *columns, *(columns if others is None else others))
-
-    def part(begin: int, end: int) -> NDArray[np.float64]:
-        result = np.zeros((6, 6))
-        parts = (vector[begin:end] for vector in vectors)
-        _gram(*parts, others is not None, result)  # pyright: ignore[reportCallIssue]
-        return result
-
-    return np.sum(share(part, _parts(rows[0])), axis=0)
-
-
-def advance(x: NDArray, r: NDArray, p: NDArray, image: NDArray, step: NDArray) -> None:
-    """x += step p and r -= step image, shape (n,), with one step per packed load case."""
-    share(
-        lambda begin, end: _advance(x[begin:end], r[begin:end], p[begin:end], image[begin:end], step),
-        _parts(x),
-    )
+    if others is not None:
+        columns = [column + other for column, other in zip(columns, others, strict=True)]
+    result = np.empty((6, 6))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            part = partial(_gram_of_parts, row, column)
+            products = np.sum(share(part, parts_of(row.size, row.size, _PARTIAL)), axis=0)
+            result[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = products.reshape(2, 2)
+    return result
 
 
-def turn(p: NDArray, z: NDArray, ratio: NDArray) -> None:
-    """p = z + ratio p, shape (n,), with one ratio per packed load case."""
-    share(lambda begin, end: _turn(p[begin:end], z[begin:end], ratio), _parts(p))
+def _gram_of_parts(a: NDArray, b: NDArray, begin: int, end: int) -> tuple[float, ...]:
+    return _gram(a[begin:end], b[begin:end])
+
+
+def move(x: NDArray, p: NDArray, z: NDArray, step: NDArray, ratio: NDArray) -> None:
+    """x += step p and p = z + ratio p, shape (n,), with one step and ratio per packed load case."""
+    share(lambda begin, end: _move(x[begin:end], p[begin:end], z[begin:end], step, ratio), _parts(x))
 
 
 def _parts(vector: NDArray) -> list[tuple[int, int]]:
