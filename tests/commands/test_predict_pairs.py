@@ -12,7 +12,8 @@ from vaereg.elasticity import voigt_to_mandel
 from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
 from vaereg.model.pairs import regressor as module
 from vaereg.model.pairs.network import PairRegressor
-from vaereg.model.pairs.regressor import PairModel, engineering_spread, novelty_inputs, save_pair_model
+from vaereg.model.pairs.regressor import PairModel, novelty_inputs, save_pair_model
+from vaereg.model.pairs.spread import engineering_spread
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ def _answers(
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
-    from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, engineering_spread, predict_stiffness
+    from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, predict_stiffness
+    from vaereg.model.pairs.spread import engineering_spread
     from vaereg.solver.conduction import conduct
     from vaereg.solver.properties import elastic_properties
 

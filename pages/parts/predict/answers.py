@@ -11,7 +11,7 @@ from pages.parts.common.requests.quantities import axis_title, guaranteed_text
 from vaereg.elasticity import VOIGT_ORDER
 from vaereg.engineering import ENGINEERING_NAMES
 from vaereg.materials import TwoPhase
-from vaereg.model.pairs.regressor import engineering_spread
+from vaereg.model.pairs.spread import engineering_spread
 from vaereg.solver.properties import elastic_properties
 
 __all__ = ["conduction_panel", "constants_table", "matrix_panel"]

@@ -58,9 +58,8 @@ def test_no_design_is_left_worse_and_the_first_comes_nearer(names: list[str], pa
     assert result.largest_deviation[0, -1] < 0.7 * result.largest_deviation[0, 0]
     own = predicted_properties(result.volumes, targets, pair)
     told, exact = result.largest_deviation, targets.largest_deviation(own)
-    # where the last step is taken back, the deviation is that of iterations that stopped early
-    room = np.where(told[:, -1] < told[:, -2], 1e-6 + 1e-5 * told[:, -1], 2e-3)
-    assert (np.abs(exact - told[:, -1]) <= room).all()
+    # fewer iterations than for a volume alone, shifted by what they are off at the one before
+    assert (np.abs(exact - told[:, -1]) <= 4e-3 * (1.0 + exact)).all()
     np.testing.assert_allclose(result.changed, (result.volumes != volumes).mean((1, 2, 3)))
     assert (result.changed < 0.15).all()
 

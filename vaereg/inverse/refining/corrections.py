@@ -35,7 +35,7 @@ from vaereg.inverse.refining.flips import (
     learn_ratios,
     neck_cost,
 )
-from vaereg.inverse.refining.predicting import Answer, judge, shift_of, shifted
+from vaereg.inverse.refining.predicting import COARSE, FINE, Anchor, Answer, judge
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.symmetry import orbits_of
 from vaereg.microstructure.volume import as_two_phase
@@ -51,6 +51,9 @@ REACHED = 1e-3
 """Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
 _SMALLER = 0.5
 """Share of the wanted change that is tried after a step that left a design worse [-]."""
+_RENEWED = 2
+"""Steps after which the sensitivities are computed anew: a step moves the interface by 1 % of the voxels, and
+those of more iterations are better than newer ones of fewer."""
 _AIMS = 4
 """Choices of flips under constraints: of what these leave, that nearest to the wanted change is tried."""
 _UNMET = 10.0
@@ -102,6 +105,8 @@ class _State:
     factor: float = 1.0
     flips: Flips | None = None
     orbits: NDArray[np.intp] | None = field(default=None)
+    sensitivity: NDArray | None = None
+    heat: NDArray | None = None
 
 
 def correct(
@@ -173,10 +178,9 @@ def _correct_some(
     with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
         if constraints is not None:
             volumes = np.stack(list(threads.map(lambda volume: meet(volume, constraints), volumes)))
-        early = solved is None  # what predictions are off is that of one stop
-        answer = judge(volumes, wanted, pair, model, threads, sensitivities=steps > 0, early=early)
-        shift = None if solved is None else shift_of(answer.properties, solved)
-        answer = shifted(answer, shift, range(len(volumes)))
+        answer = judge(volumes, wanted, pair, model, threads, sensitivities=steps > 0)
+        anchor = Anchor(answer=answer, solved=solved)
+        answer = replace(answer, properties=anchor.properties)
         report(len(volumes))
         given = [_judged(volume, answer, row, wanted, constraints) for row, volume in enumerate(volumes)]
         states = [
@@ -201,8 +205,10 @@ def _correct_some(
                 history += [history[-1]] * (steps - step)
                 break
             tried = np.stack([trial for _, trial in moved])
-            answer = judge(tried, wanted, pair, model, threads, sensitivities=step + 1 < steps, early=early)
-            answer = shifted(answer, shift, [row for row, _ in moved])
+            more = step + 1 < steps
+            like = anchor, [row for row, _ in moved], COARSE if more and step == 0 else FINE
+            renewed = more and (step + 1) % _RENEWED == 0
+            answer = judge(tried, wanted, pair, model, threads, sensitivities=renewed, like=like)
             for place, (row, trial) in enumerate(moved):
                 _accept(states[row], trial, answer, place, wanted, pair, constraints)
             report((step + 1) * len(volumes) + len(moved))
@@ -225,15 +231,18 @@ def _deviation(wanted: Targets, properties: CellProperties) -> float:
 
 
 def _learn(state: _State, answer: Answer, row: int, wanted: Targets, pair: TwoPhase) -> None:
-    """Keep what flips of this volume would do, where the iterations say so."""
+    """Keep what flips of this volume would do, by its sensitivities or the last ones before."""
     prediction, conduction = answer.prediction, answer.conduction
-    sensitivity = prediction.sensitivity[row] if prediction and prediction.sensitivity else None
-    heat = conduction[row] if conduction else None
-    if (wanted.needs_stiffness and sensitivity is None) or (wanted.needs_conductivity and heat is None):
+    if prediction and prediction.sensitivity:
+        state.sensitivity = prediction.sensitivity[row]
+    if conduction:
+        state.heat = conduction[row]
+    missing = wanted.needs_stiffness and state.sensitivity is None
+    if missing or (wanted.needs_conductivity and state.heat is None):
         state.effects = None
         return
     gradients = state.base.properties.gradients(wanted.names)
-    state.effects = effects_of_flips(state.base.volume, gradients, sensitivity, heat)
+    state.effects = effects_of_flips(state.base.volume, gradients, state.sensitivity, state.heat)
     if state.ratios is None:
         state.ratios = first_ratios(gradients, pair)
 

@@ -6,14 +6,13 @@ prediction costs a third of a solve at a low contrast and a tenth at a high one.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.refining.corrections import correct
-from vaereg.inverse.refining.predicting import predicted_properties, shift_of
+from vaereg.inverse.refining.predicting import predicted_properties, shifted
 from vaereg.inverse.refining.search import Search
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties
@@ -71,11 +70,7 @@ def shifted_deviation(
         before: Predicted properties of a similar volume.
         solved: Its properties by the solver.
     """
-    own, (stiffness, heat) = predicted_cells(search, volume), shift_of(before, solved)
-    conductivity = own.conductivity
-    if conductivity is not None and heat is not None:
-        conductivity = conductivity + heat
-    cells = replace(own, stiffness=own.stiffness + stiffness, conductivity=conductivity)
+    cells = shifted(predicted_cells(search, volume), before, solved)
     return float(np.nan_to_num(search.targets.largest_deviation(cells), nan=np.inf)[0])
 
 

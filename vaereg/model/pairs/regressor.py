@@ -21,7 +21,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vaereg.elasticity import mandel_to_voigt, voigt_to_mandel
-from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
 from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
@@ -45,7 +44,6 @@ __all__ = [
     "StiffnessPrediction",
     "answer",
     "decade_of",
-    "engineering_spread",
     "load_pair_model",
     "novelty_inputs",
     "predict_stiffness",
@@ -71,8 +69,6 @@ DEFAULT_PAIR_MODEL = shipped_file("pairs.pt")
 """The shipped regressor."""
 FORMAT_VERSION = 3
 _ARRAYS = ("upper_share", "spread_factor", "size_factor", "novelty_mean", "novelty_whitening")
-_STEP = 1e-4
-"""Relative step of the stiffness by which engineering constants are differentiated [-]."""
 
 _KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
 """Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
@@ -141,6 +137,10 @@ class StiffnessPrediction:
     """Nearly dC_ij / d phase of each voxel, where asked for, see `StiffnessBounds.sensitivity`: for every
     volume an array of shape (21, X, Y, Z) [GPa].
     """
+    earlier: tuple[dict[int, NDArray[np.float64]], ...] | None = None
+    """Stiffness (6, 6) [GPa] after each number of iterations of `STEPS` that was passed, where asked for: for
+    every volume one by that number.
+    """
 
 
 def decade_of(pairs: Sequence[TwoPhase]) -> NDArray[np.int64]:
@@ -208,6 +208,8 @@ def predict_stiffness(
     fast: bool = False,
     sensitivities: bool = False,
     lower_bound: bool = True,
+    iterations: Sequence[int] | None = None,
+    earlier: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> StiffnessPrediction:
     """Full stiffness of two-phase volumes, each with a pair of phases.
@@ -219,6 +221,8 @@ def predict_stiffness(
         fast: Stop at a residual of `FAST_RESIDUAL` in place of `RESIDUAL`.
         sensitivities: Return what each voxel contributes to the stiffness as well.
         lower_bound: Compute the guaranteed lower bound, too; zero otherwise.
+        iterations: Iterations of each volume, each one of `STEPS` above 0, whatever the residuals are.
+        earlier: Return the predictions after fewer iterations as well.
         on_progress: Called with the volumes that are done and their number.
 
     Raises:
@@ -242,7 +246,8 @@ def predict_stiffness(
         lower_bound=lower_bound,
     )
     bounds: list[StiffnessBounds] = []
-    for result in thread_map(solve, fields, phases):
+    counts = [0] * len(fields) if iterations is None else list(iterations)
+    for result in thread_map(solve, fields, phases, counts):
         bounds.append(result)
         if on_progress:
             on_progress(len(bounds), len(fields))
@@ -250,25 +255,24 @@ def predict_stiffness(
     mean, std, novelty = upper.copy(), np.zeros_like(upper), np.zeros(len(fields))
     fraction = np.array([float(field.mean()) for field in fields])
     last = np.array([bound.iterations for bound in bounds])
+    before: tuple[dict[int, NDArray[np.float64]], ...] = tuple({} for _ in fields)
+    sizes = np.array([float(field.size) ** (1.0 / 3.0) for field in fields])
+    two_phase = (fraction > 0.0) & (fraction < 1.0)
     # after other numbers of iterations the solver had nothing left to do: the bound is the stiffness
     for step in STEPS[1:]:
-        rows = np.flatnonzero((last == step) & (fraction > 0.0) & (fraction < 1.0))
+        told = [step in bound.steps[1:] and (earlier or bound.iterations == step) for bound in bounds]
+        rows = np.flatnonzero(two_phase & told)
         if len(rows) == 0:
             continue
-        chosen = [phases[row] for row in rows]
-        unit = np.array([pair.e_stiff for pair in chosen])[:, None, None]
-        features = pair_features(
-            fraction[rows],
-            chosen,
-            np.array([bounds[row].uppers[-2:] for row in rows]),
-            np.array([bounds[row].residual_energies[-2:] for row in rows]),
-            step,
-            np.array([bounds[row].residual for row in rows]),
-        )
-        sizes = np.array([float(fields[row].size) ** (1.0 / 3.0) for row in rows])
-        energies = np.array([bounds[row].residual_energies[-1] for row in rows]) / unit
-        answers = answer(model, features, upper[rows] / unit, energies, chosen, sizes, fast=fast)
-        mean[rows], std[rows], novelty[rows] = answers.mean * unit, answers.std * unit, answers.novelty
+        kept, chosen = [bounds[row] for row in rows], [phases[row] for row in rows]
+        early = fast or iterations is not None
+        answers = _answers_after(model, step, kept, chosen, fraction[rows], sizes[rows], early)
+        for place, row in enumerate(rows):
+            unit = phases[row].e_stiff
+            before[row][step] = answers.mean[place] * unit
+            if last[row] == step:
+                mean[row], std[row] = before[row][step], answers.std[place] * unit
+                novelty[row] = answers.novelty[place]
     for row, pair in enumerate(phases):
         if pair.has_void:  # what rounding leaves where no load is carried
             mean[row] = pair.e_stiff * without_rounding(mean[row] / pair.e_stiff)[0]
@@ -288,61 +292,48 @@ def predict_stiffness(
         )
         if sensitivities
         else None,
+        earlier=before if earlier else None,
     )
 
 
-def engineering_spread(
-    mean: NDArray[np.float64], std: NDArray[np.float64]
-) -> dict[str, tuple[float | None, float | None]]:
-    """Engineering constants of one stiffness by name, each with its standard deviation to first order.
-
-    Entries of the stiffness count as independent; both are None where a direction carries no load.
-
-    Args:
-        mean: Stiffness, Voigt order, shape (6, 6) [GPa].
-        std: Standard deviation of its entries, shape (6, 6) [GPa].
-    """
-    rows, columns = np.triu_indices(6)
-    steps = _STEP * np.sqrt(np.maximum(mean[rows, rows] * mean[columns, columns], 0.0))
-    moved = np.zeros((len(rows), 6, 6))
-    moved[range(len(rows)), rows, columns] = moved[range(len(rows)), columns, rows] = steps
-    constants = engineering_constants(mean).by_name()
-    values, axes = np.linalg.eigh(voigt_to_mandel(mean))
-    carried = axes[:, values > _STEP**2 * values[-1]]  # moves elsewhere would take load where none is carried
-    projection = carried @ carried.T
-    moved = mandel_to_voigt(projection @ voigt_to_mandel(moved) @ projection)
-    ends = [[_constants(mean + sign * move) for move in moved] for sign in (1.0, -1.0)]
-    spreads: dict[str, tuple[float | None, float | None]] = {}
-    for name, value in constants.items():
-        slopes = [
-            (high - low) / (2.0 * step) if step > 0.0 else 0.0
-            for above, below, step in zip(*ends, steps, strict=True)
-            if (high := above[name]) is not None and (low := below[name]) is not None
-        ]
-        unloaded = value is None or (value == 0.0 and name.startswith(("E_", "G_")))
-        whole = not unloaded and len(slopes) == len(rows)
-        spreads[name] = (value, float(np.linalg.norm(slopes * std[rows, columns])) if whole else None)
-    return spreads
-
-
-def _constants(stiffness: NDArray[np.float64]) -> dict[str, float | None]:
-    """Engineering constants by name; none of a matrix that is no stiffness."""
-    try:
-        return engineering_constants(stiffness).by_name()
-    except ValueError:
-        return dict.fromkeys(ENGINEERING_NAMES)
+def _answers_after(
+    model: PairModel,
+    step: int,
+    bounds: list[StiffnessBounds],
+    pairs: list[TwoPhase],
+    fraction: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    fast: bool,
+) -> PairAnswer:
+    """Answers after a number of iterations that all volumes have passed."""
+    places = [bound.steps.index(step) for bound in bounds]
+    uppers, energies = (
+        np.array([kept[place - 1 : place + 1] for kept, place in zip(stacks, places, strict=True)])
+        for stacks in ([bound.uppers for bound in bounds], [bound.residual_energies for bound in bounds])
+    )
+    residual = np.array([bound.residuals[step] for bound in bounds])
+    features = pair_features(fraction, pairs, uppers, energies, step, residual)
+    unit = np.array([pair.e_stiff for pair in pairs])[:, None, None]
+    return answer(model, features, uppers[:, 1] / unit, energies[:, 1] / unit, pairs, sizes, fast=fast)
 
 
 def _bounds(
-    field: NDArray[np.uint8], pair: TwoPhase, residual: float, sensitivities: bool, lower_bound: bool
+    field: NDArray[np.uint8],
+    pair: TwoPhase,
+    iterations: int,
+    residual: float,
+    sensitivities: bool,
+    lower_bound: bool,
 ) -> StiffnessBounds:
+    """Bounds after the given iterations, or where the residuals say so if these are 0."""
+    asked = STEPS.index(iterations)
     return bound_stiffness(
         field,
         pair,
-        residual=residual,
+        residual=0.0 if asked else residual,
         energy=residual * (VOID_ENERGY if pair.has_void else 1.0),
-        max_iter=MAX_STEP,
-        steps=STEPS,
+        max_iter=iterations or MAX_STEP,
+        steps=STEPS[asked - 1 : asked + 1] if asked else STEPS,
         only_after_steps=True,
         sensitivities=sensitivities,
         lower_bound=lower_bound,
