@@ -67,6 +67,9 @@ _MORE_DRAWS_CORRECTED = 1
 """The same for designs that are corrected."""
 _LEAST_GAIN = 0.001
 """Expected gain from which a field is cut anew [-]: what the guided regressor is off."""
+_ENOUGH = 0.003
+"""Largest deviation below which a design is not corrected further [-]: three times what predictions are off,
+and a third of what refinement is asked for."""
 _STEPS_CONSTRAINED = 2
 """Steps for each correction that is asked for, where constraints take back a part of every step."""
 _STEPS_SYMMETRIC = 4
@@ -304,6 +307,7 @@ def _corrected(
         judge.pair,
         steps=steps,
         constraints=constraints if constraints else None,
+        enough=_ENOUGH,
         on_progress=lambda done, _: report(done),
     )
     judged = judge.of_prediction(result.properties, result.stiffness_std)

@@ -74,7 +74,8 @@ _CONTRASTS = (1.0, 10.0, 50.0, 300.0, 3000.0)
 """Contrasts at which the first ratios are given; between them they are interpolated in the logarithm [-]."""
 _RAISED, _LOWERED = (1.0, 0.93, 0.75, 0.7, 0.66), (1.0, 0.93, 0.76, 0.8, 0.75)
 """Actual by estimated change of voxels that become the harder phase, and the softer: least squares over first
-corrections of three moduli of 12 designs of 32 voxels per edge, the softer nearer to those of Gaussian fields."""
+corrections of three moduli of 12 designs of 32 voxels per edge, the softer nearer to those of Gaussian
+fields."""
 _SPREAD, _TIE = 0.35, 0.7
 """Standard deviation of the two ratios, and their correlation: over designs, they are 0.4 to 1.4."""
 _DRIFT = 0.05

@@ -47,28 +47,25 @@ def necks_at(volume: NDArray[np.uint8], voxels: NDArray[np.intp]) -> NDArray[np.
         pair = (before & ~after & beyond) | (after & ~before & behind)
         narrow = np.maximum(narrow, np.where(before & after, 1.0, np.where(pair, _PAIR, 0.0)))
     necks = narrow.ravel()[voxels]
-    _mark_complex(volume, voxels, _AROUND, _BESIDE, necks)
+    padded = np.pad(volume, 1, mode="wrap")
+    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1], dtype=np.int64)
+    places = np.stack(np.unravel_index(voxels, volume.shape), axis=1) + 1
+    _mark_complex(padded.ravel(), places @ strides, _AROUND @ strides, _BESIDE, necks)
     return necks
 
 
 @njit(cache=True, nogil=True)
-def _mark_complex(volume, voxels, around, beside, necks):  # noqa: ANN001, ANN202
-    """Write 1 where a voxel is not simple."""
-    nx, ny, nz = volume.shape
-    for place in range(voxels.size):
-        if necks[place] >= 1.0:
+def _mark_complex(padded, places, around, beside, necks):  # noqa: ANN001, ANN202
+    """Write 1 where a voxel is not simple, by its place in the padded volume and the steps around it."""
+    every = (1 << 26) - 1
+    for n in range(places.size):
+        if necks[n] >= 1.0:
             continue
-        voxel = voxels[place]
-        x, rest = voxel // (ny * nz), voxel % (ny * nz)
-        y, z = rest // nz, rest % nz
-        stiff, every = 0, 0
-        for n in range(26):
-            every |= 1 << n
-            i, j, k = (x + around[n, 0]) % nx, (y + around[n, 1]) % ny, (z + around[n, 2]) % nz
-            if volume[i, j, k]:
-                stiff |= 1 << n
+        stiff = 0
+        for k in range(26):
+            stiff |= int(padded[places[n] + around[k]]) << k
         if not (_is_one_piece(stiff, beside) and _is_one_piece(every & ~stiff, beside)):
-            necks[place] = 1.0
+            necks[n] = 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -79,10 +76,12 @@ def _is_one_piece(cells, beside):  # noqa: ANN001, ANN202
     piece = cells & -cells
     front = piece
     while front:
-        new = 0
-        for n in range(26):
-            if (front >> n) & 1:
+        new, left, n = 0, front, 0
+        while left:
+            if left & 1:
                 new |= beside[n]
+            left >>= 1
+            n += 1
         front = new & cells & ~piece
         piece |= front
     return piece == cells
