@@ -29,9 +29,6 @@ def main() -> None:
         position="top",
     )
     with st.spinner("Starting …"):  # the first import of the model's libraries takes seconds
-        from pages.parts.solving import worker_pool
-
-        worker_pool.prepare_kernels()
         from pages.parts.common import start
     start.enter_app()
     page.run()
@@ -46,8 +43,10 @@ elif __name__ != "__mp_main__":
     from streamlit.starlette import App
 
     from pages.parts.common.requests.live_server import live_routes
+    from pages.parts.design.warm_up import begin_warm_up
 
     hosts = list(config.get_option("server.corsAllowedOrigins"))
     if config.is_manually_set("browser.serverAddress"):
         hosts.append(config.get_option("browser.serverAddress"))
     app = App(__file__, routes=live_routes(config.get_option("server.baseUrlPath") or "", hosts))
+    begin_warm_up()

@@ -79,7 +79,7 @@ def pool_threads() -> int:
 
 
 @contextmanager
-def before_each_cell(call: Callable[[], None]) -> Iterator[None]:
+def before_each_cell(call: Callable[[], None]) -> Generator[None]:
     """Have `thread_map` call something before it begins each item, where this thread asks for it: what waits
     there gives way to other work, and what it raises ends the work.
     """

@@ -31,7 +31,7 @@ def new_server() -> None:
 
     Designs, predictions and walks stay: each is kept under the hash of its checkpoint and its own inputs.
     """
-    for held in (start._shared_checkpoint, background.solver, keeper._store):
+    for held in (start.shared_checkpoint, background.solver, keeper._store):
         held.clear()
 
 

@@ -13,11 +13,11 @@ from pages.parts.common.sessions.keeper import keep_session
 from pages.parts.common.text import plain, sentence
 from vaereg.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 
-__all__ = ["enter_app", "has_arrived", "start_page"]
+__all__ = ["enter_app", "has_arrived", "shared_checkpoint", "start_page"]
 
 
-@st.cache_resource(show_spinner="Loading the model …")
-def _shared_checkpoint() -> Checkpoint:
+@st.cache_resource(show_spinner=False)
+def shared_checkpoint() -> Checkpoint:
     """Return the checkpoint that all sessions share and nobody changes.
 
     Raises:
@@ -53,7 +53,7 @@ def start_page(path: str) -> Checkpoint:
     st.session_state[state.ARRIVED] = st.session_state.get(state.PAGE) != path
     st.session_state[state.PAGE] = path
     try:
-        checkpoint = _shared_checkpoint()
+        checkpoint = shared_checkpoint()
     except (CheckpointError, OSError) as error:
         st.error(f"The model could not be loaded. {sentence(str(error))}")
         st.info(

@@ -19,6 +19,7 @@ from vaereg.targets import Targets
 
 __all__ = [
     "CORRECTIONS",
+    "SERVER",
     "Relatives",
     "ShownDesigns",
     "ask_designs",
@@ -37,6 +38,8 @@ __all__ = [
     "show_relatives",
 ]
 
+SERVER = "server"
+"""Session of the server itself."""
 CORRECTIONS = STEPS
 """Steps of correction of the designs, as of the command line."""
 
@@ -176,7 +179,13 @@ def show_designs(checkpoint: Checkpoint, request: Request, look: Callable[[int, 
 
 
 def ask_designs(checkpoint: Checkpoint, request: Request, session: str) -> DesignJob:
-    """Have the designs of a request made, corrected as those of the command line are."""
+    """Have the designs of a request made, corrected as those of the command line are.
+
+    Args:
+        checkpoint: The model.
+        request: What is asked for, at least one quantity.
+        session: Who asks. `SERVER`, which asks before anybody does, gives way to all others.
+    """
 
     def make(on_first: Callable[[Designs], None], on_progress: Callable[[int, int], None]) -> Designs:
         return design(
@@ -193,7 +202,10 @@ def ask_designs(checkpoint: Checkpoint, request: Request, session: str) -> Desig
             on_progress=on_progress,
         )
 
-    return design_jobs().ask(session, _design_key(checkpoint, request), make)
+    job = design_jobs().ask(session, _design_key(checkpoint, request), make)
+    if session != SERVER:
+        design_jobs().leave(SERVER)
+    return job
 
 
 def has_designs(checkpoint: Checkpoint, request: Request) -> bool:

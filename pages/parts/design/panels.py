@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.parts.common import background, widgets
 from pages.parts.common.known import known_values
@@ -30,6 +31,7 @@ from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.inputs import set_nearest
 from pages.parts.design.outlook import Outlook
 from pages.parts.design.wording import nearest_text
+from pages.parts.solving.compiling import server_kernels
 from pages.parts.solving.design_jobs import DesignJob
 from pages.parts.solving.queue import Outcome
 from vaereg.commands.copied import Copied, copied_design
@@ -65,22 +67,25 @@ def make_designs(checkpoint: Checkpoint, request: Request) -> designing.ShownDes
     arguments = checkpoint, request
     at_once = _is_quick(request) or designing.has_designs(*arguments)
     with _progress("designs", "Designing", at_once, partial(designing.cancel_designs, *arguments)) as report:
-        return designing.show_designs(*arguments, report or _let_user_go_on)
+        return designing.show_designs(*arguments, report)
 
 
 def finish_designs(checkpoint: Checkpoint, request: Request, job: DesignJob) -> None:
     """Wait for the designs of which the page shows a first look, and show them in its place."""
     cancel = partial(designing.cancel_designs, checkpoint, request)
     with _progress("corrections", "Correcting raw designs", _is_quick(request), cancel) as report:
-        job.wait(report or _let_user_go_on)
+        job.wait(report)
     if job.error is not None:
         raise job.error
     st.rerun()
 
 
-def _let_user_go_on(done: int, total: int) -> None:
-    """End this run of the page where the user has changed something: reading the state looks for that."""
-    st.session_state.get(state.DESIGNS)
+def _tell_of_kernels(place: DeltaGenerator, done: int, total: int) -> None:
+    """Say what a first start waits for. Reading the state ends this run where the user has gone on."""
+    words = server_kernels().words
+    if words != st.session_state.get(state.KERNELS, ""):
+        st.session_state[state.KERNELS] = words
+        place.caption(words)
 
 
 def _is_quick(request: Request) -> bool:
@@ -100,20 +105,22 @@ def make_relatives(checkpoint: Checkpoint, designs: Designs) -> None:
 @contextmanager
 def _progress(
     what: str, word: str, at_once: bool, on_cancel: Callable[[], None]
-) -> Iterator[Callable[[int, int], None] | None]:
+) -> Iterator[Callable[[int, int], None]]:
     """Says that designs are being made: with a word, or with progress and a way to call it off.
 
     Yields:
-        What is to be told of candidates that are decoded, and of their number; None for a word.
+        What is to be told of candidates that are decoded, and of their number; where the user has changed
+        something, it ends this run of the page.
     """
     if at_once:
         # over the page: nothing moves for it
         with st.container(key=f"designing-{what}"), st.spinner(f"{word} …"):
-            yield None
+            yield partial(_tell_of_kernels, st.empty())
         return
     place = st.empty()
     with place.container(key=f"progress-{what}", horizontal=True, vertical_alignment="bottom"):
         bar, told = st.progress(0.0, f"{word} …"), -1
+        kernels = st.empty()
         st.button("Cancel", key=f"cancel-{what}", on_click=on_cancel)
 
     def report(done: int, total: int) -> None:
@@ -121,7 +128,7 @@ def _progress(
         if done != told:
             told = done
             bar.progress(done / total, f"{word}: {done} of {total} candidates")
-        _let_user_go_on(done, total)
+        _tell_of_kernels(kernels, done, total)
 
     yield report
     place.empty()

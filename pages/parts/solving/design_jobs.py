@@ -6,12 +6,14 @@ next cell; finished designs are kept for all sessions.
 """
 
 import threading
+import time
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
 from dataclasses import fields
 
 import numpy as np
 
+from pages.parts.solving.compiling import DECODING, SOLVING, Kernels, server_kernels
 from pages.parts.solving.precedence import Precedence, Rank, server_precedence
 from pages.parts.solving.store import BoundedStore
 from vaereg.inverse.designs import Designs
@@ -43,7 +45,7 @@ class DesignJob:
         """The designs, once they are there."""
         self.error: Exception | None = None
         """What ended the job in place of designs."""
-        self.progress = 0, 1
+        self.progress: tuple[int, int] = 0, 1
         """Candidates that are done, and their number."""
         self.unwanted = False
         """Whether it is to end."""
@@ -78,10 +80,12 @@ class DesignJobs:
 
     Args:
         precedence: Who computes first; that of this server if left out.
+        kernels: Compiled kernels, which jobs wait for; those of this server if left out.
     """
 
-    def __init__(self, precedence: Precedence | None = None) -> None:
+    def __init__(self, precedence: Precedence | None = None, kernels: Kernels | None = None) -> None:
         self._precedence = precedence or server_precedence()
+        self._kernels = kernels or server_kernels()
         self._lock = threading.Lock()
         self._jobs: dict[Hashable, DesignJob] = {}
         self._asked: dict[str, Hashable] = {}
@@ -144,6 +148,11 @@ class DesignJobs:
         def on_progress(done: int, total: int) -> None:
             job.progress = done, total
 
+        def wait_for_kernels(what: str) -> None:
+            while not self._kernels.are_ready(what):
+                time.sleep(TICK)
+                before_cell()
+
         with ExitStack() as later, ExitStack() as looking:
 
             def on_first(designs: Designs) -> None:
@@ -154,12 +163,14 @@ class DesignJobs:
                 rank = Rank.DESIGN
                 later.enter_context(self._precedence.at_work(rank))
                 looking.close()
+                wait_for_kernels(SOLVING)
                 while not self._places.acquire(timeout=TICK):
                     before_cell()
                 later.callback(self._places.release)
 
             looking.enter_context(self._precedence.at_work(rank))
             try:
+                wait_for_kernels(DECODING)
                 with before_each_cell(before_cell):
                     result = make(on_first, on_progress)
             except Exception as raised:

@@ -1,28 +1,22 @@
-"""Worker processes of the background solver, and the solver's compiled kernels."""
+"""Worker processes of the background solver."""
 
 import logging
 import os
 import sys
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
-from functools import cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 
-import numpy as np
-
-from pages.parts.solving.tasks import RTOL
+from pages.parts.solving.compiling import server_kernels, solve_something
 from vaereg.cluster import ClusterExecutor
 from vaereg.errors import InputError
-from vaereg.solver.homogenization import homogenize
 from vaereg.workers import leave_with, limit_process_to_one_thread
 
-__all__ = ["executor_width", "prepare_kernels", "start_processes", "start_workers", "stop_workers"]
+__all__ = ["executor_width", "start_processes", "start_workers", "stop_workers"]
 
 SCHEDULER = "VAEREG_SCHEDULER"
 """Environment variable with the address of a Dask scheduler."""
-EDGE = 32
-"""Edge of the cells that the pages show unasked [voxel]."""
 PATIENCE = 120.0
 """Longest time that workers wait for compiled kernels, before they compile them on their own [s]."""
 NICENESS = 5
@@ -68,7 +62,7 @@ def start_processes(count: int) -> Executor:
         if sys.platform == "linux":  # where a thread has a niceness of its own, which its children inherit
             os.nice(NICENESS)
         for _ in range(count):  # the first jobs start the processes
-            executor.submit(_solve_something)
+            executor.submit(solve_something)
 
     thread = threading.Thread(target=launch)
     thread.start()
@@ -85,22 +79,9 @@ def stop_workers(executor: Executor) -> None:
         process.terminate()
 
 
-@cache
-def prepare_kernels() -> threading.Thread:
-    """Compile or load the solver's kernels once, in a thread of its own, while a server starts."""
-    thread = threading.Thread(target=_solve_something, daemon=True)
-    thread.start()
-    return thread
-
-
 def _tell_of_kernels(compiled: Event) -> None:
-    prepare_kernels().join()
+    server_kernels().prepare().join()
     compiled.set()
-
-
-def _solve_something() -> None:
-    """Solve a laminate as large as the cells of the pages, whose transforms have kernels of their own."""
-    homogenize(np.ones((EDGE, EDGE, EDGE)) * (np.arange(EDGE) % 2), rtol=RTOL, dtype=np.float32)
 
 
 def _prepare_worker(compiled: Event) -> None:

@@ -31,7 +31,7 @@ def test_what_is_less_urgent_is_not_waited_for_and_nobody_waits_for_ever() -> No
 
 def test_a_busy_server_holds_the_solver_back_for_a_while() -> None:
     now, calls = [100.0], []
-    precedence = Precedence(lambda: now[0])
+    precedence = Precedence(clock=lambda: now[0])
     precedence.on_quiet(lambda: calls.append(now[0]))
     assert precedence.is_quiet()
     with precedence.at_work(Rank.PREVIEW):

@@ -37,7 +37,15 @@ if TYPE_CHECKING:  # the server starts before the libraries of the model are loa
     from vaereg.materials import TwoPhase
     from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["LiveServer", "LiveService", "is_own_page", "live_routes", "offer_checkpoint", "packed"]
+__all__ = [
+    "LiveServer",
+    "LiveService",
+    "is_own_page",
+    "live_routes",
+    "offer_checkpoint",
+    "packed",
+    "prepare_previews",
+]
 
 MAX_MESSAGE = 8192
 """Largest message of a browser [byte]."""
@@ -82,7 +90,7 @@ class LiveService:
 
         link = default_request(self._checkpoint).text()
         try:
-            self.answer(json.dumps({"id": 0, "link": link, "changed": {}}))
+            self._previews({"id": 0, "link": link, "changed": {}, "also": []})  # not ahead of any designs
         except Exception:  # the first preview says what is wrong
             _log.exception("previews could not be prepared")
 
@@ -287,14 +295,17 @@ def is_own_page(origin: str | None, host: str | None, others: Sequence[str] = ()
 _shared: list[LiveService] = []
 
 
-def offer_checkpoint(checkpoint: "Checkpoint") -> None:
+def offer_checkpoint(checkpoint: "Checkpoint") -> LiveService:
     """Let the route use this model from now on."""
-    if _shared and _shared[0].model == checkpoint.hash:
-        return
-    service = LiveService(checkpoint)
-    _shared[:] = [service]
+    if not _shared or _shared[0].model != checkpoint.hash:
+        _shared[:] = [LiveService(checkpoint)]
+    return _shared[0]
+
+
+def prepare_previews(checkpoint: "Checkpoint") -> None:
+    """Load and compute what the first preview would wait for."""
     if checkpoint.modes is not None:
-        threading.Thread(target=service.warm_up, name="warm up previews", daemon=True).start()
+        offer_checkpoint(checkpoint).warm_up()
 
 
 def live_routes(base: str = "", origins: Sequence[str] = ()) -> list[WebSocketRoute]:

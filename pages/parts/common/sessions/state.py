@@ -12,6 +12,7 @@ PRESET = "preset"
 CLOSURE_AXES = ("closure-across", "closure-up")
 SOLVE_ALL = "solve-all"
 GALLERY = "design-gallery"
+KERNELS = "kernels"
 DESIGNS, CANCELLED = "designs", "cancelled-designs"
 RELATIVES, ASKED_RELATIVES = "relatives", "asked-relatives"
 VOLUME_VIEW = "volume-view"
