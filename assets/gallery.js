@@ -10,6 +10,7 @@ const COARSE = 0.5;
 const FINE = 2;
 const BUDGET = 120; // [ms] of drawing between two frames: each frame costs a copy of the whole canvas
 const FRAME = 45; // [ms] that a frame may take while the camera moves
+const LATER = 200; // [ms] after which smooth edges are tried again, while a slider moves
 
 // Camera, look and clip plane by view name: they outlive the component, so that a page change keeps them.
 const views = new Map();
@@ -446,6 +447,10 @@ class Gallery {
     while (this.renderer && !this.renderer.lost()) {
       const batch = this.nextBatch();
       if (!batch) break;
+      if (batch.scale === FINE && globalThis.vaeregLive?.isMoving()) {
+        setTimeout(() => this.draw(), LATER); // previews come first
+        break;
+      }
       const { panels, scale } = batch;
       const { version } = this;
       const begin = performance.now();

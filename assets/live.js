@@ -10,6 +10,9 @@ const RETRY = 15000; // [ms] after which a server that did not answer is asked a
 const PATIENCE = 4000; // [ms] after which an answer that is missing is not waited for
 const MOST_SENT = 3; // positions without an answer
 const LONGEST = 20000; // [ms] after a release at which a preview goes, whatever the page does
+const PREPARED = 3000; // [ms] after the page has sliders, at which the first preview is prepared
+const MOVING = 600; // [ms] after a position during which nothing else is to be drawn that can wait
+const FRAME = 45; // [ms] that a preview may take to be drawn
 const NARROW = 760; // [px] width of a window whose sidebar covers the page
 
 export default function (component) {
@@ -62,14 +65,15 @@ class Slider {
       const input = make("input", "", this.root);
       input.type = "range";
       input.addEventListener("input", () => this.move(input));
-      input.addEventListener("pointerdown", () => live.open(this.data.path));
-      input.addEventListener("focus", () => live.open(this.data.path));
+      for (const name of ["pointerenter", "pointerdown", "focus"])
+        input.addEventListener(name, () => live.prepare(this.data.path));
       input.addEventListener("keydown", (event) => (this.byKey = !["Tab", "Shift", "Escape"].includes(event.key)));
       input.addEventListener("pointerdown", () => (this.byKey = false));
       input.addEventListener("change", () => this.settle());
       input.addEventListener("blur", () => this.moving && this.release());
       return input;
     });
+    live.prepareSoon();
     this.ends = make("div", "ends", this.root);
     this.values = make("div", "values", this.root);
   }
@@ -128,6 +132,7 @@ class Live {
     this.sent = new Map(); // positions that are not answered yet, by their number
     this.next = null; // the newest one after them
     this.failed = -RETRY;
+    this.asked = -MOVING;
     this.times = []; // [ms] from a position to its picture, for those who measure
   }
 
@@ -155,7 +160,26 @@ class Live {
     this.socket = socket;
   }
 
+  // What the first preview would wait for: the socket, and the compiled shader.
+  prepare(path) {
+    this.open(path);
+    this.preview ??= new Preview();
+  }
+
+  prepareSoon() {
+    this.soon ??= setTimeout(() => {
+      const idle = globalThis.requestIdleCallback ?? ((call) => call());
+      idle(() => (this.preview ??= new Preview()));
+    }, PREPARED);
+  }
+
+  // Whether a slider moves: the gallery asks before it draws what can wait.
+  isMoving() {
+    return performance.now() - this.asked < MOVING;
+  }
+
   ask(data, values, near) {
+    this.asked = performance.now();
     this.open(data.path);
     if (!this.socket) return;
     const ends = values.length > 1 ? values : data.ends.map((end) => (end === null ? null : values[0]));
@@ -242,9 +266,21 @@ class Preview {
     this.plane = new Plane();
     this.cards = make("div", "cards", this.stage);
     this.renderer = Renderer.create(this.canvas);
+    this.scale = 1; // of what is drawn, in pixels of the screen
+    this.warmUp();
+    this.panel.classList.add("away");
     document.body.append(this.host);
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
     document.addEventListener("vaereg-drawn", () => this.released && this.hide()); // by the gallery
+  }
+
+  // The graphics processor compiles a shader when it is first used.
+  warmUp() {
+    if (!this.renderer) return;
+    this.renderer.resize(8, 8);
+    const panel = { index: 0, shape: [2, 2, 2], x: 0, y: 0, width: 8, height: 8, bits: new Uint8Array([0b10010110]) };
+    this.renderer.draw(panel, 1, { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 }, this.look(""));
+    this.renderer.gl.flush();
   }
 
   place() {
@@ -317,6 +353,7 @@ class Preview {
     this.renderer.gl.bindFramebuffer(this.renderer.gl.FRAMEBUFFER, null);
     this.renderer.gl.clear(this.renderer.gl.COLOR_BUFFER_BIT);
     const view = { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 };
+    const begun = performance.now();
     head.cards.forEach((item, index) => {
       const box = this.cards.children[index].querySelector(".view").getBoundingClientRect();
       const [x, y, width, height] = [box.left - stage.left, box.top - stage.top, box.width, box.height].map((length) =>
@@ -324,9 +361,11 @@ class Preview {
       );
       if (width < 8 || x + width > this.canvas.width + 1) return;
       const panel = { index, shape, x, y, width, height, bits: bits.subarray(index * bytes, (index + 1) * bytes) };
-      this.renderer.draw(panel, 1, view, this.look(item.color));
+      this.renderer.draw(panel, this.scale, view, this.look(item.color));
     });
     await this.renderer.finished();
+    const spent = Math.max(performance.now() - begun, 1);
+    this.scale = clamp(this.scale * Math.sqrt(FRAME / spent), 0.5, 1);
     this.host.dataset.drawn = head.id;
   }
 

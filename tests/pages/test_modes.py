@@ -65,6 +65,8 @@ def test_a_component_of_another_model_has_its_number(
 
 def test_colours_of_modes_differ_and_are_seen_on_both_grounds() -> None:
     assert len(COMPONENT_COLORS) >= len(MODES)
+    many = [modes.component_color(index) for index in range(2 * len(COMPONENT_COLORS))]
+    assert many[: len(COMPONENT_COLORS)] == list(COMPONENT_COLORS) and len(set(many)) == len(many)
 
     def light(color: str) -> np.ndarray:
         red_green_blue = np.array([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255

@@ -36,7 +36,8 @@ def constants_table(
     for name, (low, high) in zip(ENGINEERING_NAMES, ends.tolist(), strict=True):
         value, spread = spreads[name]
         row = {"Constant": axis_title(name)}
-        row |= {"Predicted": _text(value), "± std": _text(spread)}
+        spread_text = "" if spread is None else f" ± {spread:.2g}"
+        row |= {"Predicted ± std": _text(value) + spread_text}
         row |= {"Solver": _text(None if solved is None else solved[name])}
         rows.append(row | {"Guaranteed": guaranteed_text(name, low, high)})
     return pd.DataFrame(rows)

@@ -85,7 +85,8 @@ def constants_panel(
         st.info("Engineering constants come with the solver's values for a volume as large as this.")
         return
     shown = outcome.mean if stiffness is None and outcome is not None else stiffness
-    left, right = st.columns([5, 6], gap="medium")
+    with st.container(key="constants-panes"):
+        left, right = st.columns([5, 6], gap="medium")
     ends = guaranteed_ends(ENGINEERING_NAMES, volume, own, most=LARGEST)
     left.dataframe(constants_table(outcome, solved, ends), hide_index=True, key="constants")
     try:

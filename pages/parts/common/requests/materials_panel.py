@@ -14,13 +14,16 @@ from vaereg.errors import InputError
 from vaereg.materials import VOID, Phase, TwoPhase, library, library_rows
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["materials_panel", "pair_line"]
+__all__ = ["materials_panel", "pair_doubt", "pair_line"]
 
 _UNITS = {"density": "g/cm³", "conductivity": "W/(m K)", "thermal_expansion": "10⁻⁶/K"}
 _BETWEEN = {"10⁻⁶/K": "·"}
 """What stands between a number and its unit."""
 _SYMBOLS = {"density": "ρ", "conductivity": "k", "thermal_expansion": "\u03b1"}
 _KEYS = {"stiff": "material-stiff", "soft": "material-soft"}
+MOST_CONTRAST = 1e4
+"""Largest contrast of the pairs that the regressor was trained on [-], `CONTRAST` of
+`vaereg.training.labelling.morphologies`."""
 _OWN = "own-material-"
 """Beginning of the keys of the inputs of an own material."""
 
@@ -29,6 +32,19 @@ def pair_line(pair: TwoPhase) -> str:
     """The pair in a few words: "E-glass / epoxy, contrast 22.5"."""
     names = [phase.name or f"{phase.young_modulus:g} GPa" for phase in (pair.stiff, pair.soft)]
     return f"{' / '.join(names)}, " + ("porous" if pair.has_void else f"contrast {pair.contrast:.3g}")
+
+
+def pair_doubt(pair: TwoPhase) -> str:
+    """What is odd about a pair that can be computed; empty where nothing is."""
+    stiff, soft = ((phase.young_modulus, phase.poisson_ratio) for phase in (pair.stiff, pair.soft))
+    if stiff == soft:
+        return "Both phases are equally stiff: the structure makes no difference to the stiffness."
+    if not pair.has_void and pair.contrast > MOST_CONTRAST:
+        return (
+            f"A contrast of {pair.contrast:.3g} is beyond the {MOST_CONTRAST:g} that the model knows: take a "
+            "void for a phase as soft as this."
+        )
+    return ""
 
 
 def materials_panel(checkpoint: Checkpoint) -> TwoPhase:
@@ -63,6 +79,8 @@ def materials_panel(checkpoint: Checkpoint) -> TwoPhase:
         st.markdown(f"**{plain(pair_line(pair))}**")
         if note := st.session_state.pop(state.MATERIAL_NOTE, ""):
             st.info(note)
+        if doubt := pair_doubt(pair):
+            st.warning(doubt)
         with st.popover("Own material", width="stretch"):
             _own_inputs(checkpoint)
     return pair

@@ -29,6 +29,8 @@ __all__ = [
     "with_titles",
 ]
 
+_PALE = "#808a96"
+"""What paler colours are mixed with: it has contrast on both grounds."""
 _PICTURES = Path(__file__).parents[4] / "assets" / "modes"
 
 
@@ -74,8 +76,13 @@ def component_column(checkpoint: Checkpoint, components: NDArray[np.int64]) -> N
 
 
 def component_color(component: int) -> str:
-    """Colour of a component, as #rrggbb."""
-    return COMPONENT_COLORS[component % len(COMPONENT_COLORS)]
+    """Colour of a component, as #rrggbb; modes beyond the colours, which users add, have paler ones."""
+    turn, place = divmod(component, len(COMPONENT_COLORS))
+    own, grey = (
+        np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) for text in (COMPONENT_COLORS[place], _PALE)
+    )
+    share = 0.5**turn
+    return "#" + "".join(f"{round(value):02x}" for value in share * own + (1.0 - share) * grey)
 
 
 def lowered(title: str) -> str:
