@@ -51,9 +51,6 @@ REACHED = 1e-3
 """Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
 _SMALLER = 0.5
 """Share of the wanted change that is tried after a step that left a design worse [-]."""
-_RENEWED = 2
-"""Steps after which the sensitivities are computed anew: a step moves the interface by 1 % of the voxels, and
-those of more iterations are better than newer ones of fewer."""
 _AIMS = 4
 """Choices of flips under constraints: of what these leave, that nearest to the wanted change is tried."""
 _UNMET = 10.0
@@ -105,8 +102,6 @@ class _State:
     factor: float = 1.0
     flips: Flips | None = None
     orbits: NDArray[np.intp] | None = field(default=None)
-    sensitivity: NDArray | None = None
-    heat: NDArray | None = None
 
 
 def correct(
@@ -206,9 +201,9 @@ def _correct_some(
                 break
             tried = np.stack([trial for _, trial in moved])
             more = step + 1 < steps
-            like = anchor, [row for row, _ in moved], COARSE if more and step == 0 else FINE
-            renewed = more and (step + 1) % _RENEWED == 0
-            answer = judge(tried, wanted, pair, model, threads, sensitivities=renewed, like=like)
+            own = COARSE if step in (0, steps - 1) else FINE
+            like = anchor, [row for row, _ in moved], own
+            answer = judge(tried, wanted, pair, model, threads, sensitivities=more, like=like)
             for place, (row, trial) in enumerate(moved):
                 _accept(states[row], trial, answer, place, wanted, pair, constraints)
             report((step + 1) * len(volumes) + len(moved))
@@ -231,18 +226,15 @@ def _deviation(wanted: Targets, properties: CellProperties) -> float:
 
 
 def _learn(state: _State, answer: Answer, row: int, wanted: Targets, pair: TwoPhase) -> None:
-    """Keep what flips of this volume would do, by its sensitivities or the last ones before."""
+    """Keep what flips of this volume would do, where the iterations say so."""
     prediction, conduction = answer.prediction, answer.conduction
-    if prediction and prediction.sensitivity:
-        state.sensitivity = prediction.sensitivity[row]
-    if conduction:
-        state.heat = conduction[row]
-    missing = wanted.needs_stiffness and state.sensitivity is None
-    if missing or (wanted.needs_conductivity and state.heat is None):
+    sensitivity = prediction.sensitivity[row] if prediction and prediction.sensitivity else None
+    heat = conduction[row] if conduction else None
+    if (wanted.needs_stiffness and sensitivity is None) or (wanted.needs_conductivity and heat is None):
         state.effects = None
         return
     gradients = state.base.properties.gradients(wanted.names)
-    state.effects = effects_of_flips(state.base.volume, gradients, state.sensitivity, state.heat)
+    state.effects = effects_of_flips(state.base.volume, gradients, sensitivity, heat)
     if state.ratios is None:
         state.ratios = first_ratios(gradients, pair)
 

@@ -3,8 +3,8 @@ solved, with sensitivities where they are asked for.
 
 Of volumes that differ by few voxels, predictions after the same number of iterations are off by nearly the
 same. So corrected volumes need fewer iterations than those that they were made from (`Anchor`): with 2 % of
-the voxels changed, a prediction after 3 or 5 iterations in place of 8, shifted, is 0.27 or 0.08 % off in the
-median at the reference pair; with a void, 0.24 % after 5 in place of 12.
+the voxels changed, a prediction after 5 iterations in place of 8, shifted, is 0.08 % off in the median at the
+reference pair; with a void, 0.18 % after 8 in place of 12.
 
 Letters: N designs, X Y Z voxels.
 """
@@ -33,11 +33,10 @@ from vaereg.workers import limit_thread_to_one_thread, pool_threads
 
 __all__ = ["COARSE", "FINE", "Anchor", "Answer", "judge", "predicted_properties", "shifted"]
 
-COARSE, FINE = 0.04, 0.01
+COARSE, FINE = 0.01, 0.004
 """How far from the last prediction of the volume before an earlier one may be, so that iterations stop as
-early for volumes after the first of several steps, and after the others [-]. The shift leaves a tenth of it,
-more where more voxels have changed.
-"""
+early for volumes after the first and the last of several steps, and after those between [-]: a tenth is left
+by the shift, more where more voxels have changed. Coarser ones spoil the next step more than they save."""
 _UNLOADED = 1e-6
 """Entry of the diagonal over the largest one, below which it carries no load [-]."""
 
