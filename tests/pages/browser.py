@@ -30,6 +30,7 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
+    "--disable-gpu-compositing",  # SwiftShader draws the volumes alone: a page costs it four times as much
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -37,6 +38,26 @@ FLAGS = (
 )
 PATIENCE = 120_000
 """Longest wait for anything [ms]: the machine may be slow, and busy."""
+WATCH = Path(__file__).with_name("watch.js")
+"""Program in every window that notes when the page asked the server for a run, and when a run ended."""
+STILL = """new MutationObserver((_, observer) => {
+    if (!document.head) return;
+    observer.disconnect();
+    const style = document.createElement("style");
+    style.textContent = "*, *::before, *::after { animation: none !important; transition: none !important; }";
+    document.head.append(style);
+}).observe(document, { childList: true, subtree: true });"""
+"""Program in every window that leaves out what moves by itself: without a graphics card frames cost time."""
+SETTLED = """() => {
+    const { testScriptState: state, testConnectionState: connection } =
+        document.querySelector("[data-testid=stApp]")?.dataset ?? {};
+    const { asked, ended, partAsked, partEnded } = globalThis.vaeregRuns;
+    const isAnswered = ended > asked && Math.max(ended, partEnded) > partAsked;
+    const quiet = performance.now() - Math.max(ended, asked, partAsked) > 100;
+    return state === "notRunning" && connection === "CONNECTED" && isAnswered && quiet;
+}"""
+"""Whether every run that the page asked for has ended. One that was asked for while another one ended begins
+within the tenth of a second."""
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +149,13 @@ def launched() -> Iterator[Browser]:
 @contextmanager
 def opened(browser: Browser) -> Iterator[Page]:
     """A window that knows nothing of others."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900},
+        reduced_motion="reduce",
+        accept_downloads=True,
+    )
+    context.add_init_script(path=WATCH)
+    context.add_init_script(STILL)
     window = context.new_page()
     window.set_default_timeout(PATIENCE)
     yield window
@@ -149,7 +176,7 @@ def drawn(page: Page, *, other_than: str | None = None) -> str:
     """Wait until the first gallery of the page shows volumes in full; their hash.
 
     Others may be in tabs that are not open. While the server is at work, the gallery of the page before may
-    still be there.
+    still be there, so that is waited for first.
     """
     settled(page)
     gallery = page.locator(".gallery:visible").first
@@ -160,8 +187,8 @@ def drawn(page: Page, *, other_than: str | None = None) -> str:
 
 
 def settled(page: Page) -> None:
-    """Wait until the server has nothing more to say."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    """Wait until the server has answered whatever the page asked of it."""
+    page.wait_for_function(SETTLED, polling=50)
 
 
 def pixels(page: Page, index: int = 0, *, within: str = "") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -107,14 +108,14 @@ def test_two_designs_are_compared_and_exported(page: Page, server: str, tmp_path
     page.get_by_role("button", name="Open in pyvista").click()
     expect(page.frame_locator("iframe").locator("canvas").first).to_be_visible()
     seen = np.zeros((2, 2, 3))
-    for _ in range(60):
+    deadline = time.monotonic() + PATIENCE / 1000
+    while seen.std() <= 0.1 and time.monotonic() < deadline:
         page.wait_for_timeout(500)
         page.locator("iframe").screenshot(path=tmp_path / "scene.png")
         seen = np.asarray(Image.open(tmp_path / "scene.png").convert("RGB")) / 255.0
-        if seen.std() > 0.1:
-            break
     assert seen.std() > 0.1
     page.get_by_role("button", name="Close").click()
+    settled(page)
 
     # A session outlives the page: taken out by the star, and loaded again.
     download(page, "Save the session", tmp_path / "session.zip")

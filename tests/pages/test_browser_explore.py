@@ -1,12 +1,28 @@
 """Headless Chromium on the latent map, on a link and on what is called off: what AppTest cannot do."""
 
 import re
+import time
+from collections.abc import Callable
 
 import pytest
-from browser import drawn, settled
+from browser import PATIENCE, drawn, settled
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
+
+PRESS_CANCEL = """() => {
+    globalThis.isCancelPressed = false;
+    const press = () => {
+        const buttons = [...document.querySelectorAll("button")];
+        const button = buttons.find(({ textContent }) => textContent.trim() === "Cancel");
+        if (!button) return;
+        observer.disconnect();
+        button.click();
+        globalThis.isCancelPressed = true;
+    };
+    const observer = new MutationObserver(press);
+    observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
 
 
 def first_point(plot: Locator) -> tuple[float, float]:
@@ -18,6 +34,27 @@ def first_point(plot: Locator) -> tuple[float, float]:
     }"""
     x, y = plot.evaluate(script)
     return x, y
+
+
+def hovered_point(page: Page, plot: Locator) -> tuple[float, float]:
+    """Point at the first volume of the map until it is named there: a click chooses what is hovered."""
+    named = plot.locator(".hoverlayer .hovertext")
+    deadline = time.monotonic() + PATIENCE / 1000
+    while True:
+        x, y = first_point(plot)
+        page.mouse.move(x - 20, y)  # the map may have been at work when the mouse came
+        page.mouse.move(x, y)
+        page.wait_for_timeout(200)
+        if named.is_visible() and first_point(plot) == (x, y):
+            return x, y
+        assert time.monotonic() < deadline, "no volume is named"
+
+
+def call_off(page: Page, begin: Callable[[], None]) -> None:
+    """Begin work, and press its button Cancel as soon as there is one, however soon it would end."""
+    page.evaluate(PRESS_CANCEL)
+    begin()
+    page.wait_for_function("() => globalThis.isCancelPressed")
 
 
 def in_view(page: Page, *, other_than: str | None = None) -> str:
@@ -52,10 +89,8 @@ def test_lasso_and_click_on_the_map(page: Page, server: str) -> None:
     # A click: one volume, its properties, and what is near it.
     plot.hover()
     plot.locator("[data-title='Pan']").click()
-    point = first_point(plot)
-    page.mouse.move(*point)
-    expect(plot.locator(".hoverlayer .hovertext")).to_be_visible()  # a click chooses what is hovered
-    page.mouse.click(*point)
+    settled(page)
+    page.mouse.click(*hovered_point(page, plot))
     expect(page.get_by_role("heading", name=re.compile(r"^Sample \d+"))).to_be_visible()
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
     in_view(page, other_than=selected)
@@ -85,8 +120,7 @@ def test_a_link_restores_target_seed_modes_and_size(page: Page, server: str) -> 
 def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, server: str) -> None:
     page.goto(f"{server}/?count=1&seed=11")
     first = drawn(page)
-    page.get_by_role("radiogroup", name="Cell size").get_by_text("96", exact=True).click()
-    page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    call_off(page, page.get_by_role("radiogroup", name="Cell size").get_by_text("96", exact=True).click)
     expect(page.get_by_text("Designing was cancelled.")).to_be_visible()
     assert drawn(page) == first
     expect(page.get_by_text("These designs belong to the former settings")).to_be_visible()
@@ -95,8 +129,7 @@ def test_designing_large_cells_is_called_off_and_taken_up_again(page: Page, serv
     expect(page.get_by_text("Designing was cancelled.")).to_have_count(0)
     expect(page.get_by_text(re.compile("· 96³ voxels"))).to_be_visible()
     large = drawn(page)
-    page.get_by_role("button", name="More like this").click()
-    page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    call_off(page, page.get_by_role("button", name="More like this").click)
     expect(page.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
     settled(page)
     assert drawn(page) == large

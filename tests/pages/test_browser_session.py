@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser import PATIENCE, drawn, free_port, launched, opened, serving, settled
-from playwright.sync_api import WebSocket, expect
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -43,11 +43,8 @@ def test_a_tab_outlives_a_reload_and_a_killed_server(tmp_path: Path) -> None:
             process.wait()
 
         # The tab stays open meanwhile, finds the server again, and goes on where it was.
-        sockets: list[WebSocket] = []
-        page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 (Playwright marks it)
+        page.locator("[data-testid=stApp]:not([data-test-connection-state=CONNECTED])").wait_for()
         with serving(tmp_path, port):
-            while not sockets or sockets[-1].is_closed():
-                page.wait_for_timeout(200)
             settled(page)
             expect(page.locator("h1")).to_contain_text("One design")
             expect(page).to_have_url(re.compile(r"/compare\?.*C11%3D55"))
