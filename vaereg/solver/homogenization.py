@@ -288,7 +288,7 @@ def _solve_pair(
     def solved(rest: NDArray, relative: float) -> _SolvedPair:
         return _SolvedPair(
             displacement=displacement,
-            forces=load + rest,
+            forces=np.add(load, rest, out=load),
             drops=np.array(drops).reshape(-1, 2),
             residual=relative,
         )
