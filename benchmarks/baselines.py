@@ -47,11 +47,11 @@ class Split:
 
     data: Dataset
     properties: NDArray[np.float64]
-    """Of all volumes, shape (N, T) [GPa]."""
+    """Properties of all volumes, shape (N, T) [GPa]."""
     train: NDArray[np.intp]
     test: NDArray[np.intp]
     held_out: NDArray[np.intp]
-    """Of families that training leaves out."""
+    """Rows of families that training leaves out."""
 
     @property
     def measured(self) -> NDArray[np.intp]:

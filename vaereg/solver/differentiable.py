@@ -130,7 +130,7 @@ class _Options:
 
 
 class _EffectiveStiffness(torch.autograd.Function):
-    """From phases (B, X, Y, Z) to stiffness (B, 6, 6)."""
+    """Stiffness (B, 6, 6) of phases (B, X, Y, Z)."""
 
     @staticmethod
     def forward(
@@ -155,7 +155,7 @@ class _EffectiveStiffness(torch.autograd.Function):
 
 
 class _EffectiveConductivity(torch.autograd.Function):
-    """From phases (B, X, Y, Z) to conductivities (B, 3, 3)."""
+    """Conductivities (B, 3, 3) of phases (B, X, Y, Z)."""
 
     @staticmethod
     def forward(ctx: Any, phase: Tensor, options: _Options) -> Tensor:  # noqa: ANN401

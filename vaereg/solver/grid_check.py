@@ -20,7 +20,7 @@ class MeshCheck:
     """Effective stiffness on the given grid and on one that is refined by two along each axis."""
 
     coarse: HomogenizationResult
-    """On the given grid."""
+    """Result on the given grid."""
     fine: HomogenizationResult
     """Each voxel split into 2 x 2 x 2. Never stiffer than `coarse`: its displacements include those."""
 

@@ -36,9 +36,9 @@ class QuantityBounds:
     high: Curve
     """Shape (F,), infinity where there is no bound."""
     low_by: str
-    """Whose the lower bound is, such as "Reuss' bound"."""
+    """Name of the lower bound, such as "Reuss' bound"."""
     high_by: str
-    """Whose the upper bound is."""
+    """Name of the upper bound."""
 
 
 def phase_conductivities(materials: TwoPhase, fractions: Curve) -> tuple[float, float, Curve, Curve]:

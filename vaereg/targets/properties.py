@@ -322,7 +322,7 @@ class _Calculus:
         return self._average(name)
 
     def _average(self, name: str) -> NDArray[np.float64]:
-        """Of the averages over orientations: E, nu, K, G and the universal anisotropy."""
+        """Derivatives of averages over orientations: E, nu, K, G and the universal anisotropy."""
         bulk_voigt, shear_voigt = float((_BULK * self.c).sum()), float((_SHEAR * self.c).sum())
         if np.linalg.eigvalsh(self.c).min() <= _SINGULAR * np.abs(self.c).max():
             # Reuss' averages are zero where a direction carries no load

@@ -66,7 +66,7 @@ class MorphologyClusters:
         return (-0.5 * squared / (correlation.shape[1] * self.width**2)).log_softmax(-1)
 
     def _distances(self, correlation: Tensor, properties: Tensor) -> Tensor:
-        """From every cluster's centre, shape (B, K) [-]."""
+        """Distances from the centre of every cluster, shape (B, K) [-]."""
         rest = correlation - _quadratic(properties) @ self.coefficients
         return torch.cdist(rest, self.centres)
 
