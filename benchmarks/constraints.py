@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/constraints.py [--size 32] [--targets 10] [--count 5]
 
 The properties of volumes of every morphology are asked for, without and with each set of constraints, with
-four steps of correction each, and with the pairs of phases in turn that `--pairs` names. Every
+two corrections under constraints, of as many steps as `design` makes of them, and four steps without any,
+and with the pairs of phases in turn that `--pairs` names. Every
 design is checked apart from how it was made, with scipy.ndimage and the solver alone: openings by a ball,
 clusters and percolation of the tiled cell, the symmetry of the stiffness. The record has the share of designs
 that are shown, since they are said to meet everything; of these the largest deviation by prediction, over all
@@ -35,7 +36,9 @@ from vaereg.solver.homogenization import homogenize
 from vaereg.targets import parse
 
 CORRECTIONS = 2
-"""Corrections under constraints, of two steps each; without any there are as many steps."""
+"""Corrections under constraints, of three steps each, or of four where designs are symmetric."""
+STEPS = 4
+"""Corrections without constraints, of one step each."""
 NAMES = ["E_x", "E_y", "E_z"]
 SETS = {
     "none": Constraints(),
@@ -80,7 +83,7 @@ def main() -> None:
                     arguments.size,
                     seed=targets,
                     materials=pair,
-                    corrections=CORRECTIONS if limits else 2 * CORRECTIONS,  # four steps each
+                    corrections=CORRECTIONS if limits else STEPS,
                     constraints=limits,
                 )
                 found[label] = {

@@ -167,8 +167,9 @@ def constraints(record: dict[str, Any]) -> str:
     pairs = ", ".join(settings["pairs"])
     return (
         f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
-        f"{settings['count']} designs each with four steps of correction, {settings['size']}³ voxels, phases "
-        f"in turn: {pairs}. Designs that do not meet all constraints are not shown; deviations are of those "
+        f"{settings['count']} designs each, four steps of correction without constraints, six with, "
+        f"eight if symmetric, {settings['size']}³ voxels, phases in turn: {pairs}. Designs that do "
+        "not meet all constraints are not shown; deviations are of those "
         "shown. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
         + table(
             [

@@ -70,7 +70,7 @@ _LEAST_GAIN = 0.001
 _ENOUGH = 0.003
 """Largest deviation below which a design is not corrected further [-]: three times what predictions are off,
 and a third of what refinement is asked for."""
-_STEPS_CONSTRAINED = 2
+_STEPS_CONSTRAINED = 3
 """Steps for each correction that is asked for, where constraints take back a part of every step."""
 _STEPS_SYMMETRIC = 4
 """The same for symmetric designs, whose raw ones are twice as far off: eight steps leave a third of what four
@@ -111,8 +111,8 @@ def design(
         seed: The same seed, checkpoint and arguments give the same voxels on one machine.
         component: Take all designs from this component, or from these: indices of modes, where the
             checkpoint has modes.
-        corrections: Steps of correction without a solve (`vaereg.inverse.refining.corrections`), twice as
-            many under constraints, four times as many of symmetric ones; 0 for raw designs.
+        corrections: Steps of correction without a solve (`vaereg.inverse.refining.corrections`), three
+            times as many under constraints, four times of symmetric ones; 0 for raw designs.
         constraints: What every design has to meet besides; `Designs.met` says of each whether it does.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
         on_first: Called with the first raw designs as soon as there are any, as the encoder sees them; the
