@@ -155,8 +155,8 @@ class Cell:
             transforms.apply_green_operator(self.green, single, self.modes, solution)
             return solution
         threads = len(parts_of(single.size, self.shape[0]))
-        single = single.view(np.complex64)
-        modes = np.asarray(scipy.fft.fftn(single, axes=(1, 2, 3), workers=threads))
+        packed = single.view(np.complex64)
+        modes = np.asarray(scipy.fft.fftn(packed, axes=(1, 2, 3), workers=threads))
         kernels.apply_green(self.green, modes.view(np.float32).reshape(3, -1))
         solution = np.asarray(scipy.fft.ifftn(modes, axes=(1, 2, 3), overwrite_x=True, workers=threads))
         return solution.view(np.float32)

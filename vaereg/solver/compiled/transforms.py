@@ -209,7 +209,7 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
 
 
 @cache
-def _kernel(edge: int) -> Callable[..., None]:
+def _kernel(edge: int) -> Callable[..., tuple[float, float]]:
     return _kernel_of(edge, *_RADICES[edge])
 
 
@@ -264,4 +264,4 @@ def apply_green_operator(
     parts, products = parts_of(field.size, edge), []
     for stage, packed, other in ((0, source, taken), (1, source, source), (2, target, source)):
         products = share(partial(sweep, stage, table, green, packed, other, factors, modes), parts)
-    return np.sum(products, axis=0)
+    return np.array(products, dtype=np.float64).sum(0)
