@@ -17,7 +17,7 @@ from vaereg.microstructure.descriptors import (
     phase_distances,
 )
 
-ROUNDED = ("spectrum", "shell")
+ROUNDED = ("spectrum", "shell", "local")
 """Descriptors that sum numbers which are rounded."""
 
 
@@ -39,7 +39,7 @@ def assert_same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
 
 
 def test_names_are_unique_and_finite_values_go_with_them() -> None:
-    assert len(set(DESCRIPTOR_NAMES)) == len(DESCRIPTOR_NAMES) == 116
+    assert len(set(DESCRIPTOR_NAMES)) == len(DESCRIPTOR_NAMES) == 132
     families = ("gaussian-free", "spheres", "fibres", "laminate", "minimal-surface", "voronoi")
     rows = describe_morphologies([volume_of(name) for name in families])
     assert rows.shape == (len(families), len(DESCRIPTOR_NAMES))
@@ -134,6 +134,20 @@ def test_euler_number_of_a_torus_and_a_hollow_ball() -> None:
     unlike = sum((shell != np.roll(shell, 1, axis)).mean() for axis in range(3)) / 3
     chord = 2 * shell.mean() / unlike
     assert np.sinh(named(shell)["euler stiff"]) == pytest.approx(2 * chord**3 / 12**3)
+
+
+def test_interfaces_of_layers_rods_and_balls_have_one_two_and_three_directions() -> None:
+    size, radius = 32, 5.0
+    offsets = np.arange(size) - 15.5
+    squares = np.stack(np.meshgrid(offsets**2, offsets**2, offsets**2, indexing="ij"))
+    directions = []
+    for axes in (1, 2, 3):
+        row = named((squares[:axes].sum(0) < radius**2).astype(np.uint8))
+        directions.append([row["local most stiff mean"], row["local least stiff mean"]])
+    layer, rod, ball = directions
+    assert layer == pytest.approx([1.0, 0.0], abs=1e-9)
+    assert rod[0] < 0.8 and rod[1] == pytest.approx(0.0, abs=1e-9)
+    assert ball[0] < rod[0] and ball[1] > 0.15
 
 
 def test_checkerboard() -> None:

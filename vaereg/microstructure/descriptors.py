@@ -35,6 +35,14 @@ _PEAKS = (4.0, 8.0)
 """Edges of the cubes that are counted for the number of the strongest modes [correlation length]."""
 _QUANTILES = (0.5, 0.9, 1.0)
 """Quantiles of the distance to the other phase [-]."""
+_SHARP, _WIDE = 0.35, 1.0
+"""Standard deviations of the filters that gradients are taken of, and averaged with [correlation length]."""
+_LEAST_SHARP = 0.6
+"""Least standard deviation of the first of these filters [voxel]."""
+_LOCAL = (0.1, 0.5, 0.9)
+"""Quantiles of the eigenvalues of the local structure tensor [-]."""
+_NO_EDGE = 1e-12
+"""Trace of the structure tensor below which no interface is near [1/voxel²]."""
 _PHASES = ("soft", "stiff")
 _AXES = ("most", "middle", "least")
 """Axes by the area of the interface that is normal to them."""
@@ -88,6 +96,12 @@ DESCRIPTOR_NAMES: tuple[str, ...] = (
         )
     ),
     *(f"pattern {number}" for number in range(len(_MIXED_ORBITS))),
+    *(
+        f"local {which} {phase} {what}"
+        for phase in _PHASES
+        for which in ("most", "least")
+        for what in ("mean", *(f"{quantile:g}" for quantile in _LOCAL))
+    ),
 )
 """Names of the descriptors, in their order."""
 
@@ -102,7 +116,7 @@ def describe_morphologies(
         executor: Executor that describes the volumes in parallel; this process if left out.
 
     Returns:
-        Descriptors in the order of `DESCRIPTOR_NAMES`, shape (N, 116).
+        Descriptors in the order of `DESCRIPTOR_NAMES`, shape (N, 132).
     """
     rows = list((map if executor is None else executor.map)(describe_morphology, volumes))
     return np.array(rows).reshape(len(rows), len(DESCRIPTOR_NAMES))
@@ -125,13 +139,16 @@ def describe_morphology(volume: ArrayLike) -> NDArray[np.float64]:
     - euler: inverse hyperbolic sine of the Euler number per cube of the mean chord, voxels as closed cubes;
     - largest, percolation, clusters: share of the largest cluster, number of axes along which a cluster
       percolates, logarithm of one plus the number of clusters per cube of the mean chord;
-    - pattern: share of one kind of 2x2x2 voxels among all of these that have both phases.
+    - pattern: share of one kind of 2x2x2 voxels among all of these that have both phases;
+    - local: mean and quantiles over the voxels of a phase of the largest and of the least eigenvalue of the
+      structure tensor about them, relative to its trace: interfaces near a disc are normal to one direction,
+      near a fibre to two, around a particle to all three (Bigün & Granlund 1987; Knutsson 1989).
 
     Args:
         volume: Phase per voxel, 0 or 1, both present, shape (X, Y, Z).
 
     Returns:
-        Descriptors in the order of `DESCRIPTOR_NAMES`, shape (116,).
+        Descriptors in the order of `DESCRIPTOR_NAMES`, shape (132,).
 
     Raises:
         ValueError: The array is no two-phase volume or has a single phase.
@@ -164,7 +181,7 @@ def describe_morphology(volume: ArrayLike) -> NDArray[np.float64]:
         row += [*_distances(field == phase, chord), float(np.arcsinh(euler / cubes)), clusters.largest]
         row += [float(sum(clusters.percolates)), float(np.log1p(clusters.count / cubes))]
     shares = np.bincount(_ORBITS, patterns, _ORBIT_COUNT)[_MIXED_ORBITS]
-    return np.array([*row, *(shares / shares.sum())])
+    return np.array([*row, *(shares / shares.sum()), *_local_directions(field, length)])
 
 
 def phase_distances(inside: ArrayLike) -> NDArray[np.float64]:
@@ -238,6 +255,28 @@ def _distances(inside: NDArray[np.bool_], chord: float) -> list[float]:
     skewness = float(((distances - mean) ** 3).mean()) / std**3 if std > 0.0 else 0.0
     quantiles = np.quantile(distances, _QUANTILES) / mean
     return [mean / chord, *quantiles.tolist(), std / mean, skewness]
+
+
+def _local_directions(field: NDArray[np.uint8], length: float) -> list[float]:
+    """Eigenvalues of the structure tensor: the averaged outer product of gradients of the filtered phase."""
+    sharp, wide = max(_SHARP * length, _LEAST_SHARP), _WIDE * length
+    smooth = ndimage.gaussian_filter(field.astype(np.float64), sharp, mode="wrap")
+    gradient = [np.roll(smooth, -1, axis) - np.roll(smooth, 1, axis) for axis in range(3)]
+    tensor = np.empty((*field.shape, 3, 3))
+    for first in range(3):
+        for second in range(first, 3):
+            averaged = ndimage.gaussian_filter(gradient[first] * gradient[second], wide, mode="wrap")
+            tensor[..., first, second] = tensor[..., second, first] = averaged
+    eigenvalues = np.linalg.eigvalsh(tensor)
+    trace = eigenvalues.sum(-1, keepdims=True)
+    shares = np.divide(eigenvalues, trace, out=np.full_like(eigenvalues, 1.0 / 3.0), where=trace > _NO_EDGE)
+    return [
+        value
+        for phase in (0, 1)
+        for column in (2, 0)
+        for inside in [shares[..., column][field == phase]]
+        for value in (float(inside.mean()), *np.quantile(inside, _LOCAL).tolist())
+    ]
 
 
 def _patterns(field: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from vaereg.generators.fields import filtered_noise
 from vaereg.generators.morphologies import component_of, sample
 from vaereg.model.modes.catalogue import CLASS_MODES
-from vaereg.model.modes.constructive.decoder import BUILT
+from vaereg.model.modes.constructive.decoder import BUILT, WARP_LENGTH
 from vaereg.model.modes.constructive.geometry import LENGTHS
 from vaereg.training.modes.data import direction_weights, geometry_of_recipe
 
@@ -32,6 +33,22 @@ def test_directions_of_the_weights_have_the_mean_squares(squares: tuple[float, f
     vectors = weights * np.random.default_rng(5).standard_normal((20_000, 3))
     mean = np.square(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).mean(0)
     assert mean == pytest.approx(squares, abs=0.015)
+
+
+def test_waves_of_layers_become_a_warp_of_equal_slopes() -> None:
+    """Layers normal to x: slopes along y and z of the recipe's waves and of waves of the decoder's."""
+    stds, size, waviness = (9.0, 4.0, 6.5), 96, 1.3
+    recipe = {
+        "normal": (1.0, 0.0, 0.0), "period": 8.0, "thickness": 4.0, "thickness_spread": 0.1,
+        "waviness": waviness, "wave_std": stds,
+    }  # fmt: skip
+    warp = geometry_of_recipe("laminate", "layers", recipe)[0][LENGTHS.index("warp")]
+    squares = []
+    for height, filters in ((waviness, stds), (warp, (WARP_LENGTH,) * 3)):
+        noise = filtered_noise(size, filters, generator=np.random.default_rng(2))
+        waves = height * noise / noise.std()
+        squares.append(sum(np.square(waves - np.roll(waves, 1, axis)).mean() for axis in (1, 2)))
+    assert squares[0] == pytest.approx(squares[1], rel=0.1)
 
 
 def test_the_largest_weight_is_one() -> None:

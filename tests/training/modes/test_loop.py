@@ -41,10 +41,12 @@ def test_an_interrupted_run_ends_as_one_that_was_not(dataset: LabelledSet, tmp_p
 
     resumed = tmp_path / "resumed"
     settings = dataclasses.replace(TINY, checkpoint_minutes=0.0)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):  # among the steps of all networks
         train_modes(dataset, resumed, settings, on_progress=stop)
+    with pytest.raises(KeyboardInterrupt):  # among those of the encoder alone
+        train_modes(dataset, resumed, settings, resume=True, on_progress=stop)
     half = train_modes(dataset, resumed, settings, resume=True)
-    assert half.steps == whole.steps == TINY.steps
+    assert half.steps == whole.steps == TINY.steps + TINY.encoder_steps
     for name, value in whole.networks.state_dict().items():
         torch.testing.assert_close(half.networks.state_dict()[name], value)
 
@@ -52,7 +54,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(dataset: LabelledSet, tmp_p
 def test_a_run_ends_at_the_gate_where_too_few_volumes_are_recognised(
     dataset: LabelledSet, tmp_path: Path
 ) -> None:
-    settings = dataclasses.replace(TINY, steps=4, gate=0.7, gate_minutes=0.0)
+    settings = dataclasses.replace(TINY, steps=4, encoder_steps=0, gate=0.7, gate_minutes=0.0)
     asked: list[bool] = []
 
     def recognise(networks: ModeNetworks) -> float:

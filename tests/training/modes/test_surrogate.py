@@ -57,6 +57,20 @@ def test_gradients_reach_the_numbers_that_a_mode_reads_and_no_others(
         assert ("extent" in moved) == (name == "fibres") and ("spread" in moved) == (name == "grains")
 
 
+def test_layers_are_expected_by_their_number(data: ModeData, surrogate: StatisticsSurrogate) -> None:
+    """Periods of 7 and 9 voxels leave two layers in 16, one of 4.8 voxels three."""
+    row = int(torch.nonzero(data.mode == MODE_NAMES.index("layers"))[0])
+    numbers = geometry_of(data, [row, row, row]).numbers
+    numbers[:, 0] = torch.tensor([7.0, 9.0, 4.8])
+    numbers[:, 1:3] = 150.0
+    numbers.requires_grad_()
+    expected = surrogate(Geometry(numbers=numbers), data.fraction[[row] * 3], data.mode[[row] * 3])
+    assert torch.equal(expected[0], expected[1]) and not torch.equal(expected[0], expected[2])
+    expected.sum().backward()
+    assert numbers.grad is not None and (numbers.grad[:, :3] == 0.0).all()
+    assert (numbers.grad[:, LENGTHS.index("warp")] != 0.0).all()
+
+
 def test_the_same_seed_gives_the_same_surrogate(data: ModeData) -> None:
     fits = [
         fit_surrogate(ConstructiveDecoder(10), data, edge=8, builds=18, steps=3, seed=seed)

@@ -20,7 +20,9 @@ class ModesConfig:
     latent: int = 16
     """Size D of the latent vector z."""
     steps: int = 12_000
-    """Optimisation steps."""
+    """Optimisation steps of all networks."""
+    encoder_steps: int = 8000
+    """Further steps of the encoder alone, which need no decoding and take a minute; 0 for none."""
     batch_size: int = 64
     """Volumes per step for the encoder, the geometry and the regressor; all modes are equally frequent."""
     decoded: int = 5
@@ -57,9 +59,9 @@ class ModesConfig:
     """Weight of the logarithmic face density along each axis, in units of 0.05²."""
     expectation_weight: float = 2.0
     """Weight of the statistics that the geometry leads one to expect (`vaereg.training.modes.surrogate`)."""
-    surrogate_builds: int = 18_000
+    surrogate_builds: int = 36_000
     """Volumes that are built before the training for what is to be expected of a geometry."""
-    surrogate_steps: int = 20_000
+    surrogate_steps: int = 40_000
     """Steps of the fit to them."""
     style_weight: float = 40.0
     """Weight of the squared relative Gram distance."""
@@ -107,6 +109,7 @@ MODES_PRESETS = {
     "modes-tiny": ModesConfig(
         latent=10,
         steps=30,
+        encoder_steps=25,
         batch_size=16,
         decoded=2,
         decode_every=10,

@@ -6,7 +6,7 @@ Letters: N volumes, S statistics, G numbers of the geometry, T properties.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -20,6 +20,7 @@ from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
 from vaereg.generators.morphologies import component_of
 from vaereg.io.labelled_sets import LabelledSet
 from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.constructive.decoder import WARP_LENGTH
 from vaereg.model.modes.constructive.geometry import LENGTHS
 from vaereg.model.modes.encoder import geometric_statistics, permute_statistics
 
@@ -142,11 +143,21 @@ def geometry_of_recipe(
         normal = np.asarray(recipe["normal"], dtype=bool)
         put(0, *np.where(normal, recipe["period"], _NO_LAYERS))
         put(3, max(0.5 * recipe["thickness_spread"] * min(recipe["thickness"] / recipe["period"], 0.5), 0.01))
-        put(8, max(recipe["waviness"], _LEAST_WARP))
+        put(8, max(_warp_of_waves(normal, recipe["waviness"], recipe["wave_std"]), _LEAST_WARP))
     elif mode == "layers":  # lamellae lie normal to the axis along which gradients cost least
         stretch = np.asarray(recipe["stretch"])
         put(0, *np.where(np.arange(3) == stretch.argmin(), recipe["wavelength"], _NO_LAYERS))
     return numbers, told
+
+
+def _warp_of_waves(normal: NDArray[np.bool_], waviness: float, stds: Sequence[float]) -> float:
+    """Warp, filtered by `WARP_LENGTH`, that makes layers as steep as waves of filters along x, y, z do.
+
+    The mean square slope of filtered noise along an axis is that of its height over twice the square of the
+    filter's standard deviation there.
+    """
+    within = np.asarray(stds)[~normal]
+    return waviness * WARP_LENGTH * float(np.sqrt(np.mean(within**-2.0)))
 
 
 def direction_weights(squares: NDArray[np.float64], iterations: int = 40) -> NDArray[np.float64]:

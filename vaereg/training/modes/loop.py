@@ -35,6 +35,8 @@ _LOG_EVERY = 20
 """Steps from one line of the log to the next."""
 _SMOOTHING = 0.98
 """Decay of the running means that the log shows, by evaluation of the term [-]."""
+_FRACTION = 10.0
+"""Factor of the volume fraction, which statistics tell exactly, where the encoder alone is trained [-]."""
 _DECODED_EDGE = 32
 """Edge of the volumes that are decoded [voxel]; others train the encoder, the regressor and the prior."""
 
@@ -99,10 +101,10 @@ def train_modes(
     if resume:
         loop.restore()
     if replicas.is_first:
-        truncate_log(out / LOG_FILE, loop.step)  # of steps after the last saved state
+        truncate_log(out / LOG_FILE, loop.steps)  # of steps after the last saved state
     loop.run(recognise if config.gate else None, on_construction, on_progress)
     return ModesResult(
-        networks=loop.networks.eval(), steps=loop.step, seconds=loop.seconds, recognised=loop.recognised
+        networks=loop.networks.eval(), steps=loop.steps, seconds=loop.seconds, recognised=loop.recognised
     )
 
 
@@ -133,14 +135,14 @@ class _Loop:
             self.networks = ModeNetworks(config.latent).to(self.device)
         self.networks.set_scaling(data.properties.to(self.device))
         self.networks.encoder.set_scaling(data.statistics.to(self.device))
-        self.surrogate = StatisticsSurrogate().to(self.device)
+        self.surrogate = StatisticsSurrogate(_DECODED_EDGE).to(self.device)
         self.optimiser = torch.optim.AdamW(
             self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.features = load_features(config.features, layers=config.feature_layers).to(self.device)
         self.replicas.spread(self.networks.decoder, self.features)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.encoder_step, self.seconds = 0, 0, 0.0
         self.smooth: dict[str, float] = {}
         self.recognised: float | None = None
 
@@ -157,10 +159,9 @@ class _Loop:
         began, saved = time.process_time() - self.seconds, time.monotonic()
         if self.step == 0:
             self._fit_surrogate(on_construction if first else None)
-        while self.step < self.config.steps and self.seconds < self.max_seconds:
-            for name, value in self._train_step().items():
+        while (decoding := self._is_decoding()) or self.encoder_step < self.config.encoder_steps:
+            for name, value in (self._train_step() if decoding else self._encoder_step()).items():
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
-            self.step += 1
             self.seconds = self.replicas.agree(time.process_time() - began)
             if recognise and self.recognised is None and self.seconds > 60.0 * self.config.gate_minutes:
                 paused = time.process_time()
@@ -169,14 +170,23 @@ class _Loop:
             if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
                 self.save()
                 saved = time.monotonic()
-            if first and self.step % _LOG_EVERY == 0:
+            if first and self.steps % _LOG_EVERY == 0:
                 self._write_log()
                 if on_progress:
-                    on_progress(self.step, self.config.steps, self.smooth)
+                    on_progress(self.steps, self.config.steps + self.config.encoder_steps, self.smooth)
         self.save()
         if recognise and self.recognised is None:
             self._try_gate(recognise)
         self.replicas.wait()
+
+    @property
+    def steps(self) -> int:
+        """Steps of all networks, and of the encoder alone."""
+        return self.step + self.encoder_step
+
+    def _is_decoding(self) -> bool:
+        """Whether all networks are trained, before the encoder alone is."""
+        return self.step < self.config.steps and self.seconds < self.max_seconds
 
     def _fit_surrogate(self, on_construction: Callable[[int, int], None] | None) -> None:
         """Learn what statistics to expect of a geometry, in every replica alike."""
@@ -210,6 +220,7 @@ class _Loop:
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "step": self.step,
+            "encoder_step": self.encoder_step,
             "seconds": self.seconds,
             "smooth": self.smooth,
             "recognised": self.recognised,
@@ -229,7 +240,8 @@ class _Loop:
             self.surrogate.requires_grad_(False)
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"])
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.step, self.encoder_step = int(state["step"]), int(state["encoder_step"])
+            self.seconds = float(state["seconds"])
             self.smooth, self.recognised = dict(state["smooth"]), state["recognised"]
         except InputError:
             raise
@@ -237,22 +249,54 @@ class _Loop:
             raise InputError(f"{path} is no saved state of a run of the modes, or is damaged") from error
 
     def _train_step(self) -> dict[str, float]:
+        """Step of all networks."""
         config, networks = self.config, self.networks
         spent = max(self.step / config.steps, self.seconds / self.max_seconds)
-        rate = 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent))) * min(1.0, (self.step + 1) / config.warmup)
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * (0.01 + 0.99 * rate)
-
+        self._set_rate(_cosine(spent) * min(1.0, (self.step + 1) / config.warmup))
         decoding = self.step % config.decode_every == 0
         rows, order = self._batch(decoding)
+        terms, z = self._encoding_terms(rows, order)
+        if decoding:
+            count = config.decoded
+            seeds = torch.randint(2**62, (2 * count,), generator=self.generator).tolist()
+            terms |= decoding_terms(
+                networks,
+                self.features,
+                z[:count],
+                self.data.mode[rows[:count]].to(self.device),
+                self._volumes(rows[:count], order[:count]),
+                config=config,
+                style=self.step // config.decode_every % config.style_every == 0,
+                generators=[np.random.default_rng(seed) for seed in seeds],
+                generator=self.generator,
+            )
+        self._descend(terms, networks.encoder, networks.decoder, networks.regressor, networks.prior)
+        self.step, self.encoder_step = self.step + 1, 0
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _encoder_step(self) -> dict[str, float]:
+        """Step of the encoder alone: what it is to find, the geometry of the others, moves no more."""
+        self._set_rate(0.5 * _cosine(self.encoder_step / self.config.encoder_steps))
+        terms, _ = self._encoding_terms(*self._batch(decoding=False))
+        terms["fraction"] = _FRACTION * terms["fraction"]
+        self._descend(terms, self.networks.encoder)
+        self.encoder_step += 1
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _set_rate(self, share: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * (0.01 + 0.99 * share)
+
+    def _encoding_terms(self, rows: Tensor, order: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Terms that need no decoding, and the latent vectors that they are of."""
         statistics, geometry, supervised, properties = (
             column.to(self.device) for column in self.data.permuted(rows, order)
         )
         mode = self.data.mode[rows].to(self.device)
-        posterior = networks.encoder(statistics, mode)
+        posterior = self.networks.encoder(statistics, mode)
         z = posterior.sample(generator=self.generator)
         terms = encoding_terms(
-            networks,
+            self.networks,
             posterior,
             z,
             mode,
@@ -262,31 +306,21 @@ class _Loop:
             supervised=supervised,
             properties=properties,
             fraction=self.data.fraction[rows].to(self.device),
-            config=config,
+            config=self.config,
         )
-        if decoding:
-            count = config.decoded
-            seeds = torch.randint(2**62, (2 * count,), generator=self.generator).tolist()
-            terms |= decoding_terms(
-                networks,
-                self.features,
-                z[:count],
-                mode[:count],
-                self._volumes(rows[:count], order[:count]),
-                config=config,
-                style=self.step // config.decode_every % config.style_every == 0,
-                generators=[np.random.default_rng(seed) for seed in seeds],
-                generator=self.generator,
-            )
-        weights = term_weights(config)
+        return terms, z
+
+    def _descend(self, terms: dict[str, Tensor], *trained: nn.Module) -> None:
+        """Step of the optimiser; other networks than those that are trained stay as they are."""
+        weights = term_weights(self.config)
         loss = _LOSS_SCALE * torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.replicas.average_gradients(networks.parameters())
-        for part in (networks.encoder, networks.decoder, networks.regressor, networks.prior):
+        parameters = [parameter for part in trained for parameter in part.parameters()]
+        loss.backward(inputs=parameters)
+        self.replicas.average_gradients(parameters)
+        for part in trained:
             nn.utils.clip_grad_norm_(part.parameters(), 1.0)
         self.optimiser.step()
-        return {name: float(term.detach()) for name, term in terms.items()}
 
     def _batch(self, decoding: bool) -> tuple[Tensor, Tensor]:
         """Rows of the data and orders of their axes; in front, if decoded, cells of different modes."""
@@ -317,4 +351,9 @@ class _Loop:
             if new:
                 writer.writerow(["step", "seconds", *TERMS])
             row = [f"{self.smooth[name]:.5g}" if name in self.smooth else "" for name in TERMS]
-            writer.writerow([self.step, f"{self.seconds:.1f}", *row])
+            writer.writerow([self.steps, f"{self.seconds:.1f}", *row])
+
+
+def _cosine(spent: float) -> float:
+    """Share of the peak of the learning rate when a part of a schedule is spent [-]."""
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.config import ModesConfig
 from vaereg.model.modes.encoder import ModePosterior, lineal_paths, log_faces
 from vaereg.model.modes.network import ModeNetworks
@@ -47,6 +48,9 @@ _EXPECTED_SCALES = (0.02, 0.02, 0.01 / 3.0)
 """Deviations of correlation, lineal path and a third of the log face density that are one unit [-]."""
 _FAR_EXPECTED = (0.2, 0.1, 0.2 / 3.0)
 """Deviations of these from which they count less than their square [-]."""
+_LAYERS = MODE_NAMES.index("layers")
+_COUNTED = 10.0
+"""Weight of the spacing of layers: their number in a cell is whole, and must be found exactly [-]."""
 _FAR_GEOMETRY, _FAR_PATH, _FAR_SURFACE = 0.7, 0.1, 0.2
 """Deviations from which geometry, lineal path and face density count less than their square [-]."""
 
@@ -103,26 +107,30 @@ def encoding_terms(
     lengths = decoder.geometry.log_lengths(z, mode)
     deviation = (decoder.volume_fraction(z, mode) - fraction) / config.fraction_scale
     bias = heavy_tailed((lengths - geometry).square(), _FAR_GEOMETRY)
+    weight = supervised.clone()
+    weight[mode == _LAYERS, :3] *= _COUNTED
     return {
         "divergence": divergence(networks, posterior, c, mode),
         "regression": heavy_tailed(error.square(), 1.0).mean(),
         "fraction": 0.5 * deviation.square().mean(),
-        "geometry": 0.5 * (supervised * bias).sum(1).mean() / config.geometry_scale**2,
+        "geometry": 0.5 * (weight * bias).sum(1).mean() / config.geometry_scale**2,
         "expectation": _expectation_term(
-            surrogate(decoder.geometry.within(lengths), fraction, mode), statistics
+            surrogate(decoder.geometry.within(lengths), fraction, mode), statistics, mode
         ),
     }
 
 
-def _expectation_term(expected: Tensor, statistics: Tensor) -> Tensor:
-    """Deviation of expected statistics, shape (B, S), from those of the volumes."""
+def _expectation_term(expected: Tensor, statistics: Tensor, mode: Tensor) -> Tensor:
+    """Deviation of expected statistics, shape (B, S), from those of the volumes.
+
+    Faces along the axes in which layers extend are few or none, too nonlinear in the geometry to be expected.
+    """
     parts = (expected - statistics[:, : expected.shape[1]]).split(EXPECTED, 1)
-    return torch.stack(
-        [
-            0.5 * heavy_tailed(part.square(), far).sum(1).mean() / (scale**2 * part.shape[1])
-            for part, scale, far in zip(parts, _EXPECTED_SCALES, _FAR_EXPECTED, strict=True)
-        ]
-    ).sum()
+    terms = [
+        0.5 * heavy_tailed(part.square(), far).sum(1) / (scale**2 * part.shape[1])
+        for part, scale, far in zip(parts, _EXPECTED_SCALES, _FAR_EXPECTED, strict=True)
+    ]
+    return (terms[0] + terms[1] + (mode != _LAYERS) * terms[2]).mean()
 
 
 def divergence(networks: ModeNetworks, posterior: ModePosterior, c: Tensor, mode: Tensor) -> Tensor:

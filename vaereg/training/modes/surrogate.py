@@ -48,16 +48,23 @@ _LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
 class StatisticsSurrogate(nn.Module):
     """Geometry, volume fraction and mode to the expected statistics of a decoding.
 
+    A cell holds a whole number of points or layers, and its statistics jump from one to the next: the spacing
+    that is read is that of the number that gets built. Gradients pass as if it were not rounded; those of
+    layers, whose number recipes tell, do not pass.
+
     Args:
+        edge: Voxels per edge of what is decoded.
         hidden: Width of the network.
     """
 
     read: Tensor
+    layered: Tensor
     location: Tensor
     spread: Tensor
 
-    def __init__(self, hidden: int = 192) -> None:
+    def __init__(self, edge: int, hidden: int = 192) -> None:
         super().__init__()
+        self.edge = edge
         statistics = sum(EXPECTED)
         self.layers = nn.Sequential(
             nn.Linear(len(LENGTHS) + 1 + len(MODES), hidden),
@@ -68,18 +75,29 @@ class StatisticsSurrogate(nn.Module):
         )
         read = [[float(name in _READ.get(mode.construction, ())) for name in LENGTHS] for mode in MODES]
         self.register_buffer("read", torch.tensor(read), persistent=False)
-        self.register_buffer("location", torch.zeros(statistics))
-        self.register_buffer("spread", torch.ones(statistics))
+        self.register_buffer(
+            "layered", torch.tensor([mode.construction == "layers" for mode in MODES]), persistent=False
+        )
+        self.register_buffer("location", torch.zeros(len(MODES), statistics))
+        self.register_buffer("spread", torch.ones(len(MODES), statistics))
 
     def forward(self, geometry: Geometry, fraction: Tensor, mode: Tensor) -> Tensor:
         """Expected statistics, shape (B, S), at volume fractions and of modes, shape (B,) both."""
-        logs = geometry.numbers.log()
+        counted = geometry.spacing * self._rounding(geometry.spacing.detach())[:, None]
+        layers = self.edge / geometry.spacing.detach().clamp_max(self.edge)
+        spacing = torch.where(self.layered[mode][:, None], self.edge / layers.round(), counted)
+        logs = torch.cat([spacing, geometry.numbers[:, 3:]], 1).log()
         weights = logs[:, _WEIGHTS] - logs[:, _WEIGHTS].mean(1, keepdim=True)  # their ratio alone counts
         logs = torch.cat([logs[:, : _WEIGHTS.start] - 2.0, weights, logs[:, _WEIGHTS.stop :]], 1)
         one_hot = nn.functional.one_hot(mode, len(MODES)).to(logs)
         read = self.read[mode] * logs
         standardised = self.layers(torch.cat([read, fraction.logit(1e-3)[:, None], one_hot], 1))
-        return self.location + self.spread * standardised
+        return self.location[mode] + self.spread[mode] * standardised
+
+    def _rounding(self, spacing: Tensor) -> Tensor:
+        """Spacing of a whole number of points over that of any number, shape (B,) [-]."""
+        points = (self.edge / spacing).prod(1)
+        return (points / points.round().clamp_min(1.0)) ** (1.0 / 3.0)
 
 
 def fit_surrogate(
@@ -110,7 +128,7 @@ def fit_surrogate(
     statistics = _build(decoder, geometry, fraction, mode, edge, seeds, on_progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        surrogate = StatisticsSurrogate()
+        surrogate = StatisticsSurrogate(edge)
     _fit(surrogate, geometry, fraction, mode, statistics, steps, generator)
     return surrogate.to(device).requires_grad_(False)
 
@@ -168,15 +186,16 @@ def _fit(
     steps: int,
     generator: torch.Generator,
 ) -> None:
-    """Fit a surrogate to decodings by least squares of standardised statistics."""
-    surrogate.location.copy_(statistics.mean(0))
-    surrogate.spread.copy_(statistics.std(0) + 1e-3)
+    """Fit a surrogate to decodings by least squares of statistics that are standardised by mode."""
+    for index in BUILT:
+        surrogate.location[index] = statistics[mode == index].mean(0)
+        surrogate.spread[index] = statistics[mode == index].std(0) + 1e-3
     optimiser = torch.optim.AdamW(surrogate.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
         predicted = surrogate(Geometry(numbers=geometry.numbers[rows]), fraction[rows], mode[rows])
-        loss = ((predicted - statistics[rows]) / surrogate.spread).square().mean()
+        loss = ((predicted - statistics[rows]) / surrogate.spread[mode[rows]]).square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -19,7 +19,7 @@ from vaereg.model.modes.constructive.construction import bodies_field, cells_fie
 from vaereg.model.modes.constructive.geometry import Geometry, GeometryHead
 from vaereg.model.networks import cut
 
-__all__ = ["BUILT", "ConstructiveDecoder"]
+__all__ = ["BUILT", "WARP_LENGTH", "ConstructiveDecoder"]
 
 BUILT = tuple(index for index, mode in enumerate(MODES) if mode.construction in ("cells", "layers", "bodies"))
 """Indices of the modes that are built of cells, layers or bodies, with z as their geometry."""
@@ -33,11 +33,11 @@ _CELLS = {
     "layers": (1, -1.0),
 }
 """Distance that each mode of points reads (see `cells_field`), and its sign: high values become stiff."""
-_LAYERS_APART = 0.93
-"""Distance that layers keep, over their period [-]."""
+_LAYERS_APART = 1.0
+"""Distance that layers keep, over their period [-]: even, which is nearest in the mean to uneven ones."""
 _BODIES = {"fibres": (False, -1.0), "channels": (False, 1.0), "platelets": (True, -1.0)}
 """Whether bodies are flat, and the sign of their distance."""
-_WARP_LENGTH = 6.0
+WARP_LENGTH = 6.0
 """Standard deviation of the filter of the displacement [voxel]: the middle of the generators' range."""
 _LEAST_TRANSFER = 1e-7
 """Share of a wave that the filter leaves, below which it is rounding in single precision [-]."""
@@ -192,7 +192,7 @@ def _waves(count: int) -> tuple[Tensor, Tensor]:
     places = torch.arange(count, dtype=torch.float64)
     waves, transfer = [torch.full((count,), count**-0.5, dtype=torch.float64)], [1.0]
     for number in range(1, count // 2 + 1):
-        left = math.exp(-2.0 * (math.pi * _WARP_LENGTH * number / count) ** 2)
+        left = math.exp(-2.0 * (math.pi * WARP_LENGTH * number / count) ** 2)
         if left < _LEAST_TRANSFER:
             break
         phase = 2.0 * math.pi * number / count * places
