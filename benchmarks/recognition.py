@@ -51,8 +51,9 @@ TEXT = """\
 
 Made by `python benchmarks/recognition.py`. A forest of 400 extremely randomised trees votes on {descriptors}
 descriptors of a volume (`vaereg/microstructure/descriptors.py`): two-point correlation, lineal path, chords,
-surface, distances, Euler number, percolation, clusters, patterns of 2x2x2 voxels, directions of the interfaces
-about a voxel; no volume fraction and no length in voxels. A volume counts as recognised where the classes of its mode have the most votes together.
+surface, distances, Euler number, percolation, clusters, patterns of 2x2x2 voxels, directions of the
+interfaces about a voxel; no volume fraction and no length in voxels. A volume counts as recognised where the
+classes of its mode have the most votes together.
 Two such classifiers judge:
 
 - **generators**: fitted to {generators};
