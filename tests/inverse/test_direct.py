@@ -4,6 +4,7 @@ import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.sampling import judging, proposals, realising
+from vaereg.materials import choose_materials
 from vaereg.model import prediction
-from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.model.prediction import predict
-from vaereg.targets import Target, target_distance
+from vaereg.targets import Target, parse, target_distance
 
 TARGETS: dict[str, Target] = {"C11": 45.0, "C33": (25.0, 35.0)}
 
@@ -310,3 +312,19 @@ def test_designs_of_two_threads_at_once_leave_the_number_of_threads_alone(
     for one_by_one, at_once in zip(alone, together, strict=True):
         for name in ("microstructures", "latent", "mean", "std"):
             assert getattr(one_by_one, name).tobytes() == getattr(at_once, name).tobytes()
+
+
+def test_corrections_towards_conductivity_alone_tell_the_stiffness(modes_checkpoint_path: Path) -> None:
+    pair = choose_materials("copper/epoxy").pairs[0]
+    targets = parse(["k_x=150:"])
+    made = design(
+        load_checkpoint(modes_checkpoint_path),
+        targets,
+        2,
+        16,
+        materials=pair,
+        corrections=1,
+        only_plausible=False,
+    )
+    assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
+    assert np.isfinite(made.stiffness).all() and np.isfinite(made.conductivity).all()

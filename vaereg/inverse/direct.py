@@ -310,7 +310,10 @@ def _corrected(
         enough=_ENOUGH,
         on_progress=lambda done, _: report(done),
     )
-    judged = judge.of_prediction(result.properties, result.stiffness_std)
+    if judge.targets.needs_stiffness:
+        judged = judge.of_prediction(result.properties, result.stiffness_std)
+    else:  # corrections towards conductivity alone say nothing of the stiffness
+        judged = judge.final(result.volumes)
     corrected = replace(
         designs,
         microstructures=result.volumes,
