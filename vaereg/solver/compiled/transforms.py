@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -209,7 +210,7 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
 
 
 @cache
-def _kernel(edge: int) -> Callable[..., tuple[float, float]]:
+def _kernel(edge: int) -> Callable[..., Any]:
     return _kernel_of(edge, *_RADICES[edge])
 
 
