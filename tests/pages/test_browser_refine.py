@@ -13,13 +13,17 @@ from vaereg.solver.homogenization import homogenize
 
 pytestmark = pytest.mark.browser
 
+SHEAR = "&target=C44%3D13&target=C55%3D15&target=C66%3D15"
+"""Further moduli [GPa] in a link."""
+
 
 def test_designs_are_refined_to_the_end(page: Page, server: str, tmp_path: Path) -> None:
-    page.goto(f"{server}/?count=2")
+    # Six moduli, which designs without a solve meet less closely than three: many voxels are to change.
+    page.goto(f"{server}/?count=2&target=C11%3D60&target=C22%3D40&target=C33%3D40{SHEAR}")
     expect(page.locator("h1")).to_contain_text("Designs for C11 = 60")
     settled(page)
     tolerance = page.get_by_role("spinbutton", name="Tolerance [%]")
-    tolerance.fill("0.1")  # corrected designs may be within the usual one
+    tolerance.fill("0.5")  # they may be within the usual one
     tolerance.press("Enter")
     page.get_by_role("button", name="Refine 2 designs").click()
 
@@ -43,10 +47,9 @@ def test_designs_are_refined_to_the_end(page: Page, server: str, tmp_path: Path)
     gallery.scroll_into_view_if_needed()
     expect(gallery).to_have_attribute("data-state", "refined")
     assert panes.locator(".card").count() == 2
-    for place in range(2):
-        seen = pixels(page, place, within=".st-key-refined-panes")
-        marked = (seen[..., 0] > 0.6) & (seen[..., 0] > 1.6 * seen[..., 2])
-        assert 1e-4 < marked.mean() < 0.2
+    seen = [pixels(page, place, within=".st-key-refined-panes") for place in range(2)]
+    marked = [((image[..., 0] > 0.6) & (image[..., 0] > 1.6 * image[..., 2])).mean() for image in seen]
+    assert 1e-4 < max(marked) < 0.2  # few voxels change, which may all lie inside one of the two
     expect(panes.locator(".card thead th.solver").last).to_have_text("verified")
 
     # The file: the designs on target, by the solver's own word.
