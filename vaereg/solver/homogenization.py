@@ -245,7 +245,7 @@ class _SolvedPair:
     forces: NDArray
     """Load and true residual, load + (load - K displacement), like the displacement."""
     drops: NDArray[np.float64]
-    """By how much each iteration lowered the energies, shape (iterations, 2)."""
+    """Fall of the energies in each iteration, shape (iterations, 2)."""
     residual: float
     """Larger (true) relative residual [-]."""
 

@@ -55,7 +55,7 @@ class Kernels:
 
     @property
     def words(self) -> str:
-        """What is waited for; nothing where all is compiled."""
+        """Sentence on the kernels that are being compiled; empty where all are."""
         if not self._under_way:
             return ""
         seconds = time.monotonic() - self._begun

@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Anchor:
-    """What is known of some volumes, by which predictions of volumes much like them are shifted."""
+    """Known properties of some volumes, by which predictions of volumes much like them are shifted."""
 
     answer: Answer
     """Predictions of the volumes, with the earlier ones."""

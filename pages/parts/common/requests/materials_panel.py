@@ -35,7 +35,7 @@ def pair_line(pair: TwoPhase) -> str:
 
 
 def pair_doubt(pair: TwoPhase) -> str:
-    """What is odd about a pair that can be computed; empty where nothing is."""
+    """Doubt about a pair that can be computed, as a sentence; empty where there is none."""
     stiff, soft = ((phase.young_modulus, phase.poisson_ratio) for phase in (pair.stiff, pair.soft))
     if stiff == soft:
         return "Both phases are equally stiff: the structure makes no difference to the stiffness."
