@@ -11,7 +11,6 @@ Letters: N designs, T quantities, R realisations, X Y Z voxels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +34,7 @@ from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields
 from vaereg.model.pairs.regressor import PairModel
 from vaereg.targets import CellProperties, Target, Targets
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = [
     "HALF_VOXEL",
@@ -269,8 +268,7 @@ def _realisations(judge: Judge, designs: Designs, row: int, seeds: NDArray[np.in
             )
             return judge.cut(field, torch.from_numpy(designs.fraction[[row]]).to(field))[0]
 
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        return np.stack(list(threads.map(decode, seeds.tolist())))
+    return np.stack(list(thread_map(decode, seeds.tolist())))
 
 
 def robust_designs(

@@ -6,7 +6,6 @@ Letters: N candidates, B rows of the library, D latent size, M objectives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +25,7 @@ from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
 from vaereg.model.modes.library import Rows
 from vaereg.model.modes.release import Modes
 from vaereg.targets import CellProperties, Targets
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = [
     "TRUSTED",
@@ -226,11 +225,10 @@ def decoded(
 
     found: list[tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]] = []
     done = 0
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        for part in threads.map(decode, parts):
-            found.append(part)
-            done += len(part[0])
-            on_progress(done)
+    for part in thread_map(decode, parts):
+        found.append(part)
+        done += len(part[0])
+        on_progress(done)
     heat = [cells.conductivity for _, _, cells in found if cells.conductivity is not None]
     cells = replace(
         found[0][2],

@@ -14,7 +14,6 @@ Letters: N designs, P targeted quantities, S steps, X Y Z voxels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,7 +40,7 @@ from vaereg.microstructure.symmetry import orbits_of
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties, Target, Targets
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = ["REACHED", "STEPS", "Corrections", "correct"]
 
@@ -170,44 +169,43 @@ def _correct_some(
     enough: float,
     report: Callable[[int], None],
 ) -> Corrections:
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        if constraints is not None:
-            volumes = np.stack(list(threads.map(lambda volume: meet(volume, constraints), volumes)))
-        answer = judge(volumes, wanted, pair, model, threads, sensitivities=steps > 0)
-        anchor = Anchor(answer=answer, solved=solved)
-        answer = replace(answer, properties=anchor.properties)
-        report(len(volumes))
-        given = [_judged(volume, answer, row, wanted, constraints) for row, volume in enumerate(volumes)]
-        states = [
-            _State(
-                base=judged,
-                best=judged,
-                orbits=None
-                if constraints is None or constraints.symmetry == "none"
-                else orbits_of(judged.volume.shape, constraints.symmetry),
-            )
-            for judged in given
-        ]
-        raw = answer.properties
-        for row, state in enumerate(states):
-            _learn(state, answer, row, wanted, pair)
-        history = [[state.best.deviation for state in states]]
-        for step in range(steps):
-            active = [row for row, state in enumerate(states) if not state.best.deviation <= enough]
-            trials = list(threads.map(lambda row: _trial(states[row], wanted, constraints), active))
-            moved = [(row, trial) for row, trial in zip(active, trials, strict=True) if trial is not None]
-            if not moved:
-                history += [history[-1]] * (steps - step)
-                break
-            tried = np.stack([trial for _, trial in moved])
-            more = step + 1 < steps
-            own = COARSE if step in (0, steps - 1) else FINE
-            like = anchor, [row for row, _ in moved], own
-            answer = judge(tried, wanted, pair, model, threads, sensitivities=more, like=like)
-            for place, (row, trial) in enumerate(moved):
-                _accept(states[row], trial, answer, place, wanted, pair, constraints)
-            report((step + 1) * len(volumes) + len(moved))
-            history.append([state.best.deviation for state in states])
+    if constraints is not None:
+        volumes = np.stack(list(thread_map(lambda volume: meet(volume, constraints), volumes)))
+    answer = judge(volumes, wanted, pair, model, sensitivities=steps > 0)
+    anchor = Anchor(answer=answer, solved=solved)
+    answer = replace(answer, properties=anchor.properties)
+    report(len(volumes))
+    given = [_judged(volume, answer, row, wanted, constraints) for row, volume in enumerate(volumes)]
+    states = [
+        _State(
+            base=judged,
+            best=judged,
+            orbits=None
+            if constraints is None or constraints.symmetry == "none"
+            else orbits_of(judged.volume.shape, constraints.symmetry),
+        )
+        for judged in given
+    ]
+    raw = answer.properties
+    for row, state in enumerate(states):
+        _learn(state, answer, row, wanted, pair)
+    history = [[state.best.deviation for state in states]]
+    for step in range(steps):
+        active = [row for row, state in enumerate(states) if not state.best.deviation <= enough]
+        trials = list(thread_map(lambda row: _trial(states[row], wanted, constraints), active))
+        moved = [(row, trial) for row, trial in zip(active, trials, strict=True) if trial is not None]
+        if not moved:
+            history += [history[-1]] * (steps - step)
+            break
+        tried = np.stack([trial for _, trial in moved])
+        more = step + 1 < steps
+        own = COARSE if step in (0, steps - 1) else FINE
+        like = anchor, [row for row, _ in moved], own
+        answer = judge(tried, wanted, pair, model, sensitivities=more, like=like)
+        for place, (row, trial) in enumerate(moved):
+            _accept(states[row], trial, answer, place, wanted, pair, constraints)
+        report((step + 1) * len(volumes) + len(moved))
+        history.append([state.best.deviation for state in states])
     best = [state.best for state in states]
     return Corrections(
         volumes=np.stack([judged.volume for judged in best]),

@@ -12,7 +12,6 @@ Letters: N designs, X Y Z voxels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +28,7 @@ from vaereg.model.pairs.regressor import (
 )
 from vaereg.solver.conduction import conduct
 from vaereg.targets import CellProperties, Targets
-from vaereg.workers import limit_thread_to_one_thread, pool_threads
+from vaereg.workers import thread_map
 
 __all__ = ["COARSE", "FINE", "Anchor", "Answer", "judge", "predicted_properties", "shifted"]
 
@@ -110,8 +109,7 @@ def predicted_properties(
     phases; the shipped one if left out. Conductivities are solved.
     """
     regressor = load_pair_model() if model is None and targets.needs_stiffness else model
-    with ThreadPoolExecutor(pool_threads(), initializer=limit_thread_to_one_thread) as threads:
-        return judge(volumes, targets, materials, regressor, threads, sensitivities=False).properties
+    return judge(volumes, targets, materials, regressor, sensitivities=False).properties
 
 
 def shifted(cells: CellProperties, predicted: CellProperties, known: CellProperties | None) -> CellProperties:
@@ -136,7 +134,6 @@ def judge(
     wanted: Targets,
     pair: TwoPhase,
     model: PairModel | None,
-    threads: ThreadPoolExecutor,
     *,
     sensitivities: bool,
     like: tuple[Anchor, Sequence[int], float] | None = None,
@@ -148,7 +145,6 @@ def judge(
         wanted: What is wanted.
         pair: The two phases.
         model: Regressor for any pair of phases; none if no quantity goes through the stiffness.
-        threads: Threads that the conductivities are solved in.
         sensitivities: Whether corrections follow.
         like: Anchor, its row of each volume, and `COARSE` or `FINE`.
     """
@@ -167,7 +163,7 @@ def judge(
         stiffness = prediction.mean
     if wanted.needs_conductivity:
         solved = list(
-            threads.map(
+            thread_map(
                 lambda volume: conduct(
                     volume,
                     pair,
