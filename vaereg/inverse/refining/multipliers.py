@@ -28,6 +28,8 @@ _WIDTHS = (0.3, 0.1, 0.03, 0.01)
 """Widths of the entropy, one after the other, in units of the cost."""
 _SOFTNESS = 0.05
 """Miss of a quantity, in typical effects of a voxel, that a unit of its multiplier costs [-]."""
+_LEAST_OWN = 1e-3
+"""Least effect of a voxel on a quantity that misses are relative to, in typical effects of a voxel [-]."""
 _NEWTON_STEPS, _ROUNDS = 12, 4
 """Most steps of Newton's method at each width, and most choices of the ranges that bind."""
 _SETTLED = 1e-3
@@ -56,6 +58,9 @@ def choose_shares(
         low: Least change of every quantity, shape (P,).
         high: Largest change, shape (P,).
     """
+    # each quantity is missed softly beside what a voxel typically does to it, however little that is
+    own = np.maximum(np.median(np.abs(changes), axis=1), _LEAST_OWN)
+    changes, low, high = changes / own[:, None], low / own, high / own
     binding = (low > 0.0) | (high < 0.0)
     outside = binding.copy()
     goal = np.where(low > 0.0, low, high)
