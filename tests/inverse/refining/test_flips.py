@@ -192,3 +192,10 @@ def test_wishes_that_oppose_each_other_are_met_by_many_flips_together(rng: np.ra
     assert (np.bincount(sets, together) % 4 == 0.0).all()
     assert np.linalg.norm(changes @ together - low) < 0.7 * np.linalg.norm(low)
     assert together.sum() <= 100
+
+
+def test_a_quantity_that_voxels_hardly_change_is_met_like_the_others(rng: np.random.Generator) -> None:
+    effects = np.stack([rng.normal(size=600), 0.02 * rng.uniform(0.5, 1.5, 600) * rng.choice([-1, 1], 600)])
+    wanted = np.array([3.0, 2.0])  # the second one takes a hundred voxels
+    share = choose_shares(effects, rng.uniform(0.05, 0.4, 600), wanted, wanted)
+    np.testing.assert_allclose(effects @ share, wanted, atol=0.1)

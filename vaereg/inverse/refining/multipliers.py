@@ -30,7 +30,7 @@ _SOFTNESS = 0.05
 """Miss of a quantity, in typical effects of a voxel, that a unit of its multiplier costs [-]."""
 _LEAST_OWN = 1e-3
 """Least effect of a voxel on a quantity that misses are relative to, in typical effects of a voxel [-]."""
-_NEWTON_STEPS, _ROUNDS = 12, 4
+_NEWTON_STEPS, _ROUNDS = 40, 4
 """Most steps of Newton's method at each width, and most choices of the ranges that bind."""
 _SETTLED = 1e-3
 """Gradient of the dual function at which a width is done, in typical effects of a voxel [-]."""
