@@ -8,11 +8,13 @@ from vaereg.generators.morphologies import sample
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.fronts.pareto import (
     along_directions,
+    covering,
     hypervolume,
     non_dominated,
     objective_values,
     pareto_front,
     ranks,
+    reaching,
     shares_of_box,
 )
 from vaereg.inverse.refining.predicting import predicted_properties
@@ -92,3 +94,24 @@ def test_a_front_of_given_cells(rng: np.random.Generator) -> None:
     limits = Constraints(symmetry="cubic")
     with pytest.raises(InputError, match="0 meet the constraints"):
         pareto_front(targets, volumes, cells, constraints=limits)
+
+
+def test_few_points_cover_most_of_what_a_front_dominates(rng: np.random.Generator) -> None:
+    angle = np.sort(rng.uniform(0.0, np.pi / 2, 300)) ** 2 / (np.pi / 2)  # dense at one end
+    front = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.concatenate([front, 0.9 * front, [[np.nan, 2.0]]])
+    chosen = covering(points, 24, generator=rng)
+    assert len(set(chosen.tolist())) == 24 and non_dominated(points)[chosen].all()
+    assert {0, 299} <= set(chosen.tolist())  # both ends
+    base = np.array([-0.1, -0.1])
+    whole = hypervolume(front, base)
+    assert hypervolume(points[chosen], base) > 0.97 * whole
+    some = rng.choice(300, 24, replace=False)
+    assert hypervolume(points[chosen], base) > hypervolume(points[some], base)
+
+
+def test_candidates_hold_the_front_and_what_lies_behind_it(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(400, 3))
+    chosen = reaching(points, 100, generator=rng)
+    assert len(set(chosen.tolist())) == 100
+    assert np.isin(np.flatnonzero(non_dominated(points)), chosen).all()

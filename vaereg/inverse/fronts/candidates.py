@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
-from vaereg.inverse.fronts.pareto import along_directions, non_dominated, objective_values
+from vaereg.inverse.fronts.pareto import non_dominated, objective_values, reaching
 from vaereg.inverse.reach import library_cells
 from vaereg.inverse.sampling.judging import Judge
 from vaereg.inverse.sampling.proposals import drawn_latents
@@ -114,7 +114,7 @@ def drawn_near(
     )
     some = np.union1d(some, known_front(targets, cells, _NEAR))
     scale, _, values = moved_onto(targets, cells.rows(some))
-    best = along_directions(values, _SEEDS, generator=numbers)
+    best = reaching(values, _SEEDS, generator=numbers)
     seeds, scale = every[some[best]], scale[best]
     parts = [
         _of_mode(judge, modes, index, seeds[own], scale[own], generator)

@@ -21,11 +21,13 @@ __all__ = [
     "TOLERANCE",
     "ParetoFront",
     "along_directions",
+    "covering",
     "hypervolume",
     "non_dominated",
     "objective_values",
     "pareto_front",
     "ranks",
+    "reaching",
     "shares_of_box",
 ]
 
@@ -33,6 +35,8 @@ TOLERANCE = 0.02
 """Largest deviation of the other targets at which a cell takes part in a front [-]."""
 _DIRECTIONS = 96
 """Directions from the worst values along which points are compared."""
+_SAMPLES = 2048
+"""Places of the box around points at which what they dominate is compared."""
 _MARGIN = 0.1
 """Distance of the reference below the worst values of fronts, over their range [-]."""
 
@@ -183,6 +187,47 @@ def along_directions(points: ArrayLike, count: int, *, generator: np.random.Gene
         rest = np.setdiff1d(np.argsort(-reach.max(axis=1), kind="stable"), chosen, assume_unique=True)
         chosen = np.concatenate([chosen, rest[: count - len(chosen)]])
     return known[chosen]
+
+
+def covering(points: ArrayLike, count: int, *, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Non-dominated points that together dominate most of their box, each chosen for what it adds to those
+    before it; its ends are among the first.
+
+    Args:
+        points: The larger, the better, shape (N, M); rows with NaN are left out.
+        count: Most points.
+        generator: Source of the places at which the box is compared.
+    """
+    values = np.asarray(points, dtype=np.float64)
+    front = np.flatnonzero(non_dominated(values))
+    if len(front) <= count:
+        return front
+    low, span = values[front].min(axis=0), np.ptp(values[front], axis=0)
+    unit = (values[front] - low) / np.where(span > 0.0, span, 1.0)
+    places = generator.uniform(-_MARGIN, 1.0, (_SAMPLES, values.shape[1]))
+    dominated = (unit[:, None] >= places).all(axis=2)
+    ends = list(dict.fromkeys(unit.argmax(axis=0).tolist()))[:count]
+    chosen, left = ends, ~dominated[ends].any(axis=0)
+    while len(chosen) < count:
+        gain = (dominated & left).sum(axis=1)
+        gain[chosen] = -1
+        best = int(gain.argmax())
+        chosen.append(best)
+        left &= ~dominated[best]
+    return front[np.array(chosen, dtype=np.intp)]
+
+
+def reaching(points: ArrayLike, count: int, *, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Points of the front itself, half of them at most, and those that reach farthest along many directions.
+
+    Args:
+        points: The larger, the better, shape (N, M); rows with NaN are left out.
+        count: Most points.
+        generator: Source of the directions.
+    """
+    front = covering(points, (count + 1) // 2, generator=generator)
+    others = along_directions(points, count, generator=generator)
+    return np.concatenate([front, others[~np.isin(others, front)]])[:count]
 
 
 def pareto_front(

@@ -41,10 +41,11 @@ from vaereg.inverse.fronts.candidates import (
 )
 from vaereg.inverse.fronts.pareto import (
     TOLERANCE,
-    along_directions,
+    covering,
     objective_values,
     pareto_front,
     ranks,
+    reaching,
     shares_of_box,
 )
 from vaereg.inverse.refining.corrections import correct
@@ -61,7 +62,7 @@ __all__ = ["CANDIDATES", "DesignFront", "design_front", "save_front"]
 
 CANDIDATES = 500
 """Candidates that are decoded unless another number is asked for."""
-VERIFIED = 32
+VERIFIED = 64
 """Most designs that the solver verifies."""
 _JUDGED = 0.35
 """Share of the candidates that the regressor for any pair of phases judges and corrects [-]."""
@@ -169,7 +170,7 @@ def design_front(
     known = known_front(targets, cells, tolerance)
     pool = drawn_near(judge, modes, every, cells, numbers, generator)
     _, moved, values = moved_onto(targets, pool.cells)
-    chosen = replace(pool, cells=moved)[along_directions(values, candidates, generator=numbers)]
+    chosen = replace(pool, cells=moved)[reaching(values, candidates, generator=numbers)]
     number, judged = len(chosen.component), max(1, round(_JUDGED * len(chosen.component)))
     total = number + judged * (corrections + 1) + VERIFIED
 
@@ -182,7 +183,7 @@ def design_front(
     sound = np.array([0 < volume.mean() < 1 for volume in volumes])
     values = near_values(targets, objective_values(targets, quick), quick, tolerance=TRUSTED)
     values[~sound] = np.nan
-    best = along_directions(values, judged, generator=numbers)
+    best = reaching(values, judged, generator=numbers)
     corrected = correct(
         volumes[best],
         targets,
@@ -191,7 +192,7 @@ def design_front(
         constraints=constraints if constraints else None,
         on_progress=lambda done, _: report(number, done),
     )
-    rows = _promising(targets, corrected.properties, corrected.volumes, judge.constraints, tolerance)
+    rows = _promising(targets, corrected.properties, corrected.volumes, judge.constraints, tolerance, numbers)
     solved = _verified(
         corrected.volumes[rows], targets, judge.pair, workers, partial(report, total - VERIFIED)
     )
@@ -265,6 +266,7 @@ def _promising(
     volumes: NDArray[np.uint8],
     constraints: Constraints,
     tolerance: float,
+    numbers: np.random.Generator,
 ) -> NDArray[np.intp]:
     """Cells on the first fronts among those that meet all else by prediction: they are to be solved."""
     off = np.nan_to_num(targets.largest_deviation(properties), nan=np.inf)
@@ -278,8 +280,9 @@ def _promising(
     near = np.flatnonzero(usable & (off <= tolerance))
     if len(near) == 0:  # the nearest ones: the solver has the last word
         return np.flatnonzero(usable)[np.argsort(off[usable], kind="stable")[: VERIFIED // 4]]
-    rank = ranks(values[near])
-    return near[np.argsort(rank, kind="stable")[:VERIFIED]]
+    front = covering(values[near], VERIFIED, generator=numbers)
+    behind = np.argsort(ranks(values[near]), kind="stable")
+    return near[np.concatenate([front, behind[~np.isin(behind, front)]])[:VERIFIED]]
 
 
 def _verified(
