@@ -5,7 +5,12 @@ const KEY = "vaereg-session";
 const RETRY = 10000; // [ms]: longer than a run takes to come to the line that answers
 let retry;
 
+const NARROW = 768; // [px] width of a window whose sidebar covers the page
+let page = "";
+
 export default function ({ data, setTriggerValue }) {
+  if (page && data.page !== page) leaveSidebar();
+  page = data.page;
   keepName(data, setTriggerValue);
   keepLink(data.names.split(" "), new URLSearchParams(data.link));
 }
@@ -25,6 +30,13 @@ function keepName(data, setTriggerValue) {
   } catch {
     // A browser that stores nothing loses the session when the page is loaded again.
   }
+}
+
+// Where the sidebar covers the page, it goes when another page was chosen in it.
+function leaveSidebar() {
+  if (window.innerWidth > NARROW) return;
+  const shown = "[data-testid=stSidebar][data-collapsed=false] [data-testid=stSidebarCollapseButton] button";
+  document.querySelector(shown)?.click();
 }
 
 // In place, so that Back leads to the page before.

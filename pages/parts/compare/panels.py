@@ -140,7 +140,7 @@ def show_gallery(compared: Sequence[Compared], voxel: VoxelLength | None) -> Non
         state.COMPARE_VIEW,
         volumes,
         [Row(panels=list(range(len(volumes))), color=COMPONENT_COLORS[0])],
-        [_caption(entry, name) for entry, name in zip(compared, tables.short_names(compared), strict=True)],
+        [_caption(entry) for entry in compared],
         selected=chosen,
         pinned=range(len(volumes)),
         on_pin=lambda: _take_out(volumes),
@@ -154,14 +154,14 @@ def _take_out(volumes: Sequence[NDArray[np.uint8]]) -> None:
         put_aside.remove_from_shortlist(volume_hash(volumes[index]))
 
 
-def _caption(entry: Compared, name: str) -> Caption:
+def _caption(entry: Compared) -> Caption:
     item = entry.item
     judgement = Judgement(targets=item.wanted, predicted=item.predicted_cells, solved=item.solved_cells)
     columns = list(COLUMNS)
     if entry.source == "file":
         columns[1] = tables.FROM_FILE
     return Caption(
-        title=f"{entry.letter} · {name}",
+        title=entry.label,
         columns=columns,
         kinds=COLUMN_KINDS,
         lines=card_lines(judgement, 0, "–", usual=PROPERTIES[:IN_CAPTIONS]),

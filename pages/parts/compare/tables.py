@@ -37,7 +37,6 @@ __all__ = [
     "matrices_html",
     "predicted_table",
     "property_axes",
-    "short_names",
     "solver_table",
     "statistics_table",
     "target_table",
@@ -55,11 +54,13 @@ class Compared:
     letter: str
     item: ShortlistItem
     statistics: Statistics
+    short: str
+    """Name without what all names of the shortlist end with, such as their target."""
 
     @property
     def label(self) -> str:
-        """Letter and name."""
-        return f"{self.letter} · {self.item.name}"
+        """Letter and short name."""
+        return f"{self.letter} · {self.short}"
 
     @property
     def properties(self) -> NDArray[np.float64]:
@@ -94,8 +95,8 @@ def compare(
     """Give each item its letter and its statistics."""
     letters = ascii_uppercase[:MAX_ITEMS]
     return [
-        Compared(letter=letter, item=item, statistics=measured(item))
-        for letter, item in zip(letters, items, strict=False)
+        Compared(letter=letter, item=item, statistics=measured(item), short=short)
+        for letter, item, short in zip(letters, items, _short_names(items), strict=False)
     ]
 
 
@@ -171,9 +172,9 @@ def common_target(compared: Sequence[Compared]) -> Targets | None:
     return targets[0] if targets and all(wanted == targets[0] for wanted in targets) else None
 
 
-def short_names(compared: Sequence[Compared]) -> list[str]:
+def _short_names(items: Sequence[ShortlistItem]) -> list[str]:
     """Names of the designs without what all of them end with, such as their target."""
-    parts = [entry.item.name.split(", ") for entry in compared]
+    parts = [item.name.split(", ") for item in items]
     while len(parts) > 1 and all(len(own) > 1 and own[-1] == parts[0][-1] for own in parts):
         parts = [own[:-1] for own in parts]
     return [", ".join(own) for own in parts]
@@ -183,7 +184,6 @@ def target_table(compared: Sequence[Compared]) -> pd.DataFrame:
     """Table of the designs against their targets, the best first, with a row of each target above."""
     names = asked_quantities(compared)
     constraints = list(dict.fromkeys(name for entry in compared for name in entry.item.constraints.names))
-    shorts = dict(zip([entry.letter for entry in compared], short_names(compared), strict=True))
     targets: dict[Targets, list[str]] = {}
     for entry in compared:
         if entry.item.wanted is not None:
@@ -191,11 +191,11 @@ def target_table(compared: Sequence[Compared]) -> pd.DataFrame:
     rows = [_target_row(wanted, letters, len(targets), names) for wanted, letters in targets.items()]
     order = sorted(compared, key=lambda entry: np.nan_to_num(entry.largest_deviation, nan=np.inf))
     for rank, entry in enumerate(order, start=1):
-        item, own = entry.item, f"{entry.letter} · {shorts[entry.letter]}"
+        item = entry.item
         known = not np.isnan(entry.largest_deviation)
         row = {
             "Rank": str(rank) if known else "",
-            "Design": own,
+            "Design": entry.label,
             "Mode": mode_title(item.mode) if item.mode else "–",
             "Largest deviation": f"{100 * entry.largest_deviation:.1f} %" if known else "–",
             "By": entry.source,

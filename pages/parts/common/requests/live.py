@@ -1,21 +1,21 @@
-"""Sliders that show previews of the target while they move, drawn by assets/live.js."""
+"""Sliders that show previews of the target while they move, drawn by assets/live."""
 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 from streamlit.components.v2 import component
 
+from pages.parts.common.views.assets import VOLUME_PROGRAMS, joined
+
 __all__ = ["LiveSlider", "live_slider"]
 
-_ASSETS = Path(__file__).parents[4] / "assets"
 _component = component(
     "vaereg_live",
-    css=(_ASSETS / "live.css").read_text(encoding="utf-8"),
-    js="".join((_ASSETS / name).read_text(encoding="utf-8") for name in ("volume.js", "plane.js", "live.js")),
+    css=joined("live/live.css"),
+    js=joined(*VOLUME_PROGRAMS, "live/plane.js", "live/preview.js", "live/socket.js", "live/slider.js"),
 )
 
 

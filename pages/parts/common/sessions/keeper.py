@@ -42,6 +42,7 @@ def keep_session(checkpoint: Checkpoint) -> None:
         "token": _token(),
         "fresh": fresh,
         "run": st.session_state[state.KEEPER_RUNS] if fresh else 0,  # the component acts on new data alone
+        "page": st.session_state.get(state.PAGE, ""),
         "names": " ".join(LINK_NAMES),
         "link": _link(checkpoint),
     }

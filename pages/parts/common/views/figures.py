@@ -61,6 +61,7 @@ LAYOUT: dict[str, Any] = {
     "plot_bgcolor": "rgba(0,0,0,0)",
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     "hovermode": "closest",
+    "modebar": {"bgcolor": "rgba(0,0,0,0)"},
 }
 
 

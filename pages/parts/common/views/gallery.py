@@ -1,10 +1,9 @@
-"""The linked 3D gallery: two-phase volumes and their captions, drawn by assets/gallery.js."""
+"""The linked 3D gallery: two-phase volumes and their captions, drawn by assets/gallery."""
 
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,19 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
+from pages.parts.common.views.assets import VOLUME_PROGRAMS, joined
+
 __all__ = ["Caption", "Line", "Mark", "Row", "pinned_volume", "selected_volume", "volume_gallery"]
 
 Volumes = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 
-_ASSETS = Path(__file__).parents[4] / "assets"
-
 _component = component(
     "vaereg_gallery",
-    css=(_ASSETS / "gallery.css").read_text(encoding="utf-8"),
-    js="".join((_ASSETS / name).read_text(encoding="utf-8") for name in ("volume.js", "gallery.js")),
+    css=joined("gallery/toolbar.css", "gallery/gallery.css", "gallery/figures.css"),
+    js=joined(
+        *VOLUME_PROGRAMS,
+        *("gallery/drawing.js", "gallery/toolbar.js", "gallery/caption.js", "gallery/gallery.js"),
+    ),
 )
 
 

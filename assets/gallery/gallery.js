@@ -1,16 +1,16 @@
-// The linked 3D gallery: one WebGL2 canvas behind which the page lays out one card per volume. Each panel is a
-// ray-marched 3D texture; all panels share one camera. Nothing is drawn unless something changed.
+// The linked 3D gallery: one WebGL2 canvas behind which the page lays out one card per volume; all panels share one
+// camera. The other files of this folder and of assets/volumes come before.
 //
 // Text from Python enters the page through textContent only.
 
 const HEADING = 132; // [px] a row's heading beside it
 const CARD = 216; // [px] the narrowest card, and the gap to the next
+const NARROW = 420; // [px] a gallery on a phone
+const PLAIN_CARD = 160; // [px] the narrowest card on a phone, of three figures at most
+const FIGURES = 216; // [px] the figures beside a volume
+const FIGURES_BELOW = 70; // [px] the figures under a volume
+const ROWS = 620; // [px] that all rows may take together: they fit a window
 const WIDE_CARD = 338; // [px] a card with its figures beside the volume, and the gap to the next
-const COARSE = 0.5;
-const FINE = 2;
-const BUDGET = 120; // [ms] of drawing between two frames: each frame costs a copy of the whole canvas
-const FRAME = 45; // [ms] that a frame may take while the camera moves
-const LATER = 200; // [ms] after which smooth edges are tried again, while a slider moves
 
 // Camera, look and clip plane by view name: they outlive the component, so that a page change keeps them.
 const views = new Map();
@@ -32,15 +32,11 @@ export default function (component) {
   };
 }
 
-class Gallery {
+class Gallery extends Drawing {
   constructor(parent) {
-    this.panels = [];
-    this.cost = 60; // [ms] per million pixels, measured as it goes
-    this.dragScale = 0.5;
-    this.version = 0;
-    this.busy = false;
+    super();
     this.root = make("section", "gallery");
-    this.toolbar = make("div", "toolbar", this.root);
+    this.toolbar = new Toolbar(this.root, this);
     this.notice = make("div", "notice", this.root);
     this.stage = make("div", "stage", this.root);
     this.rows = make("div", "rows", this.stage);
@@ -72,7 +68,7 @@ class Gallery {
     this.data = data;
     this.view = views.get(data.view) ?? { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 };
     views.set(data.view, this.view);
-    if (!former) this.buildToolbar();
+    if (!former) this.toolbar.show(this.view);
     this.notice.textContent = this.renderer
       ? data.notice ?? ""
       : "The 3D view needs WebGL 2, which this browser does not offer. All figures are in the table.";
@@ -86,90 +82,23 @@ class Gallery {
       this.layout = layout;
       this.buildPanels();
     }
-    this.panels.forEach((panel, index) => this.caption(panel, data.panels[index]));
+    this.panels.forEach((panel, index) => fillCaption(panel, data.panels[index], data.unit));
     this.mark();
-    const colors = this.readColors();
-    const look = JSON.stringify(colors);
-    if (look !== this.look) {
-      this.look = look;
-      this.colors = colors;
+    const dark = this.readGround();
+    if (dark !== this.dark) {
+      this.dark = dark;
       this.invalidate();
     }
   }
 
   // --- what the page shows beside the canvas -------------------------------------------------------------------
 
-  buildToolbar() {
-    const skip = makeButton("Skip the volumes", "", this.toolbar);
-    skip.className = "skip";
-    skip.onclick = () => this.end.focus();
-    const look = make("div", "group", this.toolbar);
-    look.setAttribute("role", "group");
-    look.setAttribute("aria-label", "Look");
-    this.looks = [false, true].map((voxels) => {
-      const button = makeButton(voxels ? "Voxels" : "Smooth", "", look);
-      button.onclick = () => this.setView({ voxels });
-      return button;
-    });
-    const shown = make("div", "group", this.toolbar);
-    shown.setAttribute("role", "group");
-    shown.setAttribute("aria-label", "What is shown");
-    this.switches = [
-      ["soft", "Soft phase", "Show the soft phase in place of the stiff one"],
-      ["tiled", "2×2×2", "Repeat the cell twice along each axis: it is periodic"],
-    ].map(([name, label, title]) => {
-      const button = makeButton(label, title, shown);
-      button.onclick = () => this.setView({ [name]: !this.view[name] });
-      return { name, button };
-    });
-    const camera = make("div", "group", this.toolbar);
-    camera.setAttribute("role", "group");
-    camera.setAttribute("aria-label", "Camera");
-    makeButton("−", "Zoom out", camera).onclick = () => this.setView({ zoom: this.view.zoom / 1.2 });
-    makeButton("+", "Zoom in", camera).onclick = () => this.setView({ zoom: this.view.zoom * 1.2 });
-    makeButton("Reset", "Reset the view (double click)", camera).onclick = () => this.setView(HOME);
-    const clip = make("div", "group", this.toolbar);
-    clip.setAttribute("role", "group");
-    clip.setAttribute("aria-label", "Clip plane");
-    make("span", "label", clip).textContent = "Clip";
-    this.axes = [-1, 0, 1, 2].map((axis) => {
-      const button = makeButton(axis < 0 ? "off" : "xyz"[axis], axis < 0 ? "No clip plane" : `Cut normal to ${"xyz"[axis]}`, clip);
-      button.onclick = () => this.setView({ axis });
-      return button;
-    });
-    this.slider = make("input", "slider", clip);
-    Object.assign(this.slider, { type: "range", min: 0.02, max: 1, step: 0.01 });
-    this.slider.setAttribute("aria-label", "Position of the clip plane");
-    this.slider.oninput = () => this.setView({ cut: Number(this.slider.value) }, true);
-    this.slider.onchange = () => this.invalidate();
-    make("span", "hint", this.toolbar).textContent = "drag to turn, Ctrl + scroll to zoom";
-    this.gizmo = makeGizmo(this.toolbar);
-    this.showView();
-  }
-
   setView(change, interactive = false) {
     Object.assign(this.view, change);
     this.view.pitch = clamp(this.view.pitch, -1.5, 1.5);
     this.view.zoom = clamp(this.view.zoom, 0.5, 8);
-    this.showView();
+    this.toolbar.show(this.view);
     this.invalidate(interactive);
-  }
-
-  showView() {
-    this.looks.forEach((button, i) => button.setAttribute("aria-pressed", String(this.view.voxels === Boolean(i))));
-    this.axes.forEach((button, i) => button.setAttribute("aria-pressed", String(this.view.axis === i - 1)));
-    for (const { name, button } of this.switches) button.setAttribute("aria-pressed", String(this.view[name]));
-    this.slider.hidden = this.view.axis < 0;
-    this.slider.value = this.view.cut;
-    const { basis } = cameraOf(this.view, [1, 1, 1]);
-    this.gizmo.forEach(({ line, text }, axis) => {
-      const x = 22 + 14 * basis[axis];
-      const y = 22 - 14 * basis[3 + axis];
-      line.setAttribute("x2", x);
-      line.setAttribute("y2", y);
-      text.setAttribute("x", 22 + 19 * basis[axis]);
-      text.setAttribute("y", 22 - 19 * basis[3 + axis] + 3);
-    });
   }
 
   buildPanels() {
@@ -251,35 +180,6 @@ class Gallery {
     this.resize();
   }
 
-  caption(panel, text) {
-    const key = JSON.stringify(text);
-    if (key === panel.text) return;
-    panel.text = key;
-    panel.title.textContent = text.title;
-    panel.badge.textContent = text.badge;
-    panel.badge.hidden = !text.badge;
-    panel.card.setAttribute("aria-label", `${text.title} ${text.badge}`);
-    panel.figures.hidden = !text.lines.length;
-    panel.figures.replaceChildren();
-    if (!text.lines.length) return;
-    const kinds = text.kinds;
-    panel.figures.classList.toggle("pending", text.pending);
-    const head = make("tr", "", make("thead", "", panel.figures));
-    make("th", "", head).textContent = kinds.length ? text.head : this.data.unit;
-    text.columns.forEach((column, index) => (make("th", kinds[index] ?? "", head).textContent = column));
-    const body = make("tbody", "", panel.figures);
-    for (const line of text.lines) {
-      const row = make("tr", line.kind, body);
-      make("th", "", row).textContent = line.label;
-      line.values.forEach((value, index) => (make("td", kinds[index] ?? "", row).textContent = value));
-    }
-    if (!text.marks.length) return;
-    const cell = make("td", "marks", make("tr", "", make("tfoot", "", panel.figures)));
-    cell.colSpan = text.columns.length + 1;
-    for (const mark of text.marks) {
-      make("span", mark.met ? "met" : "unmet", cell).textContent = `${mark.met ? "✓" : "✗ not met:"} ${mark.text}`;
-    }
-  }
 
   mark() {
     for (const panel of this.panels) {
@@ -296,15 +196,12 @@ class Gallery {
     }
   }
 
-  readColors() {
-    const style = getComputedStyle(this.root);
-    const background = parseColor(style.getPropertyValue("--st-background-color"), [1, 1, 1]);
-    const dark = background[0] + background[1] + background[2] < 1.5;
+  // Whether the page is dark; what is drawn and what is written follow it.
+  readGround() {
+    const dark = isDark(getComputedStyle(this.root).getPropertyValue("--st-background-color"));
     this.root.classList.toggle("dark", dark);
     this.root.style.colorScheme = dark ? "dark" : "light";
-    return dark
-      ? { dark, stiff: [0.7, 0.75, 0.8], shade: [0.16, 0.2, 0.28], line: [0.62, 0.7, 0.78], accent: [0.95, 0.55, 0.2], mix: 0.62 }
-      : { dark, stiff: [0.8, 0.84, 0.88], shade: [0.26, 0.32, 0.43], line: [0.3, 0.37, 0.45], accent: [0.9, 0.45, 0.1], mix: 0.6 };
+    return dark;
   }
 
   // --- pointer, wheel and keys ---------------------------------------------------------------------------------
@@ -383,133 +280,27 @@ class Gallery {
     this.select(index);
   }
 
-  // --- drawing on demand ---------------------------------------------------------------------------------------
-
-  onVisible(entries) {
-    for (const entry of entries) {
-      const panel = this.panels.find(({ view }) => view === entry.target);
-      if (panel) panel.shown = entry.isIntersecting;
-    }
-    this.draw();
-  }
-
   // As many cards beside each other as fill the lines evenly; where there is room, the figures stand beside the
   // volumes and the headings beside the rows, so that more designs are seen at once.
   arrange(width) {
     const { rows } = this.data;
     const longestRow = Math.max(...rows.map((row) => row.panels.length));
-    const lines = Math.ceil(longestRow / Math.max(1, Math.floor((width + 10) / CARD)));
+    const isPlain = this.data.panels.every(({ kinds, columns }) => !kinds.length && columns.length < 4);
+    const lines = Math.ceil(longestRow / Math.max(1, Math.floor((width + 10) / (isPlain && width < NARROW ? PLAIN_CARD : CARD))));
     const columns = Math.ceil(longestRow / lines);
-    const wide = Boolean(rows[0].title) && columns * WIDE_CARD <= width;
+    const titled = Boolean(rows[0].title);
+    const height = ROWS / (rows.length * lines);
+    const high = clamp(height, 164, 300);
+    // Where few volumes have much room, figures under them leave the pictures more of it.
+    const wide = titled && columns * WIDE_CARD <= width && width / columns - FIGURES > 0.65 * high;
+    this.root.classList.toggle("small", width / columns < CARD - 20);
     this.root.classList.toggle("wide", wide);
     this.root.classList.toggle("aside", wide && columns * WIDE_CARD + HEADING <= width);
     this.rows.style.setProperty("--columns", columns);
-    if (wide) this.rows.style.setProperty("--view-height", `${clamp(620 / (rows.length * lines), 164, 300)}px`);
+    if (wide) this.rows.style.setProperty("--view-height", `${high}px`);
+    else if (titled) this.rows.style.setProperty("--view-height", `${clamp(height - FIGURES_BELOW, 196, 300)}px`);
     else this.rows.style.removeProperty("--view-height");
   }
 
-  resize() {
-    if (!this.renderer) return;
-    this.arrange(this.stage.clientWidth);
-    const stage = this.stage.getBoundingClientRect();
-    if (!stage.width || !stage.height) return;
-    const limit = Math.min(8192 / stage.width, 8192 / stage.height, Math.sqrt(1.6e7 / (stage.width * stage.height)));
-    const scale = Math.min(devicePixelRatio, limit);
-    const size = [stage.width, stage.height].map((edge) => Math.round(edge * scale));
-    const boxes = this.panels.map(({ view }) => {
-      const box = view.getBoundingClientRect();
-      return [box.left - stage.left, box.top - stage.top, box.width, box.height].map((edge) => Math.round(edge * scale));
-    });
-    const places = JSON.stringify([size, boxes]);
-    if (places === this.places) return; // what is drawn is in place
-    this.places = places;
-    this.renderer.resize(...size);
-    this.panels.forEach((panel, index) => {
-      [panel.x, panel.y, panel.width, panel.height] = boxes[index];
-      panel.drawn = false;
-    });
-    this.invalidate();
-  }
 
-  invalidate(moving = false) {
-    this.moving = moving;
-    this.version += 1;
-    for (const panel of this.panels) panel.quality = 0;
-    this.root.dataset.state = "drawing";
-    this.draw();
-  }
-
-  async draw() {
-    if (this.busy || !this.renderer) return;
-    this.busy = true;
-    // Let every change of this turn of the event loop arrive before the first pixel is drawn.
-    await nextFrame();
-    while (this.renderer && !this.renderer.lost()) {
-      const batch = this.nextBatch();
-      if (!batch) break;
-      if (batch.scale === FINE && globalThis.vaeregLive?.isMoving()) {
-        setTimeout(() => this.draw(), LATER); // previews come first
-        break;
-      }
-      const { panels, scale } = batch;
-      const { version } = this;
-      const begin = performance.now();
-      for (const panel of panels) {
-        this.renderer.draw(panel, scale, this.view, this.tint(panel));
-        panel.quality = scale;
-        panel.drawn = true;
-      }
-      await this.renderer.finished();
-      const elapsed = performance.now() - begin;
-      const pixels = panels.reduce((sum, { width, height }) => sum + width * height * scale * scale, 0) / 1e6;
-      this.cost = 0.5 * this.cost + 0.5 * (elapsed / Math.max(pixels, 1e-3));
-      if (this.moving) this.dragScale = clamp(this.dragScale * Math.sqrt(FRAME / elapsed), 0.3, 1);
-      if (version === this.version) this.announce();
-      else await nextFrame();
-    }
-    if (this.renderer && !this.renderer.lost()) this.announce(); // what was waited for may be out of sight now
-    this.busy = false;
-  }
-
-  // The next panels to draw and at what resolution: coarse while the camera moves or where nothing is to be seen
-  // yet, then in full, then once more with four samples a pixel.
-  nextBatch() {
-    const shown = this.panels.filter((panel) => panel.shown && panel.width > 0);
-    if (this.moving) {
-      const panels = shown.filter(({ quality }) => quality === 0);
-      return panels.length ? { panels, scale: this.dragScale } : null;
-    }
-    const area = shown.reduce((sum, { width, height }) => sum + width * height, 0) / 1e6;
-    const slow = area * this.cost > 500;
-    const scales = [...(slow ? [COARSE] : []), 1, ...(this.data.stage ? [] : [FINE])];
-    for (const scale of scales) {
-      const waiting = shown.filter(({ quality, drawn }) => quality < scale && !(scale === COARSE && drawn && quality > 0));
-      if (!waiting.length) continue;
-      const panels = [];
-      const least = scale > 1 ? 1 : Math.ceil(shown.length / 3);
-      let expected = 0;
-      for (const panel of waiting) {
-        expected += ((panel.width * panel.height * scale * scale) / 1e6) * this.cost;
-        if (panels.length >= least && expected > BUDGET) break;
-        panels.push(panel);
-      }
-      return { panels, scale };
-    }
-    return null;
-  }
-
-  announce() {
-    if (this.moving) return;
-    const shown = this.panels.filter((panel) => panel.shown);
-    if (!shown.length || shown.some(({ quality }) => quality < 1)) return;
-    if (this.root.dataset.drawn !== this.data.set) document.dispatchEvent(new CustomEvent("vaereg-drawn"));
-    this.root.dataset.drawn = this.data.set;
-    this.root.dataset.state = shown.every(({ quality }) => quality >= FINE) ? "refined" : "drawn";
-  }
-
-  tint(panel) {
-    const { stiff, mix } = this.colors;
-    const own = parseColor(panel.color, stiff);
-    return { ...this.colors, cut: stiff.map((value, i) => value + (own[i] - value) * mix) };
-  }
 }
