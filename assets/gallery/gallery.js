@@ -40,12 +40,15 @@ class Gallery extends Drawing {
     this.notice = make("div", "notice", this.root);
     this.stage = make("div", "stage", this.root);
     this.rows = make("div", "rows", this.stage);
-    this.canvas = make("canvas", "canvas", this.stage);
+    this.renderer = Renderer.take();
+    this.canvas = this.renderer?.canvas ?? make("canvas");
+    this.canvas.className = "canvas";
     this.canvas.setAttribute("aria-hidden", "true");
+    this.stage.append(this.canvas);
+    this.gone = new AbortController();
     this.end = make("span", "end", this.root);
     this.end.tabIndex = -1;
     parent.append(this.root);
-    this.renderer = Renderer.create(this.canvas);
     this.visible = new IntersectionObserver((entries) => this.onVisible(entries), { rootMargin: "160px" });
     this.resized = new ResizeObserver(() => this.resize());
     this.listen();
@@ -58,8 +61,9 @@ class Gallery extends Drawing {
     this.visible.disconnect();
     this.resized.disconnect();
     this.density.onchange = null;
-    document.removeEventListener("fullscreenchange", this.leave);
-    this.renderer?.dispose();
+    this.gone.abort();
+    this.renderer?.retire();
+    this.renderer = null;
     this.root.remove();
   }
 
@@ -239,10 +243,9 @@ class Gallery extends Drawing {
     this.rows.addEventListener("dblclick", (event) => {
       if (!event.target.closest("button")) this.setView(HOME);
     });
-    this.leave = () => {
-      if (!document.fullscreenElement) this.enlarge(null);
-    };
-    document.addEventListener("fullscreenchange", this.leave);
+    const { signal } = this.gone;
+    const leave = () => document.fullscreenElement || this.enlarge(null);
+    document.addEventListener("fullscreenchange", leave, { signal });
     // A plain wheel scrolls the page: a gallery that fills the window must not swallow it.
     this.rows.addEventListener(
       "wheel",
@@ -265,12 +268,13 @@ class Gallery extends Drawing {
       else return;
       event.preventDefault();
     });
-    this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    this.canvas.addEventListener("webglcontextrestored", () => {
+    this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault(), { signal });
+    const restore = () => {
       this.renderer = Renderer.create(this.canvas);
       this.resize();
       this.invalidate();
-    });
+    };
+    this.canvas.addEventListener("webglcontextrestored", restore, { signal });
   }
 
   choose(index) {

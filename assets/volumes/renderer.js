@@ -4,7 +4,18 @@ const HOME = { yaw: 0.6, pitch: 0.42, zoom: 1 };
 const SLOPE = 0.19; // half the image height at unit distance: a long lens, nearly parallel
 const DISTANCE = 4.5; // at which a unit cube fills the panel
 
+// What drew a gallery that is gone, to draw the next one: a context and a compiled shader take their time.
+const spares = [];
+const MOST_SPARES = 2;
+
 class Renderer {
+  // One with a canvas of its own, which belongs to no gallery; null where there is no WebGL 2.
+  static take() {
+    const spare = spares.pop();
+    if (spare && !spare.lost()) return spare;
+    return Renderer.create(make("canvas"));
+  }
+
   static create(canvas) {
     const gl = canvas.getContext("webgl2", { antialias: false, depth: false, preserveDrawingBuffer: true });
     return gl ? new Renderer(canvas, gl) : null;
@@ -37,8 +48,17 @@ class Renderer {
     return this.gl.isContextLost();
   }
 
-  dispose() {
-    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  // Gives it back, for the next gallery.
+  retire() {
+    this.canvas.remove();
+    if (this.lost()) return;
+    if (spares.length === MOST_SPARES) {
+      this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+      return;
+    }
+    this.forget();
+    this.resize(1, 1);
+    spares.push(this);
   }
 
   forget() {

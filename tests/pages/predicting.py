@@ -7,6 +7,7 @@ import numpy as np
 from dashboard import galleries
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.predict.results import TABS
 from vaereg.generators.families import gaussian_field
 
 
@@ -32,6 +33,13 @@ def cell(size: int = 16) -> np.ndarray:
 def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
     content = [(name, data, "application/octet-stream") for name, data in files]
     page.file_uploader[0].set_value(content)  # type: ignore[arg-type]
+    page.run()
+    assert not page.exception
+    return page
+
+
+def open_tab(page: AppTest, name: str) -> AppTest:
+    page.session_state[TABS] = name
     page.run()
     assert not page.exception
     return page

@@ -1,5 +1,6 @@
 """Everything that the Predict page says of a volume: prediction, guaranteed bounds, solver, constants."""
 
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -13,16 +14,17 @@ from pages.parts.common.text import sentence
 from pages.parts.common.views import mesh_panel
 from pages.parts.common.views.figures import COMPONENT_COLORS, prediction_figure
 from pages.parts.common.views.gallery import Caption, Row, volume_gallery
-from pages.parts.predict import panels
+from pages.parts.predict import answers, panels
 from pages.parts.predict.alike import alike_panel
-from pages.parts.predict.answers import conduction_panel, matrix_panel
 from vaereg.elasticity import reuss_bound, voigt_bound
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.prediction import Prediction, log_interval
 from vaereg.solver.homogenization import HomogenizationResult
 
-__all__ = ["INTERVAL", "show_results"]
+__all__ = ["INTERVAL", "TABS", "show_results"]
+
+TABS = "predict-tabs"
 
 INTERVAL = 0.9
 """Probability of the interval that is shown [-]."""
@@ -88,29 +90,31 @@ def show_results(
         "Difference [%]": 100 * (mean / truth - 1),
         **bounds,
     }
-    stiffness, matrix, constants, thermal, place, mesh = st.tabs(
-        [
-            "Stiffness",
-            "Whole matrix",
-            "Engineering constants",
-            "Conduction and mass",
-            "Place in the training data",
-            "Mesh check",
-        ]
-    )
-    with stiffness:
-        widgets.show_table(widgets.property_table(columns), key="volume-properties", missing="–")
-    with constants:
-        panels.constants_panel(answer, whole, shown.volume, own)
-    if answer is not None:
-        with matrix:
-            matrix_panel(answer)
-        with thermal:
-            conduction_panel(answer, fraction, own)
-    with place:
-        panels.place_panel(checkpoint, prediction, scale)
-    with mesh:
-        mesh_panel.mesh_panel(shown.volume, own)
+    views: dict[str, Callable[[], None]] = {
+        "Stiffness": lambda: widgets.show_table(
+            widgets.property_table(columns), key="volume-properties", missing="–"
+        ),
+        "Whole matrix": lambda: _predicted(answer, answers.matrix_panel),
+        "Engineering constants": lambda: panels.constants_panel(answer, whole, shown.volume, own),
+        "Conduction and mass": lambda: _predicted(
+            answer, lambda known: answers.conduction_panel(known, fraction, own)
+        ),
+        "Place in the training data": lambda: panels.place_panel(checkpoint, prediction, scale),
+        "Mesh check": lambda: mesh_panel.mesh_panel(shown.volume, own),
+    }
+    # What is not looked at is neither computed nor drawn.
+    for tab, show in zip(st.tabs(list(views), key=TABS, on_change="rerun"), views.values(), strict=True):
+        if tab.open:
+            with tab:
+                show()
+
+
+def _predicted(answer: PairOutcome | None, show: Callable[[PairOutcome], None]) -> None:
+    """Show what follows from the prediction for a pair, where there is one."""
+    if answer is None:
+        st.info("This volume is too large for a prediction with these phases.")
+    else:
+        show(answer)
 
 
 def _prediction(
