@@ -36,8 +36,25 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests in a browser come first: each is long, and at the end one process would wait for the other."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    """Tests in a browser and of training come first: at the end one process would wait for the other."""
+    training = Path(__file__).with_name("training")
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("browser"):
+            return 0
+        return 1 if training in item.path.parents else 2
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:  # noqa: ANN401 (pytest-xdist's own)
+    """The scheduler of `--dist loadfile`, with one process for the browser."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from scheduling import BrowserScheduling
+
+    return BrowserScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
