@@ -82,8 +82,8 @@ def imported_volumes(arguments: argparse.Namespace, *, both_phases: bool = False
         raw = RawLayout(shape=numbers(arguments.shape, int, "--shape"), dtype=arguments.dtype)
     threshold = arguments.threshold
     if threshold not in (None, "otsu"):
-        (threshold, *rest) = numbers(threshold, float, "--threshold")
-        if rest:
+        (threshold, *limits) = numbers(threshold, float, "--threshold")
+        if limits:
             raise InputError(f"expected one number for --threshold, got {arguments.threshold!r}")
     stiff = None if arguments.labels is None else numbers(arguments.labels, float, "--labels")
     size = None
@@ -140,16 +140,16 @@ def _moduli_of(arguments: argparse.Namespace) -> TwoPhase:
 def _material_choice(arguments: argparse.Namespace) -> MaterialChoice:
     from vaereg.materials import MaterialChoice, TwoPhase, choose_materials
 
-    given = _moduli_of(arguments)
+    pair = _moduli_of(arguments)
     if arguments.materials is not None:
-        if given != TwoPhase():
+        if pair != TwoPhase():
             raise InputError("expected --materials or the moduli and Poisson ratios of the phases, got both")
         choice = choose_materials(arguments.materials)
-    elif given != given.ordered():
-        note = f"--e-stiff {given.e_stiff:g} is below --e-soft {given.e_soft:g}: the phases are swapped"
-        choice = MaterialChoice(pairs=(given.ordered(),), notes=(note,))
+    elif pair != pair.ordered():
+        note = f"--e-stiff {pair.e_stiff:g} is below --e-soft {pair.e_soft:g}: the phases are swapped"
+        choice = MaterialChoice(pairs=(pair.ordered(),), notes=(note,))
     else:
-        choice = MaterialChoice(pairs=(given,))
+        choice = MaterialChoice(pairs=(pair,))
     for note in choice.notes:
         tell(f"materials: {note}")
     return choice

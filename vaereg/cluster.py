@@ -147,13 +147,13 @@ class ClusterExecutor(Executor):
     def _check_workers(self) -> None:
         """Compare the versions of the workers of the moment; those that come later are compared by a task."""
         try:
-            found: Mapping[str, dict[str, str]] = self._client.run(installed_versions)
+            by_worker: Mapping[str, dict[str, str]] = self._client.run(installed_versions)
         except Exception as error:
             self._client.close(timeout=1.0)
             raise WorkerVersionError(
                 f"expected vaereg {__version__} on the workers of {self.address}, got: {_first(error)}"
             ) from error
-        for worker, versions in found.items():
+        for worker, versions in by_worker.items():
             if versions != self._versions:
                 self._client.close(timeout=1.0)
                 raise WorkerVersionError(_difference(self._versions, versions, f"the worker {worker}"))
@@ -184,16 +184,18 @@ def _call(
     if not _limited.is_set():
         _limited.set()
         limit_process_to_one_thread()
-    here = installed_versions()
-    if here != versions:
-        raise WorkerVersionError(_difference(versions, here, f"a worker on {platform.node()}"))
+    own_versions = installed_versions()
+    if own_versions != versions:
+        raise WorkerVersionError(_difference(versions, own_versions, f"a worker on {platform.node()}"))
     return fn(*args, **kwargs)
 
 
-def _difference(expected: Mapping[str, str], got: Mapping[str, str], where: str) -> str:
-    names = [name for name in expected if expected[name] != got.get(name)]
-    wanted, came = (", ".join(f"{name} {of.get(name)}" for name in names) for of in (expected, got))
-    return f"expected {wanted} on {where}, got {came}"
+def _difference(expected: Mapping[str, str], versions: Mapping[str, str], where: str) -> str:
+    names = [name for name in expected if expected[name] != versions.get(name)]
+    expected_text, versions_text = (
+        ", ".join(f"{name} {of.get(name)}" for name in names) for of in (expected, versions)
+    )
+    return f"expected {expected_text} on {where}, got {versions_text}"
 
 
 def _first(error: BaseException) -> str:

@@ -45,7 +45,7 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def targets_of(arguments: argparse.Namespace) -> Targets | None:
-    """What the flags say is wanted; None where they say nothing."""
+    """Targets of the flags; None where they say nothing."""
     from vaereg.targets import parse
 
     if not (arguments.target or arguments.maximize or arguments.minimize):
@@ -78,7 +78,7 @@ def add_constraint_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def constraints_of(arguments: argparse.Namespace) -> Constraints:
-    """What the flags say that designs have to meet."""
+    """Constraints of the flags, which designs have to meet."""
     from vaereg.inverse.constraints import Constraints
 
     diameters: tuple[float, ...] = (0.0,)

@@ -218,8 +218,8 @@ def rotate_stiffness(stiffness: ArrayLike, rotation: ArrayLike) -> NDArray[np.fl
     turn = np.empty((6, 6))
     for row, (i, j) in enumerate(VOIGT_PAIRS):
         for column, (a, b) in enumerate(VOIGT_PAIRS):
-            both = (r[i, a] * r[j, b] + r[i, b] * r[j, a]) / 2.0
-            turn[row, column] = both * MANDEL_FACTORS[row] * MANDEL_FACTORS[column]
+            symmetrised = (r[i, a] * r[j, b] + r[i, b] * r[j, a]) / 2.0
+            turn[row, column] = symmetrised * MANDEL_FACTORS[row] * MANDEL_FACTORS[column]
     return mandel_to_voigt(turn @ voigt_to_mandel(stiffness) @ turn.T)
 
 

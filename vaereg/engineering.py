@@ -47,7 +47,7 @@ _NO_LOAD = 1e-9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineeringConstants:
-    """What a tensile or shear test along the axes of the cell would measure.
+    """Constants that tensile and shear tests along the axes of the cell would measure.
 
     A direction that carries no load has a modulus of zero and Poisson ratios that are NaN.
     """

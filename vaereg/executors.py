@@ -85,59 +85,59 @@ def run_tasks(
     Raises:
         BrokenExecutor: Worker processes died again and again, or the executor is gone.
     """
-    left = dict(enumerate(tasks))
+    open_tasks = dict(enumerate(tasks))
     if isinstance(workers, Executor):
         try:
-            yield from _finished(workers, function, left, cancel=True)
+            yield from _finished(workers, function, open_tasks, cancel=True)
         except ExecutorLostError as error:
             if not stand_in:
                 raise
-            _logger.warning("%s: %d of %d tasks are done here", error, len(left), len(tasks))
+            _logger.warning("%s: %d of %d tasks are done here", error, len(open_tasks), len(tasks))
             workers = stand_in
     deaths = 0
-    while left and not isinstance(workers, Executor):
-        before = len(left)
+    while open_tasks and not isinstance(workers, Executor):
+        before = len(open_tasks)
         try:
             with worker_processes(min(workers, before)) as executor:
                 # Its futures are not cancelled: the pool of Python 3.11 that breaks because its processes end
                 # fails at a future that is.
-                yield from _finished(executor, function, left, cancel=False)
+                yield from _finished(executor, function, open_tasks, cancel=False)
         except BrokenProcessPool as error:
-            deaths = deaths + 1 if len(left) == before else 1
+            deaths = deaths + 1 if len(open_tasks) == before else 1
             if deaths == MAX_DEATHS:
                 raise BrokenProcessPool(
-                    f"worker processes died {deaths} times in a row without a result, {len(left)} of "
+                    f"worker processes died {deaths} times in a row without a result, {len(open_tasks)} of "
                     f"{len(tasks)} tasks are left: another program ended them, or there is too little memory"
                 ) from error
 
 
 def _finished(
-    executor: Executor, function: Callable[[Task], Result], left: dict[int, Task], *, cancel: bool
+    executor: Executor, function: Callable[[Task], Result], open_tasks: dict[int, Task], *, cancel: bool
 ) -> Generator[tuple[int, Result], None, None]:
     """Number and result of every task as it is finished, which is then taken from `left`."""
-    ended: SimpleQueue[Future[Result]] = SimpleQueue()
+    ended_futures: SimpleQueue[Future[Result]] = SimpleQueue()
     numbers: dict[Future[Result], int] = {}
-    waiting = iter(list(left))
+    waiting = iter(list(open_tasks))
     try:
         while True:
             for number in islice(waiting, OUTSTANDING - len(numbers)):
-                future = executor.submit(function, left[number])
+                future = executor.submit(function, open_tasks[number])
                 numbers[future] = number
-                future.add_done_callback(ended.put)
+                future.add_done_callback(ended_futures.put)
             if not numbers:
                 return
-            future = ended.get()
+            future = ended_futures.get()
             number = numbers.pop(future)
             result = future.result()
-            del left[number]
+            del open_tasks[number]
             yield number, result
     except BrokenExecutor:
-        while not ended.empty():  # what was finished before
-            future = ended.get()
+        while not ended_futures.empty():  # what was finished before
+            future = ended_futures.get()
             number = numbers.pop(future)
             if not future.cancelled() and future.exception() is None:
                 result = future.result()
-                del left[number]
+                del open_tasks[number]
                 yield number, result
         raise
     finally:

@@ -63,21 +63,23 @@ class Phase:
     """Coefficient of linear thermal expansion [1e-6/K]."""
 
     def __post_init__(self) -> None:
-        who = f"phase {self.name!r}: " if self.name else ""
+        subject = f"phase {self.name!r}: " if self.name else ""
         if not isinstance(self.name, str):
             raise InputError(f"expected a phase name that is text, got {self.name!r}")
         young, poisson = self.young_modulus, self.poisson_ratio
         if not (_is_number(young) and young >= 0.0):
-            raise InputError(f"{who}expected a Young's modulus of 0 GPa (void) or more, got {young!r}")
+            raise InputError(f"{subject}expected a Young's modulus of 0 GPa (void) or more, got {young!r}")
         if not (_is_number(poisson) and -1.0 < poisson < 0.5):
-            raise InputError(f"{who}expected a Poisson ratio between -1 and 0.5 (exclusive), got {poisson!r}")
+            raise InputError(
+                f"{subject}expected a Poisson ratio between -1 and 0.5 (exclusive), got {poisson!r}"
+            )
         for key, label in (("conductivity", "conductivity"), ("density", "density")):
             value = getattr(self, key)
             if value is not None and not (_is_number(value) and value >= 0.0):
-                raise InputError(f"{who}expected a {label} of 0 or more, got {value!r}")
+                raise InputError(f"{subject}expected a {label} of 0 or more, got {value!r}")
         expansion = self.thermal_expansion
         if expansion is not None and not _is_number(expansion):
-            raise InputError(f"{who}expected a thermal expansion that is a number, got {expansion!r}")
+            raise InputError(f"{subject}expected a thermal expansion that is a number, got {expansion!r}")
 
     @property
     def is_void(self) -> bool:
@@ -255,8 +257,8 @@ def library() -> dict[str, Phase]:
     numbers = [field.name for field in fields(Phase) if field.name != "name"]
     phases = {}
     for row in library_rows():
-        given = {key: float(row[key]) for key in numbers if row[key]}
-        phases[row["name"]] = Phase(row["name"], **given)
+        properties = {key: float(row[key]) for key in numbers if row[key]}
+        phases[row["name"]] = Phase(row["name"], **properties)
     return phases
 
 
@@ -349,15 +351,15 @@ def _parse_phase(content: Any, key: str) -> Phase:  # noqa: ANN401
         raise InputError(
             f"expected a name or an object of {', '.join(names)} as the {key} phase, got {_short(content)}"
         )
-    given = {name: value for name, value in content.items() if value is not None}
-    missing = {"young_modulus", "poisson_ratio"} - set(given)
-    if given.get("young_modulus") == 0:
+    properties = {name: value for name, value in content.items() if value is not None}
+    missing = {"young_modulus", "poisson_ratio"} - set(properties)
+    if properties.get("young_modulus") == 0:
         missing -= {"poisson_ratio"}
     if missing:
         raise InputError(
             f"expected {' and '.join(sorted(missing))} of the {key} phase, got {_short(content)}"
         )
-    return _phase({"name": "", "poisson_ratio": 0.0, **given})
+    return _phase({"name": "", "poisson_ratio": 0.0, **properties})
 
 
 def _phase(content: dict[str, Any]) -> Phase:

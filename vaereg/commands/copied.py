@@ -94,8 +94,8 @@ def copied_design(
         arguments.append(f"component={list(components)!r}")
     arguments.append(f"corrections={corrections}")
     if limits:
-        given = ", ".join(f"{name}={value!r}" for name, value in limits.to_json().items())
-        arguments.append(f"constraints=Constraints({given})")
+        arguments_text = ", ".join(f"{name}={value!r}" for name, value in limits.to_json().items())
+        arguments.append(f"constraints=Constraints({arguments_text})")
     names = ["design", "load_checkpoint"] + (["Phase", "TwoPhase"] if materials is not None else [])
     body = "".join(f"    {argument},\n" for argument in arguments)
     python = (
@@ -167,10 +167,10 @@ def _material_flags(materials: TwoPhase | None) -> tuple[list[str], str]:
 def _library_name(phase: Phase) -> str:
     """Name of a material of the library; empty where it is none, or has a slash in its name."""
     try:
-        known = VOID if phase.is_void else phase_by_name(phase.name)
+        entry = VOID if phase.is_void else phase_by_name(phase.name)
     except InputError:
         return ""
-    return known.name if known == phase and "/" not in phase.name else ""
+    return entry.name if entry == phase and "/" not in phase.name else ""
 
 
 def _constraint_flags(constraints: Constraints) -> list[str]:
@@ -192,8 +192,8 @@ def _pair_code(materials: TwoPhase) -> str:
 
 def _phase_code(phase: Phase) -> str:
     plain = [_literal(phase.name), repr(float(phase.young_modulus)), repr(float(phase.poisson_ratio))]
-    given = {field.name: getattr(phase, field.name) for field in fields(Phase)[3:]}
-    plain += [f"{name}={float(value)!r}" for name, value in given.items() if value is not None]
+    properties = {field.name: getattr(phase, field.name) for field in fields(Phase)[3:]}
+    plain += [f"{name}={float(value)!r}" for name, value in properties.items() if value is not None]
     return f"Phase({', '.join(plain)})"
 
 

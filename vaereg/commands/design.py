@@ -206,31 +206,35 @@ def _components(arguments: argparse.Namespace, checkpoint: Checkpoint) -> list[i
 
 
 def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
-    """What was made, in a line."""
+    """Print components or modes of the designs and their deviations."""
     import numpy as np
 
     from vaereg.targets import percent_off
 
     best = float(np.nanmin(designs.largest_deviation))
     middle = float(np.nanmedian(designs.largest_deviation))
-    made = sorted(set(designs.component.tolist()))
-    names = ", ".join(designs.modes[index] for index in made) if designs.modes else f"{len(made)} components"
+    components = sorted(set(designs.component.tolist()))
+    names = (
+        ", ".join(designs.modes[index] for index in components)
+        if designs.modes
+        else f"{len(components)} components"
+    )
     tell(f"design: {names}; by prediction the best is {percent_off(best)}, the median {percent_off(middle)}")
     if left_out:
-        told = ", ".join(f"{name} is not met by {count}" for name, count in left_out.items())
-        tell(f"design: designs that do not meet all constraints are left out: {told}")
+        counts = ", ".join(f"{name} is not met by {count}" for name, count in left_out.items())
+        tell(f"design: designs that do not meet all constraints are left out: {counts}")
 
 
-def _tell_moved(asked: Targets, wanted: Targets) -> None:
-    """Which targets gave way to the nearest that can be had."""
-    moved = [new for old, new in zip(asked, wanted, strict=True) if old != new]
-    if moved:
-        words = ", ".join(item.words() for item in moved)
+def _tell_moved(asked: Targets, reached: Targets) -> None:
+    """Print the targets that gave way to the nearest reachable ones."""
+    changed = [new for old, new in zip(asked, reached, strict=True) if old != new]
+    if changed:
+        words = ", ".join(item.words() for item in changed)
         tell(f"design: what was asked for is out of reach; the designs are for the nearest: {words}")
 
 
 def _tell_spread(spread: DesignSpread) -> None:
-    """How robust the designs are."""
+    """Print how robust the designs are."""
     import numpy as np
 
     interface, scatter = spread.interface, spread.scatter

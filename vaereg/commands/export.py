@@ -25,27 +25,27 @@ def run_export(arguments: argparse.Namespace) -> None:
     from vaereg.io.files import check_output
     from vaereg.materials import TwoPhase
 
-    asked = materials_of(arguments)
+    flag_materials = materials_of(arguments)
     check_output(arguments.out, arguments.designs)
     designs = read_designs(arguments.designs)
-    own = designs.materials or TwoPhase()
-    materials = asked if phases_given(arguments) else own
+    stored_materials = designs.materials or TwoPhase()
+    materials = flag_materials if phases_given(arguments) else stored_materials
     if arguments.index is not None and not 0 <= arguments.index < len(designs):
         raise InputError(f"expected an index from 0 to {len(designs) - 1}, got {arguments.index}")
     if arguments.index is None and arguments.format not in ("zip", "html"):
         raise InputError("expected --index for one design, or --format zip or html for all of them")
-    chosen = range(len(designs)) if arguments.index is None else [arguments.index]
-    own_pair = materials.moduli() == own.moduli()
-    items = stored_items(designs, chosen, arguments.designs.name, figures=own_pair)
+    indices = range(len(designs)) if arguments.index is None else [arguments.index]
+    own_pair = materials.moduli() == stored_materials.moduli()
+    items = stored_items(designs, indices, arguments.designs.name, figures=own_pair)
     if not own_pair:
         tell("export: predicted and solved figures are left out: they are of other phases")
     size = arguments.voxel_size
     if arguments.format == "zip":
         bundle(arguments.out, items, materials, voxel_size=size, length_unit=arguments.length_unit)
-        written = [arguments.out]
+        paths = [arguments.out]
     elif arguments.format == "html":
         write_report(arguments.out, items, materials, voxel_size=size, length_unit=arguments.length_unit)
-        written = [arguments.out]
+        paths = [arguments.out]
     else:
         write = partial(
             export,
@@ -55,10 +55,10 @@ def run_export(arguments: argparse.Namespace) -> None:
             voxel_size=size,
             length_unit=arguments.length_unit,
         )
-        written = write(format=arguments.format, path=arguments.out)
+        paths = write(format=arguments.format, path=arguments.out)
         if arguments.format in _BARE:
             beside = arguments.out.with_name(arguments.out.stem + "-sheet.json")
-            written += write(format="json", path=beside)
+            paths += write(format="json", path=beside)
         if arguments.format == "stl":
             tell(f"export: {describe_surface(items[0].volume)}")
-    tell(f"export: wrote {', '.join(map(str, written))}")
+    tell(f"export: wrote {', '.join(map(str, paths))}")

@@ -81,7 +81,7 @@ def run_predict(arguments: argparse.Namespace) -> None:
 def _answers(
     model: PairModel, volumes: Sequence[NDArray[np.uint8]], pairs: Sequence[TwoPhase]
 ) -> list[dict[str, Any]]:
-    """What is known of each volume without a full solve of the elastic problem."""
+    """Prediction of each volume with its volume fraction and conductivity, without a full elastic solve."""
     import numpy as np
 
     from vaereg.elasticity import PROPERTIES
@@ -116,10 +116,10 @@ def _answers(
             "novelty": float(prediction.novelty[i]),
         }
         if pair.stiff.conductivity is not None and pair.soft.conductivity is not None:
-            solved = conduct(volumes[i], pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
-            result["conductivity"] = {"mean": solved.conductivity.tolist()}
-        known = elastic_properties(mean, fraction, pair)
-        results.append(result | {name: value for name, value in known.items() if name != "engineering"})
+            conduction = conduct(volumes[i], pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
+            result["conductivity"] = {"mean": conduction.conductivity.tolist()}
+        derived = elastic_properties(mean, fraction, pair)
+        results.append(result | {name: value for name, value in derived.items() if name != "engineering"})
     return results
 
 

@@ -40,25 +40,26 @@ def run_refine(arguments: argparse.Namespace) -> None:
     from vaereg.targets import CellProperties, check_possible
 
     check_output(arguments.out, arguments.designs)
-    stored = read_designs(arguments.designs)
-    if min(stored.microstructures.shape[1:]) < MIN_EDGE:
+    designs = read_designs(arguments.designs)
+    if min(designs.microstructures.shape[1:]) < MIN_EDGE:
         raise InputError(
-            f"expected designs of at least {MIN_EDGE} voxels per edge, got {stored.microstructures.shape[1:]}"
+            f"expected designs of at least {MIN_EDGE} voxels per edge, "
+            f"got {designs.microstructures.shape[1:]}"
         )
     checkpoint = load_model(arguments)
-    pair = materials_of(arguments) if phases_given(arguments) else stored.materials
+    pair = materials_of(arguments) if phases_given(arguments) else designs.materials
     pair = checkpoint.model.materials if pair is None else pair
-    targets = targets_of(arguments) or stored.wanted
+    targets = targets_of(arguments) or designs.wanted
     if targets is None:
         raise InputError(f"expected a target in {arguments.designs} or by --target, got none")
-    constraints = constraints_of(arguments) or Constraints.from_json(stored.constraints)
+    constraints = constraints_of(arguments) or Constraints.from_json(designs.constraints)
     check_possible(targets, pair, symmetry=constraints.symmetry)
-    done = _reached(stored, targets, pair, constraints, arguments.tolerance)
-    rows = np.flatnonzero(~done)
-    if done.any():
-        tell(f"refine: {done.sum()} of {len(stored)} designs are there already")
-    volumes, stiffness, conductivity = stored.microstructures.copy(), _stiffness(stored), _heat(stored)
-    solves = np.zeros(len(stored), np.int64) if stored.solves is None else stored.solves.copy()
+    is_reached = _reached(designs, targets, pair, constraints, arguments.tolerance)
+    rows = np.flatnonzero(~is_reached)
+    if is_reached.any():
+        tell(f"refine: {is_reached.sum()} of {len(designs)} designs are there already")
+    volumes, stiffness, conductivity = designs.microstructures.copy(), _stiffness(designs), _heat(designs)
+    solves = np.zeros(len(designs), np.int64) if designs.solves is None else designs.solves.copy()
     results: list[Refinement] = []
     if len(rows):
         with workers_of(arguments.workers, arguments.scheduler) as workers:
@@ -66,7 +67,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
                 volumes[rows],
                 targets,
                 pair,
-                order=_promise(stored, targets, pair, rows),
+                order=_promise(designs, targets, pair, rows),
                 tolerance=arguments.tolerance,
                 max_solves=arguments.max_solves,
                 constraints=constraints,
@@ -82,7 +83,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         if result.properties.conductivity is not None:
             conductivity[row] = result.properties.conductivity[0]
     predicted, judge = _predicted(volumes, pair, checkpoint)
-    known = CellProperties(
+    cells = CellProperties(
         stiffness=predicted,
         fraction=volumes.mean(axis=(1, 2, 3), dtype=np.float64),
         materials=pair,
@@ -91,61 +92,61 @@ def run_refine(arguments: argparse.Namespace) -> None:
     write_designs(
         arguments.out,
         microstructures=volumes,
-        component=stored.component,
-        latent=stored.latent,
+        component=designs.component,
+        latent=designs.latent,
         predicted=diagonal_properties(predicted),
-        quantities=_quantities(known, targets),
+        quantities=_quantities(cells, targets),
         target=targets,
-        seed=stored.seed,
-        made_by=stored.made_by,
+        seed=designs.seed,
+        made_by=designs.made_by,
         judged_by=judge,
         materials=pair,
         stiffness=stiffness,
         conductivity=conductivity if targets.needs_conductivity else None,
-        solver_tolerance=np.full(len(stored), VERIFICATION_RTOL),
-        solver_dtype=["float64"] * len(stored),
+        solver_tolerance=np.full(len(designs), VERIFICATION_RTOL),
+        solver_dtype=["float64"] * len(designs),
         solves=solves,
-        modes=stored.modes,
-        weights=stored.weights,
+        modes=designs.modes,
+        weights=designs.weights,
         constraints=constraints.to_json(),
         met=[[result.met for result in check(volume, constraints).results] for volume in volumes]
         if constraints
         else None,
-        recipes=stored.recipes,
-        spread=_spread(stored, volumes, targets, pair),
+        recipes=designs.recipes,
+        spread=_spread(designs, volumes, targets, pair),
     )
-    _tell_outcome(arguments, stored, results)
-    if judge == checkpoint.hash and checkpoint.hash != stored.made_by:
+    _tell_outcome(arguments, designs, results)
+    if judge == checkpoint.hash and checkpoint.hash != designs.made_by:
         tell(
-            f"refine: the designs are of the checkpoint {stored.made_by}, the predictions and materials "
+            f"refine: the designs are of the checkpoint {designs.made_by}, the predictions and materials "
             f"of {checkpoint.hash}"
         )
 
 
 def _spread(
-    stored: DesignFile, volumes: NDArray[np.uint8], targets: Targets, pair: TwoPhase
+    designs: DesignFile, volumes: NDArray[np.uint8], targets: Targets, pair: TwoPhase
 ) -> dict[str, NDArray[np.float64]]:
     """Spread of the refined volumes, where that of the designs was measured: with the interface as it is now,
     over realisations as it was.
     """
     from vaereg.inverse.robustness import interface_spread
 
-    if not stored.spread:
+    if not designs.spread:
         return {}
-    kept = {
+    columns_of = {
         key: column
-        for key, column in stored.spread.items()
+        for key, column in designs.spread.items()
         if key.startswith("realisations/") and key.partition("/")[2] in targets.names
     }
     interface = interface_spread(volumes, targets, pair)
     for kind in ("eroded", "dilated"):
         columns = getattr(interface, kind).T
-        kept |= {f"{kind}/{name}": column for name, column in zip(targets.names, columns, strict=True)}
-    return kept
+        columns_of |= {f"{kind}/{name}": column for name, column in zip(targets.names, columns, strict=True)}
+    return columns_of
 
 
 def _reached(
-    stored: DesignFile, targets: Targets, pair: TwoPhase, constraints: Constraints, tolerance: float
+    designs: DesignFile, targets: Targets, pair: TwoPhase, constraints: Constraints, tolerance: float
 ) -> NDArray[np.bool_]:
     """Designs that a former refinement has verified within the tolerance, shape (N,)."""
     import numpy as np
@@ -154,45 +155,49 @@ def _reached(
     from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
     from vaereg.targets import CellProperties
 
-    none = np.zeros(len(stored), dtype=bool)
-    tolerances = stored.solver_tolerance
-    if stored.materials != pair or stored.stiffness is None or tolerances is None or targets.objectives:
+    none = np.zeros(len(designs), dtype=bool)
+    tolerances = designs.solver_tolerance
+    if designs.materials != pair or designs.stiffness is None or tolerances is None or targets.objectives:
         return none
     if not 0.0 < tolerance < np.inf:
         return none
     cells = CellProperties(
-        stiffness=stored.stiffness,
-        fraction=stored.microstructures.mean(axis=(1, 2, 3), dtype=np.float64),
+        stiffness=designs.stiffness,
+        fraction=designs.microstructures.mean(axis=(1, 2, 3), dtype=np.float64),
         materials=pair,
-        conductivity=stored.conductivity,
+        conductivity=designs.conductivity,
     )
     near = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf) <= tolerance
-    met = np.array([not constraints or satisfied(volume, constraints) for volume in stored.microstructures])
-    return near & met & (tolerances <= VERIFICATION_RTOL)
+    meets = np.array(
+        [not constraints or satisfied(volume, constraints) for volume in designs.microstructures]
+    )
+    return near & meets & (tolerances <= VERIFICATION_RTOL)
 
 
-def _stiffness(stored: DesignFile) -> NDArray[np.float64]:
+def _stiffness(designs: DesignFile) -> NDArray[np.float64]:
     import numpy as np
 
-    return np.full((len(stored), 6, 6), np.nan) if stored.stiffness is None else stored.stiffness.copy()
+    return np.full((len(designs), 6, 6), np.nan) if designs.stiffness is None else designs.stiffness.copy()
 
 
-def _heat(stored: DesignFile) -> NDArray[np.float64]:
+def _heat(designs: DesignFile) -> NDArray[np.float64]:
     import numpy as np
 
-    return np.full((len(stored), 3, 3), np.nan) if stored.conductivity is None else stored.conductivity.copy()
+    return (
+        np.full((len(designs), 3, 3), np.nan) if designs.conductivity is None else designs.conductivity.copy()
+    )
 
 
-def _promise(stored: DesignFile, targets: Targets, pair: TwoPhase, rows: NDArray[np.intp]) -> list[int]:
+def _promise(designs: DesignFile, targets: Targets, pair: TwoPhase, rows: NDArray[np.intp]) -> list[int]:
     """Order in which some of the designs are refined: the nearest by prediction first."""
     import numpy as np
 
     from vaereg.targets import CellProperties
 
-    if stored.predicted is None:
+    if designs.predicted is None:
         return list(range(len(rows)))
-    fraction = stored.microstructures.mean(axis=(1, 2, 3), dtype=np.float64)
-    cells = CellProperties.from_diagonal(stored.predicted, fraction, pair).rows(rows)
+    fraction = designs.microstructures.mean(axis=(1, 2, 3), dtype=np.float64)
+    cells = CellProperties.from_diagonal(designs.predicted, fraction, pair).rows(rows)
     deviations = np.nan_to_num(targets.deviations(cells), nan=0.0).max(axis=1)
     return np.argsort(deviations, kind="stable").tolist()
 
@@ -228,19 +233,19 @@ def _quantities(cells: CellProperties, targets: Targets) -> dict[str, NDArray[np
     }
 
 
-def _tell_outcome(arguments: argparse.Namespace, stored: DesignFile, results: Sequence[Refinement]) -> None:
+def _tell_outcome(arguments: argparse.Namespace, designs: DesignFile, results: Sequence[Refinement]) -> None:
     import numpy as np
 
     from vaereg.microstructure.statistics import within_component
 
     if not results:
         return
-    spread = within_component(stored.microstructures, stored.component)
+    spread = within_component(designs.microstructures, designs.component)
     usual = "" if spread is None else f" (two designs of one component differ by {spread:.4f})"
-    solves, moved = ([getattr(result, name) for result in results] for name in ("solves", "moved"))
+    solves, changes = ([getattr(result, name) for result in results] for name in ("solves", "moved"))
     tell(
         f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
-        f"moved by {np.median(moved):.4f}{usual}"
+        f"moved by {np.median(changes):.4f}{usual}"
     )
     if missed := [result for result in results if not result.converged]:
         least = min(result.largest_distance for result in missed)

@@ -73,12 +73,12 @@ def evaluate_pairs(
     if not volumes:
         raise InputError("expected at least one volume, got none")
     prediction = predict_stiffness(model, volumes, pairs)
-    solved = []
+    solutions = []
     for result in map_tasks(_solve, list(zip(volumes, pairs, strict=True)), workers):
-        solved.append(result)
+        solutions.append(result)
         if on_progress:
-            on_progress(len(solved), len(volumes))
-    truth = np.array([stiffness for stiffness, _ in solved])
+            on_progress(len(solutions), len(volumes))
+    truth = np.array([stiffness for stiffness, _ in solutions])
     exact, mean = voigt_to_mandel(truth), voigt_to_mandel(prediction.mean)
     upper, lower = voigt_to_mandel(prediction.upper), voigt_to_mandel(prediction.lower)
     limit = -_ROUNDING * np.linalg.norm(upper, axis=(1, 2))
@@ -95,7 +95,7 @@ def evaluate_pairs(
         "bounded": float(((gaps[0] > limit) & (gaps[1] > limit)).mean()),
         "novel": float((~prediction.in_distribution).mean()),
         "iterations": float(prediction.iterations.mean()),
-        "solver": float(np.mean([iterations for _, iterations in solved])),
+        "solver": float(np.mean([iterations for _, iterations in solutions])),
     }
     if rows.any():
         error, bound = (

@@ -104,7 +104,7 @@ def evaluate(
             f"expected data of the checkpoint's materials {materials}, got {dataset.plan.materials}"
         )
     training = known_indices(dataset, "train", left_out)
-    rest = held_out_rows(dataset, left_out)
+    held_out = held_out_rows(dataset, left_out)
     forward, novelty = _forward(checkpoint, dataset, training, indices)
     metrics: dict[str, Any] = {
         "checkpoint": checkpoint.hash,
@@ -112,8 +112,8 @@ def evaluate(
         "hardware": _hardware(),
         "forward": forward,
     }
-    if len(rest):
-        metrics["held_out"], novelty["held_out"] = _held_out(checkpoint, dataset, rest)
+    if len(held_out):
+        metrics["held_out"], novelty["held_out"] = _held_out(checkpoint, dataset, held_out)
     metrics["novelty"] = novelty | {"strange": _strange(checkpoint, dataset.plan.size)}
     metrics["components"] = component_figures(checkpoint, dataset, indices)
     metrics["decoder"] = decoder_figures(checkpoint, dataset, indices)
@@ -132,8 +132,8 @@ def held_out_families(checkpoint: Checkpoint) -> tuple[str, ...]:
 def held_out_rows(dataset: Dataset, left_out: tuple[str, ...]) -> NDArray[np.intp]:
     """Volumes of families that training left out, of all splits, ascending; a random choice of many."""
     rows = np.flatnonzero(np.isin(dataset.samples.family, left_out))
-    chosen = np.random.default_rng(0).permutation(rows)[:MOST_HELD_OUT]
-    return np.sort(chosen)
+    sample = np.random.default_rng(0).permutation(rows)[:MOST_HELD_OUT]
+    return np.sort(sample)
 
 
 def forward_figures(
@@ -176,9 +176,9 @@ def _by_property(values: NDArray[np.float64]) -> dict[str, float]:
 
 def _r2(mean: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, float | None]:
     variation = np.square(truth - truth.mean(0)).sum(0)
-    rest = np.square(mean - truth).sum(0)
+    residual = np.square(mean - truth).sum(0)
     return {
-        name: 1.0 - float(rest[i] / variation[i]) if variation[i] > 0.0 else None
+        name: 1.0 - float(residual[i] / variation[i]) if variation[i] > 0.0 else None
         for i, name in enumerate(PROPERTIES)
     }
 
@@ -216,8 +216,12 @@ def _answers(
     checkpoint: Checkpoint, volumes: NDArray[np.uint8], materials: TwoPhase
 ) -> tuple[dict[str, _Answers], NDArray[np.bool_]]:
     """Answers of the regressor for any pair and of both of the checkpoint, and which volumes are familiar."""
-    told = predict_stiffness(load_pair_model(), list(volumes), [materials], lower_bound=False)
-    answers = {"pairs": _Answers(mean=diagonal_properties(told.mean), std=diagonal_properties(told.std))}
+    predictions = predict_stiffness(load_pair_model(), list(volumes), [materials], lower_bound=False)
+    answers = {
+        "pairs": _Answers(
+            mean=diagonal_properties(predictions.mean), std=diagonal_properties(predictions.std)
+        )
+    }
     guided, encoder = (predict(checkpoint, volumes, guided=choice) for choice in (True, False))
     for name, item in (("guided", guided), ("encoder", encoder)):
         answers[name] = _Answers(mean=item.mean, std=item.std)
@@ -260,14 +264,14 @@ def _parity(
     predictions: dict[str, _Answers], truth: NDArray[np.float64], family: NDArray[np.str_]
 ) -> dict[str, Any]:
     """Truth and predictions volume by volume [GPa], to four digits."""
-    chosen = np.sort(np.random.default_rng(0).permutation(len(truth))[:MOST_PARITY])
+    places = np.sort(np.random.default_rng(0).permutation(len(truth))[:MOST_PARITY])
 
     def columns(values: NDArray[np.float64]) -> dict[str, list[float]]:
-        listed = [[float(f"{value:.4g}") for value in column] for column in values[chosen].T]
+        listed = [[float(f"{value:.4g}") for value in column] for column in values[places].T]
         return dict(zip(PROPERTIES, listed, strict=True))
 
     return {
-        "family": family[chosen].tolist(),
+        "family": family[places].tolist(),
         "truth": columns(truth),
         **{
             name: {"mean": columns(item.mean), "std": columns(item.std)} for name, item in predictions.items()
@@ -310,14 +314,14 @@ def _strange(checkpoint: Checkpoint, size: int) -> dict[str, float]:
 def _timings(checkpoint: Checkpoint, volume: NDArray[np.uint8]) -> dict[str, float]:
     """Median wall times on this machine, warm [s]; fourfold: of four times as many voxels per edge."""
     middle = float(np.median(checkpoint.fitted.property_quantiles[:, 0]))
-    wanted = {"C11": middle}
+    target = {"C11": middle}
     large = np.tile(volume, (4, 4, 4))
     return {
         "predict_one": _median_time(lambda: predict(checkpoint, volume[None])),
         "encode_one": _median_time(lambda: predict(checkpoint, volume[None], guided=False)),
         "predict_fourfold": _median_time(lambda: predict(checkpoint, large[None]), 1),
         "encode_fourfold": _median_time(lambda: predict(checkpoint, large[None], guided=False), 1),
-        "design_twelve": _median_time(lambda: design(checkpoint, wanted, 12, volume.shape[0])),
+        "design_twelve": _median_time(lambda: design(checkpoint, target, 12, volume.shape[0])),
         "solve_one_float32_1e-3": _median_time(
             lambda: homogenize(volume, checkpoint.model.materials, rtol=SOLVER_TOLERANCE, dtype=np.float32)
         ),

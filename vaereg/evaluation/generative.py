@@ -59,7 +59,7 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
     properties = diagonal_properties(dataset.samples.stiffness[indices])
     low, high = checkpoint.property_ranges[LEADING]
     values = np.linspace(low, high, _POINTS)
-    chosen = np.linspace(0, len(indices) - 1, min(_PER_COMPONENT, len(indices))).astype(int)
+    places = np.linspace(0, len(indices) - 1, min(_PER_COMPONENT, len(indices))).astype(int)
 
     def made_by(component: int, prior: ConditionalMixture, count: int) -> NDArray[np.uint8]:
         choice = torch.full((len(prior.weights),), component, device=device)
@@ -67,14 +67,14 @@ def component_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray
         return _decode(checkpoint, z[:count], dataset.plan.size, generator)
 
     with torch.inference_mode():
-        wanted = torch.from_numpy(properties).to(device, torch.float32)
-        prior = model.prior(wanted)
+        targets = torch.from_numpy(properties).to(device, torch.float32)
+        prior = model.prior(targets)
         share = prior.responsibilities(_encode(checkpoint, dataset.volumes(indices))).mean(0).cpu().numpy()
         along = [model.prior(_completed(checkpoint, value)) for value in values.tolist()]
         weight = torch.stack([mixture.weights.mean(0) for mixture in along], dim=1).cpu().numpy()
         by_component = {}
         for component in range(checkpoint.config.model.components):
-            decoded = made_by(component, model.prior(wanted[chosen]), _PER_COMPONENT)
+            decoded = made_by(component, model.prior(targets[places]), _PER_COMPONENT)
             character = describe(decoded)
             names = [describe(made_by(component, along[place], _PER_NAME)).name for place in _NAMED]
             single = [describe(volume[None]).anisotropy for volume in decoded]
@@ -147,8 +147,8 @@ def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[n
             for name, rest in pairs.items()
         }
         ratio = [
-            float(ours / theirs) if theirs > _SAME else None
-            for ours, theirs in zip(distances["decoded"], distances["real"], strict=True)
+            float(decoded_distance / real_distance) if real_distance > _SAME else None
+            for decoded_distance, real_distance in zip(distances["decoded"], distances["real"], strict=True)
         ]
         figures[str(family)] = {
             "volumes": len(rows),
@@ -191,8 +191,8 @@ def redraw(family: str, size: int, seed: int, *, noise: int) -> Sample:
         noise: Seed of everything else. Families that hold nothing random beside their parameters, such as
             laminates, give the same volume, or a shifted one.
     """
-    drawn, other = np.random.default_rng(seed), np.random.default_rng(noise)
-    return generate(family, size, generator=_OtherNoise(drawn, other))
+    generator, noise_generator = np.random.default_rng(seed), np.random.default_rng(noise)
+    return generate(family, size, generator=_OtherNoise(generator, noise_generator))
 
 
 class _OtherNoise(Generator):

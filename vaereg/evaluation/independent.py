@@ -81,12 +81,12 @@ def _points(count: int, generator: Generator) -> Field:
     if generator.random() < 0.5:
         return points
     apart = (0.4 / count) ** (1.0 / 3.0)
-    kept: list[NDArray[np.float64]] = []
+    accepted: list[NDArray[np.float64]] = []
     for point in points:
-        offsets = [point - other for other in kept]
+        offsets = [point - neighbour for neighbour in accepted]
         if all(np.linalg.norm(offset - np.round(offset)) > apart for offset in offsets):
-            kept.append(point)
-    return np.array(kept)
+            accepted.append(point)
+    return np.array(accepted)
 
 
 def _frames(count: int, generator: Generator) -> Field:
@@ -155,9 +155,9 @@ def _lines(size: int, generator: Generator) -> Field:
         offset -= np.round(offset)
         tilted = [axis != main and direction[axis] != 0.0 for axis in range(3)]
         for shift in product(*((-1, 0, 1) if more else (0,) for more in tilted)):  # copies that pass nearby
-            moved = offset - np.array(shift)
-            rest = moved - (moved @ direction / (direction @ direction))[..., None] * direction
-            np.minimum(distance, np.linalg.norm(rest, axis=-1), out=distance)
+            shifted = offset - np.array(shift)
+            across = shifted - (shifted @ direction / (direction @ direction))[..., None] * direction
+            np.minimum(distance, np.linalg.norm(across, axis=-1), out=distance)
     return distance
 
 
@@ -285,8 +285,8 @@ def _lattice(size: int, generator: Generator) -> Volume:
     for start, end in bars:
         offset, direction = places - start, end - start
         along = np.clip(offset @ direction / (direction @ direction), 0.0, 1.0)
-        rest = np.abs(offset - along[..., None] * direction)
-        distance = np.minimum(distance, rest.max(axis=-1) if square else np.linalg.norm(rest, axis=-1))
+        across = np.abs(offset - along[..., None] * direction)
+        distance = np.minimum(distance, across.max(axis=-1) if square else np.linalg.norm(across, axis=-1))
     return _cut(-distance, generator.uniform(0.1, 0.4))
 
 

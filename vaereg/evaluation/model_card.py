@@ -171,8 +171,8 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _components(found: Mapping[str, Any]) -> list[str]:
-    named = " / ".join(f"{value:.0f}" for value in found["named_at"])
+def _components(figures: Mapping[str, Any]) -> list[str]:
+    named = " / ".join(f"{value:.0f}" for value in figures["named_at"])
     rows = [
         (
             k,
@@ -184,19 +184,19 @@ def _components(found: Mapping[str, Any]) -> list[str]:
             f"{item['mean_anisotropy']:.1f}",
             f"{item['volume_fraction']:.2f}",
         )
-        for k, item in found["by_component"].items()
+        for k, item in figures["by_component"].items()
     ]
-    name = found["property"]
+    name = figures["property"]
     head = ("component", "name", f"at {name} = {named} GPa", "share", f"weight along {name}")
     head += ("lengths x / y / z [voxel]", "anisotropy", "volume fraction")
     return [
         "## Components of the prior",
-        _COMPONENTS.format(used=found["used"], all=len(rows), effective=found["effective"]),
+        _COMPONENTS.format(used=figures["used"], all=len(rows), effective=figures["effective"]),
         markdown_table(head, rows),
     ]
 
 
-def _decoder(found: Mapping[str, Any]) -> list[str]:
+def _decoder(figures: Mapping[str, Any]) -> list[str]:
     rows = [
         (
             family,
@@ -207,7 +207,7 @@ def _decoder(found: Mapping[str, Any]) -> list[str]:
                 for key in _STATISTICS
             ),
         )
-        for family, item in found.items()
+        for family, item in figures.items()
     ]
     return [
         "## Samples of the decoder beside the data",
@@ -239,7 +239,7 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
         _INVERSE.format(targets=three["targets"], count=count),
         markdown_table(("median error", *_TRIALS.values()), rows),
         _COPIES.format(
-            **{f"{who}_{key}": _share(value) for who in copies for key, value in copies[who].items()}
+            **{f"{source}_{key}": _share(value) for source in copies for key, value in copies[source].items()}
         ),
     ]
     if runs:
@@ -314,7 +314,7 @@ def _times(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _limits(checkpoint: Checkpoint) -> str:
-    own = not checkpoint.config.training.features.endswith("imagenet")
+    is_random = not checkpoint.config.training.features.endswith("imagenet")
     left_out = checkpoint.config.training.held_out
     names = checkpoint.card.get("families", checkpoint.card.get("classes", ""))
     trained = [name for name in names.split(", ") if name not in left_out]
@@ -323,7 +323,7 @@ def _limits(checkpoint: Checkpoint) -> str:
         "best; the shares above say how often.",
         _SIZES if checkpoint.fitted.cell_sizes is not None else _ONE_SIZE,
         _DISCRETE,
-        _OWN_FEATURES if own else _IMAGENET,
+        _OWN_FEATURES if is_random else _IMAGENET,
     ]
     listed = [
         textwrap.fill(point, 110, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)

@@ -194,7 +194,7 @@ def coverage(present: Sequence[Collection[int]], expected: Sequence[int]) -> Sha
     """
     if len(present) != len(expected):
         raise ValueError(f"expected designs for each of {len(expected)} volumes, got {len(present)}")
-    hits = sum(wanted in classes for wanted, classes in zip(expected, present, strict=True))
+    hits = sum(name in classes for name, classes in zip(expected, present, strict=True))
     return Share(successes=hits, trials=len(expected))
 
 

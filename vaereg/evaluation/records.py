@@ -93,8 +93,8 @@ def read_figures(path: Path, checkpoint: str) -> dict[str, Any]:
         figures = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
         return nothing
-    known = isinstance(figures, dict) and figures.get("checkpoint") == checkpoint
-    return figures if known else nothing
+    is_current = isinstance(figures, dict) and figures.get("checkpoint") == checkpoint
+    return figures if is_current else nothing
 
 
 def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -111,8 +111,8 @@ def comparable_baselines(metrics: Mapping[str, Any], record: Mapping[str, Any] |
     settings, data = record["settings"], metrics["data"]
     held_out = sorted(metrics.get("held_out", {"guided": {"by_family": {}}})["guided"]["by_family"])
     plan = {name: value for name, value in settings.get("data", {}).items() if name != "count"}
-    same = plan.items() <= data.items() and settings.get("held_out") == held_out
-    return dict(record["figures"].get("baselines", {})) if same and data["split"] == "test" else {}
+    is_same_plan = plan.items() <= data.items() and settings.get("held_out") == held_out
+    return dict(record["figures"].get("baselines", {})) if is_same_plan and data["split"] == "test" else {}
 
 
 def comparable_runs(

@@ -69,14 +69,14 @@ def inverse_figures(
     for kind, names in KINDS.items():
         trials[kind] = []
         for number, index in enumerate(indices):
-            wanted = {name: float(properties[index, PROPERTIES.index(name)]) for name in names}
+            target = {name: float(properties[index, PROPERTIES.index(name)]) for name in names}
             # the target is a fact of an existing volume: reachable by construction, however rare
-            designs = design(checkpoint, wanted, count, dataset.plan.size, seed=number, only_plausible=False)
+            designs = design(checkpoint, target, count, dataset.plan.size, seed=number, only_plausible=False)
             trials[kind].append(designs)
     volumes = [volume for group in trials.values() for designs in group for volume in designs.microstructures]
-    solved = _solve(volumes, checkpoint.model.materials, workers, on_progress)
+    stiffness = _solve(volumes, checkpoint.model.materials, workers, on_progress)
     figures = {}
-    for kind, values in zip(KINDS, np.split(solved, len(KINDS)), strict=True):
+    for kind, values in zip(KINDS, np.split(stiffness, len(KINDS)), strict=True):
         shaped = values.reshape(len(indices), count, len(PROPERTIES))
         figures[kind] = _figures(trials[kind], shaped, properties[training])
         families = dataset.samples.family[indices]
@@ -84,8 +84,8 @@ def inverse_figures(
         figures[kind]["median_error_by_family"] = {
             str(family): float(np.median(errors[families == family])) for family in np.unique(families)
         }
-    made = np.concatenate([designs.microstructures for designs in trials["inverse"]])
-    figures["inverse"]["copies"] = _copies(dataset, training, made, dataset.volumes(indices))
+    volumes_made = np.concatenate([designs.microstructures for designs in trials["inverse"]])
+    figures["inverse"]["copies"] = _copies(dataset, training, volumes_made, dataset.volumes(indices))
     return figures
 
 
@@ -96,46 +96,47 @@ def _solve(
     on_progress: Callable[[int, int], None] | None,
 ) -> NDArray[np.float64]:
     """Properties by the solver, shape (N, T) [GPa]."""
-    solved: list[NDArray[np.float64]] = []
+    results: list[NDArray[np.float64]] = []
     for values in map_tasks(partial(_properties, materials=materials), volumes, workers, stand_in=2):
         if on_progress:
-            on_progress(len(solved), len(volumes))
-        solved.append(values)
+            on_progress(len(results), len(volumes))
+        results.append(values)
     if on_progress:
-        on_progress(len(solved), len(volumes))
-    return np.array(solved)
+        on_progress(len(results), len(volumes))
+    return np.array(results)
 
 
 def _properties(volume: NDArray[np.uint8], materials: TwoPhase) -> NDArray[np.float64]:
-    solved = homogenize(volume, materials, rtol=SOLVER_TOLERANCE, dtype=np.float32)
-    return diagonal_properties(solved.stiffness)
+    solution = homogenize(volume, materials, rtol=SOLVER_TOLERANCE, dtype=np.float32)
+    return diagonal_properties(solution.stiffness)
 
 
-def _errors(trials: Sequence[Designs], solved: NDArray[np.float64]) -> NDArray[np.float64]:
+def _errors(trials: Sequence[Designs], properties: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean relative distance from the target, shape (targets, designs) [-]."""
     return np.array(
-        [target_distance(values, designs.targets) for values, designs in zip(solved, trials, strict=True)]
+        [target_distance(values, designs.targets) for values, designs in zip(properties, trials, strict=True)]
     )
 
 
 def _figures(
-    trials: Sequence[Designs], solved: NDArray[np.float64], training: NDArray[np.float64]
+    trials: Sequence[Designs], properties: NDArray[np.float64], training: NDArray[np.float64]
 ) -> dict[str, Any]:
     """Figures of designs for several targets, given the solver's properties, (targets, designs, T) [GPa]."""
-    error = _errors(trials, solved)
+    error = _errors(trials, properties)
     component = np.concatenate([designs.component for designs in trials])
     best = np.take_along_axis(
         error, np.argmin([designs.mean_distance for designs in trials], axis=1)[:, None], 1
     )
     surprise = [
-        np.abs(designs.mean / values - 1.0)[:, _AXIAL] for designs, values in zip(trials, solved, strict=True)
+        np.abs(designs.mean / values - 1.0)[:, _AXIAL]
+        for designs, values in zip(trials, properties, strict=True)
     ]
     nearest = [float(target_distance(training, designs.targets).min()) for designs in trials]
     pairs = [two_point_distances(designs.microstructures, designs.component) for designs in trials]
     within, between = ([distance for pair in pairs for distance in pair[side]] for side in (0, 1))
     return {
         "targets": len(trials),
-        "designs_per_target": solved.shape[1],
+        "designs_per_target": properties.shape[1],
         "properties": list(trials[0].targets),
         "median_error": float(np.median(error)),
         "mean_error": float(error.mean()),
@@ -201,10 +202,10 @@ def _invariant(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _agreement(volume: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Largest share of equal voxels over all periodic shifts and symmetries of the cube."""
     spectrum = np.conj(np.asarray(fft.rfftn(volume.astype(np.float64))))
-    both = 0.0
+    best = 0.0
     for order in permutations(range(3)):
         for flips in product((1, -1), repeat=3):
             turned = other.transpose(order)[:: flips[0], :: flips[1], :: flips[2]].astype(np.float64)
             together = np.asarray(fft.irfftn(spectrum * np.asarray(fft.rfftn(turned)), s=volume.shape))
-            both = max(both, float(together.max()) / volume.size)
-    return 1.0 - volume_fraction(volume) - volume_fraction(other) + 2.0 * both
+            best = max(best, float(together.max()) / volume.size)
+    return 1.0 - volume_fraction(volume) - volume_fraction(other) + 2.0 * best

@@ -50,7 +50,7 @@ class Morphology:
     component: str
     """Component of the inverse model that the class belongs to, one of `COMPONENTS`."""
     description: str
-    """What the class looks like, in one phrase."""
+    """Look of the class, in one phrase."""
 
 
 MORPHOLOGIES: Mapping[str, Morphology] = MappingProxyType(
@@ -169,8 +169,8 @@ def make(name: str, parameters: Parameters, size: int, *, generator: Generator) 
     """
     if not SIZE_RANGE[0] <= size <= SIZE_RANGE[1]:
         raise InputError(f"expected {SIZE_RANGE[0]} to {SIZE_RANGE[1]} voxels per edge, got {size}")
-    made = MORPHOLOGIES[_checked(name)].make(parameters, size, generator)
-    return Microstructure(volume=made.volume, recipe=plain(made.recipe))
+    cell = MORPHOLOGIES[_checked(name)].make(parameters, size, generator)
+    return Microstructure(volume=cell.volume, recipe=plain(cell.recipe))
 
 
 def sample(name: str, size: int, *, relative: bool = False, generator: Generator) -> Microstructure:
@@ -217,15 +217,15 @@ def morphology_weights(morphologies: Mapping[str, float] | Sequence[str] | None 
     """
     if morphologies is None or list(morphologies) == ["all"]:
         morphologies = DEFAULT_SHARES
-    given = morphologies if isinstance(morphologies, Mapping) else dict.fromkeys(morphologies, 1.0)
-    if not given:
+    weights = morphologies if isinstance(morphologies, Mapping) else dict.fromkeys(morphologies, 1.0)
+    if not weights:
         raise InputError(f"expected at least one morphology of {', '.join(MORPHOLOGIES)}")
-    for name, weight in given.items():
+    for name, weight in weights.items():
         if not 0.0 < weight < float("inf"):
             raise InputError(f"expected a positive weight for morphology {_checked(name)}, got {weight}")
         _checked(name)
-    total = sum(given.values())
-    return {name: given[name] / total for name in MORPHOLOGIES if name in given}
+    total = sum(weights.values())
+    return {name: weights[name] / total for name in MORPHOLOGIES if name in weights}
 
 
 def _checked(name: str) -> str:

@@ -121,7 +121,7 @@ class Dataset:
     """A finished data set, its volumes still bit-packed."""
 
     plan: DatasetPlan
-    """What was asked for."""
+    """Plan that the volumes were made by."""
     samples: LabelledBatch
     """All volumes and labels."""
     split: NDArray[np.str_]

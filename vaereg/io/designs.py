@@ -59,7 +59,7 @@ class DesignFile:
     latent: NDArray[np.float32]
     """Latent vector of each design, shape (N, D); D is 0 where there are none."""
     target: dict[str, Target]
-    """What was asked for by quantity: a value or a range, whose ends may be infinite; without objectives."""
+    """Targets by quantity: a value or a range, whose ends may be infinite; without objectives."""
     wanted: Targets | None
     """All that was asked for; None where nothing was."""
     seed: int
@@ -90,13 +90,13 @@ class DesignFile:
     weights: NDArray[np.float64] | None = None
     """Weight of every mixture component at the target where it is known, shape (K,) [-]."""
     constraints: dict[str, Any] = field(default_factory=dict)
-    """What the designs had to meet, as `vaereg.inverse.constraints.Constraints.to_json` has it."""
+    """Constraints of the designs, as `vaereg.inverse.constraints.Constraints.to_json` has it."""
     met: NDArray[np.bool_] | None = None
     """Whether each design meets each constraint where that was checked, shape (N, constraints)."""
     front: dict[str, Any] = field(default_factory=dict)
-    """What is known of the Pareto front that the designs are; empty where they are none."""
+    """Facts of the Pareto front that the designs are; empty where they are none."""
     recipes: tuple[dict[str, Any], ...] = ()
-    """What each design was made of where that is known, N of them, see `vaereg.inverse.recipes`."""
+    """Recipe of each design where it is known, N of them, see `vaereg.inverse.recipes`."""
     spread: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Relative changes of the quantities with the interface and over realisations where they were measured,
     by kind and quantity, as `eroded/E_x`, `dilated/E_x`, `realisations/E_x`, shape (N,) [-]."""
@@ -106,11 +106,11 @@ class DesignFile:
 
     def spread_of(self, place: int) -> dict[str, dict[str, float]]:
         """Measured spread of one design by kind and quantity [-]."""
-        told: dict[str, dict[str, float]] = {}
+        changes: dict[str, dict[str, float]] = {}
         for key, column in self.spread.items():
             kind, _, name = key.partition("/")
-            told.setdefault(kind, {})[name] = float(column[place])
-        return told
+            changes.setdefault(kind, {})[name] = float(column[place])
+        return changes
 
     def mode(self, place: int) -> str:
         """Name of the mixture component of one design; empty where it has none."""
@@ -153,8 +153,8 @@ def write_designs(
     if volumes.ndim != 4:
         raise InputError(f"expected microstructures of shape (N, X, Y, Z), got {volumes.shape}")
     count = len(volumes)
-    wanted = Targets.of(target).to_json() if target else {}
-    given: dict[str, tuple[Any, tuple[int | None, ...], type[np.generic]]] = {
+    target_json = Targets.of(target).to_json() if target else {}
+    columns_of: dict[str, tuple[Any, tuple[int | None, ...], type[np.generic]]] = {
         "component": (component, (count,), np.int64),
         "latent": (latent, (count, None), np.float32),
         "predicted": (predicted, (count, len(PROPERTIES)), np.float64),
@@ -167,7 +167,11 @@ def write_designs(
     }
     if solver_dtype is not None and len(solver_dtype) != count:
         raise InputError(f"expected solver_dtype of {count} designs, got {len(solver_dtype)}")
-    arrays = {name: _fitting(name, *rest) for name, rest in given.items() if rest[0] is not None}
+    arrays = {
+        name: _fitting(name, *description)
+        for name, description in columns_of.items()
+        if description[0] is not None
+    }
     if "predicted" in arrays:
         columns = arrays.pop("predicted").T
         arrays |= {f"predicted/{name}": column for name, column in zip(PROPERTIES, columns, strict=True)}
@@ -185,7 +189,7 @@ def write_designs(
         file.attrs["units"] = "GPa"
         file.attrs["phases"] = PHASES
         file.attrs["order"] = ORDER
-        file.attrs["target"] = json.dumps(wanted)
+        file.attrs["target"] = json.dumps(target_json)
         file.attrs["seed"] = np.int64(seed)
         file.attrs["checkpoint"] = made_by  # its name in version 0.1
         file.attrs["made_by"] = made_by
@@ -230,8 +234,8 @@ def read_designs(path: Path) -> DesignFile:
                 f"got shape {volumes.shape} and largest value {volumes.max(initial=0)}"
             )
         count = len(volumes)
-        wanted = _read_target(file)
-        quantities = _read_quantities(file, count, wanted)
+        targets = _read_target(file)
+        quantities = _read_quantities(file, count, targets)
         if set(PROPERTIES) <= set(quantities):
             predicted = np.stack([quantities[name] for name in PROPERTIES], axis=1)
         if "stiffness" in file:
@@ -257,8 +261,8 @@ def read_designs(path: Path) -> DesignFile:
             component=read_array(file, "component", shape=(count,), kind="iu", dtype=np.int64),
             latent=read_array(file, "latent", shape=(count, None), kind="f", dtype=np.float32),
             predicted=predicted,
-            target={} if wanted is None else wanted.plain(),
-            wanted=wanted,
+            target={} if targets is None else targets.plain(),
+            wanted=targets,
             quantities=quantities,
             conductivity=conductivity,
             modes=_read_modes(file),
@@ -289,24 +293,24 @@ def _read_materials(file: h5py.File) -> TwoPhase | None:
 
 
 def _read_target(file: h5py.File) -> Targets | None:
-    stored = read_json(file, "target")
-    if not stored:
+    content = read_json(file, "target")
+    if not content:
         return None
     try:
-        return Targets.from_json(stored)
+        return Targets.from_json(content)
     except ValueError as error:
         raise InputError(f"expected targets that can be met in {file.filename}: {error}") from error
 
 
-def _read_quantities(file: h5py.File, count: int, wanted: Targets | None) -> dict[str, NDArray[np.float64]]:
+def _read_quantities(file: h5py.File, count: int, targets: Targets | None) -> dict[str, NDArray[np.float64]]:
     if "predicted" not in list(file):  # a link to nothing is in the list
         return {}
     names = []
     if isinstance(file.get("predicted", getlink=True), h5py.HardLink):
         group = file["predicted"]
         names = [name for name in QUANTITIES if isinstance(group, h5py.Group) and name in list(group)]
-    asked = () if wanted is None else wanted.names
-    if not names or (set(names) & set(PROPERTIES)) - set(asked):
+    target_names = () if targets is None else targets.names
+    if not names or (set(names) & set(PROPERTIES)) - set(target_names):
         names = list(dict.fromkeys([*PROPERTIES, *names]))  # the diagonal is stored in full, if at all
     return {
         name: read_array(file, f"predicted/{name}", shape=(count,), kind="f", dtype=np.float64)
@@ -340,14 +344,14 @@ def _read_recipes(file: h5py.File, count: int) -> tuple[dict[str, Any], ...]:
 
 
 def _read_spread(file: h5py.File, count: int) -> dict[str, NDArray[np.float64]]:
-    found = {}
+    spreads = {}
     for kind in SPREADS:
         for name in QUANTITIES:
             if f"spread/{kind}/{name}" in file:
-                found[f"{kind}/{name}"] = read_array(
+                spreads[f"{kind}/{name}"] = read_array(
                     file, f"spread/{kind}/{name}", shape=(count,), kind="f", dtype=np.float64
                 )
-    return found
+    return spreads
 
 
 def _unit_of(name: str) -> str | None:

@@ -290,8 +290,8 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     declared = math.prod(item.shape) * item.dtype.itemsize
     present = Path(file.filename).stat().st_size
     if declared > present or item.chunks is not None:
-        got = "it in chunks" if item.chunks else f"{declared} bytes declared in a file of {present} bytes"
-        raise InputError(f"expected {name} stored whole and uncompressed in {file.filename}, got {got}")
+        finding = "it in chunks" if item.chunks else f"{declared} bytes declared in a file of {present} bytes"
+        raise InputError(f"expected {name} stored whole and uncompressed in {file.filename}, got {finding}")
     return item
 
 

@@ -45,7 +45,7 @@ class ReadAs:
     axes: str
     """Letter of every stored axis: x, y, z, n (volumes), c (component), t (time)."""
     axes_from: str
-    """What says so."""
+    """Source of the axes: the file, the user, or a default."""
     flipped: str
     """Axes that were stored backwards and are turned."""
     shape: tuple[int, int, int]
@@ -57,20 +57,20 @@ class ReadAs:
     unit: str
     """Unit of the voxel size; empty where the file names none."""
     voxel_size_from: str
-    """What says so."""
+    """Source of the voxel size: the file, the user, or empty."""
     phases: str
-    """How values became phases."""
+    """Rule by which values became phases, in words."""
     part: Part | None = None
     """Part of the volume that was taken; None for all of it."""
     notes: tuple[str, ...] = ()
-    """What else was done."""
+    """Further steps, each in a phrase."""
 
     def to_json(self) -> dict[str, Any]:
-        """The same in plain values."""
+        """The description in plain values."""
         return asdict(self)
 
     def sentence(self) -> str:
-        """The same in a line."""
+        """The description in a line."""
         spacing = "voxels taken for cubes"
         if self.voxel_size is not None:
             edges = " x ".join(f"{edge:.6g}" for edge in self.voxel_size)

@@ -158,17 +158,17 @@ def import_volume(
     arrays = choices.remember(("arrays", raw), lambda: opened(lambda file: file.arrays))
     dataset = choices.choose_array(arrays)
     axes = choices.choose_axes(_meant(arrays, dataset))
-    read: ReadArray = choices.remember(
+    array: ReadArray = choices.remember(
         ("values", raw, dataset, axes),
         lambda: opened(lambda file: file.read(dataset, axes=axes, max_voxels=choices.max_voxels)),
     )
-    count = len(read.values)
-    if read.values.size == 0:
-        raise InputError(f"{name}: expected at least one voxel, got shape {read.stored.shape}")
+    count = len(array.values)
+    if array.values.size == 0:
+        raise InputError(f"{name}: expected at least one voxel, got shape {array.stored.shape}")
     number = choices.choose_number(count)
     if number is not None and not 1 <= number <= count:
         raise InputError(f"{name}: expected a volume from 1 to {count}, got {number}")
-    values = read.values if number is None else read.values[number - 1 : number]
+    values = array.values if number is None else array.values[number - 1 : number]
     place = (raw, dataset, axes, number)
     result = choices.remember(("labels", *place), lambda: labels(values))
     segmentation = choices.choose_segmentation(values, result)
@@ -178,7 +178,7 @@ def import_volume(
     part = choices.choose_part(volumes[0])
     if part is not None:
         volumes = np.stack([crop(volume, part.start, part.shape) for volume in volumes])
-    notes = read.stored.notes
+    notes = array.stored.notes
     if choices.choose_mirror(volumes[0]):
         if 8 * volumes.size > choices.max_voxels:
             raise InputError(
@@ -189,7 +189,7 @@ def import_volume(
         notes = (*notes, f"volume {number} of {count}")
     return ImportedVolume(
         volumes=as_volumes(volumes, name=name, both_phases=both_phases),
-        read_as=_read_as(read.stored, volumes, phases, part, notes, choices.voxel_size, name),
+        read_as=_read_as(array.stored, volumes, phases, part, notes, choices.voxel_size, name),
     )
 
 

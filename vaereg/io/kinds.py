@@ -34,7 +34,7 @@ _STARTS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawLayout:
-    """What a file without a header holds, in C order: the last axis runs fastest."""
+    """Layout of a file without a header, in C order: the last axis runs fastest."""
 
     shape: tuple[int, ...]
     """(X, Y, Z) or (N, X, Y, Z), or in the order of the axes that are stated."""
@@ -57,9 +57,9 @@ class _Kind:
     """A kind of file."""
 
     title: str
-    """What it is, with its article."""
+    """Name of the kind, with its article."""
     starts: tuple[bytes, ...]
-    """What its first bytes may be; empty where any will do."""
+    """First bytes that its files may have; empty where any will do."""
     list_arrays: Callable[..., list[StoredArray]]
     read_array: Callable[..., NDArray[Any]]
 
@@ -69,8 +69,8 @@ def _list_mat(stream: BinaryIO, *, budget: ReadBudget) -> list[StoredArray]:
 
 
 def _read_mat(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDArray[Any]:
-    read = hdf5.read_matlab_hdf5 if isinstance(array.source, str) else matlab.read_mat
-    return read(stream, array, budget=budget)
+    reader = hdf5.read_matlab_hdf5 if isinstance(array.source, str) else matlab.read_mat
+    return reader(stream, array, budget=budget)
 
 
 def _scan(suffix: str, title: str, *starts: bytes) -> _Kind:

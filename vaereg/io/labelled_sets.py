@@ -156,7 +156,7 @@ class LabelledSet:
     """A finished data set of morphologies, its volumes still bit-packed."""
 
     plan: MorphologyPlan
-    """What was asked for."""
+    """Plan that the volumes were made by."""
     samples: LabelledVolumes
     """All volumes, recipes and labels."""
     split: NDArray[np.str_]
@@ -177,8 +177,8 @@ class LabelledSet:
         """
         if split not in SPLITS:
             raise InputError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
-        chosen = self.split == split
-        return np.flatnonzero(chosen if size is None else chosen & (self.samples.size == size))
+        in_split = self.split == split
+        return np.flatnonzero(in_split if size is None else in_split & (self.samples.size == size))
 
     def volumes(self, indices: NDArray[np.intp] | list[int]) -> NDArray[np.uint8]:
         """Phases 0 and 1 of volumes of one size, shape (N, n, n, n).

@@ -59,7 +59,7 @@ class ReadArray:
     single: bool
     """Whether the file has one volume without an axis for several."""
     stored: StoredArray
-    """What the file says of them, with the axes as they were taken."""
+    """Description of the array by the file, with the axes as they were taken."""
 
 
 class ArrayFile:
@@ -189,9 +189,9 @@ def choose_array(arrays: Sequence[StoredArray], dataset: str | None, *, name: st
     if len(usable) == 1:
         return usable[0]
     if not usable:
-        rest = ", ".join(f"{array.name} {array.shape}" for array in arrays)
+        names = ", ".join(f"{array.name} {array.shape}" for array in arrays)
         raise InputError(
-            f"{name}: expected an array of shape (X, Y, Z) or (N, X, Y, Z), got {_short(rest) or 'no array'}"
+            f"{name}: expected an array of shape (X, Y, Z) or (N, X, Y, Z), got {_short(names) or 'no array'}"
         )
     raise InputError(f"{name}: expected the name of one of its arrays, got none: {_short(listed)}")
 
@@ -211,8 +211,8 @@ def read_array(
     The arguments are those of `open_array` and `ArrayFile.read`, and so are the errors.
     """
     with open_array(file, name=name, kind=kind, raw=raw) as opened:
-        read = opened.read(dataset, axes=axes, max_voxels=max_voxels)
-    return read.values[0] if read.single else read.values
+        array = opened.read(dataset, axes=axes, max_voxels=max_voxels)
+    return array.values[0] if array.single else array.values
 
 
 def read_npy(file: BinaryIO | bytes, *, name: str) -> NDArray[Any]:
@@ -293,11 +293,11 @@ def _taken(stored: StoredArray, axes: str | None, where: str) -> StoredArray:
 def _oriented(values: NDArray[Any], stored: StoredArray) -> NDArray[Any]:
     """The array along n, x, y, z."""
     single = [place for place, axis in enumerate(stored.axes) if axis not in "xyzn"]
-    kept = [axis for axis in stored.axes if axis in "xyzn"]
+    axes = [axis for axis in stored.axes if axis in "xyzn"]
     values = values.reshape(stored.shape).squeeze(tuple(single))
-    if "n" not in kept:
-        values, kept = values[None], ["n", *kept]
-    values = values.transpose([kept.index(axis) for axis in "nxyz"])
+    if "n" not in axes:
+        values, axes = values[None], ["n", *axes]
+    values = values.transpose([axes.index(axis) for axis in "nxyz"])
     backwards = tuple("nxyz".index(axis) for axis in stored.flipped)
     return np.flip(values, backwards) if backwards else values
 

@@ -76,10 +76,10 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardHeader:
-    """What a shard says of itself."""
+    """Header of a shard."""
 
     shard: Shard
-    """Which part it is."""
+    """Number of the part."""
     total: int
     """Number of volumes of the whole data set."""
     made_by: dict[str, Any]

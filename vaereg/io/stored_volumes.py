@@ -45,11 +45,11 @@ class StoredVolumes:
         self._marks: list[tuple[int, int]] = []
         begin = 0
         for path, count in files:
-            own = lengths[begin : begin + count]
+            part_lengths = lengths[begin : begin + count]
             place, held = array_place(path, "microstructures")
-            if held != own.sum():
-                raise InputError(f"expected {own.sum()} bytes of volumes in {path}, got {held}")
-            self._place[begin : begin + count] = place + np.cumsum(own) - own
+            if held != part_lengths.sum():
+                raise InputError(f"expected {part_lengths.sum()} bytes of volumes in {path}, got {held}")
+            self._place[begin : begin + count] = place + np.cumsum(part_lengths) - part_lengths
             self._marks.append(_mark(path.stat()))
             begin += count
         self._open: OrderedDict[int, int] = OrderedDict()

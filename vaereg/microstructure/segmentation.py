@@ -94,11 +94,11 @@ class Segmentation:
 def labels(array: ArrayLike) -> NDArray[Any] | None:
     """The different values of an array, ascending; None where there are too many to be labels."""
     flat = np.asarray(array).ravel()
-    most = MAX_LABELS if flat.dtype.kind in "biu" else _MAX_REAL_LABELS
-    if len(np.unique(flat[:4096])) > most:  # most grey values end here
+    limit = MAX_LABELS if flat.dtype.kind in "biu" else _MAX_REAL_LABELS
+    if len(np.unique(flat[:4096])) > limit:  # most grey values end here
         return None
     result = np.unique(flat)
-    return result if len(result) <= most else None
+    return result if len(result) <= limit else None
 
 
 def histogram(array: ArrayLike, bins: int = _BINS) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -47,7 +47,7 @@ def spec_sheet(
     phases = as_two_phase(volume)
     if not (math.isfinite(voxel_size) and voxel_size > 0.0):
         raise InputError(f"expected a positive voxel size, got {voxel_size}")
-    both = 0 < phases.mean() < 1
+    has_both = 0 < phases.mean() < 1
     if length_unit == "voxel" and voxel_size != 1.0:
         length_unit = "as given"  # in any unit of length, as exports have it
 
@@ -55,7 +55,7 @@ def spec_sheet(
         lengths = {"voxel": float(value)}
         return lengths if length_unit == "voxel" else lengths | {length_unit: float(value * voxel_size)}
 
-    surface = specific_surface(phases) if both else 0.0
+    surface = specific_surface(phases) if has_both else 0.0
     sheet: dict[str, Any] = {
         "class": morphology or None,
         "volume_fraction": float(phases.mean()),
@@ -69,7 +69,7 @@ def spec_sheet(
     if length_unit != "voxel":
         sheet["specific_surface"][f"1/{length_unit}"] = surface / voxel_size
         sheet["area"][f"{length_unit}²"] = surface * phases.size * voxel_size**2
-    if both:
+    if has_both:
         sheet["correlation_lengths"] = {
             axis: length(value) for axis, value in zip("xyz", correlation_lengths(phases), strict=True)
         }
@@ -80,13 +80,13 @@ def spec_sheet(
 
 
 def _phase(phases: NDArray[np.uint8], value: int, surface: float, length: Any) -> dict[str, Any]:  # noqa: ANN401
-    found = connectivity(phases, value)
+    clusters = connectivity(phases, value)
     share = float((phases == value).mean())
-    percolates = "".join(axis for axis, yes in zip("xyz", found.percolates, strict=True) if yes)
+    percolates = "".join(axis for axis, yes in zip("xyz", clusters.percolates, strict=True) if yes)
     facts: dict[str, Any] = {
         "percolates": percolates or None,
-        "clusters": found.count,
-        "largest_cluster": found.largest,
+        "clusters": clusters.count,
+        "largest_cluster": clusters.largest,
     }
     if surface > 0.0 and share > 0.0:
         mean, least = phase_thickness(phases, value)

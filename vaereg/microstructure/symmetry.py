@@ -72,10 +72,10 @@ def orbits_of(shape: tuple[int, int, int], symmetry: str) -> NDArray[np.intp]:
     index = np.arange(int(np.prod(shape))).reshape(shape)
     least = index
     for axes, flips in group_of(symmetry):
-        moved = np.flip(index.transpose(axes), flips)
-        if moved.shape != index.shape:
+        image = np.flip(index.transpose(axes), flips)
+        if image.shape != index.shape:
             raise InputError(f"expected axes of equal edges for the symmetry {symmetry}, got {shape}")
-        least = np.minimum(least, moved)
+        least = np.minimum(least, image)
     _, orbits = np.unique(least, return_inverse=True)
     orbits = orbits.reshape(shape)
     orbits.setflags(write=False)
@@ -105,9 +105,9 @@ def cut_symmetric(field: ArrayLike, fraction: float, symmetry: str) -> NDArray[n
     order = np.argsort(-means, kind="stable")
     filled = np.cumsum(sizes[order])
     count = int(np.searchsorted(filled - sizes[order] / 2.0, fraction * values.size))
-    chosen = np.zeros(len(sizes), dtype=np.uint8)
-    chosen[order[:count]] = 1
-    return chosen[orbits]
+    is_stiff = np.zeros(len(sizes), dtype=np.uint8)
+    is_stiff[order[:count]] = 1
+    return is_stiff[orbits]
 
 
 def symmetrise_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
@@ -135,8 +135,8 @@ def fold_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
     best, nearest = phases, np.inf
     steps = [max(1, edge // _PLACES) for edge in phases.shape]
     for place in product(range(_PLACES), repeat=3):
-        moved = np.roll(phases, [a * b for a, b in zip(place, steps, strict=True)], (0, 1, 2))
-        folded = moved.ravel()[first][orbits]
+        image = np.roll(phases, [a * b for a, b in zip(place, steps, strict=True)], (0, 1, 2))
+        folded = image.ravel()[first][orbits]
         distance = abs(float(folded.mean()) - float(phases.mean()))
         if distance < nearest:
             best, nearest = folded, distance
@@ -147,8 +147,8 @@ def is_symmetric(volume: ArrayLike, symmetry: str) -> bool:
     """Whether a volume is unchanged by every operation of the group."""
     phases = np.asarray(volume)
     for axes, flips in group_of(symmetry):
-        moved = np.flip(phases.transpose(axes), flips)
-        if moved.shape != phases.shape or not np.array_equal(moved, phases):
+        image = np.flip(phases.transpose(axes), flips)
+        if image.shape != phases.shape or not np.array_equal(image, phases):
             return False
     return True
 

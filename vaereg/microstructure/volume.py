@@ -100,7 +100,7 @@ def _check_phases(volume: NDArray[Any]) -> None:
         raise InputError("expected phases 0 and 1, got values that are not finite (NaN or infinity)")
     if not (valid := (volume == 0) | (volume == 1)).all():
         wrong = np.unique(volume[~valid][:_LISTED])
-        shown = ", ".join(str(value).removesuffix(".0") for value in wrong[:4]) + (
+        values_text = ", ".join(str(value).removesuffix(".0") for value in wrong[:4]) + (
             ", ..." if len(wrong) > 4 else ""
         )
-        raise InputError(f"expected phases 0 and 1 only, got other values as well: {shown}")
+        raise InputError(f"expected phases 0 and 1 only, got other values as well: {values_text}")

@@ -135,13 +135,17 @@ def _moduli(fractions: Curve, materials: TwoPhase, tight: bool) -> tuple[Curve, 
 
 
 def _young(bulk: Curve, shear: Curve) -> Curve:
-    both = 3.0 * bulk + shear
-    return np.where(both > 0.0, 9.0 * bulk * shear / np.where(both > 0.0, both, 1.0), 0.0)
+    denominator = 3.0 * bulk + shear
+    return np.where(
+        denominator > 0.0, 9.0 * bulk * shear / np.where(denominator > 0.0, denominator, 1.0), 0.0
+    )
 
 
 def _poisson(bulk: Curve, shear: Curve) -> Curve:
-    both = 6.0 * bulk + 2.0 * shear
-    return np.where(both > 0.0, (3.0 * bulk - 2.0 * shear) / np.where(both > 0.0, both, 1.0), 0.0)
+    denominator = 6.0 * bulk + 2.0 * shear
+    return np.where(
+        denominator > 0.0, (3.0 * bulk - 2.0 * shear) / np.where(denominator > 0.0, denominator, 1.0), 0.0
+    )
 
 
 def _elastic_bounds(

@@ -25,7 +25,7 @@ _SHEARS = {"C44": "G_yz", "C55": "G_xz", "C66": "G_xy"}
 Span = Callable[[str], tuple[float, float]]
 
 
-def check_consistency(wanted: Targets, span: Span) -> None:
+def check_consistency(targets: Targets, span: Span) -> None:
     """Refuse targets that exclude each other.
 
     Args:
@@ -35,11 +35,11 @@ def check_consistency(wanted: Targets, span: Span) -> None:
     Raises:
         InputError: With the limit and the value beyond it.
     """
-    names = set(wanted.names)
+    names = set(targets.names)
     _check_moduli(names, span)
     _check_poisson_ratios(names, span)
-    _check_compliance(wanted)
-    _check_entries(wanted, names, span)
+    _check_compliance(targets)
+    _check_entries(targets, names, span)
     _check_averages(names, span)
 
 
@@ -64,9 +64,9 @@ def _check_poisson_ratios(names: set[str], span: Span) -> None:
         name = f"nu_{i}{j}"
         if name not in names:
             continue
-        own, other = span(f"E_{i}"), span(f"E_{j}")
-        if other[0] > 0.0 and math.isfinite(own[1]):
-            limit, least = math.sqrt(own[1] / other[0]), abs(_nearest_to_zero(span(name)))
+        modulus_i, modulus_j = span(f"E_{i}"), span(f"E_{j}")
+        if modulus_j[0] > 0.0 and math.isfinite(modulus_i[1]):
+            limit, least = math.sqrt(modulus_i[1] / modulus_j[0]), abs(_nearest_to_zero(span(name)))
             if least >= limit:
                 raise InputError(
                     f"{name} = {_nearest_to_zero(span(name)):.4g} is beyond stability: its size is below "
@@ -81,7 +81,7 @@ def _check_poisson_ratios(names: set[str], span: Span) -> None:
                     f"{name} = {span(name)[0]:.4g} and {back} = {span(back)[0]:.4g} are beyond stability: "
                     f"their product is below 1, not {span(name)[0] * span(back)[0]:.4g}"
                 )
-            first, second = _product(span(name), other), _product(span(back), own)
+            first, second = _product(span(name), modulus_j), _product(span(back), modulus_i)
             if not _overlap(first, second):
                 raise InputError(
                     f"{name} and {back} exclude each other with these E_{i} and E_{j}: {name} E_{j} = "
@@ -100,24 +100,24 @@ def _overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:
     return first[0] <= second[1] + slack and second[0] <= first[1] + slack
 
 
-def _values(wanted: Targets) -> dict[str, float]:
-    return {item.name: item.low for item in wanted if item.is_value}
+def _values(targets: Targets) -> dict[str, float]:
+    return {item.name: item.low for item in targets if item.is_value}
 
 
-def _check_compliance(wanted: Targets) -> None:
+def _check_compliance(targets: Targets) -> None:
     """A compliance of the normal directions that is known in full is positive definite."""
-    values = _values(wanted)
+    values = _values(targets)
     compliance = np.zeros((3, 3))
-    for i, own in enumerate("xyz"):
-        if f"E_{own}" not in values:
+    for i, axis in enumerate("xyz"):
+        if f"E_{axis}" not in values:
             return
-        compliance[i, i] = 1.0 / values[f"E_{own}"]
+        compliance[i, i] = 1.0 / values[f"E_{axis}"]
     for i, j in ((0, 1), (0, 2), (1, 2)):
         ratios = [(i, j), (j, i)]
-        known = [pair for pair in ratios if f"nu_{'xyz'[pair[0]]}{'xyz'[pair[1]]}" in values]
-        if not known:
+        known_pairs = [pair for pair in ratios if f"nu_{'xyz'[pair[0]]}{'xyz'[pair[1]]}" in values]
+        if not known_pairs:
             return
-        a, b = known[0]
+        a, b = known_pairs[0]
         compliance[i, j] = compliance[j, i] = -values[f"nu_{'xyz'[a]}{'xyz'[b]}"] * compliance[a, a]
     least = float(np.linalg.eigvalsh(compliance)[0] / np.abs(compliance).max())
     if least <= 0.0:
@@ -127,7 +127,7 @@ def _check_compliance(wanted: Targets) -> None:
         )
 
 
-def _check_entries(wanted: Targets, names: set[str], span: Span) -> None:
+def _check_entries(targets: Targets, names: set[str], span: Span) -> None:
     """Entries of a positive definite matrix: |C_ij| < sqrt(C_ii C_jj), and whole blocks."""
     for name in STIFFNESS_ENTRIES:
         if name not in names or name in PROPERTIES:
@@ -139,7 +139,7 @@ def _check_entries(wanted: Targets, names: set[str], span: Span) -> None:
                 f"{name} = {least:.4g} GPa is beyond stability: its size is below sqrt(C{name[1]}{name[1]} "
                 f"C{name[2]}{name[2]}), at most {limit:.4g} GPa"
             )
-    values = _values(wanted)
+    values = _values(targets)
     for size in (3, 6):
         entries = [name for name in STIFFNESS_ENTRIES if int(name[2]) <= size]
         if not set(entries) <= set(values):
@@ -148,10 +148,10 @@ def _check_entries(wanted: Targets, names: set[str], span: Span) -> None:
         for name in entries:
             i, j = int(name[1]) - 1, int(name[2]) - 1
             block[i, j] = block[j, i] = values[name]
-        _check_block(block, wanted)
+        _check_block(block, targets)
 
 
-def _check_block(block: NDArray[np.float64], wanted: Targets) -> None:
+def _check_block(block: NDArray[np.float64], targets: Targets) -> None:
     """A block of the stiffness that is known in full, and the moduli that it allows."""
     least = float(np.linalg.eigvalsh(block)[0])
     if least <= 0.0:
@@ -162,7 +162,7 @@ def _check_block(block: NDArray[np.float64], wanted: Targets) -> None:
     softest = 1.0 / np.diag(np.linalg.inv(block))
     moduli = ("E_x", "E_y", "E_z", *_SHEARS.values())[: len(block)]
     for name, limit in zip(moduli, softest, strict=True):
-        low, high = wanted.range_of(name)
+        low, high = targets.range_of(name)
         exact = len(block) == len(PROPERTIES)
         if low > limit * (1.0 + _TOLERANCE) or (exact and high < limit * (1.0 - _TOLERANCE)):
             asked, word = (low, "at most") if low > limit else (high, "exactly")

@@ -61,7 +61,7 @@ def check_targets(targets: Mapping[str, Target]) -> dict[str, Target]:
         raise InputError(f"unknown property {unknown[0]!r}: expected one of {', '.join(TARGETS)}")
     if not targets:
         raise InputError("expected at least one target property, such as C11=60")
-    wanted: dict[str, Target] = {}
+    checked: dict[str, Target] = {}
     for name in (name for name in TARGETS if name in targets):
         low, high = interval(targets[name])
         if name == "volume_fraction" and not 0.0 < low <= high < 1.0:
@@ -72,33 +72,33 @@ def check_targets(targets: Mapping[str, Target]) -> dict[str, Target]:
             raise InputError(
                 f"{name} must be a positive number of GPa, or a range low:high, got {targets[name]}"
             )
-        wanted[name] = low if low == high else (low, high)
-    return wanted
+        checked[name] = low if low == high else (low, high)
+    return checked
 
 
-def target_distance(properties: NDArray[np.float64], wanted: Mapping[str, Target]) -> NDArray[np.float64]:
+def target_distance(properties: NDArray[np.float64], targets: Mapping[str, Target]) -> NDArray[np.float64]:
     """Mean relative distance from the wanted values or ranges, shape (N,) [-], of properties (N, T) [GPa].
 
     The volume fraction is no part of it: designs have the one that was asked for, to the voxel. NaN where a
     property is not known.
     """
     distances = [np.where(np.isnan(properties).any(axis=1), np.nan, 0.0)]
-    for name, value in wanted.items():
+    for name, value in targets.items():
         if name not in PROPERTIES:
             continue
         low, high = interval(value)
-        own = properties[:, PROPERTIES.index(name)]
-        distances.append(np.maximum(np.maximum(low - own, own - high), 0.0) / (0.5 * (low + high)))
+        values = properties[:, PROPERTIES.index(name)]
+        distances.append(np.maximum(np.maximum(low - values, values - high), 0.0) / (0.5 * (low + high)))
     return np.sum(distances, axis=0) / max(1, len(distances) - 1)
 
 
-def target_ratio(properties: NDArray[np.float64], wanted: Mapping[str, Target]) -> NDArray[np.float64]:
+def target_ratio(properties: NDArray[np.float64], targets: Mapping[str, Target]) -> NDArray[np.float64]:
     """Wanted over own value, shape (N,) [-]: geometric mean over `wanted`; 1 within a range."""
     logs = [np.zeros(len(properties))]
-    for name, value in wanted.items():
+    for name, value in targets.items():
         if name in PROPERTIES:
-            own = properties[:, PROPERTIES.index(name)]
-            logs.append(np.log(np.clip(own, *interval(value)) / own))
+            values = properties[:, PROPERTIES.index(name)]
+            logs.append(np.log(np.clip(values, *interval(value)) / values))
     return np.exp(np.sum(logs, axis=0) / max(1, len(logs) - 1))
 
 

@@ -59,17 +59,17 @@ def quantity_enclosure(
         InputError: A name is unknown, or a phase lacks a property that a quantity needs.
     """
     names = [canonical_name(name) for name in names]
-    found = np.array([_of_phases(name, fraction, materials) for name in names]).reshape(-1, 2)
+    enclosure = np.array([_of_phases(name, fraction, materials) for name in names]).reshape(-1, 2)
     if lower is None or upper is None:
-        return found
+        return enclosure
     low, high = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     cells = CellProperties(
         stiffness=np.stack([low, high]), fraction=np.full(2, float(fraction)), materials=materials
     )
     for place, name in enumerate(names):
         least, most = _between(name, cells)
-        found[place] = max(found[place, 0], least), min(found[place, 1], most)
-    return found
+        enclosure[place] = max(enclosure[place, 0], least), min(enclosure[place, 1], most)
+    return enclosure
 
 
 def _of_phases(name: str, fraction: float, materials: TwoPhase) -> tuple[float, float]:

@@ -82,23 +82,23 @@ def check_possible(
     check_consistency(wanted, lambda name: _span(name, wanted, fractions, materials))
 
 
-def _span(name: str, wanted: Targets, fractions: Curve, materials: TwoPhase) -> tuple[float, float]:
+def _span(name: str, targets: Targets, fractions: Curve, materials: TwoPhase) -> tuple[float, float]:
     """Least and largest value of a quantity that the targets and the bounds leave open."""
     bounds = quantity_bounds(name, fractions, materials)
-    low, high = wanted.range_of(name)
+    low, high = targets.range_of(name)
     return max(low, float(bounds.low.min())), min(high, float(bounds.high.max()))
 
 
-def _fractions(wanted: Targets, materials: TwoPhase) -> Curve:
+def _fractions(targets: Targets, materials: TwoPhase) -> Curve:
     """Volume fractions that the targets for it and for the density leave open.
 
     Raises:
         ImpossibleTargetError: There is none.
     """
     low, high = _END, 1.0 - _END
-    asked = wanted.range_of("volume_fraction")
-    low, high = max(low, asked[0]), min(high, asked[1])
-    density = wanted.range_of("density")
+    fraction_range = targets.range_of("volume_fraction")
+    low, high = max(low, fraction_range[0]), min(high, fraction_range[1])
+    density = targets.range_of("density")
     if any(map(math.isfinite, density)):
         stiff, soft = float(materials.stiff.density or 0.0), float(materials.soft.density or 0.0)
         lightest, heaviest = min(stiff, soft), max(stiff, soft)
@@ -107,9 +107,9 @@ def _fractions(wanted: Targets, materials: TwoPhase) -> Curve:
             (density[1], density[1] < lightest * (1.0 - _SLACK), lightest),
         ):
             if beyond:
-                which = "heavier" if bound == heaviest else "lighter"
+                word = "heavier" if bound == heaviest else "lighter"
                 raise ImpossibleTargetError(
-                    f"density = {end:.4g} g/cm³ is out of reach: the {which} phase has {bound:.4g} g/cm³",
+                    f"density = {end:.4g} g/cm³ is out of reach: the {word} phase has {bound:.4g} g/cm³",
                     "density",
                     bound,
                 )
@@ -146,24 +146,24 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
         return fits
     unit = "" if QUANTITIES[item.name].unit == "-" else f" {QUANTITIES[item.name].unit}"
     # the volume fraction at which least is missing
-    missing = np.where(above, item.low - bounds.high, bounds.low - item.high)
-    place = int(missing.argmin())
+    distance = np.where(above, item.low - bounds.high, bounds.low - item.high)
+    place = int(distance.argmin())
     if above[place]:
-        asked, bound, by, word = item.low, float(bounds.high[place]), bounds.high_by, "above"
+        value, bound, by, word = item.low, float(bounds.high[place]), bounds.high_by, "above"
     else:
-        asked, bound, by, word = item.high, float(bounds.low[place]), bounds.low_by, "below"
+        value, bound, by, word = item.high, float(bounds.low[place]), bounds.low_by, "below"
     at = f"at a volume fraction of {fractions[place]:.3g}" + (", the best one" if len(fractions) > 1 else "")
     raise ImpossibleTargetError(
-        f"{item.name} = {asked:.4g}{unit} is {word} {by} of {bound:.4g}{unit} {at}", item.name, bound
+        f"{item.name} = {value:.4g}{unit} is {word} {by} of {bound:.4g}{unit} {at}", item.name, bound
     )
 
 
-def _refuse_pairs(wanted: Targets, possible: dict[str, NDArray[np.bool_]], fractions: Curve) -> None:
+def _refuse_pairs(targets: Targets, possible: dict[str, NDArray[np.bool_]], fractions: Curve) -> None:
     """Refuse targets that need different volume fractions."""
     possible = {name: _widened(mask, fractions) for name, mask in possible.items()}
     if not possible or np.logical_and.reduce(list(possible.values())).any():
         return
-    items = {item.name: item for item in wanted}
+    items = {item.name: item for item in targets}
     names = list(possible)
     for place, first in enumerate(names):
         for second in names[:place]:
@@ -176,7 +176,7 @@ def _refuse_pairs(wanted: Targets, possible: dict[str, NDArray[np.bool_]], fract
                     float(fractions[possible[second]][0]),
                 )
     raise ImpossibleTargetError(
-        f"{wanted.words()} exclude each other: the bounds leave no volume fraction for all of them, but "
+        f"{targets.words()} exclude each other: the bounds leave no volume fraction for all of them, but "
         + ", ".join(f"{_window(name, possible[name], fractions)} for {name}" for name in names),
         names[0],
         float(fractions[possible[names[0]]][0]),
@@ -198,11 +198,11 @@ def _window(name: str, mask: NDArray[np.bool_], fractions: Curve) -> str:
     return f"{low:.3f}" if high - low < _END else f"{low:.3f} to {high:.3f}"
 
 
-def _refuse_conductivities(wanted: Targets, materials: TwoPhase, fractions: Curve) -> None:
+def _refuse_conductivities(targets: Targets, materials: TwoPhase, fractions: Curve) -> None:
     """Three conductivities that are possible each, but not together (trace bounds: Lurie & Cherkaev 1984,
     doi:10.1017/S0308210500025476; Murat & Tartar 1985).
     """
-    ranges = [wanted.range_of(f"k_{axis}") for axis in "xyz"]
+    ranges = [targets.range_of(f"k_{axis}") for axis in "xyz"]
     if not all(any(map(math.isfinite, ends)) for ends in ranges):
         return
     small, large, mixed, beside = phase_conductivities(materials, fractions)
@@ -216,11 +216,11 @@ def _refuse_conductivities(wanted: Targets, materials: TwoPhase, fractions: Curv
         above = least <= (1.0 / (beside - small) + 2.0 / (mixed - small)) * (1.0 + _ROUNDING)
         below = most <= (1.0 / (large - beside) + 2.0 / (large - mixed)) * (1.0 + _ROUNDING)
     if not (_widened(above, fractions) & _widened(below, fractions)).any():
-        asked = ", ".join(item.words() for item in wanted if item.name in ("k_x", "k_y", "k_z"))
+        words = ", ".join(item.words() for item in targets if item.name in ("k_x", "k_y", "k_z"))
         isotropic = quantity_bounds("k", fractions, materials, isotropic=True)
         low, high = float(isotropic.low.min()), float(isotropic.high.max())
         raise ImpossibleTargetError(
-            f"{asked} exclude each other, though each alone can be had: alike along all axes, {low:.4g} to "
+            f"{words} exclude each other, though each alone can be had: alike along all axes, {low:.4g} to "
             f"{high:.4g} W/(m K) can (Hashin-Shtrikman bounds at these volume fractions)",
             "k_x",
             high if least.min() < math.inf and ranges[0][0] > high else low,

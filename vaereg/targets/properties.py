@@ -86,11 +86,11 @@ class CellProperties:
     def __len__(self) -> int:
         return len(self.fraction)
 
-    def rows(self, chosen: ArrayLike) -> CellProperties:
+    def rows(self, rows: ArrayLike) -> CellProperties:
         """Some of the cells, by indices or a mask."""
-        index = np.asarray(chosen)
+        index = np.asarray(rows)
         conductivity = None if self.conductivity is None else self.conductivity[index]
-        some = replace(
+        cells = replace(
             self,
             stiffness=self.stiffness[index],
             fraction=self.fraction[index],
@@ -98,12 +98,12 @@ class CellProperties:
         )
         for name in _CACHED:  # what has been computed already
             if name in self.__dict__:
-                some.__dict__[name] = self.__dict__[name][index]
+                cells.__dict__[name] = self.__dict__[name][index]
         if "_constants" in self.__dict__:
-            own = self._constants
-            kept = {item.name: getattr(own, item.name)[index] for item in fields(own)}
-            some.__dict__["_constants"] = replace(own, **kept)
-        return some
+            constants = self._constants
+            parts = {item.name: getattr(constants, item.name)[index] for item in fields(constants)}
+            cells.__dict__["_constants"] = replace(constants, **parts)
+        return cells
 
     def copies(self, count: int) -> CellProperties:
         """All cells several times over, one after the other; what is computed of a cell is computed once."""
@@ -115,23 +115,23 @@ class CellProperties:
         conductivity = self.conductivity
         if conductivity is not None:
             conductivity = conductivity * factor[:, None, None]
-        moved = replace(
+        cells = replace(
             self,
             stiffness=self.stiffness * factor[:, None, None],
             fraction=fraction,
             conductivity=conductivity,
         )
         # moduli are homogeneous of degree one, ratios of degree zero: no further inverse
-        own, column = self._constants, factor[:, None]
-        moved.__dict__["_sound"] = self._sound * factor[:, None, None]
-        moved.__dict__["_constants"] = replace(
-            own,
-            young=own.young * column,
-            shear=own.shear * column,
-            bulk=own.bulk * factor,
-            mean_shear=own.mean_shear * factor,
+        constants, column = self._constants, factor[:, None]
+        cells.__dict__["_sound"] = self._sound * factor[:, None, None]
+        cells.__dict__["_constants"] = replace(
+            constants,
+            young=constants.young * column,
+            shear=constants.shear * column,
+            bulk=constants.bulk * factor,
+            mean_shear=constants.mean_shear * factor,
         )
-        return moved
+        return cells
 
     @cached_property
     def _sound(self) -> NDArray[np.float64]:
@@ -142,16 +142,16 @@ class CellProperties:
         values, axes = np.linalg.eigh(voigt_to_mandel(matrices))
         if (values >= 0.0).all():
             return matrices
-        kept = np.maximum(values, 0.0)
-        return mandel_to_voigt(np.einsum("nik,nk,njk->nij", axes, kept, axes))
+        sound = np.maximum(values, 0.0)
+        return mandel_to_voigt(np.einsum("nik,nk,njk->nij", axes, sound, axes))
 
     @cached_property
     def _constants(self) -> EngineeringConstants:
         """Engineering constants; NaN for cells whose stiffness is not known in full."""
-        known = np.all(np.isfinite(self.stiffness), axis=(1, 2))
-        constants = engineering_constants(np.where(known[:, None, None], self._sound, np.eye(6)))
+        is_known = np.all(np.isfinite(self.stiffness), axis=(1, 2))
+        constants = engineering_constants(np.where(is_known[:, None, None], self._sound, np.eye(6)))
         hidden = {
-            name: np.where(known.reshape(-1, *[1] * (value.ndim - 1)), value, np.nan)
+            name: np.where(is_known.reshape(-1, *[1] * (value.ndim - 1)), value, np.nan)
             for name in ("young", "shear", "poisson", "bulk", "mean_shear", "anisotropy")
             for value in [getattr(constants, name)]
         }
@@ -160,9 +160,11 @@ class CellProperties:
     @cached_property
     def _expansion(self) -> NDArray[np.float64]:
         """Thermal expansion, shape (N, 6) [1e-6/K]."""
-        known = np.asarray(np.isfinite(self.stiffness).all(axis=(1, 2), keepdims=True))
-        expansion = thermal_expansion(np.where(known, self._sound, np.eye(6)), self.fraction, self.materials)
-        return np.where(known[..., 0], expansion, np.nan)
+        is_known = np.asarray(np.isfinite(self.stiffness).all(axis=(1, 2), keepdims=True))
+        expansion = thermal_expansion(
+            np.where(is_known, self._sound, np.eye(6)), self.fraction, self.materials
+        )
+        return np.where(is_known[..., 0], expansion, np.nan)
 
     @cached_property
     def _density(self) -> NDArray[np.float64]:
@@ -342,14 +344,14 @@ class _Calculus:
             )
         bulk, by_bulk = (bulk_voigt + bulk_reuss) / 2.0, (_BULK + by_bulk_reuss) / 2.0
         shear, by_shear = (shear_voigt + shear_reuss) / 2.0, (_SHEAR + by_shear_reuss) / 2.0
-        both = max(3.0 * bulk + shear, _TINY)
+        denominator = max(3.0 * bulk + shear, _TINY)
         if name == "K":
             return by_bulk
         if name == "G":
             return by_shear
         if name == "E":
-            return (9.0 * shear**2 * by_bulk + 27.0 * bulk**2 * by_shear) / both**2
-        return 9.0 * (shear * by_bulk - bulk * by_shear) / (2.0 * both**2)
+            return (9.0 * shear**2 * by_bulk + 27.0 * bulk**2 * by_shear) / denominator**2
+        return 9.0 * (shear * by_bulk - bulk * by_shear) / (2.0 * denominator**2)
 
     def _density(self) -> tuple[float, float]:
         stiff, soft = float(self.pair.stiff.density or 0.0), float(self.pair.soft.density or 0.0)

@@ -54,7 +54,7 @@ class Quantity:
     unit: str
     """Unit of its numbers; "-" where it has none."""
     description: str
-    """What it is, in one phrase."""
+    """Description in one phrase."""
     positive: bool = True
     """Whether it is above zero in every cell that carries load."""
     floor: float = 0.0
@@ -79,13 +79,13 @@ anisotropy [-] are relative to: a deviation of 1 % of these is near what the mes
 
 
 def _all_quantities() -> dict[str, Quantity]:
-    made: list[Quantity] = []
+    quantities: list[Quantity] = []
 
     def add(
         name: str, unit: str, text: str, *, positive: bool = True, floor: float = 0.0, needs: str = ""
     ) -> None:
         item = Quantity(name=name, unit=unit, description=text, positive=positive, floor=floor, needs=needs)
-        made.append(item)
+        quantities.append(item)
 
     for axis in "xyz":
         add(f"E_{axis}", _MODULUS, f"Young's modulus along {axis}")
@@ -127,13 +127,13 @@ def _all_quantities() -> dict[str, Quantity]:
     add("density", _DENSITY, "mass density", needs="density")
     add("volume_fraction", "-", "volume fraction of the stiff phase")
     for suffix in ("_x", "_y", "_z", ""):
-        what = f"Young's modulus{f' along {suffix[1]}' if suffix else ''}"
-        add(f"specific_E{suffix}", "GPa cm³/g", f"{what} over density", needs="density")
+        title = f"Young's modulus{f' along {suffix[1]}' if suffix else ''}"
+        add(f"specific_E{suffix}", "GPa cm³/g", f"{title} over density", needs="density")
         unit = "GPa^(1/2) cm³/g"
-        add(f"specific_sqrt_E{suffix}", unit, f"square root of {what} over density", needs="density")
+        add(f"specific_sqrt_E{suffix}", unit, f"square root of {title} over density", needs="density")
         unit = "GPa^(1/3) cm³/g"
-        add(f"specific_cbrt_E{suffix}", unit, f"cube root of {what} over density", needs="density")
-    return {item.name: item for item in made}
+        add(f"specific_cbrt_E{suffix}", unit, f"cube root of {title} over density", needs="density")
+    return {item.name: item for item in quantities}
 
 
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(_all_quantities())
@@ -160,7 +160,7 @@ def _all_aliases() -> dict[str, str]:
             aliases[f"E{suffix}/{over}"] = f"specific_E{suffix}"
             aliases[f"sqrt(E{suffix})/{over}"] = f"specific_sqrt_E{suffix}"
             aliases[f"cbrt(E{suffix})/{over}"] = f"specific_cbrt_E{suffix}"
-    return {name: meant for name, meant in aliases.items() if name not in QUANTITIES}
+    return {name: quantity for name, quantity in aliases.items() if name not in QUANTITIES}
 
 
 ALIASES: Mapping[str, str] = MappingProxyType(_all_aliases())
@@ -183,7 +183,7 @@ def canonical_name(name: str) -> str:
     text = name.strip().replace("ν", "nu").replace("\u03b1", "alpha")
     text = ALIASES.get(text, text)
     if text not in QUANTITIES:
-        alike = {ALIASES.get(other, other) for other in _BY_LOWER.get(text.lower(), ())}
+        alike = {ALIASES.get(spelling, spelling) for spelling in _BY_LOWER.get(text.lower(), ())}
         if len(alike) == 1:
             return alike.pop()
         near = get_close_matches(text, [*QUANTITIES, *ALIASES], n=3, cutoff=0.5)
@@ -226,8 +226,8 @@ def read_number(text: str, name: str, *, unit: str = "") -> float:
     Raises:
         InputError: The text is no number, or its unit is not one of the quantity.
     """
-    number, own = split_number(text)
-    return float(f"{number * unit_factor(own or unit, name):.12g}")  # 1.9 and not 1.9000000000000004
+    number, unit_text = split_number(text)
+    return float(f"{number * unit_factor(unit_text or unit, name):.12g}")  # 1.9 and not 1.9000000000000004
 
 
 @cache

@@ -55,7 +55,7 @@ def _parse_one(text: str) -> Wanted:
 
 
 def read_wanted(text: str, name: str, *, unit: str = "") -> Wanted:
-    """What is wanted of a quantity, from a text such as "20", "20:30 GPa", "max" or "20@2".
+    """Target of a quantity, from a text such as "20", "20:30 GPa", "max" or "20@2".
 
     Args:
         text: Value, range or objective, with a weight or without.
@@ -97,7 +97,7 @@ def read_range(text: str, name: str, *, unit: str = "") -> tuple[float, float]:
     if len(parts) > 2 or not any(part.strip() for part in parts):
         raise InputError(f"expected a value or a range low:high of {name}, got {text.strip()[:40]!r}")
     units = [split_number(part)[1] for part in parts if part.strip()]
-    shared = next((own for own in reversed(units) if own), unit)
+    shared = next((end_unit for end_unit in reversed(units) if end_unit), unit)
     ends = [read_number(part, name, unit=shared) if part.strip() else None for part in parts]
     if len(ends) == 1:
         return float(ends[0] or 0.0), float(ends[0] or 0.0)

@@ -40,7 +40,7 @@ class TableRow:
     name: str
     """Name of the row; empty where it has none."""
     targets: Targets
-    """What is wanted."""
+    """Targets of the row."""
 
 
 def read_table(path: Path) -> list[TableRow]:
@@ -86,7 +86,7 @@ def parse_table(text: str) -> list[TableRow]:
         rows = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
     except csv.Error as error:
         raise InputError(f"expected a table in CSV: {error}") from error
-    found: list[TableRow] = []
+    table: list[TableRow] = []
     columns: list[tuple[str, str]] | None = None
     for line, cells in enumerate(rows, 1):
         if not any(cell.strip() for cell in cells):
@@ -100,14 +100,14 @@ def parse_table(text: str) -> list[TableRow]:
                 cell if place < len(names) and names[place] == "name" else _DECIMAL_COMMA.sub(r"\1.\2", cell)
                 for place, cell in enumerate(cells)
             ]
-        if len(found) == MAX_ROWS:
+        if len(table) == MAX_ROWS:
             raise InputError(f"expected at most {MAX_ROWS} rows, got more")
-        found.append(_row(cells, columns, line))
+        table.append(_row(cells, columns, line))
     if columns is None:
         raise InputError("expected a header of quantities, such as name, E_x [GPa], got an empty table")
-    if not found:
+    if not table:
         raise InputError("expected at least one row below the header, got none")
-    return found
+    return table
 
 
 def _columns(cells: list[str], line: int) -> list[tuple[str, str]]:
@@ -126,7 +126,7 @@ def _columns(cells: list[str], line: int) -> list[tuple[str, str]]:
                 unit_factor(unit, name)
             except InputError as error:
                 raise InputError(f"line {line}, column {number}: {error}") from error
-        if name in [other for other, _ in columns]:
+        if name in [column for column, _ in columns]:
             raise InputError(f"line {line}, column {number}: expected one column of {name}, got two")
         columns.append((name, unit))
     if all(name == "name" for name, _ in columns):
@@ -137,7 +137,7 @@ def _columns(cells: list[str], line: int) -> list[tuple[str, str]]:
 def _row(cells: list[str], columns: list[tuple[str, str]], line: int) -> TableRow:
     if any(cell.strip() for cell in cells[len(columns) :]):
         raise InputError(f"line {line}: expected {len(columns)} cells, got {len(cells)}")
-    wanted, label = [], ""
+    items, label = [], ""
     for (name, unit), cell in zip(columns, cells, strict=False):
         if not cell.strip():
             continue
@@ -145,10 +145,10 @@ def _row(cells: list[str], columns: list[tuple[str, str]], line: int) -> TableRo
             label = cell.strip()
             continue
         try:
-            wanted.append(read_wanted(cell, name, unit=unit))
+            items.append(read_wanted(cell, name, unit=unit))
         except InputError as error:
             raise InputError(f"line {line}, column {name}: {error}") from error
     try:
-        return TableRow(line=line, name=label, targets=Targets(tuple(wanted)))
+        return TableRow(line=line, name=label, targets=Targets(tuple(items)))
     except InputError as error:
         raise InputError(f"line {line}: {error}") from error

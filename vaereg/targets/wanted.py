@@ -27,7 +27,7 @@ from vaereg.targets.quantities import QUANTITIES, canonical_name
 __all__ = ["GOALS", "Targets", "Wanted", "percent_off"]
 
 GOALS = ("min", "max")
-"""What an objective wants of a quantity: as small, or as large as possible."""
+"""Goals of an objective: a quantity as small, or as large as possible."""
 _INFINITE = math.inf
 _LARGEST = 1e300
 """Size of a number beyond which a file is not to be trusted."""
@@ -35,7 +35,7 @@ _LARGEST = 1e300
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """What is wanted of one quantity, in its unit."""
+    """Target of one quantity, in its unit."""
 
     name: str
     """Quantity, one of `QUANTITIES`."""
@@ -57,9 +57,9 @@ class Wanted:
         if not (math.isfinite(self.weight) and self.weight > 0.0):
             raise InputError(f"expected a positive weight of {self.name}, got {self.weight}")
         unit, bounds = QUANTITIES[self.name].unit, (self.low, self.high)
-        shown, suffix = _range_text(self.low, self.high), "" if unit == "-" else f" {unit}"
+        range_text, suffix = _range_text(self.low, self.high), "" if unit == "-" else f" {unit}"
         if any(math.isnan(value) for value in bounds) or self.low == _INFINITE or self.high == -_INFINITE:
-            raise InputError(f"expected finite numbers for {self.name}, got {shown}")
+            raise InputError(f"expected finite numbers for {self.name}, got {range_text}")
         if not self.goal and not any(map(math.isfinite, bounds)):
             raise InputError(f"expected a value, a range or an objective for {self.name}, got none")
         if self.low > self.high:
@@ -69,10 +69,10 @@ class Wanted:
         if self.name == "volume_fraction" and not all(
             0.0 < value < 1.0 for value in bounds if math.isfinite(value)
         ):
-            raise InputError(f"volume_fraction must lie between 0 and 1, got {shown}")
+            raise InputError(f"volume_fraction must lie between 0 and 1, got {range_text}")
         beneath = math.isfinite(self.low) and self.low < 0.0
         if QUANTITIES[self.name].positive and (self.high <= 0.0 or beneath):
-            raise InputError(f"{self.name} must be positive, got {shown}{suffix}")
+            raise InputError(f"{self.name} must be positive, got {range_text}{suffix}")
 
     @property
     def is_value(self) -> bool:
@@ -80,7 +80,7 @@ class Wanted:
         return self.low == self.high
 
     def text(self) -> str:
-        """As the command line takes it, such as "E_x=20", "density=:1.9" or "E_z=max"."""
+        """Text that the command line takes, such as "E_x=20", "density=:1.9" or "E_z=max"."""
         value = self.goal if self.goal and not self.is_bounded else _range_text(self.low, self.high)
         return f"{self.name}={value}" + ("" if self.weight == 1.0 else f"@{self.weight:g}")
 
@@ -90,7 +90,7 @@ class Wanted:
         return math.isfinite(self.low) or math.isfinite(self.high)
 
     def words(self) -> str:
-        """As a person reads it, such as "E_x = 20 GPa", "density at most 1.9 g/cm³" or "E_z as large as
+        """Words for a person to read, such as "E_x = 20 GPa", "density at most 1.9 g/cm³" or "E_z as large as
         possible".
         """
         unit = "" if QUANTITIES[self.name].unit == "-" else f" {QUANTITIES[self.name].unit}"
@@ -138,7 +138,7 @@ class Targets:
 
     @property
     def objectives(self) -> tuple[Wanted, ...]:
-        """Those to be as small or as large as possible."""
+        """Targets that are to be as small or as large as possible."""
         return tuple(item for item in self.wanted if item.goal)
 
     @property
@@ -168,7 +168,7 @@ class Targets:
         return np.array([item.low for item in self.wanted]), np.array([item.high for item in self.wanted])
 
     def scales(self, properties: CellProperties) -> NDArray[np.float64]:
-        """What deviations are relative to, in the unit of each quantity, shape (N, T)."""
+        """Scales that deviations are relative to, in the unit of each quantity, shape (N, T)."""
         middles = [
             abs(item.low + item.high) / 2.0
             if math.isfinite(item.low) and math.isfinite(item.high)
@@ -178,8 +178,8 @@ class Targets:
         scales = np.maximum(np.array(middles), properties.floors(self.names))
         bare = [place for place, item in enumerate(self.wanted) if not item.is_bounded]
         if bare:  # an objective without bounds: relative to what the cell has
-            own = np.abs(properties.values([self.names[place] for place in bare]))
-            scales[:, bare] = np.maximum(own, scales[:, bare])
+            values = np.abs(properties.values([self.names[place] for place in bare]))
+            scales[:, bare] = np.maximum(values, scales[:, bare])
         return np.maximum(scales, np.finfo(np.float64).tiny)
 
     def deviations(self, properties: CellProperties) -> NDArray[np.float64]:
@@ -187,9 +187,9 @@ class Targets:
         and of objectives without bounds; NaN where the quantity is not known.
         """
         low, high = self.limits()
-        own = properties.values(self.names)
-        outside = np.maximum(np.maximum(low - own, own - high), 0.0)
-        return np.where(np.isnan(own), np.nan, outside / self.scales(properties))
+        values = properties.values(self.names)
+        outside = np.maximum(np.maximum(low - values, values - high), 0.0)
+        return np.where(np.isnan(values), np.nan, outside / self.scales(properties))
 
     def largest_deviation(self, properties: CellProperties) -> NDArray[np.float64]:
         """Largest deviation over the quantities, each times its weight, shape (N,) [-]: the one measure of a
@@ -208,12 +208,14 @@ class Targets:
         """
         total = np.zeros(len(properties))
         for item in self.objectives:
-            own = properties.values([item.name])[:, 0]
-            known = own[np.isfinite(own)]
-            spread = float(np.ptp(known)) if len(known) else 0.0
+            values = properties.values([item.name])[:, 0]
+            finite = values[np.isfinite(values)]
+            spread = float(np.ptp(finite)) if len(finite) else 0.0
             sign = item.weight if item.goal == "max" else -item.weight
             total += (
-                sign * (own - known.mean()) / spread if spread > 0.0 else np.where(np.isnan(own), own, 0.0)
+                sign * (values - finite.mean()) / spread
+                if spread > 0.0
+                else np.where(np.isnan(values), values, 0.0)
             )
         return total
 
@@ -235,13 +237,13 @@ class Targets:
             InputError: With the phase and what it lacks.
         """
         for name in self.names:
-            needed = QUANTITIES[name].needs
+            property_name = QUANTITIES[name].needs
             for key, phase in (("stiff", materials.stiff), ("soft", materials.soft)):
-                given = not needed or getattr(phase, needed) is not None
-                if not given and not (needed == "thermal_expansion" and phase.is_void):
-                    what = needed.replace("_", " ")
+                is_given = not property_name or getattr(phase, property_name) is not None
+                if not is_given and not (property_name == "thermal_expansion" and phase.is_void):
+                    words = property_name.replace("_", " ")
                     raise InputError(
-                        f"{name} needs the {what} of the {key} phase {phase.name!r}, which is not given"
+                        f"{name} needs the {words} of the {key} phase {phase.name!r}, which is not given"
                     )
 
     def words(self) -> str:
@@ -252,7 +254,7 @@ class Targets:
         """Plain values for a file: a number, [low, high] with null for none, or "min" or "max", by name;
         where there is more to say, an object of `range`, `goal` and `weight`.
         """
-        stored: dict[str, Any] = {}
+        content: dict[str, Any] = {}
         for item in self.wanted:
             ends = [value if math.isfinite(value) else None for value in (item.low, item.high)]
             value: Any = item.low if item.is_value else ends
@@ -260,24 +262,24 @@ class Targets:
                 value = item.goal
             if item.weight != 1.0 or (item.goal and item.is_bounded):
                 value = {"range": ends, "goal": item.goal, "weight": item.weight}
-            stored[item.name] = value
-        return stored
+            content[item.name] = value
+        return content
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Targets:
+    def from_json(cls, content: Mapping[str, Any]) -> Targets:
         """Undo `to_json`; `Target` values and ranges are taken too.
 
         Raises:
             InputError: A value has another form, or cannot be wanted.
         """
-        return cls(tuple(_from_json(canonical_name(str(name)), value) for name, value in stored.items()))
+        return cls(tuple(_from_json(canonical_name(str(name)), value) for name, value in content.items()))
 
     @classmethod
-    def of(cls, wanted: Targets | Mapping[str, Target]) -> Targets:
+    def of(cls, targets: Targets | Mapping[str, Target]) -> Targets:
         """The same, from values and ranges by name if it is not yet of this class."""
-        if isinstance(wanted, Targets):
-            return wanted
-        ends = {name: interval(value) for name, value in wanted.items()}
+        if isinstance(targets, Targets):
+            return targets
+        ends = {name: interval(value) for name, value in targets.items()}
         return cls(
             tuple(Wanted(name=canonical_name(name), low=low, high=high) for name, (low, high) in ends.items())
         )

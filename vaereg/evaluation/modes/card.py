@@ -60,8 +60,8 @@ def _recognition(figures: Mapping[str, Any]) -> str:
     for name in MODE_NAMES:
         cells = []
         for judge, kind in columns:
-            found = figures[judge][kind]["by_mode"].get(name)
-            cells.append("" if found is None else f"{found['recognised']} of {found['volumes']}")
+            rates = figures[judge][kind]["by_mode"].get(name)
+            cells.append("" if rates is None else f"{rates['recognised']} of {rates['volumes']}")
         rows.append((name, *cells))
     shares = [figures[judge][kind] for judge, kind in columns]
     rows.append(

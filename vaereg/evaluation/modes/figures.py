@@ -119,10 +119,12 @@ def mode_figures(
         }
         for judge, classifier in judges.items()
     }
-    taken = _taken(judges["generators"], described["corrected"])
+    recognised = _taken(judges["generators"], described["corrected"])
     ends = np.cumsum([0, *(len(trial.predicted) for trial in reference)])
     spans = [slice(begin, end) for begin, end in pairwise(ends.tolist())]
-    hits = coverage([set(taken[span].tolist()) for span in spans], [_mode(dataset, t.row) for t in reference])
+    hits = coverage(
+        [set(recognised[span].tolist()) for span in spans], [_mode(dataset, t.row) for t in reference]
+    )
     return {
         "checkpoint": checkpoint.hash,
         "volumes": len(rows),
@@ -143,8 +145,8 @@ def _labelled(dataset: LabelledSet, split: str, size: int | None) -> NDArray[np.
     rows = dataset.indices(split, size=size)
     rows = rows[np.isfinite(dataset.samples.stiffness[rows, 0]).all((1, 2))]
     if not len(rows):
-        asked = "" if size is None else f" of {size} voxels per edge"
-        raise InputError(f"expected labelled volumes{asked} in the split {split!r}, got none")
+        condition = "" if size is None else f" of {size} voxels per edge"
+        raise InputError(f"expected labelled volumes{condition} in the split {split!r}, got none")
     if size is None:
         sizes, numbers = np.unique(dataset.samples.size[rows], return_counts=True)
         rows = rows[dataset.samples.size[rows] == sizes[numbers.argmax()]]

@@ -67,8 +67,8 @@ def mode_samples(
         count: Volumes of each class.
     """
     names = dataset.samples.morphology[rows]
-    chosen = np.concatenate([rows[names == name][:count] for name in MORPHOLOGIES])
-    data = read_mode_data(dataset, chosen)
+    selection = np.concatenate([rows[names == name][:count] for name in MORPHOLOGIES])
+    data = read_mode_data(dataset, selection)
     volumes, mode = dataset.volumes(data.rows), data.mode.numpy()
     size = volumes.shape[1]
     latent = _latents(model, networks, dataset, data, volumes)
@@ -86,9 +86,9 @@ def _decode(
     model: VaeReg, networks: ModeNetworks, latent: torch.Tensor, mode: np.int64, size: int, seed: int
 ) -> NDArray[np.uint8]:
     """A realisation of a latent vector, shape (n, n, n)."""
-    own, component = latent[None], np.array([mode])
-    field = mode_fields(model, networks, own, component, size, seeds=[seed])
-    return cut(field, mode_fraction(model, networks, own, component))[0, 0].to(torch.uint8).cpu().numpy()
+    latents, component = latent[None], np.array([mode])
+    field = mode_fields(model, networks, latents, component, size, seeds=[seed])
+    return cut(field, mode_fraction(model, networks, latents, component))[0, 0].to(torch.uint8).cpu().numpy()
 
 
 def decoded_recognition(
@@ -143,8 +143,8 @@ def distance_figures(
                 pairs["real"].append(sample_distances(volume, _another(dataset, row, number)))
         median = {kind: np.median(distances, axis=0) for kind, distances in pairs.items()}
         ratio = [
-            float(ours / theirs) if theirs > _SAME else None
-            for ours, theirs in zip(median["decoded"], median["real"], strict=True)
+            float(decoded_distance / real_distance) if real_distance > _SAME else None
+            for decoded_distance, real_distance in zip(median["decoded"], median["real"], strict=True)
         ]
         figures[str(name)] = {
             "volumes": int((names == name).sum()),
@@ -181,9 +181,9 @@ def _latents(
             latents[place] = vector.to(device)
 
     with torch.inference_mode():
-        if len(built := np.flatnonzero(np.isin(mode, BUILT))):
-            statistics = data.statistics[built].to(device)
-            put(built, networks.encoder(statistics, data.mode[built].to(device)).mean)
+        if len(built_rows := np.flatnonzero(np.isin(mode, BUILT))):
+            statistics = data.statistics[built_rows].to(device)
+            put(built_rows, networks.encoder(statistics, data.mode[built_rows].to(device)).mean)
         if len(irregular := np.flatnonzero(mode == IRREGULAR)):
             encoded = encode_batches(model, volumes[irregular])
             put(irregular, torch.cat([item.latent_mean for item in encoded]))

@@ -46,7 +46,7 @@ class ModeTrial:
     row: int
     """Volume of the data set whose properties are asked for."""
     targets: Targets
-    """What is asked for."""
+    """Targets of the designs."""
     designs: Designs
     """Raw designs."""
     corrected: NDArray[np.uint8]
@@ -97,12 +97,12 @@ def mode_trials(
         rows: Volumes to choose from.
         targets, count, size, corrections, workers, on_progress: As in `mode_figures`.
     """
-    chosen = {kind: _targets_of(dataset, rows, kind, targets) for kind in KINDS}
+    targets_of = {kind: _targets_of(dataset, rows, kind, targets) for kind in KINDS}
     trials: dict[str, list[ModeTrial]] = {kind: [] for kind in KINDS}
     refused: dict[str, int] = dict.fromkeys(KINDS, 0)
-    total, done = sum(map(len, chosen.values())), 0
+    total, done = sum(map(len, targets_of.values())), 0
     for kind in KINDS:
-        for row in chosen[kind]:
+        for row in targets_of[kind]:
             if on_progress:
                 on_progress(done, total)
             try:
@@ -130,14 +130,14 @@ def _trial(
     pair = pair_of(dataset.samples.phases[row, 1]) if kind == "pairs" else checkpoint.model.materials
     stiffness = dataset.samples.stiffness[row, int(kind == "pairs")].astype(np.float64)
     values = diagonal_properties(stiffness[None])[0]
-    wanted = Targets.of({name: float(values[PROPERTIES.index(name)]) for name in _AXIAL})
-    designs = design(checkpoint, wanted, count, size, materials=pair, seed=row)
-    result = correct(designs.microstructures, wanted, pair, steps=corrections)
+    target = Targets.of({name: float(values[PROPERTIES.index(name)]) for name in _AXIAL})
+    designs = design(checkpoint, target, count, size, materials=pair, seed=row)
+    result = correct(designs.microstructures, target, pair, steps=corrections)
     volumes = [*designs.microstructures, *result.volumes]
     solved = list(map_tasks(_solve, [(volume, pair) for volume in volumes], workers))
     return ModeTrial(
         row=row,
-        targets=wanted,
+        targets=target,
         designs=designs,
         corrected=result.volumes,
         predicted=result.largest_deviation[:, -1],
@@ -162,7 +162,7 @@ def _targets_of(dataset: LabelledSet, rows: NDArray[np.intp], kind: str, count: 
     stiffness = dataset.samples.stiffness[rows, place].astype(np.float64)
     axial = diagonal_properties(np.nan_to_num(stiffness))[:, :3]
     unit = np.nan_to_num(dataset.samples.phases[rows, place, 0], nan=np.inf)
-    allowed = axial.min(1) > _CARRIES * unit
+    is_allowed = axial.min(1) > _CARRIES * unit
     if kind == "isotropic":
-        allowed &= axial.max(1) <= _ISOTROPIC * axial.min(1)
-    return rows[allowed][:count]
+        is_allowed &= axial.max(1) <= _ISOTROPIC * axial.min(1)
+    return rows[is_allowed][:count]

@@ -19,7 +19,7 @@ __all__ = ["comments_of"]
 
 
 def comments_of(volume: NDArray[np.uint8], pair: TwoPhase, provenance: Provenance) -> str:
-    """What every file should say of itself: phases, origin, specification of the geometry, recipe.
+    """Comments that every file should hold: phases, origin, specification of the geometry, recipe.
 
     Args:
         volume: Phase per voxel, 0 or 1, shape (X, Y, Z).

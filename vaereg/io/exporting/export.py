@@ -59,7 +59,7 @@ class Format:
     title: str
     """Name in a word."""
     label: str
-    """What it is, for whom."""
+    """Description, and the program that reads it."""
     suffix: str
     """Suffix of its file; that of the first file where there are several."""
     write: Callable[[Path, _Job], None]
@@ -78,7 +78,7 @@ class _Job:
 
     @property
     def comments(self) -> str:
-        """What the file should say of itself."""
+        """Comments that the file should hold."""
         return comments_of(self.volume, self.materials, self.provenance)
 
 

@@ -111,8 +111,8 @@ def _cut(corners: NDArray[np.int64], inside: list[int]) -> NDArray[np.float64]:
     """Triangles half-way between the corners of tetrahedra (N, 4, 3) that are inside and the others."""
     outside = [i for i in range(4) if i not in inside]
 
-    def middle(one: int, other: int) -> NDArray[np.float64]:
-        return (corners[:, one] + corners[:, other]) / 2.0
+    def middle(first: int, second: int) -> NDArray[np.float64]:
+        return (corners[:, first] + corners[:, second]) / 2.0
 
     if len(inside) == 2:
         (a, b), (c, d) = inside, outside

@@ -47,11 +47,11 @@ class Provenance:
     """Origin of a volume and what is known of it; all of it may be left out."""
 
     name: str = ""
-    """What the user calls it."""
+    """Name that the user gave."""
     origin: str = ""
     """Its origin in words."""
     target: Targets | Mapping[str, Target] = field(default_factory=dict)
-    """What it was designed for: targets, or a value or (low, high) by name in the unit of the quantity."""
+    """Targets of the design: targets, or a value or (low, high) by name in the unit of the quantity."""
     mode: str = ""
     """Name of the mixture component; empty where it has none."""
     seed: int | None = None
@@ -85,7 +85,7 @@ class Provenance:
     solves: int | None = None
     """Solves that refinement took."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    """What it was made of, see `vaereg.inverse.recipes`."""
+    """Recipe, see `vaereg.inverse.recipes`."""
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Measured spread of its quantities by kind and name [-], see `vaereg.inverse.robustness`."""
     link: str = ""
@@ -110,7 +110,7 @@ def describe_run(
     dtype: str | None = None,
     checkpoint: str | None = None,
 ) -> dict[str, Any]:
-    """What all results of a run share: format, program, phases, and what computed them.
+    """Facts that all results of a run share: format, program, phases, and what computed them.
 
     Args:
         materials: The two phases, or those of each volume; alike ones are written once.
@@ -134,7 +134,7 @@ def describe_run(
 def describe_setting(
     materials: TwoPhase, *, voxel_size: float = 1.0, length_unit: str = ""
 ) -> dict[str, Any]:
-    """What all volumes of a file share: program, time, versions, units, phases, discretisation."""
+    """Facts that all volumes of a file share: program, time, versions, units, phases, discretisation."""
     unit = length_unit or ("voxel" if voxel_size == 1.0 else "as given")
     return {
         "program": "vaereg",
@@ -185,7 +185,7 @@ def describe_volume(
                 predicted[name]["std"] = float(provenance.std[i])
     if provenance.stiffness is not None:
         constants = engineering_constants(provenance.stiffness)
-        known = elastic_properties(provenance.stiffness, fraction, pair)
+        derived = elastic_properties(provenance.stiffness, fraction, pair)
         solver = {
             "stiffness": np.asarray(provenance.stiffness, dtype=np.float64).tolist(),
             "tolerance": provenance.solver_tolerance,
@@ -197,9 +197,9 @@ def describe_volume(
                 "poisson": [[_finite(value) for value in row] for row in constants.poisson],
             },
             "universal_anisotropy": _finite(constants.anisotropy),
-            "thermal_expansion": known.get("thermal_expansion"),
-            "specific": known.get("specific"),
-            "wave_speeds": known.get("wave_speeds"),
+            "thermal_expansion": derived.get("thermal_expansion"),
+            "specific": derived.get("specific"),
+            "wave_speeds": derived.get("wave_speeds"),
         }
     return {
         "name": provenance.name,
@@ -281,11 +281,11 @@ def _row(design: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of one volume, by a heading with its unit."""
 
     def target(name: str) -> object:
-        stored = design["target"].get(name)
-        if stored is None:
+        content = design["target"].get(name)
+        if content is None:
             return ""
-        wanted = Targets.from_json({name: stored}).wanted[0]
-        return wanted.low if wanted.is_value else wanted.text().partition("=")[2].replace(":", " to ")
+        item = Targets.from_json({name: content}).wanted[0]
+        return item.low if item.is_value else item.text().partition("=")[2].replace(":", " to ")
 
     row: dict[str, Any] = {
         "name": design["name"],

@@ -58,22 +58,24 @@ def stored_items(
 
 
 def _constraints(designs: DesignFile, place: int) -> dict[str, bool]:
-    """What a design had to meet in words, and whether it does."""
+    """Constraints of a design in words, and whether it meets them."""
     words: list[str] = []
-    stored = designs.constraints
+    constraints = designs.constraints
     for phase in ("stiff", "soft"):
-        if f"min_feature_{phase}" in stored:
-            words.append(f"features of the {phase} phase of at least {stored[f'min_feature_{phase}']} voxels")
-    connected = stored.get("connected")
+        if f"min_feature_{phase}" in constraints:
+            words.append(
+                f"features of the {phase} phase of at least {constraints[f'min_feature_{phase}']} voxels"
+            )
+    connected = constraints.get("connected")
     for phase in ("stiff", "soft"):
         if isinstance(connected, dict) and phase in connected:
             words.append(f"{phase} phase connected along {', '.join(str(connected[phase]))}")
-    words += ["no islands of the stiff phase"] * ("no_islands" in stored)
-    words += ["no closed pores"] * ("no_closed_pores" in stored)
-    if "symmetry" in stored:
-        words.append(f"symmetry: {stored['symmetry']}")
-    if "volume_fraction" in stored:
-        words.append(f"volume fraction {stored['volume_fraction']}")
+    words += ["no islands of the stiff phase"] * ("no_islands" in constraints)
+    words += ["no closed pores"] * ("no_closed_pores" in constraints)
+    if "symmetry" in constraints:
+        words.append(f"symmetry: {constraints['symmetry']}")
+    if "volume_fraction" in constraints:
+        words.append(f"volume fraction {constraints['volume_fraction']}")
     if designs.met is None or designs.met.shape[1] != len(words):
         return {}
     return dict(zip(words, map(bool, designs.met[place]), strict=True))

@@ -17,9 +17,9 @@ _STEP = 2**20
 """Bytes that are inflated at a time."""
 
 
-def may_burst(stored: int, nominal: int, ratio: int = DEFLATE_RATIO) -> bool:
+def may_burst(stored_bytes: int, nominal: int, ratio: int = DEFLATE_RATIO) -> bool:
     """Whether compressed data of `stored` bytes could become clearly more than `nominal` bytes."""
-    return stored * ratio > 4 * nominal + _SLACK
+    return stored_bytes * ratio > 4 * nominal + _SLACK
 
 
 def check_inflated(raw: bytes, expected: int, where: str) -> None:

@@ -120,7 +120,7 @@ def _datasets(file: h5py.File, budget: ReadBudget) -> Iterator[tuple[str, h5py.D
 
 
 def _describe(file: h5py.File, path: str, dataset: h5py.Dataset) -> StoredArray:
-    """What the file says of a data set."""
+    """Description of a data set by the file."""
     axes, axes_from, problem = _axes(dataset)
     voxel_size, voxel_size_from, unit = _voxel_size(file, path, dataset, axes)
     phases = _text(file.attrs, "phases")
@@ -199,9 +199,9 @@ def _voxel_size(
         source: Any = group.get("_SIMPL_GEOMETRY")
         if isinstance(source, h5py.Group):
             spacing = source.get("SPACING", getlink=True)
-            stored: Any = source["SPACING"] if isinstance(spacing, h5py.HardLink) else None
-            if isinstance(stored, h5py.Dataset) and stored.shape == (3,) and stored.dtype.kind in "iuf":
-                sizes = [float(value) for value in stored[()]]
+            spacings: Any = source["SPACING"] if isinstance(spacing, h5py.HardLink) else None
+            if isinstance(spacings, h5py.Dataset) and spacings.shape == (3,) and spacings.dtype.kind in "iuf":
+                sizes = [float(value) for value in spacings[()]]
         if len(sizes) == 3:
             return (sizes[0], sizes[1], sizes[2]), "geometry of DREAM.3D", ""
     return None, "", ""
@@ -253,9 +253,11 @@ def _check_storage(dataset: h5py.Dataset, budget: ReadBudget, where: str) -> Non
     declared = math.prod(dataset.shape) * size
     budget.inflate(declared)
     if dataset.chunks is None:
-        stored = dataset.id.get_storage_size()
-        if 0 < stored < declared:
-            raise InputError(f"{where}: expected {declared} bytes of data, got {stored} (stored in part)")
+        stored_bytes = dataset.id.get_storage_size()
+        if 0 < stored_bytes < declared:
+            raise InputError(
+                f"{where}: expected {declared} bytes of data, got {stored_bytes} (stored in part)"
+            )
         return
     per_axis = [-(-length // chunk) for length, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
     if math.prod(per_axis) > _MAX_CHUNKS:

@@ -137,13 +137,13 @@ def read_mat(stream: BinaryIO, array: StoredArray, *, budget: ReadBudget) -> NDA
     for kind, start, length, _ in _elements(element, result.data, len(element), order, name):
         if kind not in _STORED:
             break
-        stored = np.dtype(order + _STORED[kind])
-        if length != count * stored.itemsize:
+        stored_dtype = np.dtype(order + _STORED[kind])
+        if length != count * stored_dtype.itemsize:
             raise InputError(
                 f"{name}: expected {count} numbers for {array.name!r} of shape {array.shape}, "
-                f"got {length // stored.itemsize}"
+                f"got {length // stored_dtype.itemsize}"
             )
-        flat = np.frombuffer(element[start : start + length], dtype=stored)
+        flat = np.frombuffer(element[start : start + length], dtype=stored_dtype)
         return flat.astype(array.dtype).reshape(array.shape, order="F")
     raise InputError(f"{name}: expected numbers for {array.name!r}, got damaged data")
 

@@ -30,24 +30,24 @@ class StoredArray:
     """Shape as the array is stored."""
     dtype: np.dtype
     source: Any = None
-    """What its reader needs to find it."""
+    """Place of the array in the file, as its reader needs it."""
     format: str = ""
     """Kind of file, in words."""
     axes: str = ""
     """Letter of every stored axis: x, y, z, n (volume), c (component or channel), t (time); empty where the
     file says nothing."""
     axes_from: str = ""
-    """What says so."""
+    """Source of the axes, such as a field of the header."""
     voxel_size: tuple[float, float, float] | None = None
     """Edges of a voxel along x, y, z in `unit`; None where the file says nothing."""
     unit: str = ""
     """Unit of the voxel size; empty where the file names none."""
     voxel_size_from: str = ""
-    """What says so."""
+    """Source of the voxel size, such as a field of the header."""
     flipped: str = ""
     """Axes that the file stores backwards."""
     notes: tuple[str, ...] = ()
-    """What else a user should know of how the array is taken."""
+    """Further remarks for the user on how the array is taken."""
     problem: str = ""
     """Why the array cannot be taken, where it cannot: "expected ..., got ..."."""
 
@@ -72,7 +72,7 @@ def printable(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadLimits:
-    """What reading one file may cost."""
+    """Limits of what reading one file may cost."""
 
     file_bytes: int = 2**32
     """Largest file [byte]."""

@@ -85,7 +85,7 @@ def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[_Stack, None, None]
     try:
         with TiffFile(stream, mode="r", is_ome=False, _multifile=False) as file:
             pages: list[TiffPage] = []
-            present, stored = file.filehandle.size, 0
+            present, stored_bytes = file.filehandle.size, 0
             for page in file.pages:
                 if not isinstance(page, TiffPage):
                     raise InputError(f"{name}: expected a page of its own for each image, got a frame")
@@ -93,10 +93,10 @@ def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[_Stack, None, None]
                     raise InputError(f"{name}: expected at most {_MAX_PAGES} pages, got more")
                 _check_kind(page, pages[0] if pages else page, f"{name}: page {len(pages) + 1}")
                 budget.check_time()
-                stored += sum(page.databytecounts)
-                if stored > _OVERLAP * present + _SLACK:
+                stored_bytes += sum(page.databytecounts)
+                if stored_bytes > _OVERLAP * present + _SLACK:
                     raise InputError(
-                        f"{name}: expected pages with data of their own, got {stored} bytes of "
+                        f"{name}: expected pages with data of their own, got {stored_bytes} bytes of "
                         f"data in a file of "
                         f"{present} bytes"
                     )
@@ -120,7 +120,7 @@ def _open(stream: BinaryIO, budget: ReadBudget) -> Generator[_Stack, None, None]
 
 
 def _stack(file: TiffFile, pages: list[TiffPage]) -> _Stack:
-    """What the pages are together, by the metadata of the first one."""
+    """Array that the pages make together, by the metadata of the first page."""
     first = pages[0]
     array = StoredArray(
         name="",
@@ -162,10 +162,10 @@ def _imagej(pages: list[TiffPage], array: StoredArray, metadata: dict[str, Any])
         problem = f"{images} images declared, 1 found"
     if not contiguous and len(pages) != images:
         problem = f"{images} images declared, {len(pages)} found"
-    kept = {axis: length for axis, length in lengths.items() if length > 1 or axis == "z"}
-    shape = (*kept.values(), *pages[0].shape)
+    axes_kept = {axis: length for axis, length in lengths.items() if length > 1 or axis == "z"}
+    shape = (*axes_kept.values(), *pages[0].shape)
     if problem:
-        kept, shape = {"z": len(pages)}, array.shape
+        axes_kept, shape = {"z": len(pages)}, array.shape
     unit = _unit(str(metadata.get("unit", "")))
     size = None
     if unit or "spacing" in metadata:
@@ -179,7 +179,7 @@ def _imagej(pages: list[TiffPage], array: StoredArray, metadata: dict[str, Any])
         array,
         shape=shape,
         format="TIFF stack of ImageJ",
-        axes="".join(kept) + "yx",
+        axes="".join(axes_kept) + "yx",
         axes_from="ImageJ: page z, row y, column x",
         voxel_size=size,
         unit=unit,
@@ -190,7 +190,7 @@ def _imagej(pages: list[TiffPage], array: StoredArray, metadata: dict[str, Any])
 
 
 def _ome(pages: list[TiffPage], array: StoredArray, description: str) -> _Stack:
-    """What OME's metadata says (OME-TIFF specification; its units are micrometres where none is given)."""
+    """Axes and voxel size by OME's metadata (OME-TIFF; micrometres where it gives no unit)."""
     array = replace(array, format="OME-TIFF", axes_from="OME")
     if "<!DOCTYPE" in description or "<!ENTITY" in description:
         return _Stack(pages=pages, array=replace(array, problem="expected OME metadata, got a document type"))
@@ -223,8 +223,8 @@ def _ome(pages: list[TiffPage], array: StoredArray, description: str) -> _Stack:
     ]
     if moved and declared > 1 and lengths["z"] == declared:
         problem = "expected pages in their order, got OME metadata that gives them another one"
-    kept = [axis for axis in reversed(order[2:]) if lengths[axis] > 1 or axis == "z"]
-    axes = "".join(kept) + "yx"
+    axes_kept = [axis for axis in reversed(order[2:]) if lengths[axis] > 1 or axis == "z"]
+    axes = "".join(axes_kept) + "yx"
     sizes = [pixels.get(f"PhysicalSize{axis}") for axis in "XYZ"]
     units = {_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "XYZ"}
     size, unit = None, ""
@@ -250,7 +250,7 @@ def _ome(pages: list[TiffPage], array: StoredArray, description: str) -> _Stack:
 
 
 def _shaped(pages: list[TiffPage], array: StoredArray, description: str) -> _Stack:
-    """What tifffile's own metadata says: a shape, and axes where they were given."""
+    """Axes of tifffile's own metadata: a shape, and axes where they were given."""
     try:
         metadata = json.loads(description)
     except (ValueError, RecursionError):
@@ -335,14 +335,16 @@ def _check_kind(page: TiffPage, first: TiffPage, where: str) -> None:
 def _check_page(page: TiffPage, present: int, voxels: int, where: str) -> None:
     """The data of a page is in the file, and inflates to no more than the page declares."""
     ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    stored, nominal = sum(page.databytecounts), math.prod(page.chunks) * np.dtype(page.dtype).itemsize
+    stored_bytes, nominal = sum(page.databytecounts), math.prod(page.chunks) * np.dtype(page.dtype).itemsize
     compression = int(page.compression)
     if not ends or max(ends) > present or not all(page.databytecounts):
         raise InputError(f"{where}: expected all of its data, got a part (file truncated)")
     if math.prod(page.chunks) > 2 * voxels + _SLACK:
         raise InputError(f"{where}: expected tiles no larger than the stack, got {page.chunks}")
-    if compression == _PLAIN and stored * 8 < math.prod(page.shape) * page.bitspersample:
-        raise InputError(f"{where}: expected data of shape {page.shape}, got {stored} bytes (file truncated)")
+    if compression == _PLAIN and stored_bytes * 8 < math.prod(page.shape) * page.bitspersample:
+        raise InputError(
+            f"{where}: expected data of shape {page.shape}, got {stored_bytes} bytes (file truncated)"
+        )
     for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if compression in _DEFLATE and may_burst(count, nominal):
             page.parent.filehandle.seek(start)

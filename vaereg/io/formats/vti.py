@@ -67,7 +67,7 @@ class _Array:
 
 @dataclass(slots=True)
 class _Image:
-    """What the header of a file says."""
+    """Image that the header of a file describes."""
 
     big_endian: bool = False
     header: np.dtype = field(default_factory=lambda: np.dtype("<u4"))

@@ -65,12 +65,12 @@ def report_html(
         raise InputError("expected at least one volume for a report, got none")
     if not (math.isfinite(voxel_size) and voxel_size > 0.0):
         raise InputError(f"expected a positive voxel size, got {voxel_size}")
-    asked = [asked_quantities(item.volume, item.provenance, materials) for item in items]
+    tables = [asked_quantities(item.volume, item.provenance, materials) for item in items]
     names = [item.provenance.name or f"Design {number}" for number, item in enumerate(items, 1)]
     heading = title or (names[0] if len(items) == 1 else f"{len(items)} designs")
     setting = describe_setting(materials, voxel_size=voxel_size)
-    parts = [_summary(items, names, asked)] if len(items) > 1 else []
-    for name, item, rows in zip(names, items, asked, strict=True):
+    parts = [_summary(items, names, tables)] if len(items) > 1 else []
+    for name, item, rows in zip(names, items, tables, strict=True):
         parts.append(
             _design(name, item, rows, materials, setting, (voxel_size, length_unit), only=len(items) == 1)
         )
@@ -161,9 +161,9 @@ def _materials(materials: TwoPhase) -> str:
     ]
     rows = []
     for key, (label, unit) in columns.items():
-        own = [_given(phase, key) for phase in phases.values()]
-        if any(own):
-            rows.append([f"{label} [{unit}]" if unit else label, *(value or "–" for value in own)])
+        values = [_given(phase, key) for phase in phases.values()]
+        if any(values):
+            rows.append([f"{label} [{unit}]" if unit else label, *(value or "–" for value in values)])
     return f"<h3>Materials</h3>{_table(head, rows, (1, 2))}"
 
 
@@ -175,14 +175,14 @@ def _given(phase: Phase, key: str) -> str:
 
 
 def _summary(
-    items: Sequence[BundleItem], names: Sequence[str], asked: Sequence[Sequence[AskedQuantity]]
+    items: Sequence[BundleItem], names: Sequence[str], tables: Sequence[Sequence[AskedQuantity]]
 ) -> str:
     """Designs from the one that is nearest to its target on."""
-    worst = [max((row.off for row in rows), default=math.inf) for rows in asked]
+    worst = [max((row.off for row in rows), default=math.inf) for rows in tables]
     order = sorted(range(len(items)), key=lambda place: worst[place] if worst[place] >= 0.0 else math.inf)
     rows = []
     for rank, place in enumerate(order, 1):
-        item, first = items[place], (asked[place] or [None])[0]
+        item, first = items[place], (tables[place] or [None])[0]
         largest = "–" if first is None else f"{_deviation_html(first)} ({quantity_html(first.wanted.name)})"
         rows.append(
             [
@@ -200,22 +200,22 @@ def _summary(
 def _design(
     name: str,
     item: BundleItem,
-    asked: Sequence[AskedQuantity],
+    quantities: Sequence[AskedQuantity],
     materials: TwoPhase,
     setting: Mapping[str, Any],
     lengths: tuple[float, str],
     *,
     only: bool,
 ) -> str:
-    volume, known = item.volume, item.provenance
-    solver = solved_properties(volume, known, materials)
+    volume, provenance = item.volume, item.provenance
+    solver = solved_properties(volume, provenance, materials)
     picture = cell_svg(volume, f"Stiff phase of {name}")
-    mode = f"{known.mode.replace('-', ' ')}, " if known.mode else ""
+    mode = f"{provenance.mode.replace('-', ' ')}, " if provenance.mode else ""
     size = " × ".join(map(str, volume.shape))
     caption = (
         f"{escape(mode)}{size} voxels, periodic. Orange: where the faces of the cell cut the stiff phase."
     )
-    directions = "" if known.stiffness is None else directions_svg(np.asarray(known.stiffness))
+    directions = "" if provenance.stiffness is None else directions_svg(np.asarray(provenance.stiffness))
     if directions:
         directions = (
             f"<h3>Young's modulus by direction</h3><figure>{directions}"
@@ -225,22 +225,22 @@ def _design(
     return (
         f'<section id="design-{volume_hash(volume)[:12]}"{" class=only" if only else ""}>{heading}'
         f'<div class="sides"><figure>{picture}<figcaption>{caption}</figcaption></figure>'
-        f"<div>{_asked_table(asked, known)}{_constraints(known)}</div></div>"
-        f'<div class="halves"><div>{_constants(solver, known)}</div><div>{directions}</div></div>'
-        f"{_stiffness(known)}"
-        f'<div class="halves"><div>{_structure(volume, known, lengths)}</div>'
-        f"<div>{_solver(known, setting)}{_origin(volume, known)}</div></div></section>"
+        f"<div>{_asked_table(quantities, provenance)}{_constraints(provenance)}</div></div>"
+        f'<div class="halves"><div>{_constants(solver, provenance)}</div><div>{directions}</div></div>'
+        f"{_stiffness(provenance)}"
+        f'<div class="halves"><div>{_structure(volume, provenance, lengths)}</div>'
+        f"<div>{_solver(provenance, setting)}{_origin(volume, provenance)}</div></div></section>"
     )
 
 
-def _asked_table(asked: Sequence[AskedQuantity], known: Provenance) -> str:
-    if not asked:
+def _asked_table(quantities: Sequence[AskedQuantity], provenance: Provenance) -> str:
+    if not quantities:
         return '<h3>Target</h3><p class="quiet">Nothing was asked of this volume.</p>'
-    verified = "verified by the solver" if known.stiffness is not None else "predicted, not verified"
-    predicts = any(math.isfinite(row.predicted) for row in asked)
+    verified = "verified by the solver" if provenance.stiffness is not None else "predicted, not verified"
+    predicts = any(math.isfinite(row.predicted) for row in quantities)
     head = ["Quantity", "Target", "Result", "Off target", *(["Predicted"] if predicts else [])]
     rows = []
-    for row in asked:
+    for row in quantities:
         unit = unit_text(row.wanted.name)
         value = figure_text(row.value) + ("" if row.is_solved or math.isnan(row.value) else "*")
         cells = [
@@ -251,44 +251,44 @@ def _asked_table(asked: Sequence[AskedQuantity], known: Provenance) -> str:
             *([figure_text(row.predicted)] if predicts else []),
         ]
         rows.append(cells)
-    mark = any(not row.is_solved and math.isfinite(row.value) for row in asked)
+    mark = any(not row.is_solved and math.isfinite(row.value) for row in quantities)
     note = '<p class="quiet">* predicted: the solver has not computed it.</p>' if mark else ""
     return f"<h3>Target and result, {verified}</h3>{_table(head, rows, (1, 2, 3, 4))}{note}"
 
 
-def _constraints(known: Provenance) -> str:
-    if not known.constraints:
+def _constraints(provenance: Provenance) -> str:
+    if not provenance.constraints:
         return ""
     rows = [
         (escape(words), '<span class="near">met</span>' if met else '<span class="far">not met</span>')
-        for words, met in known.constraints.items()
+        for words, met in provenance.constraints.items()
     ]
     return f"<h3>Constraints</h3>{_table((), rows)}"
 
 
-def _constants(solver: CellProperties, known: Provenance) -> str:
+def _constants(solver: CellProperties, provenance: Provenance) -> str:
     values = known_quantities(solver)
     rows = [
         (quantity_html(name) + (f" [{unit}]" if (unit := unit_text(name)) else ""), figure_text(value))
         for name, value in values.items()
         if not name.startswith("specific_") and not (name.startswith("k_") and len(name) == 4)
     ]
-    source = "by the solver" if known.stiffness is not None else "of the voxels"
+    source = "by the solver" if provenance.stiffness is not None else "of the voxels"
     return f"<h3>Properties, {source}</h3>{_table((), rows, (1,))}"
 
 
-def _stiffness(known: Provenance) -> str:
-    if known.stiffness is None:
-        if known.mean is None:
+def _stiffness(provenance: Provenance) -> str:
+    if provenance.stiffness is None:
+        if provenance.mean is None:
             return ""
-        std = known.std
+        std = provenance.std
         rows = [
-            (quantity_html(name), figure_text(float(known.mean[place])))
+            (quantity_html(name), figure_text(float(provenance.mean[place])))
             + ((f"± {figure_text(float(std[place]), 2)}",) if std is not None else ())
             for place, name in enumerate(PROPERTIES)
         ]
         return f"<h3>Predicted stiffness [GPa]</h3>{_table((), rows, (1, 2))}"
-    matrix = np.asarray(known.stiffness, dtype=np.float64)
+    matrix = np.asarray(provenance.stiffness, dtype=np.float64)
     small = 1e-3 * float(np.abs(matrix).max())
     rows = [
         (name, *("0" if abs(value) < small else figure_text(float(value)) for value in line))
@@ -301,60 +301,62 @@ def _stiffness(known: Provenance) -> str:
     return f"<h3>Stiffness matrix, by the solver [GPa]</h3>{table}{caption}"
 
 
-def _structure(volume: NDArray[np.uint8], known: Provenance, lengths: tuple[float, str]) -> str:
+def _structure(volume: NDArray[np.uint8], provenance: Provenance, lengths: tuple[float, str]) -> str:
     voxel_size, unit = lengths
     sheet = spec_sheet(
         volume,
         voxel_size=voxel_size,
         length_unit=unit or "voxel",
-        morphology=known.mode,
-        recipe=known.recipe or None,
+        morphology=provenance.mode,
+        recipe=provenance.recipe or None,
     )
 
     def length(value: Mapping[str, float]) -> str:
-        own = f"{figure_text(value['voxel'], 3)} voxels"
+        voxels = f"{figure_text(value['voxel'], 3)} voxels"
         others = [
             figure_text(number, 3) + ("" if key == "as given" else f" {escape(key)}")
             for key, number in value.items()
             if key != "voxel"
         ]
-        return f"{others[0]} ({own})" if others else own
+        return f"{others[0]} ({voxels})" if others else voxels
 
     surface = sheet["specific_surface"]
     facts = {
-        "Mode": escape(known.mode.replace("-", " ")),
+        "Mode": escape(provenance.mode.replace("-", " ")),
         "Volume fraction": figure_text(sheet["volume_fraction"], 4),
         "Cell": " × ".join(dict.fromkeys(map(length, sheet["cell"]))),
         "Specific surface": f"{figure_text(surface['1/voxel'], 3)} / voxel",
     }
-    for phase, own in sheet["phases"].items():
+    for phase, figures in sheet["phases"].items():
         title = phase.capitalize()
         facts[f"{title} phase percolates"] = (
-            f"along {', '.join(own['percolates'])}" if own["percolates"] else "no"
+            f"along {', '.join(figures['percolates'])}" if figures["percolates"] else "no"
         )
-        facts[f"{title} clusters"] = f"{own['clusters']}, the largest {100.0 * own['largest_cluster']:.3g} %"
-        if "mean_thickness" in own:
-            facts[f"{title} thickness, mean"] = length(own["mean_thickness"])
-            facts[f"{title} thickness, least"] = length(own["least_thickness"])
+        facts[f"{title} clusters"] = (
+            f"{figures['clusters']}, the largest {100.0 * figures['largest_cluster']:.3g} %"
+        )
+        if "mean_thickness" in figures:
+            facts[f"{title} thickness, mean"] = length(figures["mean_thickness"])
+            facts[f"{title} thickness, least"] = length(figures["least_thickness"])
     for name, value in sheet.get("recipe", {}).items():
         facts[f"Recipe: {name.replace('_', ' ')}"] = escape(_plain(value))
     return f"<h3>Structure and recipe</h3>{_facts(facts)}"
 
 
-def _solver(known: Provenance, setting: Mapping[str, Any]) -> str:
-    if known.stiffness is None:
+def _solver(provenance: Provenance, setting: Mapping[str, Any]) -> str:
+    if provenance.stiffness is None:
         return '<h3>Solver</h3><p class="quiet">The solver has not computed this volume.</p>'
-    tolerance = known.solver_tolerance
+    tolerance = provenance.solver_tolerance
     element = "B-bar hexahedra" if setting["element"] == "bbar" else "trilinear hexahedra"
     facts = {
         "Discretisation": f"{element}, one a voxel",
         "Relative residual": "" if tolerance is None else escape(f"{tolerance:g}"),
-        "Precision": escape(known.solver_dtype),
-        "Solves of refinement": "" if known.solves is None else str(known.solves),
+        "Precision": escape(provenance.solver_dtype),
+        "Solves of refinement": "" if provenance.solves is None else str(provenance.solves),
         "Mesh check": "not done: how much the grid matters is told below",
     }
-    if known.mesh_change is not None:
-        change = np.asarray(known.mesh_change, dtype=np.float64)
+    if provenance.mesh_change is not None:
+        change = np.asarray(provenance.mesh_change, dtype=np.float64)
         listed = ", ".join(
             f"{quantity_html(name)} {100.0 * value:+.1f} %".replace("-", "−")
             for name, value in zip(PROPERTIES, change.tolist(), strict=True)
@@ -363,20 +365,22 @@ def _solver(known: Provenance, setting: Mapping[str, Any]) -> str:
     return f"<h3>Solver</h3>{_facts(facts)}"
 
 
-def _origin(volume: NDArray[np.uint8], known: Provenance) -> str:
+def _origin(volume: NDArray[np.uint8], provenance: Provenance) -> str:
     facts = {
-        "Origin": escape(known.origin),
-        "Seed": "" if known.seed is None else str(known.seed),
-        "Made by checkpoint": f"<code>{escape(known.made_by)}</code>" if known.made_by else "",
-        "Judged by checkpoint": f"<code>{escape(known.judged_by)}</code>" if known.judged_by else "",
+        "Origin": escape(provenance.origin),
+        "Seed": "" if provenance.seed is None else str(provenance.seed),
+        "Made by checkpoint": f"<code>{escape(provenance.made_by)}</code>" if provenance.made_by else "",
+        "Judged by checkpoint": f"<code>{escape(provenance.judged_by)}</code>"
+        if provenance.judged_by
+        else "",
         "SHA-256 of the volume": f"<code>{volume_hash(volume)}</code>",
     }
-    if known.link:
-        text = escape(known.link)
-        is_web = urlsplit(known.link).scheme in ("http", "https")
+    if provenance.link:
+        text = escape(provenance.link)
+        is_web = urlsplit(provenance.link).scheme in ("http", "https")
         facts["Link"] = f'<a href="{text}" rel="noreferrer">{text}</a>' if is_web else text
-    if known.command:
-        facts["Made again by"] = f"<code>{escape(known.command)}</code>"
+    if provenance.command:
+        facts["Made again by"] = f"<code>{escape(provenance.command)}</code>"
     return f"<h3>Provenance</h3>{_facts(facts)}"
 
 
@@ -385,7 +389,7 @@ def _plain(value: object) -> str:
     if isinstance(value, float):
         return figure_text(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(own)}" for name, own in value.items())
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_plain, value))
     return str(value)

@@ -21,7 +21,7 @@ class AskedQuantity:
     """One quantity that was asked for."""
 
     wanted: Wanted
-    """What was asked for."""
+    """Target of the quantity."""
     value: float
     """The solver's value where there is one, else the predicted one, in the unit of the quantity; or NaN."""
     is_solved: bool
@@ -54,19 +54,19 @@ def asked_quantities(
     solver = solved_properties(volume, provenance, materials)
     rows: list[AskedQuantity] = []
     for item in targets:
-        one = Targets((item,))
+        target = Targets((item,))
         predicted = _predicted(item.name, volume, provenance, materials)
         value = float(_values(solver, item.name))
-        solved = math.isfinite(value)
-        if solved:
-            off = float(one.deviations(solver)[0, 0])
+        is_solved = math.isfinite(value)
+        if is_solved:
+            off = float(target.deviations(solver)[0, 0])
         else:
             value = predicted
             off = _deviation(item, value)
         sign = -1.0 if value < item.low else 1.0
         rows.append(
             AskedQuantity(
-                wanted=item, value=value, is_solved=solved, deviation=sign * off, predicted=predicted
+                wanted=item, value=value, is_solved=is_solved, deviation=sign * off, predicted=predicted
             )
         )
     return sorted(rows, key=lambda row: -row.off)
@@ -95,10 +95,10 @@ def known_quantities(cells: CellProperties) -> dict[str, float]:
 
 def _values(cells: CellProperties, name: str) -> float:
     """A quantity of one cell; NaN where the phases do not say what it needs."""
-    needed = QUANTITIES[name].needs
+    property_name = QUANTITIES[name].needs
     for phase in (cells.materials.stiff, cells.materials.soft):
-        is_given = not needed or getattr(phase, needed) is not None
-        if not is_given and not (needed == "thermal_expansion" and phase.is_void):
+        is_given = not property_name or getattr(phase, property_name) is not None
+        if not is_given and not (property_name == "thermal_expansion" and phase.is_void):
             return math.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(cells.values([name])[0, 0])
