@@ -292,7 +292,7 @@ def test_a_shard_whose_process_is_killed_goes_on(
     whole_families: bytes, made_families: list[Path], tmp_path: Path
 ) -> None:
     path = tmp_path / "again.h5"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "shared")])}
     done = subprocess.run([sys.executable, "-c", KILLS_ITSELF, str(path)], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL and not path.exists()
     calls: list[int] = []

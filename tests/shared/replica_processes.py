@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SECONDS = 240
 """Longest time that a run may take [s]; the machine may be busy."""
 
@@ -21,7 +21,7 @@ def run_replicas(code: str, *arguments: object, count: int = 2) -> None:
         "MASTER_PORT": port,
         "WORLD_SIZE": str(count),
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
     }
     processes = [
         subprocess.Popen(

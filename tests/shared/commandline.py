@@ -11,7 +11,7 @@ import pytest
 
 from vaereg.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUN = ("format_version", "program", "version", "materials", "phases", "solver", "checkpoint")
 """What a file of results says of its run."""
 PROGRESS = ("homogenize: ", "design: ", "generate: ", "train: ", "evaluate: ")

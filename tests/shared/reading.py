@@ -10,7 +10,7 @@ VOLUME = np.random.default_rng(3).integers(0, 2, (6, 5, 4), dtype=np.uint8)
 """Voxels along x, y, z: no permutation or flip of it looks like another."""
 PAGES = VOLUME.T
 """The same as a stack of pages: z, y, x."""
-CASES = Path(__file__).parent / "io" / "cases"
+CASES = Path(__file__).parents[1] / "io" / "cases"
 """Files of other programs."""
 
 
