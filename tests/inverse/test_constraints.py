@@ -224,11 +224,15 @@ def test_a_phase_that_does_not_percolate_is_joined_by_short_paths(symmetry: str)
     assert satisfied(joined, Constraints(connected={"stiff": "xyz"})) and (joined != slab).sum() == 6
 
 
-@pytest.mark.parametrize("diameter", [3.0, 4.0, 6.5, 9.0])
-def test_openings_by_convolution_are_those_by_shifts(
-    diameter: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("shape", [(14, 12, 10), (5, 4, 64), (4, 5, 70)])
+@pytest.mark.parametrize("diameter", [2.0, 3.0, 4.0, 6.5, 9.0])
+def test_openings_by_words_and_by_convolution_are_those_by_shifts(
+    diameter: float, shape: tuple[int, ...], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mask = ndimage.gaussian_filter(rng.standard_normal((14, 12, 10)), 2.0, mode="wrap") > -0.01
-    by_convolution = features._opened_by_fft(mask, diameter)
+    mask = ndimage.gaussian_filter(rng.standard_normal(shape), 2.0, mode="wrap") > -0.01
+    by_convolution, by_default = features._opened_by_fft(mask, diameter), features.opened(mask, diameter)
+    monkeypatch.setattr(features, "_WORD", 0)
     monkeypatch.setattr(features, "_ROLLED", 10**6)
-    np.testing.assert_array_equal(features.opened(mask, diameter), by_convolution)
+    by_shifts = features.opened(mask, diameter)
+    np.testing.assert_array_equal(by_convolution, by_shifts)
+    np.testing.assert_array_equal(by_default, by_shifts)

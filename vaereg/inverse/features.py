@@ -7,12 +7,16 @@ fixed seed, until none is left.
 Letters: X Y Z voxels.
 """
 
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
 from __future__ import annotations
 
 import math
 from functools import cache, lru_cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -21,8 +25,11 @@ __all__ = ["PHASES", "ball", "least_feature", "opened", "thickened"]
 PHASES = {"soft": 0, "stiff": 1}
 """Value of each phase in a volume."""
 
+_WORD = 64
+"""Voxels along z up to which a row is one word, of which each bit is a voxel."""
 _ROLLED = 24
-"""Voxels of a ball up to which shifted copies are compared; above it, convolutions take less time."""
+"""Voxels of a ball up to which shifted copies of longer rows are compared; above it, convolutions take less
+time."""
 _TURNS = 12
 """Most openings of both phases in turn."""
 _ROUNDS = 40
@@ -50,6 +57,8 @@ def ball(diameter: float) -> tuple[tuple[int, int, int], ...]:
 def opened(mask: NDArray[np.bool_], diameter: float) -> NDArray[np.bool_]:
     """Union of all balls of a diameter [voxel] that lie in a periodic set, shape (X, Y, Z)."""
     offsets = ball(float(diameter))
+    if mask.shape[2] <= _WORD:
+        return _opened_by_words(mask, np.array(offsets, dtype=np.int64) % np.array(mask.shape))
     if len(offsets) > _ROLLED:
         return _opened_by_fft(mask, float(diameter))
     fits = np.ones_like(mask)
@@ -59,6 +68,44 @@ def opened(mask: NDArray[np.bool_], diameter: float) -> NDArray[np.bool_]:
     for offset in offsets:
         union |= np.roll(fits, offset, (0, 1, 2))
     return union
+
+
+def _opened_by_words(mask: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The same by words, each of which is a row along z."""
+    length = mask.shape[2]
+    packed = np.zeros((*mask.shape[:2], _WORD // 8), dtype=np.uint8)
+    packed[:, :, : (length + 7) // 8] = np.packbits(mask, axis=2, bitorder="little")
+    words = np.empty(mask.shape[:2], dtype="<u8")
+    _open_words(packed.view("<u8")[:, :, 0], offsets, length, words)
+    bits = np.unpackbits(words.view(np.uint8).reshape(packed.shape), axis=2, count=length, bitorder="little")
+    return bits.view(np.bool_)
+
+
+@njit(cache=True, nogil=True)
+def _open_words(words, offsets, length, union):  # noqa: ANN001, ANN202
+    """Write the opening of rows of bits."""
+    rows, columns = words.shape
+    whole = ~np.uint64(0) >> np.uint64(64 - length)
+    union[:] = 0
+    for x in range(rows):
+        for y in range(columns):
+            fits = whole
+            for n in range(len(offsets)):
+                if fits == 0:
+                    break
+                i, j, step = x + offsets[n, 0], y + offsets[n, 1], offsets[n, 2]
+                word = words[i - rows if i >= rows else i, j - columns if j >= columns else j]
+                if step > 0:
+                    word = (word >> np.uint64(step)) | (word << np.uint64(length - step))
+                fits &= word
+            if fits == 0:
+                continue
+            for n in range(len(offsets)):
+                i, j, step = x + offsets[n, 0], y + offsets[n, 1], offsets[n, 2]
+                word = fits
+                if step > 0:
+                    word = (word << np.uint64(step)) | (word >> np.uint64(length - step))
+                union[i - rows if i >= rows else i, j - columns if j >= columns else j] |= word & whole
 
 
 def _opened_by_fft(mask: NDArray[np.bool_], diameter: float) -> NDArray[np.bool_]:
@@ -145,26 +192,56 @@ def _opened_in_turn(volume: NDArray[np.uint8], stiff: float, soft: float) -> NDA
 def _without_thin(volume: NDArray[np.uint8], stiff: float, soft: float) -> tuple[NDArray[np.uint8], int]:
     """Volume whose thin voxels are given up or filled up, and how many are left."""
     generator = np.random.default_rng(0)
-    shape = np.array(volume.shape)
+    balls = [
+        np.array(ball(float(diameter)), dtype=np.int64) % np.array(volume.shape) for diameter in (soft, stiff)
+    ]
+    most = max(map(len, balls))
     best, places = volume, np.argwhere(_thin(volume, stiff, soft))
     current, fewest = volume.copy(), len(places)
     for _ in range(_ROUNDS):
         if fewest == 0:
             break
         current = current.copy()
-        for place in generator.permutation(places):
-            own = int(current[tuple(place)])
-            if generator.random() < _GIVEN_UP:
-                current[tuple(place)] = 1 - own
-                continue
-            offsets = np.array(ball(float(stiff if own else soft)))
-            balls = (place - offsets[:, None] + offsets[None]) % shape  # all that hold the voxel
-            missing = (current[balls[..., 0], balls[..., 1], balls[..., 2]] != own).sum(axis=1)
-            filled = balls[int((missing + generator.random(len(missing))).argmin())]
-            current[filled[:, 0], filled[:, 1], filled[:, 2]] = own
+        shuffled, draws = generator.permutation(places), generator.random((len(places), most + 1))
+        _give_up_or_fill(current, shuffled, draws, *balls)
         places = np.argwhere(_thin(current, stiff, soft))
         if len(places) < fewest:
             best, fewest = current, len(places)
         elif len(places) > _WORSE * fewest + 30:
             current, places = best, np.argwhere(_thin(best, stiff, soft))
     return best, fewest
+
+
+@njit(cache=True, nogil=True)
+def _give_up_or_fill(volume, places, draws, soft, stiff):  # noqa: ANN001, ANN202
+    """Flip each of some voxels, or fill up the ball that holds it and lacks fewest voxels of its phase.
+
+    The draws are of a number that decides, and one for each ball that decides between equals; `soft` and
+    `stiff` are the offsets of the balls of each phase.
+    """
+    x, y, z = volume.shape
+    for n in range(len(places)):
+        own = volume[places[n, 0], places[n, 1], places[n, 2]]
+        if draws[n, 0] < _GIVEN_UP:
+            volume[places[n, 0], places[n, 1], places[n, 2]] = 1 - own
+            continue
+        offsets = stiff if own == 1 else soft
+        best, least = 0, np.inf
+        for b in range(len(offsets)):
+            i, j, k = places[n, 0] - offsets[b, 0], places[n, 1] - offsets[b, 1], places[n, 2] - offsets[b, 2]
+            missing = draws[n, b + 1]
+            for m in range(len(offsets)):
+                p, q, r = i + offsets[m, 0], j + offsets[m, 1], k + offsets[m, 2]
+                if volume[p % x, q % y, r % z] != own:
+                    missing += 1.0
+                    if missing >= least:
+                        break
+            if missing < least:
+                best, least = b, missing
+        i, j, k = (
+            places[n, 0] - offsets[best, 0],
+            places[n, 1] - offsets[best, 1],
+            places[n, 2] - offsets[best, 2],
+        )
+        for m in range(len(offsets)):
+            volume[(i + offsets[m, 0]) % x, (j + offsets[m, 1]) % y, (k + offsets[m, 2]) % z] = own
