@@ -9,12 +9,12 @@ import streamlit as st
 from pages.parts.common.requests.controls import controlled, first_of
 from pages.parts.common.requests.current import current_request, own_phases, set_request
 from pages.parts.common.sessions import state
-from pages.parts.common.text import plain
+from pages.parts.common.text import plain, sentence
 from vaereg.errors import InputError
 from vaereg.materials import VOID, Phase, TwoPhase, library, library_rows
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["materials_panel", "pair_doubt", "pair_line"]
+__all__ = ["materials_panel", "own_phase", "pair_doubt", "pair_line"]
 
 _UNITS = {"density": "g/cm³", "conductivity": "W/(m K)", "thermal_expansion": "10⁻⁶/K"}
 _BETWEEN = {"10⁻⁶/K": "·"}
@@ -24,6 +24,12 @@ _KEYS = {"stiff": "material-stiff", "soft": "material-soft"}
 MOST_CONTRAST = 1e4
 """Largest contrast of the pairs that the regressor was trained on [-], `CONTRAST` of
 `vaereg.training.labelling.morphologies`."""
+_YOUNG = (1e-6, 1e5)
+"""Young's moduli of materials of one's own [GPa]: aerogels to a hundred times diamond."""
+_MOST_POISSON = 0.49
+"""Largest Poisson ratio that the model was trained on [-]."""
+_MOST = 1e6
+"""Largest conductivity, density and expansion, in their units."""
 _OWN = "own-material-"
 """Beginning of the keys of the inputs of an own material."""
 
@@ -126,12 +132,12 @@ def _own_inputs(checkpoint: Checkpoint) -> None:
     st.text_input("Name of the material", "own material", max_chars=40, key=f"{_OWN}name", **keep)
     left, right = st.columns(2)
     keep["format"] = "%g"
-    left.number_input("Young's modulus [GPa]", 1e-6, 1e5, 10.0, key=f"{_OWN}young_modulus", **keep)
-    right.number_input("Poisson ratio [-]", -0.99, 0.49, 0.3, 0.01, key=f"{_OWN}poisson_ratio", **keep)
+    # Without limits: the browser would leave out what is beyond them, and the former number would be used.
+    left.number_input("Young's modulus [GPa]", value=10.0, key=f"{_OWN}young_modulus", **keep)
+    right.number_input("Poisson ratio [-]", value=0.3, step=0.01, key=f"{_OWN}poisson_ratio", **keep)
     for column, (item, unit) in zip((left, right, left), _UNITS.items(), strict=True):
         column.number_input(
             f"{item.replace('_', ' ').capitalize()} [{unit}]",
-            None if item == "thermal_expansion" else 0.0,
             value=None,
             key=f"{_OWN}{item}",
             placeholder="not needed",
@@ -145,6 +151,8 @@ def _own_inputs(checkpoint: Checkpoint) -> None:
                 on_click=_use_own,
                 args=(checkpoint, which),
             )
+    if complaint := st.session_state.pop(state.MATERIAL_COMPLAINT, ""):
+        st.error(complaint)
 
 
 def _use_own(checkpoint: Checkpoint, which: str) -> None:
@@ -153,4 +161,26 @@ def _use_own(checkpoint: Checkpoint, which: str) -> None:
     name = " ".join(str(st.session_state.get(f"{_OWN}name")).split()) or "own material"
     if name.casefold() in {known.casefold() for known in (*library(), VOID.name)}:
         name += " (own)"
-    _set_phase(checkpoint, which, Phase(name, young, poisson, **others))
+    try:
+        phase = own_phase(name, young, poisson, **others)
+    except InputError as error:
+        st.session_state[state.MATERIAL_COMPLAINT] = sentence(str(error))
+        return
+    _set_phase(checkpoint, which, phase)
+
+
+def own_phase(name: str, young: float, poisson: float, **others: float | None) -> Phase:
+    """Material of one's own.
+
+    Raises:
+        InputError: A number is not one that a material has; the message begins with its name.
+    """
+    low, high = _YOUNG
+    if not low <= young <= high:
+        raise InputError(f"expected a Young's modulus of {low:g} to {high:g} GPa, got {young:g}")
+    if not -1.0 < poisson <= _MOST_POISSON:
+        raise InputError(f"expected a Poisson ratio above -1 and at most {_MOST_POISSON:g}, got {poisson:g}")
+    for label, value in others.items():
+        if value is not None and not abs(value) <= _MOST:
+            raise InputError(f"expected a {label.replace('_', ' ')} of at most {_MOST:g}, got {value:g}")
+    return Phase(name, young, poisson, **others)

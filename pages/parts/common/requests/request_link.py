@@ -3,6 +3,7 @@
 Links and sessions of version 0.1 look like `C11=60&C22_is=range&C22_range=30&C22_range=40`.
 """
 
+import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -78,9 +79,9 @@ def read_link(
         checkpoint: The model, which has modes or components.
     """
     given = {name: list(values[name])[:MAX_TARGETS] for name in LINK_NAMES if values.get(name)}
+    notices = _strange_names([name[:_MAX_TEXT] for name in values if name not in LINK_NAMES])
     if not given:
-        return None, []
-    notices: list[str] = []
+        return None, notices
 
     def read(name: str, reader: Callable[[list[str]], _Read], default: _Read) -> _Read:
         if name not in given:
@@ -138,17 +139,33 @@ def read_link(
     )
 
 
+def _strange_names(names: Sequence[str]) -> list[str]:
+    """A line for each name that was meant for a request; others are for the browser or for a page."""
+    notices = []
+    for name in names:
+        near = difflib.get_close_matches(name.casefold(), LINK_NAMES, 1, 0.75)
+        try:
+            (item,) = parse(f"{name}=1").wanted
+            near = [f"target={item.name}=…"]
+        except ValueError:
+            pass
+        if near:
+            notices.append(f"A part of the link was left out. Expected {near[0]}, got {name[:40]}=….")
+    return notices[:MAX_TARGETS]
+
+
 def read_stored(stored: Mapping[str, Any], checkpoint: Checkpoint) -> tuple[Request | None, list[str]]:
     """Request of a session, be it `Request.stored` or the inputs of version 0.1; see `read_link`."""
-    if isinstance(link := stored.get("link"), str):
-        return read_link(parse_qs(link[: _MAX_TEXT * len(LINK_NAMES)]), checkpoint)
     values: dict[str, list[str]] = {}
+    if isinstance(link := stored.get("link"), str):
+        values, stored = parse_qs(link[: _MAX_TEXT * len(LINK_NAMES)]), {}
     for name, value in stored.items():
         entries = value if isinstance(value, list | tuple) else [value]
         plain = [entry for entry in entries if isinstance(entry, str | int | float)]
         if name in LINK_NAMES and plain and name != "target":
             values[name] = [str(entry) for entry in plain]
-    return read_link(values, checkpoint)
+    request, notices = read_link(values, checkpoint)
+    return request, [notice.replace(" link ", " session ", 1) for notice in notices]
 
 
 def _wanted(given: Mapping[str, list[str]], notices: list[str]) -> tuple[Wanted, ...]:

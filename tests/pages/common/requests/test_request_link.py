@@ -74,6 +74,8 @@ def test_links_of_version_01(tiny_checkpoint: Checkpoint, modes_checkpoint: Chec
     inputs = {"C11": 55.0, "C22_is": "free", "C33_range": [1.0, 2.0], "C33_is": "range", "count": 2}
     request, _ = read_stored(inputs, tiny_checkpoint)
     assert request is not None and [item.text() for item in request.wanted] == ["C11=55", "C33=1:2"]
+    _, notices = read_stored({**inputs, "component": "2"}, modes_checkpoint)
+    assert "The session asks for a component" in notices[0]
 
 
 @pytest.mark.parametrize("name", LINK_NAMES)
@@ -85,6 +87,16 @@ def test_a_link_with_anything_in_it_is_read(name: str, value: str, tiny_checkpoi
     assert request is None or all(len(notice) < 400 for notice in notices)
     for item in request.wanted if request else ():
         assert all(math.isinf(end) or abs(end) <= 1e12 for end in (item.low, item.high))
+
+
+def test_names_that_are_nearly_right_are_told(tiny_checkpoint: Checkpoint) -> None:
+    strange = {"mode": ["fibres"], "E_x": ["20"], "utm_source": ["mail"], "": [""], "x" * 5000: ["1"]}
+    request, notices = read_link({"seed": ["3"], **strange}, tiny_checkpoint)
+    assert request is not None and request.seed == 3
+    assert [notice.partition(". ")[2] for notice in notices] == [
+        "Expected modes, got mode=….",
+        "Expected target=E_x=…, got E_x=….",
+    ]
 
 
 def test_no_link_is_no_request(tiny_checkpoint: Checkpoint) -> None:
