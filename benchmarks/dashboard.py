@@ -7,14 +7,16 @@ them are drawn. Other times are those that a user sees, from a key or a click: u
 the page (`arrived`) and every panel is drawn in full resolution (`drawn`), both of the first look at raw
 designs, and until the corrected ones are (`corrected`) with smooth edges too (`refined`). The browser draws
 on the processor, so that it competes with the server; four sessions at once share one machine with four
-browsers. "From afar" leaves the browsers out: what the server takes for four at once. Memory is the
-proportional set size of the server and its workers. Where the machine is busy with other things, the
-processor time of the server says more than any time that a user would see.
+browsers. "From afar" leaves the browsers out: what the server takes for four at once, which move a target, or
+drag it and let it go by turns. Memory is the proportional set size of the server and its workers. Where the
+machine is busy with other things, the processor time of the server says more than any time that a user would
+see.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 import statistics
@@ -36,7 +38,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests" / "pages"))
@@ -325,40 +327,81 @@ def crowd_previews(address: str) -> list[float]:
         return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
 
 
+@contextmanager
+def session_from_afar(address: str, query: str) -> Iterator[tuple[ClientConnection, str]]:
+    """A session without a browser: its connection, and the widget in which the first target is typed."""
+    socket_address = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
+    with connect(socket_address, subprotocols=[Subprotocol("streamlit")], max_size=None) as connection:
+        (typed,) = {
+            message.delta.new_element.number_input.id
+            for message in run_page(connection, query, [])
+            if message.delta.new_element.number_input.label == f"{SLIDER}, typed"
+        }
+        yield connection, typed
+
+
 def crowd_from_afar(address: str, moves: int) -> list[float]:
     """The same with browsers on machines of their own: times until the server has sent all of a page [s]."""
 
     def visit(number: int) -> list[float]:
-        socket_address = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
-        with connect(socket_address, subprotocols=[Subprotocol("streamlit")], max_size=None) as connection:
-            query, times = f"{TARGET}&seed={200 + number}", []
-            (typed,) = [
-                message.delta.new_element.number_input.id
-                for message in run_page(connection, query, [])
-                if message.delta.new_element.number_input.label == f"{SLIDER}, typed"
-            ]
+        query, times = f"{TARGET}&seed={200 + number}", []
+        with session_from_afar(address, query) as (connection, typed):
             for step in range(moves):
                 state = WidgetState(id=typed, double_value=30.0 + 2.0 * step)
                 begin = time.perf_counter()
                 run_page(connection, query, [state])
                 times.append(round(time.perf_counter() - begin, 3))
                 time.sleep(PAUSE)
-            return times
+        return times
+
+    with ThreadPoolExecutor(SESSIONS) as threads:
+        return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
+
+
+def crowd_of_designers(address: str, rounds: int) -> list[float]:
+    """Times of previews of several sessions that drag and design by turns, without browsers [s]."""
+
+    def visit(number: int) -> list[float]:
+        query, times = f"{TARGET}&seed={400 + number}", []
+        live_address = f"{address.replace('http', 'ws', 1)}/live"
+        with (
+            session_from_afar(address, query) as (connection, typed),
+            connect(live_address, origin=Origin(address), max_size=None) as live,
+        ):
+            for step in range(rounds):
+                for place in range(PREVIEWS):
+                    value = 30.0 + 4.0 * step + 0.2 * place
+                    message = {"id": place, "link": query, "changed": {"E_x": [value, value]}}
+                    begin = time.perf_counter()
+                    live.send(json.dumps(message))
+                    if isinstance(answer := live.recv(timeout=PATIENCE / 1000), str):
+                        raise RuntimeError(f"no preview came: {answer}")
+                    times.append(round(time.perf_counter() - begin, 3))
+                run_page(connection, query, [WidgetState(id=typed, double_value=value)])
+        return times
 
     with ThreadPoolExecutor(SESSIONS) as threads:
         return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
 
 
 def run_page(connection: ClientConnection, query: str, states: Sequence[WidgetState]) -> list[ForwardMsg]:
-    """Everything that the server sends for one run of the page, as a browser would ask for it."""
+    """Everything that the server sends until the page is complete, as a browser would ask for it: of designs
+    the first look, and those that take its place.
+    """
     request = BackMsg()
     request.rerun_script.query_string = query
     request.rerun_script.widget_states.widgets.extend(states)
     connection.send(request.SerializeToString())
     messages: list[ForwardMsg] = []
-    while not messages or messages[-1].WhichOneof("type") != "script_finished":
+    while not messages or not is_last(messages[-1]):
         messages.append(ForwardMsg.FromString(connection.recv(timeout=PATIENCE / 1000)))
     return messages
+
+
+def is_last(message: ForwardMsg) -> bool:
+    """Whether the script has run to its end, and not only until it begins anew."""
+    finished = message.WhichOneof("type") == "script_finished"
+    return finished and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
 
 
 def memory_of_sessions(server: Server) -> list[float]:
@@ -407,6 +450,7 @@ def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> N
             keep("four_sessions_preview", summary(crowd_previews(server.address)))
             keep("four_sessions", moves_summary(crowd(server.address, 5)))
             keep("four_sessions_from_afar", summary(crowd_from_afar(server.address, 5)))
+            keep("four_sessions_drag_and_design_from_afar", summary(crowd_of_designers(server.address, 4)))
         with serving(cache) as server:
             memory = memory_of_sessions(server)
         keep("memory_mb", memory)
