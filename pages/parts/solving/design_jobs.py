@@ -5,6 +5,8 @@ job has a first look at raw designs soon, and its result later. What no session 
 next cell; finished designs are kept for all sessions.
 """
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -27,6 +29,10 @@ KEEP_DESIGNS, KEEP_DESIGN_BYTES = 64, 128 * 2**20
 """Largest number of targets whose designs are kept, and the largest size of these designs [byte]."""
 AT_ONCE = 2
 """Jobs that are past their first look at the same time."""
+NICENESS = 3
+"""Niceness of what follows a first look, above that of the pages and below that of the solver. A browser that
+draws the first look, or previews of another session, get two thirds of a core beside it by the weights of
+Linux' scheduler (1024 to 526); where nobody else computes it has all."""
 TICK = 0.05
 """Time between two looks of who waits [s]."""
 
@@ -160,6 +166,10 @@ class DesignJobs:
                 with job.changed:
                     job.first = designs
                     job.changed.notify_all()
+                if (
+                    sys.platform == "linux"
+                ):  # where a thread has a niceness of its own, which its children inherit
+                    os.nice(NICENESS)
                 rank = Rank.DESIGN
                 later.enter_context(self._precedence.at_work(rank))
                 looking.close()

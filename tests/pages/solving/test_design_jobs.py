@@ -1,5 +1,7 @@
 """Jobs that make designs: a first look, one job for all who ask, an end where nobody does."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -85,6 +87,25 @@ def test_what_nobody_asks_for_any_more_ends_at_its_next_cell(jobs: DesignJobs, g
     again = jobs.ask("a", "key", making(gate, []))
     wait(again)
     assert again.result is CORRECTED
+
+
+def test_what_follows_the_first_look_gives_way_to_pages(jobs: DesignJobs) -> None:
+    if sys.platform != "linux":
+        return  # where threads have no niceness of their own
+
+    def niceness(_: int = 0) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    own: list[int] = []
+
+    def make(on_first: Callable[[Designs], None], on_progress: Callable[[int, int], None]) -> Designs:
+        own.append(niceness())
+        on_first(RAW)
+        own.extend(thread_map(niceness, range(3)))
+        return CORRECTED
+
+    wait(jobs.ask("a", "key", make))
+    assert own == [niceness(), *[niceness() + design_jobs.NICENESS] * 3]
 
 
 def test_what_goes_wrong_is_handed_on(jobs: DesignJobs) -> None:
