@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import lame_parameters
 from vaereg.materials import TwoPhase
-from vaereg.solver.compiled import kernels, transforms, vectors
+from vaereg.solver.compiled import bulk, kernels, transforms, vectors
 from vaereg.solver.compiled.threads import parts_of
+from vaereg.solver.correction import bulk_correction
 from vaereg.solver.green import green_operator
 
 __all__ = ["LOAD_PAIRS", "Cell", "node_divergence"]
@@ -74,9 +75,14 @@ class Cell:
         )
         green = green_operator(self.shape, *self.reference, edges=self.edges, bbar=bbar)
         self.modes: NDArray[np.float32] | None = None
+        self.correction, self.slopes = None, np.empty(0, np.float32)
         if len(set(self.shape)) == 1 and self.shape[0] in transforms.EDGES:
             self.green = transforms.transposed_green(green)
             self.modes = np.empty((2, 3, self.shape[0], self.shape[0] ** 2), np.float32)
+            if soft_reference and self.edges == (1.0, 1.0, 1.0):
+                self.correction = bulk_correction(first, shear, self.reference)
+            if self.correction is not None and bbar:
+                self.slopes = bulk.dilatation_slopes(self.green)
         else:
             self.green = green.astype(np.float32).reshape(6, -1)
         # the law is linear in the phase, hence so are the forces of a uniform strain
@@ -132,7 +138,7 @@ class Cell:
         self, residual: NDArray, image: NDArray | None = None, step: NDArray | None = None
     ) -> tuple[NDArray, NDArray[np.float64]]:
         """Inverse of the homogeneous operator applied to `residual`, shape (3, X, Y, 2 Z), float32 always,
-        and its inner products with `residual`, shape (2,).
+        corrected where there is a `correction`, and its inner products with `residual`, shape (2,).
 
         Its rounding is relative to the residual of the moment, so it limits no tolerance; the residual and
         all that is added up keep the precision of the fields. Where an `image` is given, `step` times it is
@@ -140,19 +146,18 @@ class Cell:
         """
         if self.modes is not None and residual.dtype == np.float32:
             solution = np.empty_like(residual)
-            energy = transforms.apply_green_operator(self.green, residual, self.modes, solution, image, step)
-            return solution, energy
+            return solution, self._invert_cube(self.modes, residual, solution, image, step)
         if image is not None and step is not None:
             flat = image.reshape(-1)
             vectors.move(residual.reshape(-1), flat, flat, -step, np.zeros_like(step))
-        solution = self.invert(residual.astype(np.float32, copy=False))
+        solution = self._invert(residual.astype(np.float32, copy=False))
         return solution, np.array(vectors.pair_dot(residual.reshape(-1), solution.reshape(-1)))
 
-    def invert(self, single: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Inverse of the homogeneous operator applied to a packed field."""
+    def _invert(self, single: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Preconditioner applied to a packed field."""
         if self.modes is not None:
             solution = np.empty_like(single)
-            transforms.apply_green_operator(self.green, single, self.modes, solution)
+            self._invert_cube(self.modes, single, solution)
             return solution
         threads = len(parts_of(single.size, self.shape[0]))
         packed = single.view(np.complex64)
@@ -160,6 +165,28 @@ class Cell:
         kernels.apply_green(self.green, modes.view(np.float32).reshape(3, -1))
         solution = np.asarray(scipy.fft.ifftn(modes, axes=(1, 2, 3), overwrite_x=True, workers=threads))
         return solution.view(np.float32)
+
+    def _invert_cube(
+        self,
+        modes: NDArray[np.float32],
+        field: NDArray[np.float32],
+        out: NDArray[np.float32],
+        image: NDArray[np.float32] | None = None,
+        step: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float64]:
+        """Preconditioner of cubes with transforms of their own; arguments of `apply_green_operator`."""
+        if self.correction is None:
+            return transforms.apply_green_operator(self.green, field, modes, out, image, step)
+        if self.bbar:
+            transforms.to_modes(field, modes, image, step)
+            bulk.apply_mean_dilatation(self.green, self.slopes, self.correction.law, modes)
+            return transforms.from_modes(modes, field, out)
+        transforms.apply_green_operator(self.green, field, modes, out, image, step)
+        forces, constants = np.empty_like(out), self.constants.astype(np.float32, copy=False)
+        rows = self.correction.rows
+        kernels.apply_stiffness(out, rows, np.zeros_like(rows), constants, False, forces)
+        minus = np.full(2, -1.0, np.float32)
+        return transforms.apply_green_operator(self.green, forces, modes, out, field, minus, field)
 
     def load(self, pair: tuple[int, int]) -> NDArray:
         """Right-hand sides -f(E) of the unit strains `pair`, packed, shape (3, X, Y, 2 Z)."""

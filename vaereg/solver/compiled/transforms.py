@@ -26,16 +26,30 @@ from numpy.typing import NDArray
 
 from vaereg.solver.compiled.threads import parts_of, share
 
-__all__ = ["EDGES", "apply_green_operator", "transposed_green"]
+__all__ = [
+    "EDGES",
+    "RADICES",
+    "apply_green_operator",
+    "from_modes",
+    "pass2",
+    "pass3",
+    "pass4",
+    "to_modes",
+    "transposed_green",
+    "twiddles",
+]
 
-_RADICES = {16: (4, 2, 2), 24: (4, 2, 3), 32: (4, 4, 2), 48: (4, 4, 3), 64: (4, 4, 4)}
-EDGES = tuple(_RADICES)
+RADICES = {16: (4, 2, 2), 24: (4, 2, 3), 32: (4, 4, 2), 48: (4, 4, 3), 64: (4, 4, 4)}
+"""Radices of the three passes by edge [voxel]."""
+EDGES = tuple(RADICES)
 """Edges of the cubes that are transformed here [voxel]; each is compiled when it is first met."""
+_NOTHING = np.empty((1, 1, 1), np.float32)
+"""Field or operator that a stage has no need of."""
 _SIN_60 = np.float32(np.sin(np.pi / 3.0))
 
 
 @njit(inline="always", error_model="numpy")
-def _pass2(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
+def pass2(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
     """One pass over rows of `lanes` numbers: m butterflies of radix 2, each for s rows in sequence.
 
     `table` holds cosines and sines of the twiddle factors from `start` on.
@@ -55,7 +69,7 @@ def _pass2(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
 
 
 @njit(inline="always", error_model="numpy")
-def _pass3(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
+def pass3(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
     """One pass of radix 3."""
     length = s * lanes
     for p in range(m):
@@ -77,7 +91,7 @@ def _pass3(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
 
 
 @njit(inline="always", error_model="numpy")
-def _pass4(m, s, lanes, table, start, xr, xi, yr, yi):  # noqa: ANN001, ANN202
+def pass4(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
     """One pass of radix 4."""
     length = s * lanes
     for p in range(m):
@@ -114,7 +128,8 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
     def sweep(stage, table, green, field, other, step, modes, begin, end):  # noqa: ANN001, ANN202
         """Do a stage for some planes of constant x (0: field - step other, which takes the place of the
-        field, to modes; 2: back, with the inner products of the field and the other) or wave number z (1).
+        field, to modes; 2: back, with the inner products of the field and the other; 3: the same, on top of
+        what the field holds) or wave number z (1).
         """
         even, odd = 0.0, 0.0
         ar, ai = np.empty(plane, np.float32), np.empty(plane, np.float32)
@@ -157,17 +172,17 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                             for k in range(n):
                                 ai[row * n + k] = yi[k * n + row]
                     if radix1 == 4:
-                        _pass4(m1, s1, n, table, 0, ar, ai, yr, yi)
+                        pass4(m1, s1, n, table, 0, ar, ai, yr, yi)
                     if radix2 == 2:
-                        _pass2(m2, s2, n, table, at2, yr, yi, ar, ai)
+                        pass2(m2, s2, n, table, at2, yr, yi, ar, ai)
                     elif radix2 == 4:
-                        _pass4(m2, s2, n, table, at2, yr, yi, ar, ai)
+                        pass4(m2, s2, n, table, at2, yr, yi, ar, ai)
                     if radix3 == 2:
-                        _pass2(m3, s3, n, table, at3, ar, ai, yr, yi)
+                        pass2(m3, s3, n, table, at3, ar, ai, yr, yi)
                     elif radix3 == 3:
-                        _pass3(m3, s3, n, table, at3, ar, ai, yr, yi)
+                        pass3(m3, s3, n, table, at3, ar, ai, yr, yi)
                     elif radix3 == 4:
-                        _pass4(m3, s3, n, table, at3, ar, ai, yr, yi)
+                        pass4(m3, s3, n, table, at3, ar, ai, yr, yi)
                 if half == 0 and stage == 1:
                     for part in (br, bi):
                         for x in range(n):
@@ -211,14 +226,14 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
 
 @cache
 def _kernel(edge: int) -> Callable[..., Any]:
-    return _kernel_of(edge, *_RADICES[edge])
+    return _kernel_of(edge, *RADICES[edge])
 
 
 @cache
-def _twiddles(edge: int) -> NDArray[np.float32]:
+def twiddles(edge: int) -> NDArray[np.float32]:
     """Cosines and sines of the twiddle factors of all passes, in the order in which they are read."""
     factors, length = [], edge
-    for radix in _RADICES[edge]:
+    for radix in RADICES[edge]:
         m = length // radix
         angles = -2.0 * np.pi * np.outer(np.arange(m), np.arange(1, radix)) / length
         factors.append(np.stack([np.cos(angles), np.sin(angles)], axis=-1).ravel())
@@ -242,6 +257,7 @@ def apply_green_operator(
     out: NDArray[np.float32],
     image: NDArray[np.float32] | None = None,
     step: NDArray[np.float32] | None = None,
+    against: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """Convolution of a packed field of a cube with the Green operator.
 
@@ -252,17 +268,52 @@ def apply_green_operator(
         out: Packed field that takes the result; `field` is allowed.
         image: What is taken off `field` beforehand, in place, times `step`, if anything.
         step: One factor of `image` per load case, shape (2,).
+        against: What takes the place of `field` in the inner products, if anything.
 
     Returns:
         Inner products of `field` and `out` of both load cases, shape (2,).
     """
-    edge = field.shape[1]
-    sweep = _kernel(edge)
-    table, shape = _twiddles(edge), (3, edge, 2 * edge * edge)
-    source, target = field.reshape(shape), out.reshape(shape)
-    taken = source if image is None else image.reshape(shape)
+    to_modes(field, modes, image, step)
+    _sweep(field.shape[1], 1, green, modes)
+    return from_modes(modes, field if against is None else against, out)
+
+
+def to_modes(
+    field: NDArray[np.float32],
+    modes: NDArray[np.float32],
+    image: NDArray[np.float32] | None = None,
+    step: NDArray[np.float32] | None = None,
+) -> None:
+    """Fourier modes of the planes of constant x of a packed field, the first stage of
+    `apply_green_operator`, whose arguments these are.
+    """
+    taken = field if image is None else image
+    _sweep(field.shape[1], 0, None, modes, field, taken, np.zeros(2, np.float32) if step is None else step)
+
+
+def from_modes(
+    modes: NDArray[np.float32], field: NDArray[np.float32], out: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Inverse of `to_modes`, the last stage of `apply_green_operator`, whose arguments these are; returns the
+    inner products of `field` and `out`.
+    """
+    return _sweep(field.shape[1], 2, None, modes, out, field)
+
+
+def _sweep(
+    edge: int,
+    stage: int,
+    green: NDArray[np.float32] | None,
+    modes: NDArray[np.float32],
+    field: NDArray[np.float32] | None = None,
+    other: NDArray[np.float32] | None = None,
+    step: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
+    """Do a stage in parts; what it has no need of is left out."""
+    shape = (3, edge, 2 * edge * edge)
+    first, second = (_NOTHING if item is None else item.reshape(shape) for item in (field, other))
+    operator = _NOTHING if green is None else green
     factors = np.zeros(2, np.float32) if step is None else step
-    parts, products = parts_of(field.size, edge), []
-    for stage, packed, other in ((0, source, taken), (1, source, source), (2, target, source)):
-        products = share(partial(sweep, stage, table, green, packed, other, factors, modes), parts)
+    work = partial(_kernel(edge), stage, twiddles(edge), operator, first, second, factors, modes)
+    products = share(work, parts_of(6 * edge**3, edge))
     return np.array(products, dtype=np.float64).sum(0)
