@@ -37,13 +37,6 @@ def open_sidebar(page: Page) -> None:
         expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "false")
 
 
-def close_sidebar(page: Page) -> None:
-    """Close the sidebar where it covers the page."""
-    if (page.viewport_size or {})["width"] < WIDE[0] // 2:
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-        expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")
-
-
 def choose_phase(page: Page, which: str, name: str) -> None:
     """Choose a phase of the library in the sidebar by typing its name."""
     field = page.get_by_role("combobox", name=f"{which} phase")
@@ -60,12 +53,12 @@ def take_example(page: Page, title: str) -> None:
 
 
 def visit(page: Page, name: str) -> None:
-    """Open a page by the navigation, which is in the sidebar of a phone."""
+    """Open a page by the navigation, which is in the sidebar of a phone and goes with it."""
     open_sidebar(page)
     page.get_by_role("link", name=name).click()
     settled(page)
-    if page.get_by_test_id("stSidebar").get_attribute("data-collapsed") == "false":
-        close_sidebar(page)
+    if (page.viewport_size or {})["width"] == PHONE[0]:
+        expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")
 
 
 def fits(page: Page) -> bool:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pages.parts.common.sessions import session_file, shortlist
 from pages.parts.common.sessions.session_file import Session, read_session, write_session
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from vaereg.elasticity import isotropic_stiffness
+from vaereg.materials import TwoPhase
 
 
 def item(seed: int = 0, size: int = 8, *, name: str | None = None) -> ShortlistItem:
@@ -56,6 +58,19 @@ def test_a_session_comes_back_exactly() -> None:
         for key in ("origin", "targets", "component", "mode", "seed", "checkpoint", "tolerance", "hash"):
             assert getattr(first, key) == getattr(other, key)
     assert write_session(result) == content
+
+
+def test_a_file_of_version_01_is_read() -> None:
+    """The file was written by version 0.1: two designs of 24³ voxels with targets, a component and a seed."""
+    path = Path(__file__).with_name("session-0.1.zip")
+    with path.open("rb") as file:
+        session = read_session(file, name=path.name)
+    assert session.inputs["C11"] == 55.0 and session.inputs["component"] == "2"
+    first, second = session.items
+    assert first.name == "old #1, C11 = 55" and first.volume.shape == second.volume.shape == (24, 24, 24)
+    assert first.wanted is not None and first.wanted.names == ("C11", "C22")
+    assert first.wanted.range_of("C22") == (30.0, 41.5)
+    assert first.materials == TwoPhase() and not first.verified and first.mode == ""
 
 
 def test_an_empty_session_is_one() -> None:
