@@ -15,7 +15,9 @@ from vaereg.model.pairs.features import (
     pair_features,
     root,
 )
-from vaereg.model.pairs.network import PairRegressor, between_bounds, stiffness_between
+from vaereg.model.pairs.network import PairRegressor, between_bounds, near_the_bound, stiffness_between
+from vaereg.model.pairs.regressor import load_pair_model, predict_stiffness
+from vaereg.solver.homogenization import homogenize
 
 PAIRS = [TwoPhase(), TwoPhase.from_moduli(70.0, 0.0, 0.2, 0.0), TwoPhase.from_moduli(3.0, 1e-3, 0.45, 0.1)]
 
@@ -123,3 +125,27 @@ def test_scaling_is_the_same_for_entries_that_a_symmetry_maps_onto_each_other(
     location = network.location[:21]
     assert location[[0, 6, 11]].unique().numel() == 1 and location[[15, 18, 20]].unique().numel() == 1
     assert location[[1, 2, 7]].unique().numel() == 1 and not location[[3, 4, 5, 16]].any()
+
+
+def test_an_answer_is_as_near_to_its_bound_as_the_residual_tells(rng: np.random.Generator) -> None:
+    root = rng.standard_normal((5, 6, 6))
+    upper = root @ root.swapaxes(1, 2) + np.eye(6)
+    stiffness, energy = 0.9 * upper, np.zeros_like(upper)
+    energy[1], energy[2] = 0.01 * upper[1], 0.1 * upper[2]
+    decades = np.array([0, 0, 0, 4, 2])
+    near = near_the_bound(stiffness, upper, energy, decades)
+    np.testing.assert_allclose(near[[0, 3, 4]], upper[[0, 3, 4]], atol=1e-4)  # nothing is left to do
+    np.testing.assert_allclose(near[1], (1.0 - 3.0 * 0.01) * upper[1], atol=1e-5)
+    np.testing.assert_allclose(near[2], stiffness[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_layers_that_are_solved_are_told_exactly(axis: int) -> None:
+    volume = np.zeros((16, 16, 16), np.uint8)
+    volume[(slice(None),) * axis + (slice(3, 9),)] = 1
+    pair = TwoPhase.from_moduli(100.0, 0.1, 0.2, 0.35)
+    told = predict_stiffness(load_pair_model(), [volume], [pair], lower_bound=False)
+    exact = homogenize(volume, pair).stiffness
+    error = np.abs(np.diagonal(told.mean[0] - exact))
+    assert (error <= 1e-4 * np.diagonal(exact)).all()
+    assert (error <= 1.645 * np.diagonal(told.std[0])).all()

@@ -17,17 +17,31 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaereg.model.pairs.features import MATRICES, SCALARS, SYMMETRIES, PairFeatures
 
-__all__ = ["PairRegressor", "between_bounds", "stiffness_between", "symmetric"]
+__all__ = [
+    "ROUNDING",
+    "PairRegressor",
+    "between_bounds",
+    "near_the_bound",
+    "stiffness_between",
+    "symmetric",
+]
 
 _ENTRIES = 21
 _PRIOR = 2.0
 """Multiple of the identity that is subtracted from G: before training T is near 0.88."""
 _LARGEST = 30.0
 """Norm that G stays below, so that its exponential does not overflow; 12 costs accuracy."""
+_LARGEST_GAP = (3.0, 8.0, 20.0, 40.0, 300.0)
+"""Largest eigenvalue of U - C relative to the energy of the residual, by decade [-]: 95 % of the labels of
+the training have less. Layers are solved so suddenly that the regressor, which sees one more iteration, would
+take hundreds."""
+ROUNDING = 2e-7
+"""What rounding of the fields in float32 leaves in the bounds and in the energies [E of the stiff phase]."""
 _OUTPUT_SCALE = 0.3
 """Factor of the initial weights of the last layer."""
 
@@ -126,3 +140,29 @@ def stiffness_between(networks: Sequence[PairRegressor], features: PairFeatures)
         share = between_bounds(answer).numpy()
     stiffness = features.lower + features.gap @ share @ features.gap
     return 0.5 * (stiffness + stiffness.swapaxes(-1, -2))
+
+
+def near_the_bound(
+    stiffness: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    energy: NDArray[np.float64],
+    decades: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Stiffness no lower than U - s R in the Loewner order, with s of `_LARGEST_GAP`, Mandel basis.
+
+    The work of the error is U - C = r.K^-1 r / N, that of the preconditioned residual R = r.K0^-1 r / N: the
+    first is at most the second over the least eigenvalue of the preconditioned operator that r contains.
+
+    Args:
+        stiffness: Answers below `upper`, shape (N, 6, 6) [E of the stiff phase].
+        upper: Upper bounds U, like them.
+        energy: R, like them.
+        decades: Index into `regressor.DECADES` of each pair, shape (N,).
+    """
+    values, axes = np.linalg.eigh(energy)
+    values = np.maximum(values, 0.0) + ROUNDING
+    root, inverse = (np.einsum("nij,nj,nkj->nik", axes, values**power, axes) for power in (0.5, -0.5))
+    gaps, directions = np.linalg.eigh(inverse @ (upper - stiffness) @ inverse)
+    gaps = np.minimum(gaps, np.array(_LARGEST_GAP)[decades, None])
+    near = upper - root @ np.einsum("nij,nj,nkj->nik", directions, gaps, directions) @ root
+    return 0.5 * (near + near.swapaxes(-1, -2))

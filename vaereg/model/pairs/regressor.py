@@ -26,7 +26,7 @@ from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pairs.features import STEPS, PairFeatures, pair_features
-from vaereg.model.pairs.network import PairRegressor, stiffness_between
+from vaereg.model.pairs.network import ROUNDING, PairRegressor, near_the_bound, stiffness_between
 from vaereg.solver.bounds import StiffnessBounds, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
 from vaereg.workers import thread_map
@@ -168,7 +168,9 @@ def answer(
 ) -> PairAnswer:
     """Stiffness and its spread from the inputs of the regressor.
 
-    Above `HARD_CONTRAST` a novel volume is drawn towards its upper bound, which holds for any volume.
+    Above `HARD_CONTRAST` a novel volume is drawn towards its upper bound, which holds for any volume. No
+    answer is further below the bound than the energy of the residual tells: a cell that the iterations have
+    solved, as they soon solve layers, has its bound for an answer.
 
     Args:
         model: Trained regressor.
@@ -187,12 +189,13 @@ def answer(
     share = np.where(hard, 1.0 - 1.0 / np.maximum(novelty, 1.0), 0.0)
     share = np.maximum(share, model.upper_share[decades])[:, None, None]
     stiffness = (1.0 - share) * stiffness + share * upper
+    residual_energy = voigt_to_mandel(energies)
+    stiffness = near_the_bound(stiffness, upper, residual_energy, decades)
     own, left = (
-        np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 0.0)
-        for matrix in (stiffness, voigt_to_mandel(energies))
+        np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 0.0) for matrix in (stiffness, residual_energy)
     )
     ratio = residual_over_bound(uppers, energies)[:, None]
-    scale = np.sqrt(left + (_RESIDUAL_SHARE * ratio**2 + _LEAST_SHARE) * own)
+    scale = np.sqrt(left + (_RESIDUAL_SHARE * ratio**2 + _LEAST_SHARE) * own + ROUNDING)
     stop = int(fast)
     by_size = np.interp(np.log(sizes), np.log(CALIBRATED_SIZES), model.size_factor[stop])
     factor = by_size[:, None, None] * model.spread_factor[stop][decades][:, _KINDS]
