@@ -236,3 +236,11 @@ def test_openings_by_words_and_by_convolution_are_those_by_shifts(
     by_shifts = features.opened(mask, diameter)
     np.testing.assert_array_equal(by_convolution, by_shifts)
     np.testing.assert_array_equal(by_default, by_shifts)
+
+
+def test_features_that_do_not_fit_a_cell_are_refused() -> None:
+    Constraints(min_feature_stiff=12.0, min_feature_soft=4.0).check_size(16)
+    with pytest.raises(
+        InputError, match="fit beside each other in 16 voxels, got 12 voxels of the stiff and 5"
+    ):
+        Constraints(min_feature_stiff=12.0, min_feature_soft=5.0).check_size(16)

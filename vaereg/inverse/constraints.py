@@ -109,6 +109,19 @@ class Constraints:
         """Whether anything is constrained."""
         return bool(self.names)
 
+    def check_size(self, size: int) -> None:
+        """Refuse least features that no cell of some voxels per edge has.
+
+        Raises:
+            InputError: Features of both phases do not fit beside each other.
+        """
+        features = self.min_feature_stiff, self.min_feature_soft
+        if sum(features) > size:
+            raise InputError(
+                f"expected least features that fit beside each other in {size} voxels, got "
+                f"{features[0]:g} voxels of the stiff and {features[1]:g} of the soft phase"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Those that are set, as plain values for a file."""
         stored: dict[str, Any] = {}

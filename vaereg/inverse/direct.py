@@ -131,6 +131,8 @@ def design(
         raise InputError(
             f"size must be a multiple of {_SIZE_STEP} from {_MIN_SIZE} to {_MAX_SIZE}, got {size}"
         )
+    if constraints is not None:
+        constraints.check_size(size)
     if corrections < 0:
         raise InputError(f"corrections must be 0 or more, got {corrections}")
     if lengths not in ("voxels", "relative"):

@@ -53,6 +53,9 @@ _TRIED = 192
 """Nearest rows of a mode whose volume fraction is changed to fit."""
 _NEAR = 48
 """Rows of a mode that the prior is asked at."""
+_NEAR_ENOUGH = 0.05
+"""Deviation of the nearest volume of a mode up to which the nearest target is the one that is asked for: its
+designs, corrected, reach that [-]."""
 _GIVEN_UP = 0.01
 """Deviation of the nearest volume up to which a target stays as it is [-]."""
 _HELD = 10.0
@@ -248,7 +251,7 @@ def nearest_targets(
     off = {item.name: item.weight * float(own[item.name]) for item in wanted}
     if held and max(off[name] for name in held) > REACHED:
         raise unreachable(mode_reach(checkpoint.modes, wanted.only(held), phases), wanted.only(held), best)
-    if wanted.largest_deviation(found.nearest)[0] <= REACHED:
+    if wanted.largest_deviation(found.nearest)[0] <= _NEAR_ENOUGH:
         return NearestTargets(targets=wanted, mode=reach.names[best], changed=())
     values = dict(zip(wanted.names, found.nearest.values(wanted.names)[0].tolist(), strict=True))
     given, changed = [], []

@@ -160,6 +160,8 @@ def design_front(
         raise InputError(f"candidates must be between 10 and {_MAX_CANDIDATES}, got {candidates}")
     if size % 8 or not 16 <= size <= 128:
         raise InputError(f"size must be a multiple of 8 from 16 to 128, got {size}")
+    if constraints is not None:
+        constraints.check_size(size)
     judge = Judge(checkpoint, targets, materials, constraints)
     symmetry = "none" if constraints is None else constraints.symmetry
     check_possible(targets, judge.pair, symmetry=symmetry)
