@@ -89,7 +89,7 @@ def map_figure(
     shown = drawn_points(len(places))
     figure = go.Figure()
     for name, rows, marker in _groups(shade, shown):
-        figure.add_scattergl(
+        figure.add_scatter(  # so few points need no WebGL, whose start takes longer than to draw them
             x=places[rows, 0],
             y=places[rows, 1],
             mode="markers",
@@ -102,7 +102,7 @@ def map_figure(
             showlegend=shade.is_class,
         )
     for overlay in overlays:
-        figure.add_scattergl(  # as the points below, which would lie over anything else
+        figure.add_scatter(
             x=overlay.places[:, 0],
             y=overlay.places[:, 1],
             mode="markers",
