@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 
 from pages.parts.common.sessions.shortlist import ShortlistItem
@@ -82,8 +83,25 @@ def sample_place(embedding: Embedding, index: int, name: str | None = None) -> P
         volume_fraction=float(embedding.volume_fraction[index]),
         properties=embedding.properties[index],
         source="solver",
-        make_volume=lambda: embedding.volume(index),
+        make_volume=lambda: _volume(
+            str(embedding.family[index]),
+            int(embedding.seed[index]),
+            embedding.size,
+            bool(embedding.modes),
+            embedding,
+            index,
+        ),
     )
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _volume(
+    name: str, seed: int, size: int, has_modes: bool, _embedding: Embedding, _index: int
+) -> NDArray[np.uint8]:
+    """A volume of the map, made once for all sessions; equal for an equal class, seed and size."""
+    volume = _embedding.volume(_index)
+    volume.flags.writeable = False
+    return volume
 
 
 def typical_samples(embedding: Embedding) -> dict[str, int]:
