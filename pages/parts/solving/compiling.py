@@ -105,7 +105,7 @@ def compile_kernels() -> None:
     )
     solve_something()
     print(SOLVING, flush=True)
-    nearest_bodies(places, points, np.ones_like(points), edges, 2.0, False)
+    nearest_bodies(places, points, np.ones_like(points), edges, np.full(len(points), 2.0, np.float32), False)
 
 
 def solve_something() -> None:

@@ -21,7 +21,7 @@ class ModesConfig:
     """Size D of the latent vector z."""
     steps: int = 12_000
     """Optimisation steps of all networks."""
-    encoder_steps: int = 8000
+    encoder_steps: int = 16_000
     """Further steps of the encoder alone, which need no decoding and take a minute; 0 for none."""
     batch_size: int = 64
     """Volumes per step for the encoder, the geometry and the regressor; all modes are equally frequent."""

@@ -24,7 +24,14 @@ from vaereg.model.modes.constructive.decoder import WARP_LENGTH
 from vaereg.model.modes.constructive.geometry import LENGTHS
 from vaereg.model.modes.encoder import geometric_statistics, permute_statistics
 
-__all__ = ["ORDERS", "ModeData", "direction_weights", "geometry_of_recipe", "read_mode_data"]
+__all__ = [
+    "ORDERS",
+    "ModeData",
+    "direction_weights",
+    "geometry_of_recipe",
+    "permuted_lengths",
+    "read_mode_data",
+]
 
 ORDERS = tuple(permutations(range(3)))
 """Permutations of the axes, in the order of `vaereg.elasticity.AXIS_ORDERS`."""
@@ -71,12 +78,17 @@ class ModeData:
             if not own.any():
                 continue
             changed[0][own] = permute_statistics(columns[0][own], axes)
-            lengths = [*axes, 3, 4, *(5 + axis for axis in axes), 8]
+            lengths = permuted_lengths(axes)
             changed[1][own] = columns[1][own][:, lengths]
             changed[2][own] = columns[2][own][:, lengths]
             changed[3][own] = columns[3][own][:, list(AXIS_ORDERS[index])]
         statistics, geometry, supervised, properties = changed
         return statistics, geometry, supervised, properties
+
+
+def permuted_lengths(axes: Sequence[int]) -> list[int]:
+    """Indices into `LENGTHS` of the numbers of a geometry whose axes are permuted."""
+    return [*axes, 3, 4, *(5 + axis for axis in axes), 8]
 
 
 def read_mode_data(dataset: LabelledSet, rows: NDArray[np.intp]) -> ModeData:

@@ -9,7 +9,7 @@ Letters: B batch, G numbers of the geometry, K modes, S statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
 from vaereg.model.modes.constructive.geometry import LENGTHS, START, Geometry
 from vaereg.model.modes.encoder import PATHS, geometric_statistics
 from vaereg.model.networks import cut
-from vaereg.training.modes.data import ORDERS, ModeData
+from vaereg.training.modes.data import ORDERS, ModeData, permuted_lengths
 
 __all__ = ["EXPECTED", "StatisticsSurrogate", "fit_surrogate"]
 
@@ -43,14 +43,18 @@ _FRACTION_JITTER = 0.02
 """Standard deviation of the volume fractions about those of the volumes [-]."""
 _BATCH = 256
 _LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
+_LOG_NOISE = (-6.0, 2.0)
+"""Ends of the logarithm of the noise of standardised statistics [-]."""
 
 
 class StatisticsSurrogate(nn.Module):
     """Geometry, volume fraction and mode to the expected statistics of a decoding.
 
-    A cell holds a whole number of points or layers, and its statistics jump from one to the next: the spacing
-    that is read is that of the number that gets built. Gradients pass as if it were not rounded; those of
-    layers, whose number recipes tell, do not pass.
+    A cell holds a whole number of layers, and its statistics jump from one to the next: the spacing that is
+    read is that of the number that gets built. Recipes tell this number, and no gradients pass.
+
+    Its noise, the standard deviation of a realisation, is learnt beside the expectation, which follows those
+    geometries the most closely whose statistics vary the least.
 
     Args:
         edge: Voxels per edge of what is decoded.
@@ -62,16 +66,16 @@ class StatisticsSurrogate(nn.Module):
     location: Tensor
     spread: Tensor
 
-    def __init__(self, edge: int, hidden: int = 192) -> None:
+    def __init__(self, edge: int, hidden: int = 256) -> None:
         super().__init__()
         self.edge = edge
         statistics = sum(EXPECTED)
         self.layers = nn.Sequential(
-            nn.Linear(len(LENGTHS) + 1 + len(MODES), hidden),
+            nn.Linear(len(LENGTHS) + 3 + 1 + len(MODES), hidden),
             nn.SiLU(),
             nn.Linear(hidden, hidden),
             nn.SiLU(),
-            nn.Linear(hidden, statistics),
+            nn.Linear(hidden, 2 * statistics),
         )
         read = [[float(name in _READ.get(mode.construction, ())) for name in LENGTHS] for mode in MODES]
         self.register_buffer("read", torch.tensor(read), persistent=False)
@@ -83,21 +87,21 @@ class StatisticsSurrogate(nn.Module):
 
     def forward(self, geometry: Geometry, fraction: Tensor, mode: Tensor) -> Tensor:
         """Expected statistics, shape (B, S), at volume fractions and of modes, shape (B,) both."""
-        counted = geometry.spacing * self._rounding(geometry.spacing.detach())[:, None]
+        standardised, _ = self.standardised(geometry, fraction, mode)
+        return self.location[mode] + self.spread[mode] * standardised
+
+    def standardised(self, geometry: Geometry, fraction: Tensor, mode: Tensor) -> tuple[Tensor, Tensor]:
+        """Expected statistics, standardised by mode, and logarithms of their noise, shape (B, S) each."""
         layers = self.edge / geometry.spacing.detach().clamp_max(self.edge)
-        spacing = torch.where(self.layered[mode][:, None], self.edge / layers.round(), counted)
+        spacing = torch.where(self.layered[mode][:, None], self.edge / layers.round(), geometry.spacing)
         logs = torch.cat([spacing, geometry.numbers[:, 3:]], 1).log()
         weights = logs[:, _WEIGHTS] - logs[:, _WEIGHTS].mean(1, keepdim=True)  # their ratio alone counts
         logs = torch.cat([logs[:, : _WEIGHTS.start] - 2.0, weights, logs[:, _WEIGHTS.stop :]], 1)
+        alone = torch.exp(-self.edge / spacing)  # chance of no other point along the edge
         one_hot = nn.functional.one_hot(mode, len(MODES)).to(logs)
-        read = self.read[mode] * logs
-        standardised = self.layers(torch.cat([read, fraction.logit(1e-3)[:, None], one_hot], 1))
-        return self.location[mode] + self.spread[mode] * standardised
-
-    def _rounding(self, spacing: Tensor) -> Tensor:
-        """Spacing of a whole number of points over that of any number, shape (B,) [-]."""
-        points = (self.edge / spacing).prod(1)
-        return (points / points.round().clamp_min(1.0)) ** (1.0 / 3.0)
+        read = torch.cat([self.read[mode] * logs, alone, fraction.logit(1e-3)[:, None], one_hot], 1)
+        expected, noise = self.layers(read).chunk(2, 1)
+        return expected, noise.clamp(*_LOG_NOISE)
 
 
 def fit_surrogate(
@@ -186,17 +190,33 @@ def _fit(
     steps: int,
     generator: torch.Generator,
 ) -> None:
-    """Fit a surrogate to decodings by least squares of statistics that are standardised by mode."""
+    """Fit a surrogate to decodings whose axes are permuted at random.
+
+    The loss is the negative logarithm of a normal density, weighted by its standard deviation, so that noisy
+    statistics are not given up (Seitzer et al. 2022, arXiv:2203.09168, with beta = 1/2).
+    """
     for index in BUILT:
-        surrogate.location[index] = statistics[mode == index].mean(0)
-        surrogate.spread[index] = statistics[mode == index].std(0) + 1e-3
+        turned = torch.cat([_permuted(statistics[mode == index], axes) for axes in ORDERS])
+        surrogate.location[index] = turned.mean(0)
+        surrogate.spread[index] = turned.std(0) + 1e-3
     optimiser = torch.optim.AdamW(surrogate.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
+    for step in range(steps):
         rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
-        predicted = surrogate(Geometry(numbers=geometry.numbers[rows]), fraction[rows], mode[rows])
-        loss = ((predicted - statistics[rows]) / surrogate.spread[mode[rows]]).square().mean()
+        axes, modes = ORDERS[step % len(ORDERS)], mode[rows]
+        built = (_permuted(statistics[rows], axes) - surrogate.location[modes]) / surrogate.spread[modes]
+        turned = Geometry(numbers=geometry.numbers[rows][:, permuted_lengths(axes)])
+        expected, noise = surrogate.standardised(turned, fraction[rows], modes)
+        density = 0.5 * ((expected - built) / noise.exp()).square() + noise
+        loss = (noise.detach().exp() * density).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         schedule.step()
+
+
+def _permuted(statistics: Tensor, axes: Sequence[int]) -> Tensor:
+    """Statistics that are expected, of volumes whose axes are permuted, shape (B, S)."""
+    correlation, paths, faces = EXPECTED
+    parts = statistics.split([correlation, paths // 2, paths // 2, faces], 1)
+    return torch.cat([part.unflatten(1, (3, -1))[:, list(axes)].flatten(1) for part in parts], 1)

@@ -161,8 +161,9 @@ def test_blocks_leave_out_no_nearest_point(shape: tuple[int, int, int]) -> None:
         along = np.einsum("apn,na->pn", offset, directions)
         across = np.sqrt(np.maximum(np.square(offset).sum(0) - along**2, 0.0))
         long, thin = (across, along) if flat else (along, across)
-        square = thin**2 + np.maximum(np.abs(long) - 6.0, 0.0) ** 2
-        body, told = (part.ravel() for part in nearest_bodies(places, points, directions, box, 6.0, flat))
+        extent = generator.uniform(2.0, 7.0, 60).astype(np.float32)
+        square = thin**2 + np.maximum(np.abs(long) - extent, 0.0) ** 2
+        body, told = (part.ravel() for part in nearest_bodies(places, points, directions, box, extent, flat))
         np.testing.assert_allclose(square[rows, body], square.min(1), atol=1e-3)
         np.testing.assert_allclose(told, np.sqrt(square.min(1) + 1e-4), atol=1e-3)
 

@@ -1,14 +1,18 @@
 """Fields of the constructed modes: distances to cells, layers and oriented bodies, and periodic level sets.
 
 Positions and directions are drawn at random; the geometry of z stretches them, so a field has a gradient in
-the geometry wherever a small change of it moves the distances. Which point is nearest is found by compiled
-loops without a gradient (`vaereg.model.modes.constructive.nearest`); where one is asked for, the distances
-to it are computed again in PyTorch.
+the geometry wherever a small change of it moves the distances. A spacing stands for a number of points or
+bodies that is not whole: the last of them counts by its share, so that statistics are continuous in it. Which
+point is nearest is found by compiled loops without a gradient
+(`vaereg.model.modes.constructive.nearest`); where one is asked for, the distances to it are computed again in
+PyTorch.
 
 Letters: N points, X Y Z voxels along the axes. A cell has lengths (X, Y, Z) [voxel] and is periodic.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -23,6 +27,10 @@ __all__ = ["bodies_field", "cells_field", "coordinates"]
 
 _FEWEST_CELLS, _MOST_POINTS = 3, 20_000
 """Least number of cells and largest number of points in a volume."""
+_LEAST_SHARE = 0.1
+"""Share of a point or body below which it is left out, and the one before it is whole [-]."""
+_HIDDEN = 1.2
+"""Distance, over the spacing, that hides a point from its neighbours [-]."""
 
 
 def coordinates(shape: tuple[int, int, int], warp: Tensor, displacement: Tensor) -> Tensor:
@@ -62,19 +70,22 @@ def cells_field(
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
-    kept = np.maximum(box, 1.0) if layered else box
-    least = 1 if layered else _FEWEST_CELLS
-    count = int(np.clip(round(float(np.prod(kept))), least, _MOST_POINTS))
-    mean_spacing = (float(np.prod(kept)) / count) ** (1.0 / 3.0)
+    if layered:
+        count, share = max(round(float(np.prod(np.maximum(box, 1.0)))), 1), 1.0
+        mean_spacing = (float(np.prod(np.maximum(box, 1.0))) / count) ** (1.0 / 3.0)
+    else:
+        count, share, mean_spacing = _counted(box, _FEWEST_CELLS)
     points = separated_points(box, count, distance=apart * mean_spacing, generator=generator) * scale
     offsets = generator.standard_normal(count)
+    hidden = np.zeros(count)
+    hidden[-1] = _HIDDEN * (1.0 - share)
     nearest, distances = nearest_points(
         (places.detach().cpu().numpy() / scale.astype(np.float32)[:, None, None, None]).astype(
             np.float32, copy=False
         ),
         (points / scale).astype(np.float32),
         box.astype(np.float32),
-        (float(spread.detach()) * offsets).astype(np.float32),
+        (float(spread.detach()) * offsets + hidden).astype(np.float32),
         order,
     )
     if not _has_gradient(spacing, spread, places):
@@ -82,7 +93,7 @@ def cells_field(
         return torch.from_numpy(told).to(places)
     chosen = torch.from_numpy(nearest[[0, order - 1]]).long().to(spacing.device)
     distance = _metric_distance(places, points, lengths, spacing, chosen)
-    distance = distance + spread * torch.from_numpy(offsets).to(distance)[chosen]
+    distance = distance + (spread * torch.from_numpy(offsets) + torch.from_numpy(hidden)).to(distance)[chosen]
     return distance[0] if order == 1 else distance[1] - distance[0]
 
 
@@ -109,17 +120,19 @@ def bodies_field(
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
-    count = int(np.clip(round(float(np.prod(box))), 1, _MOST_POINTS))
-    mean_spacing = (float(np.prod(box)) / count) ** (1.0 / 3.0)
+    count, share, mean_spacing = _counted(box, 1)
     points = separated_points(box, count, distance=DISTANCE * mean_spacing, generator=generator) * scale
     directions = weights * torch.from_numpy(generator.standard_normal((count, 3))).to(weights)
     directions = directions / directions.norm(dim=1, keepdim=True)
+    shares = torch.ones(count).to(extent)
+    shares[-1] = share ** (0.5 if flat else 1.0)  # of the area of a disc, of the length of a needle
+    extents = extent * shares
     nearest, distances = nearest_bodies(
         places.detach().cpu().numpy(),
         points.astype(np.float32),
         directions.detach().cpu().numpy().astype(np.float32),
         lengths.astype(np.float32),
-        float(extent.detach()),
+        extents.detach().cpu().numpy(),
         flat,
     )
     if not _has_gradient(extent, directions, places):
@@ -131,12 +144,21 @@ def bodies_field(
         offset = offset - lengths[axis] * torch.round(offset / lengths[axis])
         square = square + offset.square()
         along = along + offset * directions[:, axis][chosen]
-    across = (square - along.square()).clamp_min(0.0)
+    across, reached = (square - along.square()).clamp_min(0.0), extents[chosen]
     if flat:
-        beyond = torch.relu((across + ROUNDING).sqrt() - extent)
+        beyond = torch.relu((across + ROUNDING).sqrt() - reached)
         return (along.square() + beyond.square() + ROUNDING).sqrt()
-    beyond = torch.relu(along.abs() - extent)
+    beyond = torch.relu(along.abs() - reached)
     return (across + beyond.square() + ROUNDING).sqrt()
+
+
+def _counted(box: NDArray[np.float64], least: int) -> tuple[int, float, float]:
+    """Number of points in a box in units of their spacing, share of the last one [-], and spacing of such a
+    number, over that of the geometry [-].
+    """
+    number = float(np.clip(np.prod(box), least, _MOST_POINTS))
+    count = math.ceil(number - _LEAST_SHARE)
+    return count, min(number - count + 1.0, 1.0), float(np.prod(box) / number) ** (1.0 / 3.0)
 
 
 def _has_gradient(*tensors: Tensor) -> bool:

@@ -57,7 +57,7 @@ def nearest_bodies(
     points: NDArray[np.float32],
     directions: NDArray[np.float32],
     box: NDArray[np.float32],
-    extent: float,
+    extent: NDArray[np.float32],
     flat: bool,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Index of the nearest needle (or disc) of each place, and the distance to it, shape (X, Y, Z) each.
@@ -67,12 +67,12 @@ def nearest_bodies(
         points: Centres within the box, shape (N, 3) [voxel].
         directions: Unit vectors, shape (N, 3).
         box: Lengths of the periodic box, shape (3,) [voxel].
-        extent: Half-length of a needle, or radius of a disc [voxel].
+        extent: Half-lengths of needles, or radii of discs, shape (N,) [voxel].
         flat: Whether bodies are discs with the direction as their normal; otherwise needles along it.
     """
     found = np.zeros(places.shape[1:], np.int32)
     distances = np.zeros(places.shape[1:], np.float32)
-    _search_bodies(places, points, directions, box, np.float32(extent), flat, found, distances)
+    _search_bodies(places, points, directions, box, extent, flat, found, distances)
     return found, distances
 
 
@@ -192,15 +192,15 @@ def _search_bodies(places, points, directions, box, extent, flat, found, distanc
                     whole = d0 * d0 + d1 * d1 + d2 * d2
                     if abs(d0) + radius > h0 or abs(d1) + radius > h1 or abs(d2) + radius > h2:
                         # places of the block may have other images nearest: none is nearer than its ball
-                        bound[n] = np.sqrt(whole) - extent
+                        bound[n] = np.sqrt(whole) - extent[n]
                         continue
                     along = d0 * directions[n, 0] + d1 * directions[n, 1] + d2 * directions[n, 2]
                     across = max(whole - along * along, _ZERO)
                     if flat:
-                        beyond = max(np.sqrt(across) - extent, _ZERO)
+                        beyond = max(np.sqrt(across) - extent[n], _ZERO)
                         bound[n] = np.sqrt(along * along + beyond * beyond)
                     else:
-                        beyond = max(abs(along) - extent, _ZERO)
+                        beyond = max(abs(along) - extent[n], _ZERO)
                         bound[n] = np.sqrt(across + beyond * beyond)
                     least = min(least, bound[n])
                 least += _TWO * radius
@@ -212,7 +212,7 @@ def _search_bodies(places, points, directions, box, extent, flat, found, distanc
                         continue
                     q0, q1, q2 = image[0, n], image[1, n], image[2, n]
                     u0, u1, u2 = directions[n, 0], directions[n, 1], directions[n, 2]
-                    index = np.float32(n)
+                    index, reach = np.float32(n), extent[n]
                     for v in range(_LANES):
                         d0, d1, d2 = rows[v] - q0, rows[_LANES + v] - q1, rows[2 * _LANES + v] - q2
                         d0 = d0 - b0 if d0 > h0 else (d0 + b0 if d0 < -h0 else d0)
@@ -220,8 +220,8 @@ def _search_bodies(places, points, directions, box, extent, flat, found, distanc
                         d2 = d2 - b2 if d2 > h2 else (d2 + b2 if d2 < -h2 else d2)
                         along = d0 * u0 + d1 * u1 + d2 * u2
                         across = max(d0 * d0 + d1 * d1 + d2 * d2 - along * along, _ZERO)
-                        disc = max(np.sqrt(across + _ROUNDING) - extent, _ZERO)
-                        needle = max(abs(along) - extent, _ZERO)
+                        disc = max(np.sqrt(across + _ROUNDING) - reach, _ZERO)
+                        needle = max(abs(along) - reach, _ZERO)
                         square = along * along + disc * disc if flat else across + needle * needle
                         former, i = rows[3 * _LANES + v], rows[4 * _LANES + v]
                         rows[3 * _LANES + v] = square if square < former else former
