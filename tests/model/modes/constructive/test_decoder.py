@@ -9,6 +9,7 @@ from vaereg.microstructure.statistics import face_density, two_point_correlation
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
 from vaereg.model.modes.constructive.construction import bodies_field, cells_field, coordinates
 from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder, _displacement
+from vaereg.model.modes.constructive.geometry import Geometry
 from vaereg.model.modes.constructive.nearest import nearest_bodies, nearest_points
 from vaereg.model.networks import cut
 
@@ -93,6 +94,27 @@ def test_lengths_are_those_of_any_size(order: int) -> None:
     small = np.mean([face_density(cells((32, 32, 32), (9.0, 9.0, 9.0), order, seed)) for seed in range(6)])
     large = face_density(cells((64, 64, 64), (9.0, 9.0, 9.0), order, 7))
     assert large == pytest.approx(small, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["closed-foam", "open-foam", "particles", "fibres", "platelets"])
+def test_the_last_point_or_body_counts_by_its_share(decoder: ConstructiveDecoder, name: str) -> None:
+    """Surface of 8, 8.5 and 9 points or bodies in a cell, from the same random numbers."""
+    seeds = range(12)
+    numbers = decoder.geometry(torch.zeros(1, LATENT), mode_of(name)).numbers.detach()
+    faces = []
+    for count in (8.0, 8.5, 9.0):
+        numbers[:, :3], numbers[:, 4], numbers[:, 8] = 24.0 / count ** (1.0 / 3.0), 8.0, 0.02
+        cells = decoder.build(
+            Geometry(numbers=numbers.repeat(len(seeds), 1)),
+            mode_of(name).repeat(len(seeds)),
+            torch.full((len(seeds),), 0.3),
+            (24, 24, 24),
+            generators=generators(*seeds),
+        )
+        volumes = cut(cells, torch.full((len(seeds),), 0.3))
+        faces.append(np.mean([face_density(volume.numpy()) for volume in volumes[:, 0]]))
+    assert faces[0] < faces[1] < faces[2]
+    assert faces[2] < 1.1 * faces[0]
 
 
 def test_permuted_spacing_permutes_the_statistics() -> None:
