@@ -138,7 +138,8 @@ def distance_figures(
         for place in np.flatnonzero(names == name):
             volume, mode, row = samples.real[place], samples.mode[place], int(samples.rows[place])
             for number in range(1, REALISATIONS + 1):
-                decoded = _decode(model, networks, samples.latent[place], mode, volume.shape[0], number)
+                seed = int(np.random.default_rng([row, number]).integers(2**62))  # of each volume its own
+                decoded = _decode(model, networks, samples.latent[place], mode, volume.shape[0], seed)
                 pairs["decoded"].append(sample_distances(volume, decoded))
                 pairs["real"].append(sample_distances(volume, _another(dataset, row, number)))
         median = {kind: np.median(distances, axis=0) for kind, distances in pairs.items()}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vaereg.microstructure.correlation import AXIS_LAGS, autocorrelation, axis_correlation, face_densities
+from vaereg.microstructure.statistics import specific_surface
 
 __all__ = [
     "PATHS",
@@ -32,7 +33,7 @@ _BAND_EDGE = 32
 """Length that the wave numbers count waves in [voxel]."""
 _FEWEST_FACES = 2e-3
 """Least face density whose logarithm is taken [faces/voxel]."""
-STATISTICS = 3 * len(AXIS_LAGS) + 6 * len(PATHS) + 3 + 1 + 3 * _BANDS
+STATISTICS = 3 * len(AXIS_LAGS) + 6 * len(PATHS) + 3 + 1 + 1 + 3 * _BANDS
 """Number S of statistics."""
 
 
@@ -93,14 +94,16 @@ class ModeEncoder(nn.Module):
 def geometric_statistics(volumes: Tensor) -> Tensor:
     """Statistics that tell lengths along the axes, shape (B, S), of volumes, shape (B, 1, X, Y, Z).
 
-    Autocorrelation along the axes, lineal path of both phases, logarithmic face density, volume fraction, and
-    the power of the first waves along the axes. All are exact, and none needs training.
+    Autocorrelation along the axes, lineal path of both phases, a third of the logarithms of face density and
+    of specific surface, volume fraction, and the power of the first waves along the axes. All are exact, and
+    none needs training.
     """
     fraction = volumes.mean((1, 2, 3, 4))[:, None]
     parts = [
         axis_correlation(autocorrelation(volumes)),
         lineal_paths(volumes),
         log_faces(volumes) / 3.0,
+        _log_surface(volumes) / 3.0,
         fraction,
         _bands(volumes),
     ]
@@ -109,7 +112,7 @@ def geometric_statistics(volumes: Tensor) -> Tensor:
 
 def permute_statistics(statistics: Tensor, axes: Sequence[int]) -> Tensor:
     """Statistics of volumes whose axes are permuted, as by `torch.permute`, shape (B, S)."""
-    sizes = [3 * len(AXIS_LAGS), 3 * len(PATHS), 3 * len(PATHS), 3, 1, 3 * _BANDS]
+    sizes = [3 * len(AXIS_LAGS), 3 * len(PATHS), 3 * len(PATHS), 3, 1, 1, 3 * _BANDS]
     parts = [
         part if part.shape[1] == 1 else part.unflatten(1, (3, -1))[:, list(axes)].flatten(1)
         for part in statistics.split(sizes, 1)
@@ -137,6 +140,12 @@ def lineal_paths(volumes: Tensor) -> Tensor:
 def log_faces(volumes: Tensor) -> Tensor:
     """Logarithm of the density of faces normal to x, y, z, shape (B, 3), see `face_densities`."""
     return face_densities(volumes).clamp_min(_FEWEST_FACES).log()
+
+
+def _log_surface(volumes: Tensor) -> Tensor:
+    """Logarithm of the specific surface [1/voxel], shape (B, 1), see `specific_surface`."""
+    surface = [specific_surface(volume) for volume in volumes.squeeze(1).cpu().numpy()]
+    return torch.tensor(surface).to(volumes).clamp_min(_FEWEST_FACES).log()[:, None]
 
 
 def _bands(volumes: Tensor) -> Tensor:

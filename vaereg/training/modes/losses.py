@@ -44,9 +44,10 @@ _SCALE = 0.02
 """Deviation of a two-point correlation or of a lineal path that is one unit [-]."""
 _SURFACE_SCALE = 0.05
 """Deviation of a logarithmic face density that is one unit [-]."""
-_EXPECTED_SCALES = (0.02, 0.02, 0.01 / 3.0)
-"""Deviations of correlation, lineal path and a third of the log face density that are one unit [-]."""
-_FAR_EXPECTED = (0.2, 0.1, 0.2 / 3.0)
+_EXPECTED_SCALES = (0.02, 0.02, 0.02 / 3.0, 0.01 / 3.0)
+"""Deviations of correlation, lineal path, and a third of the logarithms of face density and of specific
+surface that are one unit [-]."""
+_FAR_EXPECTED = (0.2, 0.1, 0.2 / 3.0, 0.1 / 3.0)
 """Deviations of these from which they count less than their square [-]."""
 _LAYERS = MODE_NAMES.index("layers")
 _COUNTED = 10.0
@@ -130,7 +131,7 @@ def _expectation_term(expected: Tensor, statistics: Tensor, mode: Tensor) -> Ten
         0.5 * heavy_tailed(part.square(), far).sum(1) / (scale**2 * part.shape[1])
         for part, scale, far in zip(parts, _EXPECTED_SCALES, _FAR_EXPECTED, strict=True)
     ]
-    return (terms[0] + terms[1] + (mode != _LAYERS) * terms[2]).mean()
+    return (terms[0] + terms[1] + (mode != _LAYERS) * terms[2] + terms[3]).mean()
 
 
 def divergence(networks: ModeNetworks, posterior: ModePosterior, c: Tensor, mode: Tensor) -> Tensor:

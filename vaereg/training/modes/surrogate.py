@@ -25,9 +25,9 @@ from vaereg.training.modes.data import ORDERS, ModeData, permuted_lengths
 
 __all__ = ["EXPECTED", "StatisticsSurrogate", "fit_surrogate"]
 
-EXPECTED = (3 * len(AXIS_LAGS), 6 * len(PATHS), 3)
+EXPECTED = (3 * len(AXIS_LAGS), 6 * len(PATHS), 3, 1)
 """Numbers of the statistics that are expected, the first of `geometric_statistics`: correlation along the
-axes, lineal path of both phases, and a third of the logarithmic face density."""
+axes, lineal path of both phases, a third of the logarithmic face density, and one of the specific surface."""
 _READ = {
     "cells": ("spacing_x", "spacing_y", "spacing_z", "spread", "warp"),
     "layers": ("spacing_x", "spacing_y", "spacing_z", "spread", "warp"),
@@ -217,6 +217,7 @@ def _fit(
 
 def _permuted(statistics: Tensor, axes: Sequence[int]) -> Tensor:
     """Statistics that are expected, of volumes whose axes are permuted, shape (B, S)."""
-    correlation, paths, faces = EXPECTED
-    parts = statistics.split([correlation, paths // 2, paths // 2, faces], 1)
-    return torch.cat([part.unflatten(1, (3, -1))[:, list(axes)].flatten(1) for part in parts], 1)
+    correlation, paths, faces, surface = EXPECTED
+    parts = statistics.split([correlation, paths // 2, paths // 2, faces, surface], 1)
+    turned = [part.unflatten(1, (3, -1))[:, list(axes)].flatten(1) for part in parts[:-1]]
+    return torch.cat([*turned, parts[-1]], 1)
