@@ -8,7 +8,7 @@ from sklearn.linear_model import RidgeCV
 
 from vaereg.generators.morphologies import REFERENCE_EDGE
 from vaereg.io.labelled_sets import LabelledSet
-from vaereg.microstructure.correlation import face_densities
+from vaereg.microstructure.statistics import specific_surface
 from vaereg.model.batches import encode_batches
 from vaereg.model.decoding import IRREGULAR, mode_fields, mode_fraction
 from vaereg.model.modes.catalogue import CLASS_MODES
@@ -51,15 +51,12 @@ def fit_surface_stretch(model: VaeReg, networks: ModeNetworks, dataset: Labelled
         for place, volume in enumerate(volumes):
             own = z[place : place + 1]
             fraction = mode_fraction(model, networks, own, component)
-            decoded = torch.cat(
-                [
-                    cut(mode_fields(model, networks, own, component, len(volume), seeds=[seed]), fraction)
-                    for seed in range(_REALISATIONS)
-                ]
-            )
-            real = torch.from_numpy(volume.astype(np.float32))[None, None]
-            ratio = face_densities(decoded.cpu()).sum(1) / face_densities(real).sum()
-            excess[place] = float(ratio.log().mean())
+            decoded = [
+                cut(mode_fields(model, networks, own, component, len(volume), seeds=[seed]), fraction)[0, 0]
+                for seed in range(_REALISATIONS)
+            ]
+            surfaces = [specific_surface(cell.cpu().numpy()) for cell in decoded]
+            excess[place] = np.log(surfaces).mean() - np.log(specific_surface(volume))
     stretch = networks.irregular_stretch
     stretch.location.copy_(z.mean(0))
     stretch.spread.copy_(z.std(0) + 1e-6)
