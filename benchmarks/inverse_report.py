@@ -205,8 +205,8 @@ def fronts(record: dict[str, Any]) -> str:
     ]
     return (
         f"## Pareto fronts\n\n{settings['candidates']} candidates of {settings['size']}³ voxels each. Shares "
-        "are of the box around both fronts; that of the training volumes is by the surrogate for these "
-        "phases, and without their constraints.\n\n"
+        "are of the box around both fronts; that of the training volumes is solved with the reference pair, "
+        "by the surrogate with other phases, and without their constraints.\n\n"
         + table(
             [
                 "case",
