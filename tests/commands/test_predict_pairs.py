@@ -9,11 +9,12 @@ import torch
 
 from vaereg.cli import main
 from vaereg.elasticity import voigt_to_mandel
-from vaereg.engineering import ENGINEERING_NAMES, engineering_constants
+from vaereg.engineering import ENGINEERING_NAMES, engineering_constants, thermal_expansion
+from vaereg.materials import Phase, TwoPhase
 from vaereg.model.pairs import regressor as module
 from vaereg.model.pairs.network import PairRegressor
 from vaereg.model.pairs.regressor import PairModel, novelty_inputs, save_pair_model
-from vaereg.model.pairs.spread import engineering_spread
+from vaereg.model.pairs.spread import engineering_spread, expansion_spread
 
 
 @pytest.fixture
@@ -108,6 +109,8 @@ def test_cells_that_carry_no_load_are_answered(tmp_path: Path) -> None:
     assert slit["engineering"]["E_x"]["mean"] == 0.0 and slit["engineering"]["nu_xy"]["mean"] is None
     assert slit["engineering"]["E_y"]["mean"] == pytest.approx(7 / 8 * 200.0, rel=0.05)
     assert slit["engineering"]["E_y"]["std"] is not None and slit["thermal_expansion"][0] is None
+    assert slit["thermal_expansion_std"] == [None, 0.0, 0.0, 0.0, None, None]  # that of the solid
+    assert slit["perhaps_unloaded"] == ["xx", "xz", "xy"] and len(ball["perhaps_unloaded"]) == 6
     assert not np.array(ball["stiffness"]["mean"]).any()
     assert ball["engineering"]["E_x"] == {"mean": 0.0, "std": None} and ball["wave_speeds"]["x"] == [0.0] * 3
 
@@ -124,6 +127,17 @@ def test_the_spread_of_constants_is_that_of_draws(rng: np.random.Generator) -> N
         value, spread = spreads[name]
         assert value is not None and spread == pytest.approx(draws.std(), rel=0.05)
         assert value == pytest.approx(draws.mean(), rel=1e-3)
+
+
+def test_the_spread_of_thermal_expansion_is_that_of_draws(rng: np.random.Generator) -> None:
+    mean = np.diag([40.0, 30.0, 20.0, 8.0, 9.0, 10.0])
+    mean[:3, :3] += 8.0
+    std = 0.002 * np.sqrt(np.outer(np.diag(mean), np.diag(mean)))
+    pair = TwoPhase(Phase("", 120.0, 0.3, thermal_expansion=5.0), Phase("", 2.4, 0.3, thermal_expansion=60.0))
+    noise = np.triu(rng.standard_normal((4000, 6, 6)))
+    noise = noise + np.triu(noise, 1).swapaxes(1, 2)
+    draws = thermal_expansion(mean + noise * std, 0.3, pair)
+    np.testing.assert_allclose(expansion_spread(mean, std, 0.3, pair), draws.std(0), rtol=0.06)
 
 
 def test_another_checkpoint_is_refused_in_one_line(

@@ -86,7 +86,7 @@ def _answers(
 
     from vaereg.elasticity import PROPERTIES
     from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, predict_stiffness
-    from vaereg.model.pairs.spread import engineering_spread
+    from vaereg.model.pairs.spread import engineering_spread, expansion_spread, perhaps_unloaded
     from vaereg.solver.conduction import conduct
     from vaereg.solver.properties import elastic_properties
 
@@ -119,6 +119,10 @@ def _answers(
             conduction = conduct(volumes[i], pair, rtol=CONDUCTION_RESIDUAL, dtype=np.float32)
             result["conductivity"] = {"mean": conduction.conductivity.tolist()}
         derived = elastic_properties(mean, fraction, pair)
+        if "thermal_expansion" in derived:
+            derived["thermal_expansion_std"] = expansion_spread(mean, std, fraction, pair)
+        if unloaded := perhaps_unloaded(mean, std, pair):
+            derived["perhaps_unloaded"] = unloaded
         results.append(result | {name: value for name, value in derived.items() if name != "engineering"})
     return results
 
