@@ -161,6 +161,11 @@ have one stiffness for each axis and volume fraction; the C11 of those normal to
 Solid: one of the two at its Reuss and the other at its Voigt bound, over all volume fractions. Dotted:
 the bounds of both at volume fractions of 0.25, 0.5 and 0.75.
 
+With other phases, the volumes of the modes in the order of axes that they were made in, moved by the map of
+the model (`python benchmarks/closure_pairs.py`); brighter: more of the stiff phase:
+
+![C11 against C22 with three other pairs of phases](closure-pairs.png)
+
 {provenance}
 """
 

@@ -33,7 +33,7 @@ __all__ = ["LEAST_EDGE", "LEAST_SPREAD", "BulkCorrection", "bulk_correction"]
 LEAST_SPREAD = 4.0
 """Spread 1 + c x [-] from which the correction is used: at 19 (Poisson ratios 0.49 and 0.2, B-bar) it takes
 half of the iterations and three quarters of the time, at 4.1 (0.45 and 0.2) 0.6 of the iterations and a tenth
-more time; below that it costs more still."""
+to a fifth more time; below that it costs more still."""
 LEAST_EDGE = 32
 """Edge of a cube [voxel] from which on it is used: small cells are solved as soon without."""
 
