@@ -24,13 +24,15 @@ def constraint_inputs(checkpoint: Checkpoint) -> None:
     """Chips of what every design has to meet, symmetry and least feature."""
     request = current_request(checkpoint)
     constraints = request.constraints
+    chosen = [name for name in CHIPS if name in constraints.names]
     arguments = {"on_change": _take, "args": (checkpoint,)}
     st.pills(
         "Constraints",
         list(CHIPS),
+        default=chosen,
         selection_mode="multi",
         format_func=CHIPS.__getitem__,
-        key=controlled(_KEYS["chips"], [name for name in CHIPS if name in constraints.names]),
+        key=controlled(_KEYS["chips"], chosen),
         help="Each is checked on the voxels of every design, and its card says if it is met. Islands are "
         "parts of the stiff phase apart from the rest; closed pores are parts of the soft phase.",
         **arguments,
@@ -50,6 +52,7 @@ def constraint_inputs(checkpoint: Checkpoint) -> None:
             f"Least feature [{unit}]",
             0.0,
             _MOST_FEATURE * factor,
+            float(least * factor),
             step=factor,
             format="%g",
             key=controlled(_KEYS["feature"], float(least * factor)),
@@ -93,7 +96,7 @@ def voxel_inputs(checkpoint: Checkpoint) -> None:
             "Edge of a voxel",
             1e-6,
             1e6,
-            value=None,
+            request.voxel.value if request.voxel else None,
             format="%g",
             placeholder="not set",
             key=controlled(_VOXEL, request.voxel.value if request.voxel else None),

@@ -100,12 +100,20 @@ def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
     st.segmented_control(
         "Cell size [voxel per edge]",
         list(SIZES),
+        default=request.size,
         required=True,
         key=controlled(SIZE, request.size),
         help="Larger cells represent the material better and take longer: 96³ is 27 times 32³.",
         **options,
     )
-    st.slider("Number of designs", 1, max(SIZES.values()), key=controlled(COUNT, request.count), **options)
+    st.slider(
+        "Number of designs",
+        1,
+        max(SIZES.values()),
+        request.count,
+        key=controlled(COUNT, request.count),
+        **options,
+    )
     if request.count > request.made:
         st.caption(f"At most {request.made} designs of {request.size}³ voxels are made.")
     with st.container(horizontal=True, gap="small"):
@@ -113,6 +121,7 @@ def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
             "Seed",
             0,
             MAX_SEED,
+            request.seed,
             key=controlled(SEED, request.seed),
             help="The same request and seed give the same designs; another seed gives others.",
             **options,
@@ -152,6 +161,7 @@ def _mode_chips(
         st.pills(
             "Modes",
             modes.names,
+            default=list(chosen),
             selection_mode="multi",
             format_func=mode_title,
             key=controlled(CHOSEN_MODES, list(chosen)),

@@ -213,6 +213,7 @@ def _numbers(checkpoint: Checkpoint, item: Wanted) -> None:
             key = _key(name, f"typed-{which}" if which else "typed")
             st.number_input(
                 f"{label} {which}, typed" if which else f"{label}, typed",
+                value=float(end),
                 format="%.5g",
                 step=step,
                 key=controlled(key, float(end)),

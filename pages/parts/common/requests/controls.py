@@ -14,7 +14,8 @@ def controlled(key: str, value: object) -> str:
     """Key of a widget that is to show a value; called before the widget.
 
     The value is set where the widget has another one only: Streamlit sends a value that was set to the
-    browser, which may have gone on by then.
+    browser, which may have gone on by then. Give it to the widget as its default, too: a browser that did not
+    get the value, of a run that another one cut short, falls back on the default.
     """
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
