@@ -129,6 +129,9 @@ def _set_phase(checkpoint: Checkpoint, which: str, phase: Phase) -> None:
 def _own_inputs(checkpoint: Checkpoint) -> None:
     """Name and numbers of a material that is not in the library."""
     keep: dict[str, Any] = {"persist_state": "session"}
+    with st.container():  # in sight, however low the window is
+        if complaint := st.session_state.pop(state.MATERIAL_COMPLAINT, ""):
+            st.error(complaint)
     st.text_input("Name of the material", "own material", max_chars=40, key=f"{_OWN}name", **keep)
     left, right = st.columns(2)
     keep["format"] = "%g"
@@ -151,8 +154,6 @@ def _own_inputs(checkpoint: Checkpoint) -> None:
                 on_click=_use_own,
                 args=(checkpoint, which),
             )
-    if complaint := st.session_state.pop(state.MATERIAL_COMPLAINT, ""):
-        st.error(complaint)
 
 
 def _use_own(checkpoint: Checkpoint, which: str) -> None:
