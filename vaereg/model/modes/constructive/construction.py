@@ -71,8 +71,9 @@ def cells_field(
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
     if layered:
-        count, share = max(round(float(np.prod(np.maximum(box, 1.0)))), 1), 1.0
-        mean_spacing = (float(np.prod(np.maximum(box, 1.0))) / count) ** (1.0 / 3.0)
+        layers = float(np.prod(np.maximum(box, 1.0)))
+        count, share = min(round(layers), _MOST_POINTS), 1.0
+        mean_spacing = (layers / count) ** (1.0 / 3.0)
     else:
         count, share, mean_spacing = _counted(box, _FEWEST_CELLS)
     points = separated_points(box, count, distance=apart * mean_spacing, generator=generator) * scale
