@@ -202,14 +202,15 @@ SBATCH = "#!/bin/bash\ncp $1 $1.job\nbash $1.job > $1.log 2>&1 &\necho Submitted
         (
             "distributed",
             {
-                "n_workers=2, threads_per_worker=1": "processes=False, dashboard_address=None, n_workers=1, "
-                "threads_per_worker=1, protocol='tcp'"
+                "n_workers=2, threads_per_worker=1": "processes=False, dashboard_address='127.0.0.1:0', "
+                "n_workers=1, threads_per_worker=1, protocol='tcp'"
             },
         ),
         (
             "dask_jobqueue",
             {
-                'walltime="12:00:00"': "interface='lo', scheduler_options={'dashboard_address': None}",
+                'walltime="12:00:00"': "interface='lo', "
+                "scheduler_options={'dashboard_address': '127.0.0.1:0'}",
                 "jobs=64": "jobs=1",
                 "wait_for_workers(1)": f"wait_for_workers(1, timeout={START_SECONDS})",
             },

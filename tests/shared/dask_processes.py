@@ -19,7 +19,9 @@ class DaskProcesses:
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
         file = folder / "scheduler.json"
-        self.scheduler = self.start("scheduler", "--port", "0", "--scheduler-file", str(file))
+        self.scheduler = self.start(
+            "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)
+        )
         deadline = time.monotonic() + START_SECONDS
         while not (file.exists() and file.read_text().rstrip().endswith("}")):
             assert self.scheduler.poll() is None and time.monotonic() < deadline, "no scheduler"
