@@ -18,9 +18,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vaereg.solver.compiled.threads import parts_of, share
-from vaereg.solver.compiled.transforms import RADICES, pass2, pass3, pass4, twiddles
+from vaereg.solver.compiled.transforms import RADICES, transform_columns, twiddles
 
 __all__ = ["apply_mean_dilatation", "dilatation_slopes"]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi):  # noqa: ANN001, ANN202
+    """`transform_columns`, compiled once for its seven calls, and in the cache: no closure is found there."""
+    transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
 
 
 def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
@@ -28,28 +34,8 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
 
     The branches on radices are settled when it is compiled.
     """
-    m1, m2, m3 = n // radix1, radix3, 1
-    s1, s2, s3 = 1, radix1, radix1 * radix2
-    at2 = 2 * (radix1 - 1) * m1
-    at3 = at2 + 2 * (radix2 - 1) * m2
     plane = n * n
     two = np.float32(2.0)
-
-    @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-    def transform(table, ar, ai, yr, yi):  # noqa: ANN001, ANN202
-        """Fourier transform of the columns of a plane to (yr, yi); (ar, ai) are lost."""
-        if radix1 == 4:
-            pass4(m1, s1, n, table, 0, ar, ai, yr, yi)
-        if radix2 == 2:
-            pass2(m2, s2, n, table, at2, yr, yi, ar, ai)
-        elif radix2 == 4:
-            pass4(m2, s2, n, table, at2, yr, yi, ar, ai)
-        if radix3 == 2:
-            pass2(m3, s3, n, table, at3, ar, ai, yr, yi)
-        elif radix3 == 3:
-            pass3(m3, s3, n, table, at3, ar, ai, yr, yi)
-        elif radix3 == 4:
-            pass4(m3, s3, n, table, at3, ar, ai, yr, yi)
 
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
     def sweep(stages, table, waves, green, slopes, law, modes, room, begin, end):  # noqa: ANN001, ANN202
@@ -68,18 +54,18 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                 if stage == 1:
                     for k in range(plane):  # real and imaginary parts exchanged: an inverse transform
                         ar[k], ai[k] = room[1, item, k], room[0, item, k]
-                    transform(table, ar, ai, yr, yi)
+                    _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                     for row in range(n):
                         for k in range(n):
                             ar[row * n + k], ai[row * n + k] = yr[k * n + row], yi[k * n + row]
-                    transform(table, ar, ai, yr, yi)
+                    _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                     for k in range(plane):
                         ar[k], ai[k] = law[item, k] * yi[k], law[item, k] * yr[k]
-                    transform(table, ar, ai, yr, yi)
+                    _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                     for row in range(n):
                         for k in range(n):
                             ar[row * n + k], ai[row * n + k] = yr[k * n + row], yi[k * n + row]
-                    transform(table, ar, ai, yr, yi)
+                    _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                     for k in range(plane):
                         room[0, item, k] = yr[k]
                     for k in range(plane):
@@ -92,14 +78,14 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                                 ar[x * n + k] = modes[0, i, x, first + k]
                             for k in range(n):
                                 ai[x * n + k] = modes[1, i, x, first + k]
-                        transform(table, ar, ai, br[i], bi[i])
+                        _transform(n, radix1, radix2, radix3, table, ar, ai, br[i], bi[i])
                 else:
                     for x in range(n):
                         for k in range(n):
                             ar[x * n + k] = room[0, x, first + k]
                         for k in range(n):
                             ai[x * n + k] = room[1, x, first + k]
-                    transform(table, ar, ai, yr, yi)
+                    _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                 sz, cz = waves[0, item], waves[1, item]
                 for x in range(n):
                     sx, cx = waves[0, x], waves[1, x]
@@ -134,7 +120,7 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                             yi[to + k] = wave_r * yi[to + k] - wave_i * yr[to + k]
                             yr[to + k] = real
                 if stage == 0:
-                    transform(table, ar, ai, yr, yi)
+                    _transform(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                     for x in range(n):
                         for k in range(n):
                             room[0, x, first + k] = yi[x * n + k]
@@ -148,7 +134,7 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                                 ar[to + k] = modes[1, i, x, first + k] - slopes[i, x, first + k] * yi[to + k]
                             for k in range(n):
                                 ai[to + k] = modes[0, i, x, first + k] - slopes[i, x, first + k] * yr[to + k]
-                        transform(table, ar, ai, br[0], bi[0])
+                        _transform(n, radix1, radix2, radix3, table, ar, ai, br[0], bi[0])
                         for x in range(n):
                             for k in range(n):
                                 modes[0, i, x, first + k] = bi[0, x * n + k]

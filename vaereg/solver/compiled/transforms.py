@@ -31,10 +31,8 @@ __all__ = [
     "RADICES",
     "apply_green_operator",
     "from_modes",
-    "pass2",
-    "pass3",
-    "pass4",
     "to_modes",
+    "transform_columns",
     "transposed_green",
     "twiddles",
 ]
@@ -49,7 +47,7 @@ _SIN_60 = np.float32(np.sin(np.pi / 3.0))
 
 
 @njit(inline="always", error_model="numpy")
-def pass2(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
+def _pass2(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
     """One pass over rows of `lanes` numbers: m butterflies of radix 2, each for s rows in sequence.
 
     `table` holds cosines and sines of the twiddle factors from `start` on.
@@ -69,7 +67,7 @@ def pass2(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
 
 
 @njit(inline="always", error_model="numpy")
-def pass3(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
+def _pass3(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
     """One pass of radix 3."""
     length = s * lanes
     for p in range(m):
@@ -91,7 +89,7 @@ def pass3(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
 
 
 @njit(inline="always", error_model="numpy")
-def pass4(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
+def _pass4(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
     """One pass of radix 4."""
     length = s * lanes
     for p in range(m):
@@ -114,15 +112,32 @@ def pass4(m, s, lanes, table, start, xr, xi, yr, yi) -> None:  # noqa: ANN001
             yr[y3 + k], yi[y3 + k] = wr * c3 - wi * s3, wr * s3 + wi * c3
 
 
+@njit(inline="always", error_model="numpy")
+def transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi) -> None:  # noqa: ANN001
+    """Fourier transform of the columns of a plane, n = radix1 radix2 radix3, to (yr, yi); ar, ai are lost."""
+    m1, m2, m3 = n // radix1, radix3, 1
+    s1, s2, s3 = 1, radix1, radix1 * radix2
+    at2 = 2 * (radix1 - 1) * m1
+    at3 = at2 + 2 * (radix2 - 1) * m2
+    if radix1 == 4:
+        _pass4(m1, s1, n, table, 0, ar, ai, yr, yi)
+    if radix2 == 2:
+        _pass2(m2, s2, n, table, at2, yr, yi, ar, ai)
+    elif radix2 == 4:
+        _pass4(m2, s2, n, table, at2, yr, yi, ar, ai)
+    if radix3 == 2:
+        _pass2(m3, s3, n, table, at3, ar, ai, yr, yi)
+    elif radix3 == 3:
+        _pass3(m3, s3, n, table, at3, ar, ai, yr, yi)
+    elif radix3 == 4:
+        _pass4(m3, s3, n, table, at3, ar, ai, yr, yi)
+
+
 def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
     """Compile the kernel of cubes with n voxels per edge, n = radix1 radix2 radix3.
 
     The branches on radices are settled when the kernel is compiled.
     """
-    m1, m2, m3 = n // radix1, radix3, 1
-    s1, s2, s3 = 1, radix1, radix1 * radix2
-    at2 = 2 * (radix1 - 1) * m1
-    at3 = at2 + 2 * (radix2 - 1) * m2
     plane = n * n
 
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -171,18 +186,7 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                         for row in range(n):
                             for k in range(n):
                                 ai[row * n + k] = yi[k * n + row]
-                    if radix1 == 4:
-                        pass4(m1, s1, n, table, 0, ar, ai, yr, yi)
-                    if radix2 == 2:
-                        pass2(m2, s2, n, table, at2, yr, yi, ar, ai)
-                    elif radix2 == 4:
-                        pass4(m2, s2, n, table, at2, yr, yi, ar, ai)
-                    if radix3 == 2:
-                        pass2(m3, s3, n, table, at3, ar, ai, yr, yi)
-                    elif radix3 == 3:
-                        pass3(m3, s3, n, table, at3, ar, ai, yr, yi)
-                    elif radix3 == 4:
-                        pass4(m3, s3, n, table, at3, ar, ai, yr, yi)
+                    transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                 if half == 0 and stage == 1:
                     for part in (br, bi):
                         for x in range(n):
