@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,9 @@ _BAND_EDGE = 32
 """Length that the wave numbers count waves in [voxel]."""
 _FEWEST_FACES = 2e-3
 """Least face density whose logarithm is taken [faces/voxel]."""
-STATISTICS = 3 * len(AXIS_LAGS) + 6 * len(PATHS) + 3 + 1 + 1 + 3 * _BANDS
+_GROUPS = (3 * len(AXIS_LAGS), 3 * len(PATHS), 3 * len(PATHS), 3, 1, 1, 3 * _BANDS)
+"""Numbers of statistics of a kind, in the order of `geometric_statistics`."""
+STATISTICS = sum(_GROUPS)
 """Number S of statistics."""
 
 
@@ -111,8 +114,10 @@ def geometric_statistics(volumes: Tensor) -> Tensor:
 
 
 def permute_statistics(statistics: Tensor, axes: Sequence[int]) -> Tensor:
-    """Statistics of volumes whose axes are permuted, as by `torch.permute`, shape (B, S)."""
-    sizes = [3 * len(AXIS_LAGS), 3 * len(PATHS), 3 * len(PATHS), 3, 1, 1, 3 * _BANDS]
+    """Statistics of volumes whose axes are permuted, as by `torch.permute`, shape (B, S); S may be that of
+    the first kinds alone.
+    """
+    sizes = _GROUPS[: list(accumulate(_GROUPS)).index(statistics.shape[1]) + 1]
     parts = [
         part if part.shape[1] == 1 else part.unflatten(1, (3, -1))[:, list(axes)].flatten(1)
         for part in statistics.split(sizes, 1)

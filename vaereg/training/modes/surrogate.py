@@ -9,7 +9,7 @@ Letters: B batch, G numbers of the geometry, K modes, S statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from vaereg.microstructure.correlation import AXIS_LAGS
 from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.constructive.decoder import BUILT, ConstructiveDecoder
 from vaereg.model.modes.constructive.geometry import LENGTHS, START, Geometry
-from vaereg.model.modes.encoder import PATHS, geometric_statistics
+from vaereg.model.modes.encoder import PATHS, geometric_statistics, permute_statistics
 from vaereg.model.networks import cut
 from vaereg.training.modes.data import ORDERS, ModeData, permuted_lengths
 
@@ -196,7 +196,7 @@ def _fit(
     statistics are not given up (Seitzer et al. 2022, arXiv:2203.09168, with beta = 1/2).
     """
     for index in BUILT:
-        turned = torch.cat([_permuted(statistics[mode == index], axes) for axes in ORDERS])
+        turned = torch.cat([permute_statistics(statistics[mode == index], axes) for axes in ORDERS])
         surrogate.location[index] = turned.mean(0)
         surrogate.spread[index] = turned.std(0) + 1e-3
     optimiser = torch.optim.AdamW(surrogate.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
@@ -204,7 +204,8 @@ def _fit(
     for step in range(steps):
         rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
         axes, modes = ORDERS[step % len(ORDERS)], mode[rows]
-        built = (_permuted(statistics[rows], axes) - surrogate.location[modes]) / surrogate.spread[modes]
+        built = permute_statistics(statistics[rows], axes)
+        built = (built - surrogate.location[modes]) / surrogate.spread[modes]
         turned = Geometry(numbers=geometry.numbers[rows][:, permuted_lengths(axes)])
         expected, noise = surrogate.standardised(turned, fraction[rows], modes)
         density = 0.5 * ((expected - built) / noise.exp()).square() + noise
@@ -213,11 +214,3 @@ def _fit(
         loss.backward()
         optimiser.step()
         schedule.step()
-
-
-def _permuted(statistics: Tensor, axes: Sequence[int]) -> Tensor:
-    """Statistics that are expected, of volumes whose axes are permuted, shape (B, S)."""
-    correlation, paths, faces, surface = EXPECTED
-    parts = statistics.split([correlation, paths // 2, paths // 2, faces, surface], 1)
-    turned = [part.unflatten(1, (3, -1))[:, list(axes)].flatten(1) for part in parts[:-1]]
-    return torch.cat([*turned, parts[-1]], 1)
