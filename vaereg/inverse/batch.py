@@ -82,20 +82,20 @@ def run_batch(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"expected a folder to write to, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    known = {outcome.key: outcome for outcome in read_record(folder)}
+    former = {outcome.key: outcome for outcome in read_record(folder)}
     _cut_short(folder / RECORD)
     keys = [_key(row) for row in rows]
     done: dict[int, RowOutcome] = {}
     for number, key in enumerate(keys):
-        outcome = known.get(key)
+        outcome = former.get(key)
         if outcome is not None and (not outcome.file or (folder / outcome.file).is_file()):
             done[number] = outcome
-    left = [number for number in range(len(rows)) if number not in done]
+    remaining = [number for number in range(len(rows)) if number not in done]
     if on_progress:
         on_progress(len(done), len(rows))
-    with closing(_made(make, [rows[number] for number in left], workers)) as made:
+    with closing(_made(make, [rows[number] for number in remaining], workers)) as made:
         for place, (answer, error) in made:
-            number = left[place]
+            number = remaining[place]
             row, path = rows[number], row_path(folder, rows[number])
             if answer is not None:
                 write(answer, path)

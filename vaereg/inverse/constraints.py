@@ -259,7 +259,7 @@ def clusters(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     return numbers[labels]
 
 
-def _percolating(mask: NDArray[np.bool_], wanted: str) -> str:
+def _percolating(mask: NDArray[np.bool_], axes_wanted: str) -> str:
     """Axes along which one cluster percolates: of all clusters that with most of the wanted ones.
 
     Along several axes at once, paths have to lead to copies of the cell in as many independent directions: a
@@ -272,15 +272,15 @@ def _percolating(mask: NDArray[np.bool_], wanted: str) -> str:
         if sizes[number] < min(mask.shape):
             break
         windings = connectivity((numbers == number).astype(np.uint8), 1).windings
-        for axes in sorted(_AXES, key=lambda some: (-len(set(some) & set(wanted)), -len(some))):
+        for axes in sorted(_AXES, key=lambda some: (-len(set(some) & set(axes_wanted)), -len(some))):
             columns = np.array(windings).reshape(-1, 3)[:, ["xyz".index(axis) for axis in axes]]
             if len(windings) and np.linalg.matrix_rank(columns) == len(axes):
                 break
         else:
             axes = ""
-        if len(set(axes) & set(wanted)) > len(set(best) & set(wanted)) or not best:
+        if len(set(axes) & set(axes_wanted)) > len(set(best) & set(axes_wanted)) or not best:
             best = axes
-        if set(wanted) <= set(best):
+        if set(axes_wanted) <= set(best):
             break
     return best
 

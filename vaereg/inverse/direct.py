@@ -148,10 +148,10 @@ def design(
         numbers=np.random.default_rng(seed),
         generator=generator,
     )
-    most = corrections
+    steps_at_most = corrections
     if judge.constraints:
-        most *= _STEPS_CONSTRAINED if judge.constraints.symmetry == "none" else _STEPS_SYMMETRIC
-    steps = most + 1 if corrections else 0
+        steps_at_most *= _STEPS_CONSTRAINED if judge.constraints.symmetry == "none" else _STEPS_SYMMETRIC
+    steps = steps_at_most + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
     draws = _MORE_DRAWS_CORRECTED if steps else _MORE_DRAWS
     total = len(proposals.component) + (draws + CUTS + steps) * count
@@ -163,21 +163,21 @@ def design(
     def drawn_designs(rows: NDArray[np.intp], before: int = 0) -> Designs:
         return realise(judge, proposals, rows, size, stretch, generator, partial(report, before))
 
-    drawn = np.arange(len(proposals.component))
-    candidates = drawn_designs(drawn)
-    best = _best(candidates, drawn, quota.designs)
+    latent_of = np.arange(len(proposals.component))
+    candidates = drawn_designs(latent_of)
+    best = _best(candidates, latent_of, quota.designs)
     if on_first:
         on_first(replace(chosen(candidates, best), seed=seed))
     again = _drawn_again(candidates, best, draws * count)
     if len(again):
-        more = drawn_designs(again, len(drawn))
-        candidates, drawn = joined(candidates, more), np.concatenate([drawn, again])
-    raw = replace(chosen(candidates, _best(candidates, drawn, quota.designs)), seed=seed)
+        candidates_again = drawn_designs(again, len(latent_of))
+        candidates, latent_of = joined(candidates, candidates_again), np.concatenate([latent_of, again])
+    raw = replace(chosen(candidates, _best(candidates, latent_of, quota.designs)), seed=seed)
     # a correction shifts the interface as a whole, too, but knows no objectives
     if steps and not judge.targets.objectives and judge.pair.ordered().contrast <= _TRUSTED_CONTRAST:
-        return _corrected(judge, raw, most, partial(report, total - steps * count))
+        return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count))
     raw = _ranked(judge, raw, partial(report, total - (CUTS + steps) * count))
-    return _corrected(judge, raw, most, partial(report, total - steps * count)) if steps else raw
+    return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count)) if steps else raw
 
 
 def more_like(
@@ -228,33 +228,40 @@ def more_like(
             on_progress(before + done, pool + CUTS * count)
 
     generator = torch.Generator().manual_seed(seed)
-    same = np.zeros(pool, dtype=np.intp)
-    candidates = realise(judge, parent, same, designs.size, designs.stretch, generator, partial(report, 0))
-    kept = np.argsort(candidates.score, kind="stable")[:count]
-    return _ranked(judge, replace(chosen(candidates, kept), seed=seed), partial(report, pool))
+    parent_rows = np.zeros(pool, dtype=np.intp)
+    candidates = realise(
+        judge, parent, parent_rows, designs.size, designs.stretch, generator, partial(report, 0)
+    )
+    nearest = np.argsort(candidates.score, kind="stable")[:count]
+    return _ranked(judge, replace(chosen(candidates, nearest), seed=seed), partial(report, pool))
 
 
-def _best(candidates: Designs, drawn: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
+def _best(candidates: Designs, latent_of: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
     """Rows of the nearest realisations of each component, one of each latent vector.
 
     Args:
         candidates: Realisations.
-        drawn: Index of the latent vector of each realisation.
+        latent_of: Index of the latent vector of each realisation.
         quota: Number of designs that are wanted of each component.
     """
     order = np.argsort(candidates.score, kind="stable")
-    _, first = np.unique(drawn[order], return_index=True)
+    _, first = np.unique(latent_of[order], return_index=True)
     rows = order[np.sort(first)]
     return np.concatenate([rows[candidates.component[rows] == k][:n] for k, n in enumerate(quota)])
 
 
-def _drawn_again(candidates: Designs, kept: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+def _drawn_again(candidates: Designs, best: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Latent vectors to be decoded once more, `count` at most: the worse a component, the more of them."""
-    used = np.unique(candidates.component[kept])
-    excess = np.array([np.mean(candidates.score[kept[candidates.component[kept] == k]]) ** 2 for k in used])
+    components = np.unique(candidates.component[best])
+    excess = np.array(
+        [np.mean(candidates.score[best[candidates.component[best] == k]]) ** 2 for k in components]
+    )
     share = np.floor(count * excess / max(excess.sum(), 1e-12) + 1e-9).astype(np.int64)
     return np.concatenate(
-        [np.resize(np.flatnonzero(candidates.component == k), n) for k, n in zip(used, share, strict=True)]
+        [
+            np.resize(np.flatnonzero(candidates.component == k), n)
+            for k, n in zip(components, share, strict=True)
+        ]
     )
 
 
@@ -263,29 +270,29 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
 
     It also has the last word on the volume fraction: a field that it sees too stiff or too soft is cut anew.
     """
-    count, told = len(designs.component), 0
+    count, reported = len(designs.component), 0
 
     def tell(done: int) -> None:
-        nonlocal told
-        if done > told:
-            told = done
+        nonlocal reported
+        if done > reported:
+            reported = done
             report(done)
 
-    def final(some: Designs, before: int) -> Designs:
-        judged = judge.final(some.microstructures, lambda done, _: tell(before + done))
-        return replace(some, **judged_columns(judged, judge.targets))
+    def final(part: Designs, before: int) -> Designs:
+        judged = judge.final(part.microstructures, lambda done, _: tell(before + done))
+        return replace(part, **judged_columns(judged, judge.targets))
 
     designs = final(designs, 0)
     best, exponent = designs, np.full(count, EXPONENT)
     for number in range(1, CUTS):
         scale, expected = best_scale(judge.targets, designs.cells, exponent)
-        wanted = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction
-        moved = np.abs(np.log(wanted / designs.fraction)) > LEAST_MOVE
+        aimed_fraction = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction
+        moved = np.abs(np.log(aimed_fraction / designs.fraction)) > LEAST_MOVE
         rows = np.flatnonzero(moved & (best.score - expected > _LEAST_GAIN))
         if not len(rows):
             break
         before = chosen(designs, rows)
-        share = moved_cut(before.cut_fraction, wanted[rows] / before.fraction)
+        share = moved_cut(before.cut_fraction, aimed_fraction[rows] / before.fraction)
         again = final(cut_again(judge, before, share), number * count)
         exponent[rows] = measured_exponent(before.cells, again.cells, exponent[rows])
         designs = replaced(designs, rows, again)

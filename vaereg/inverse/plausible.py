@@ -88,8 +88,8 @@ def _fixed(
     """Mask of the `TARGETS` with a single wanted value, shape (T + 1,), and those values, standardised."""
     location, scale = scaling(checkpoint)
     fixed = np.array([isinstance(wanted.get(name), float) for name in TARGETS])
-    given = [wanted[name] for name, is_fixed in zip(TARGETS, fixed, strict=True) if is_fixed]
-    return fixed, (np.log(np.array(given, dtype=np.float64)) - location[fixed]) / scale[fixed]
+    values = [wanted[name] for name, is_fixed in zip(TARGETS, fixed, strict=True) if is_fixed]
+    return fixed, (np.log(np.array(values, dtype=np.float64)) - location[fixed]) / scale[fixed]
 
 
 def scaling(checkpoint: Checkpoint) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -92,21 +92,21 @@ class Reach:
     @property
     def distance(self) -> NDArray[np.float64]:
         """Deviation of the nearest row of each mode, shape (K,) [-]; infinite where the mode has no row."""
-        return np.array([np.inf if found is None else found.deviation[0] for found in self.modes])
+        return np.array([np.inf if mode is None else mode.deviation[0] for mode in self.modes])
 
     @property
     def reached(self) -> NDArray[np.bool_]:
         """Whether each mode reaches the target, shape (K,)."""
         return self.distance <= REACHED
 
-    def makers(self, asked: Sequence[int]) -> NDArray[np.intp]:
+    def makers(self, components: Sequence[int]) -> NDArray[np.intp]:
         """Modes that make designs: of those that are asked for the ones that reach the target, or where none
         does, the nearest ones up to `FARTHEST`; none beyond.
         """
-        own = np.asarray(asked, dtype=np.intp)
-        distance = self.distance[own]
+        indices = np.asarray(components, dtype=np.intp)
+        distance = self.distance[indices]
         limit = REACHED if (distance <= REACHED).any() else min(FARTHEST, _BESIDE * float(distance.min()))
-        return own[distance <= limit]
+        return indices[distance <= limit]
 
     def nearest(self, mode: int, names: tuple[str, ...]) -> dict[str, float]:
         """Quantities that a mode can have nearest to the target, each in its unit; empty without a row."""
@@ -129,12 +129,12 @@ def library_cells(modes: Modes, pair: TwoPhase) -> tuple[Rows, CellProperties]:
         modes: Trained modes.
         pair: Phases.
     """
-    for known, phases, rows, cells in _kept:
-        if known is modes.library and phases == pair:
+    for library, phases, rows, cells in _kept:
+        if library is modes.library and phases == pair:
             return rows, cells
     every = [modes.library.rows_of(index) for index in range(len(modes.names))]
     rows = Rows(
-        order=np.concatenate([own.order for own in every]), row=np.concatenate([own.row for own in every])
+        order=np.concatenate([part.order for part in every]), row=np.concatenate([part.row for part in every])
     )
     cells = modes.cells(rows, pair)
     _kept.append((modes.library, pair, rows, cells))
@@ -164,38 +164,40 @@ def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPh
     together, cells = library_cells(modes, phases)
     deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
     ends = ends_of_modes(modes, together)
-    weights, tried = np.zeros(len(modes.names)), [np.empty(0, dtype=np.intp)] * len(modes.names)
+    weights, candidates = np.zeros(len(modes.names)), [np.empty(0, dtype=np.intp)] * len(modes.names)
     for index in range(len(modes.names)):
         places = np.arange(ends[index], ends[index + 1])
         if len(places):
             weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
             order = targets.order(cells.rows(places), tolerance=0.5 * REACHED)
-            tried[index] = places[order[:_TRIED]]
-    chosen = np.concatenate(tried)
+            candidates[index] = places[order[:_TRIED]]
+    chosen = np.concatenate(candidates)
     scales, _ = best_scale(targets, cells.rows(chosen), levels=COARSE)
     low, high = modes.library.fraction_ranges(len(modes.names))
     own_mode = modes.library.mode[together.row[chosen]]
     within = (low[own_mode], high[own_mode])
     all_moved = scaled(cells.rows(chosen), scales, limits=within)
-    found: list[ModeReach | None] = []
-    for index, end in enumerate(np.cumsum([len(places) for places in tried])):
-        own = np.arange(end - len(tried[index]), end)
-        if not len(own):
-            found.append(None)
+    reach_of_modes: list[ModeReach | None] = []
+    for index, end in enumerate(np.cumsum([len(places) for places in candidates])):
+        places_of_mode = np.arange(end - len(candidates[index]), end)
+        if not len(places_of_mode):
+            reach_of_modes.append(None)
             continue
-        moved, scale = all_moved.rows(own), scales[own]
+        moved, scale = all_moved.rows(places_of_mode), scales[places_of_mode]
         best = targets.order(moved, tolerance=0.5 * REACHED)[:_NEAR]
         off = np.nan_to_num(targets.largest_deviation(moved)[best], nan=np.inf)
-        found.append(
+        reach_of_modes.append(
             ModeReach(
-                rows=together[tried[index][best]],
+                rows=together[candidates[index][best]],
                 scale=scale[best],
                 deviation=off,
                 nearest=moved.rows(best[:1]),
             )
         )
     total = weights.sum()
-    return Reach(names=modes.names, modes=tuple(found), weights=weights / total if total > 0.0 else weights)
+    return Reach(
+        names=modes.names, modes=tuple(reach_of_modes), weights=weights / total if total > 0.0 else weights
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,22 +244,24 @@ def nearest_targets(
     )
     phases = checkpoint.model.materials if pair is None else pair
     reach = mode_reach(checkpoint.modes, weighed, phases)
-    asked = list(range(checkpoint.components)) if component is None else np.atleast_1d(component).tolist()
-    best = min(asked, key=lambda index: float(reach.distance[index]))
-    found = reach.modes[best]
-    if found is None:
+    components = (
+        list(range(checkpoint.components)) if component is None else np.atleast_1d(component).tolist()
+    )
+    best = min(components, key=lambda index: float(reach.distance[index]))
+    nearest = reach.modes[best]
+    if nearest is None:
         raise unreachable(reach, wanted, best)
-    own = dict(zip(wanted.names, wanted.deviations(found.nearest)[0], strict=True))
-    off = {item.name: item.weight * float(own[item.name]) for item in wanted}
+    deviation = dict(zip(wanted.names, wanted.deviations(nearest.nearest)[0], strict=True))
+    off = {item.name: item.weight * float(deviation[item.name]) for item in wanted}
     if held and max(off[name] for name in held) > REACHED:
         raise unreachable(mode_reach(checkpoint.modes, wanted.only(held), phases), wanted.only(held), best)
-    if wanted.largest_deviation(found.nearest)[0] <= _NEAR_ENOUGH:
+    if wanted.largest_deviation(nearest.nearest)[0] <= _NEAR_ENOUGH:
         return NearestTargets(targets=wanted, mode=reach.names[best], changed=())
-    values = dict(zip(wanted.names, found.nearest.values(wanted.names)[0].tolist(), strict=True))
-    given, changed = [], []
+    values = dict(zip(wanted.names, nearest.nearest.values(wanted.names)[0].tolist(), strict=True))
+    targets, changed = [], []
     for item in wanted:
         if item.name in held or off[item.name] <= _GIVEN_UP or not np.isfinite(values[item.name]):
-            given.append(item)
+            targets.append(item)
             continue
         changed.append(item.name)
         low, high = values[item.name], values[item.name]
@@ -265,8 +269,8 @@ def nearest_targets(
             low = -math.inf
         if not math.isfinite(item.high):
             high = math.inf
-        given.append(replace(item, low=low, high=high))
-    return NearestTargets(targets=Targets(tuple(given)), mode=reach.names[best], changed=tuple(changed))
+        targets.append(replace(item, low=low, high=high))
+    return NearestTargets(targets=Targets(tuple(targets)), mode=reach.names[best], changed=tuple(changed))
 
 
 def out_of_reach(
@@ -287,8 +291,8 @@ def out_of_reach(
     if checkpoint.modes is None:
         return None
     reach = mode_reach(checkpoint.modes, wanted, checkpoint.model.materials if pair is None else pair)
-    asked = np.arange(len(reach.names)) if component is None else np.atleast_1d(component)
-    nearest = int(asked[np.argmin(reach.distance[asked])])
+    components = np.arange(len(reach.names)) if component is None else np.atleast_1d(component)
+    nearest = int(components[np.argmin(reach.distance[components])])
     if reach.distance[nearest] <= REACHED:
         return None
     return unreachable(reach, wanted, None if component is None else nearest)
@@ -304,12 +308,12 @@ def unreachable(reach: Reach, targets: Targets, mode: int | None) -> Unreachable
     """
     index = int(np.argmin(reach.distance)) if mode is None else mode
     nearest = reach.nearest(index, targets.names)
-    who = "no mode reaches" if mode is None else f"the mode {reach.names[index]} does not reach"
+    words = "no mode reaches" if mode is None else f"the mode {reach.names[index]} does not reach"
     if not nearest:
-        return UnreachableTargetError(f"{who} {targets.words()}: it has no training volume", {}, np.inf)
+        return UnreachableTargetError(f"{words} {targets.words()}: it has no training volume", {}, np.inf)
     offer = ", ".join(
         f"{name} = {value:.4g} {QUANTITIES[name].unit.strip('-')}".strip() for name, value in nearest.items()
     )
     distance = float(reach.distance[index])
-    message = f"{who} {targets.words()}: the nearest is {reach.names[index]} with {offer}"
+    message = f"{words} {targets.words()}: the nearest is {reach.names[index]} with {offer}"
     return UnreachableTargetError(f"{message}, {percent_off(distance)}", nearest, float(np.log1p(distance)))

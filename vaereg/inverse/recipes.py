@@ -44,7 +44,7 @@ def recipes(checkpoint: Checkpoint, designs: Designs) -> list[dict[str, Any]]:
     """
     if designs.checkpoint != checkpoint.hash:
         raise InputError(f"expected designs of the checkpoint {checkpoint.hash}, got {designs.checkpoint}'s")
-    made: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     bases = designs.component if checkpoint.modes is None else checkpoint.modes.base(designs.component)
     for row, (component, base) in enumerate(zip(designs.component.tolist(), bases.tolist(), strict=True)):
         recipe: dict[str, Any] = {
@@ -57,8 +57,8 @@ def recipes(checkpoint: Checkpoint, designs: Designs) -> list[dict[str, Any]]:
             recipe |= _built(checkpoint, designs, row, base)
         elif designs.modes and base == PERIODIC:
             recipe |= _periodic(designs.latent[row], designs.stretch)
-        made.append(recipe)
-    return made
+        entries.append(recipe)
+    return entries
 
 
 def _built(checkpoint: Checkpoint, designs: Designs, row: int, mode: int) -> dict[str, Any]:

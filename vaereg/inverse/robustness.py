@@ -307,7 +307,7 @@ def robust_designs(
     if not (interface > 0.0 and scatter > 0.0):
         raise InputError(f"expected positive limits of the spread, got {interface:g} and {scatter:g}")
     limited = np.isfinite(interface) or np.isfinite(scatter)
-    made = design(
+    designs = design(
         checkpoint,
         targets,
         min(_SPARE * count, 256) if limited else count,
@@ -318,23 +318,25 @@ def robust_designs(
         **options,
     )
     realisations = REALISATIONS if np.isfinite(scatter) or not limited else 0
-    spread = measure_spread(checkpoint, made, realisations=realisations, seed=seed, on_progress=on_progress)
+    spread = measure_spread(
+        checkpoint, designs, realisations=realisations, seed=seed, on_progress=on_progress
+    )
     within = spread.interface <= interface
     if realisations:
         within &= spread.scatter <= scatter
     if not within.any():
-        told = f"{100 * spread.interface.min():.3g} % by half a voxel of the interface"
+        spread_words = f"{100 * spread.interface.min():.3g} % by half a voxel of the interface"
         if realisations:
-            told += f", {100 * spread.scatter.min():.3g} % over realisations"
+            spread_words += f", {100 * spread.scatter.min():.3g} % over realisations"
         raise InputError(
             f"none of {len(within)} designs stays within {100 * interface:g} % and {100 * scatter:g} %: the "
-            f"least spread is {told}"
+            f"least spread is {spread_words}"
         )
-    rows = _shared(made, np.flatnonzero(within), count)
-    made, spread = chosen(made, rows), spread.rows(rows)
+    rows = _shared(designs, np.flatnonzero(within), count)
+    designs, spread = chosen(designs, rows), spread.rows(rows)
     if limited and not realisations:
-        spread = measure_spread(checkpoint, made, seed=seed, on_progress=on_progress)
-    return made, spread
+        spread = measure_spread(checkpoint, designs, seed=seed, on_progress=on_progress)
+    return designs, spread
 
 
 def _shared(designs: Designs, rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:

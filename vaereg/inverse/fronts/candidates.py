@@ -62,22 +62,22 @@ class Candidates:
     cells: CellProperties
     """What the latent regressor expects of them."""
 
-    def __getitem__(self, chosen: NDArray[np.intp]) -> Candidates:
+    def __getitem__(self, places: NDArray[np.intp]) -> Candidates:
         return Candidates(
-            latent=self.latent[torch.from_numpy(chosen).to(self.latent.device)],
-            component=self.component[chosen],
-            rows=self.rows[chosen],
-            cells=self.cells.rows(chosen),
+            latent=self.latent[torch.from_numpy(places).to(self.latent.device)],
+            component=self.component[places],
+            rows=self.rows[places],
+            cells=self.cells.rows(places),
         )
 
 
 def cells_of_modes(modes: Modes, asked: Sequence[int], pair: TwoPhase) -> tuple[Rows, CellProperties]:
     """Training volumes of some modes with their axes in any order, and their properties with these phases."""
     rows, cells = library_cells(modes, pair)
-    own = np.flatnonzero(np.isin(modes.library.mode[rows.row], asked))
-    if len(own) == 0:
+    places = np.flatnonzero(np.isin(modes.library.mode[rows.row], asked))
+    if len(places) == 0:
         raise InputError("expected a mode with training volumes, got none")
-    return rows[own], cells.rows(own)
+    return rows[places], cells.rows(places)
 
 
 def known_front(targets: Targets, cells: CellProperties, tolerance: float) -> NDArray[np.intp]:
@@ -106,20 +106,20 @@ def drawn_near(
 ) -> Candidates:
     """Latent vectors near the training volumes that reach farthest."""
     targets, mode_of = judge.targets, modes.library.mode[every.row]
-    some = np.concatenate(
+    starts = np.concatenate(
         [
             numbers.permutation(np.flatnonzero(mode_of == index))[:_SEEDS_PER_MODE]
             for index in np.unique(mode_of)
         ]
     )
-    some = np.union1d(some, known_front(targets, cells, _NEAR))
-    scale, _, values = moved_onto(targets, cells.rows(some))
+    starts = np.union1d(starts, known_front(targets, cells, _NEAR))
+    scale, _, values = moved_onto(targets, cells.rows(starts))
     best = reaching(values, _SEEDS, generator=numbers)
-    seeds, scale = every[some[best]], scale[best]
+    seeds, scale = every[starts[best]], scale[best]
     parts = [
-        _of_mode(judge, modes, index, seeds[own], scale[own], generator)
+        _of_mode(judge, modes, index, seeds[places], scale[places], generator)
         for index in np.unique(modes.library.mode[seeds.row]).tolist()
-        for own in [np.flatnonzero(modes.library.mode[seeds.row] == index)]
+        for places in [np.flatnonzero(modes.library.mode[seeds.row] == index)]
     ]
     return _joined(parts)
 
@@ -159,18 +159,18 @@ def _of_mode(
     generator: torch.Generator,
 ) -> Candidates:
     """Latent vectors of one mode near training volumes, and what is expected of them."""
-    many = np.repeat(np.arange(len(rows)), 1 if index == PERIODIC else _DRAWS)
-    own = rows[many]
-    diagonal = diagonal_properties(modes.library.stiffness_of(own)) * np.exp(scale[many])[:, None]
-    z, expected = drawn_latents(judge.checkpoint, index, own, diagonal, generator=generator)
-    component = np.full(len(own), index)
+    repeats = np.repeat(np.arange(len(rows)), 1 if index == PERIODIC else _DRAWS)
+    repeated = rows[repeats]
+    diagonal = diagonal_properties(modes.library.stiffness_of(repeated)) * np.exp(scale[repeats])[:, None]
+    z, expected = drawn_latents(judge.checkpoint, index, repeated, diagonal, generator=generator)
+    component = np.full(len(repeated), index)
     with torch.inference_mode():
         fraction = decoded_fraction(judge.checkpoint, z, component).cpu().numpy().astype(np.float64)
     return Candidates(
         latent=z,
         component=component,
-        rows=own,
-        cells=modes.cells(own, judge.pair, diagonal=expected, fraction=fraction),
+        rows=repeated,
+        cells=modes.cells(repeated, judge.pair, diagonal=expected, fraction=fraction),
     )
 
 
@@ -207,34 +207,41 @@ def decoded(
     parts = [places[begin : begin + count] for begin in range(0, len(places), count)]
     bounded = _others(judge.targets) is not None
 
-    def decode(own: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]:
-        some = chosen[own]
-        fraction = some.cells.fraction
+    def decode(
+        places_of_part: NDArray[np.intp],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]:
+        part = chosen[places_of_part]
+        fraction = part.cells.fraction
         with torch.inference_mode():
             field = decode_fields(
-                judge.checkpoint, some.latent, some.component, size, seeds=seeds[own], stretch=stretch
+                judge.checkpoint,
+                part.latent,
+                part.component,
+                size,
+                seeds=seeds[places_of_part],
+                stretch=stretch,
             )
             volumes = judge.cut(field, torch.from_numpy(fraction).to(field))
-            cells = judge.quick(volumes, some.rows).cells
+            cells = judge.quick(volumes, part.rows).cells
             if bounded:  # cut again, at the fraction that makes up for what is too stiff or too soft
                 moved = scaled(cells, _scales(judge.targets, cells), limits=allowed_range(judge.targets))
                 fraction = np.clip(fraction * moved.fraction / cells.fraction, *FRACTIONS)
                 volumes = judge.cut(field, torch.from_numpy(fraction).to(field))
-                cells = judge.quick(volumes, some.rows).cells
+                cells = judge.quick(volumes, part.rows).cells
         return volumes, fraction, cells
 
-    found: list[tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]] = []
-    done = 0
+    decoded_parts: list[tuple[NDArray[np.uint8], NDArray[np.float64], CellProperties]] = []
+    count_decoded = 0
     for part in thread_map(decode, parts):
-        found.append(part)
-        done += len(part[0])
-        on_progress(done)
-    heat = [cells.conductivity for _, _, cells in found if cells.conductivity is not None]
+        decoded_parts.append(part)
+        count_decoded += len(part[0])
+        on_progress(count_decoded)
+    heat = [cells.conductivity for _, _, cells in decoded_parts if cells.conductivity is not None]
     cells = replace(
-        found[0][2],
-        stiffness=np.concatenate([cells.stiffness for _, _, cells in found]),
-        fraction=np.concatenate([cells.fraction for _, _, cells in found]),
-        conductivity=np.concatenate(heat) if len(heat) == len(found) else None,
+        decoded_parts[0][2],
+        stiffness=np.concatenate([cells.stiffness for _, _, cells in decoded_parts]),
+        fraction=np.concatenate([cells.fraction for _, _, cells in decoded_parts]),
+        conductivity=np.concatenate(heat) if len(heat) == len(decoded_parts) else None,
     )
-    volumes = np.concatenate([volumes for volumes, _, _ in found])
-    return volumes, np.concatenate([fraction for _, fraction, _ in found]), cells
+    volumes = np.concatenate([volumes for volumes, _, _ in decoded_parts])
+    return volumes, np.concatenate([fraction for _, fraction, _ in decoded_parts]), cells

@@ -85,18 +85,18 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
         points: The larger, the better, shape (N, M); rows with NaN are never on the front.
     """
     values = np.asarray(points, dtype=np.float64)
-    known: NDArray[np.bool_] = ~np.any(np.isnan(values), axis=1)
-    front = known.copy()
+    is_complete: NDArray[np.bool_] = ~np.any(np.isnan(values), axis=1)
+    front = is_complete.copy()
     order = np.lexsort(values.T[::-1])[::-1]
-    kept = np.empty((0, values.shape[1]))
+    front_values = np.empty((0, values.shape[1]))
     for row in order:  # whatever dominates a point comes before it in this order
-        if not known[row]:
+        if not is_complete[row]:
             continue
-        beaten = (kept >= values[row]).all(axis=1) & (kept > values[row]).any(axis=1)
+        beaten = (front_values >= values[row]).all(axis=1) & (front_values > values[row]).any(axis=1)
         if beaten.any():
             front[row] = False
         else:
-            kept = np.vstack([kept, values[row]])
+            front_values = np.vstack([front_values, values[row]])
     return front
 
 
@@ -106,12 +106,12 @@ def ranks(points: ArrayLike) -> NDArray[np.int64]:
     """
     values = np.asarray(points, dtype=np.float64)
     result = np.full(len(values), -1)
-    left = np.flatnonzero(~np.isnan(values).any(axis=1))
+    remaining = np.flatnonzero(~np.isnan(values).any(axis=1))
     number = 0
-    while len(left):
-        front = non_dominated(values[left])
-        result[left[front]] = number
-        left, number = left[~front], number + 1
+    while len(remaining):
+        front = non_dominated(values[remaining])
+        result[remaining[front]] = number
+        remaining, number = remaining[~front], number + 1
     return result
 
 
@@ -145,10 +145,10 @@ def shares_of_box(*fronts: ArrayLike) -> list[float]:
         fronts: The larger, the better, shape (F, M) each; an empty one has the share 0.
     """
     sets = [np.asarray(front, dtype=np.float64) for front in fronts]
-    known = [values for values in sets if len(values)]
-    if not known:
+    nonempty = [values for values in sets if len(values)]
+    if not nonempty:
         return [0.0 for _ in sets]
-    every = np.concatenate(known)
+    every = np.concatenate(nonempty)
     best, span = every.max(axis=0), np.ptp(every, axis=0)
     span = np.where(span > 0.0, span, np.maximum(np.abs(best), 1e-12))
     reference = every.min(axis=0) - _MARGIN * span
@@ -169,24 +169,24 @@ def along_directions(points: ArrayLike, count: int, *, generator: np.random.Gene
         Rows, the best of each direction first, at most `count`.
     """
     values = np.asarray(points, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(values).any(axis=1))
-    if len(known) <= count:
-        return known
-    low, high = np.quantile(values[known], [0.02, 1.0], axis=0)
-    unit = (values[known] - low) / np.where(high > low, high - low, 1.0)
+    complete = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if len(complete) <= count:
+        return complete
+    low, high = np.quantile(values[complete], [0.02, 1.0], axis=0)
+    unit = (values[complete] - low) / np.where(high > low, high - low, 1.0)
     weights = generator.dirichlet(np.ones(values.shape[1]), _DIRECTIONS) + 0.02
     # a corner of the simplex asks for one objective alone: there the others break ties
     reach = (unit[:, None] / weights).min(axis=2) + 0.02 * unit.sum(axis=1, keepdims=True)
-    depth = min(len(known), 1 + 4 * count // _DIRECTIONS)
+    depth = min(len(complete), 1 + 4 * count // _DIRECTIONS)
     best = np.argpartition(-reach, depth - 1, axis=0)[:depth]
     best = np.take_along_axis(best, np.argsort(-np.take_along_axis(reach, best, 0), axis=0), 0)
     order = best.ravel()  # the best of every direction, then the second ones
     _, first = np.unique(order, return_index=True)
     chosen = order[np.sort(first)][:count]
     if len(chosen) < count:  # few points are best along all directions: the nearest of the rest
-        rest = np.setdiff1d(np.argsort(-reach.max(axis=1), kind="stable"), chosen, assume_unique=True)
-        chosen = np.concatenate([chosen, rest[: count - len(chosen)]])
-    return known[chosen]
+        others = np.setdiff1d(np.argsort(-reach.max(axis=1), kind="stable"), chosen, assume_unique=True)
+        chosen = np.concatenate([chosen, others[: count - len(chosen)]])
+    return complete[chosen]
 
 
 def covering(points: ArrayLike, count: int, *, generator: np.random.Generator) -> NDArray[np.intp]:
@@ -207,13 +207,13 @@ def covering(points: ArrayLike, count: int, *, generator: np.random.Generator) -
     places = generator.uniform(-_MARGIN, 1.0, (_SAMPLES, values.shape[1]))
     dominated = (unit[:, None] >= places).all(axis=2)
     ends = list(dict.fromkeys(unit.argmax(axis=0).tolist()))[:count]
-    chosen, left = ends, ~dominated[ends].any(axis=0)
+    chosen, uncovered = ends, ~dominated[ends].any(axis=0)
     while len(chosen) < count:
-        gain = (dominated & left).sum(axis=1)
+        gain = (dominated & uncovered).sum(axis=1)
         gain[chosen] = -1
         best = int(gain.argmax())
         chosen.append(best)
-        left &= ~dominated[best]
+        uncovered &= ~dominated[best]
     return front[np.array(chosen, dtype=np.intp)]
 
 
@@ -252,23 +252,25 @@ def pareto_front(
     """
     values = objective_values(targets, properties)
     near = np.nan_to_num(targets.largest_deviation(properties), nan=np.inf) <= tolerance
-    met = np.array([constraints is None or satisfied(volume, constraints) for volume in volumes], dtype=bool)
-    rows = np.flatnonzero(near & met & ~np.isnan(values).any(axis=1))
+    meets = np.array(
+        [constraints is None or satisfied(volume, constraints) for volume in volumes], dtype=bool
+    )
+    rows = np.flatnonzero(near & meets & ~np.isnan(values).any(axis=1))
     if len(rows) == 0:
         nearest = float(np.nanmin(targets.largest_deviation(properties)))
         raise InputError(
             f"no candidate of {len(volumes)} meets the constraints and is within {100 * tolerance:g} % of "
-            f"the targets: {int(met.sum())} meet the constraints, the nearest is {100 * nearest:.3g} % off"
+            f"the targets: {int(meets.sum())} meet the constraints, the nearest is {100 * nearest:.3g} % off"
         )
     reference = values[rows].min(axis=0)
     front = rows[non_dominated(values[rows])]
     front = front[np.argsort(-values[front, 0], kind="stable")]
-    chosen = properties.rows(front)
+    cells = properties.rows(front)
     return ParetoFront(
         rows=front,
         volumes=volumes[front],
-        properties=chosen,
-        values=chosen.values([item.name for item in targets.objectives]),
+        properties=cells,
+        values=cells.values([item.name for item in targets.objectives]),
         feasible=len(rows),
         hypervolume=hypervolume(values[front], reference),
         reference=_signs(targets) * reference,

@@ -165,14 +165,14 @@ def design_front(
     judge = Judge(checkpoint, targets, materials, constraints)
     symmetry = "none" if constraints is None else constraints.symmetry
     check_possible(targets, judge.pair, symmetry=symmetry)
-    asked = list(range(len(modes.names))) if component is None else np.atleast_1d(component).tolist()
+    components = list(range(len(modes.names))) if component is None else np.atleast_1d(component).tolist()
     stretch = size / REFERENCE_EDGE if lengths == "relative" else 1.0
     numbers, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    every, cells = cells_of_modes(modes, asked, judge.pair)
-    known = known_front(targets, cells, tolerance)
+    every, cells = cells_of_modes(modes, components, judge.pair)
+    training_front = known_front(targets, cells, tolerance)
     pool = drawn_near(judge, modes, every, cells, numbers, generator)
-    _, moved, values = moved_onto(targets, pool.cells)
-    chosen = replace(pool, cells=moved)[reaching(values, candidates, generator=numbers)]
+    _, moved_cells, values = moved_onto(targets, pool.cells)
+    chosen = replace(pool, cells=moved_cells)[reaching(values, candidates, generator=numbers)]
     number, judged = len(chosen.component), max(1, round(_JUDGED * len(chosen.component)))
     total = number + judged * (corrections + 1) + VERIFIED
 
@@ -226,13 +226,15 @@ def design_front(
         seed=seed,
         checkpoint=checkpoint.hash,
     )
-    own = objective_values(targets, front.properties)
-    hypervolume, known_hypervolume = shares_of_box(own, objective_values(targets, cells.rows(known)))
+    values_of_front = objective_values(targets, front.properties)
+    hypervolume, known_hypervolume = shares_of_box(
+        values_of_front, objective_values(targets, cells.rows(training_front))
+    )
     return DesignFront(
         designs=designs,
         properties=front.properties,
         values=front.values,
-        known_values=cells.rows(known).values([item.name for item in targets.objectives]),
+        known_values=cells.rows(training_front).values([item.name for item in targets.objectives]),
         hypervolume=hypervolume,
         known_hypervolume=known_hypervolume,
         candidates=number,
@@ -272,9 +274,9 @@ def _promising(
 ) -> NDArray[np.intp]:
     """Cells on the first fronts among those that meet all else by prediction: they are to be solved."""
     off = np.nan_to_num(targets.largest_deviation(properties), nan=np.inf)
-    met = constraints_met(volumes, constraints).all(axis=1)
+    meets = constraints_met(volumes, constraints).all(axis=1)
     values = objective_values(targets, properties)
-    usable = met & np.isfinite(values).all(axis=1)
+    usable = meets & np.isfinite(values).all(axis=1)
     if not usable.any():
         raise InputError(
             f"no candidate of {len(volumes)} meets the constraints {', '.join(constraints.names)}"
@@ -316,6 +318,6 @@ def _verified(
 def _solved(
     volume: NDArray[np.uint8], pair: TwoPhase, thermal: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    solved = homogenize(volume, pair, rtol=VERIFICATION_RTOL)
+    elastic = homogenize(volume, pair, rtol=VERIFICATION_RTOL)
     heat = conduct(volume, pair, rtol=VERIFICATION_RTOL).conductivity if thermal else None
-    return solved.stiffness, heat
+    return elastic.stiffness, heat

@@ -31,30 +31,32 @@ def wanted_changes(
         gain: Relative gain in each objective that is aimed at [-]; with 0 it must not get worse.
         share: Share of the missing changes that is asked for [-]; what may change stays as it is.
     """
-    own, scale = properties.values(targets.names)[0], targets.scales(properties)[0]
+    values, scale = properties.values(targets.names)[0], targets.scales(properties)[0]
     low, high = targets.limits()
     with np.errstate(invalid="ignore"):
         width = np.where(np.isfinite(high - low), high - low, scale)
     margin = np.minimum(_INSIDE * width, _MARGIN * scale)
     low, high = low + margin, high - margin
     for place, item in enumerate(targets):
-        if item.goal and np.isfinite(own[place]):
-            better = own[place] + (gain if item.goal == "max" else -gain) * scale[place]
+        if item.goal and np.isfinite(values[place]):
+            better = values[place] + (gain if item.goal == "max" else -gain) * scale[place]
             aim = float(np.clip(better, low[place], high[place]))
             low[place], high[place] = (aim, high[place]) if item.goal == "max" else (low[place], aim)
-    known = np.isfinite(own)
-    least, most = (np.where(known, end - own, sign * np.inf) for end, sign in ((low, -1.0), (high, 1.0)))
+    is_finite = np.isfinite(values)
+    least, most = (
+        np.where(is_finite, end - values, sign * np.inf) for end, sign in ((low, -1.0), (high, 1.0))
+    )
     return np.where(least > 0.0, share * least, least), np.where(most < 0.0, share * most, most), scale
 
 
 def objective_gain(
-    targets: Targets, own: NDArray[np.float64], before: NDArray[np.float64], unit: NDArray[np.float64]
+    targets: Targets, values: NDArray[np.float64], before: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> float:
     """Weighted sum of the relative gains in the objectives [-], zero without objectives.
 
     Args:
         targets: What is wanted.
-        own: Quantities, shape (P,).
+        values: Quantities, shape (P,).
         before: Quantities that the gain is taken from, shape (P,).
         unit: What changes are relative to, shape (P,).
     """
@@ -62,5 +64,5 @@ def objective_gain(
     for place, item in enumerate(targets):
         if item.goal:
             sign = item.weight if item.goal == "max" else -item.weight
-            total += sign * float((own[place] - before[place]) / unit[place])
+            total += sign * float((values[place] - before[place]) / unit[place])
     return total

@@ -141,26 +141,28 @@ def correct(
     wanted, pair = Targets.of(targets), materials or TwoPhase()
     wanted.check_materials(pair)
     regressor = load_pair_model() if model is None and wanted.needs_stiffness else model
-    given = np.stack([as_two_phase(volume) for volume in stack])
-    count = max(1, _VOXELS_AT_ONCE // max(given[0].size, 1))
-    total, done, parts = len(given) * (steps + 1), 0, []
-    for begin in range(0, len(given), count):
+    binary = np.stack([as_two_phase(volume) for volume in stack])
+    count = max(1, _VOXELS_AT_ONCE // max(binary[0].size, 1))
+    total, predictions, parts = len(binary) * (steps + 1), 0, []
+    for begin in range(0, len(binary), count):
 
-        def report(number: int, before: int = done) -> None:
+        def report(number: int, before: int = predictions) -> None:
             if on_progress:
                 on_progress(before + number, total)
 
-        part = given[begin : begin + count]
-        own = None if solved is None else solved.rows(range(begin, begin + len(part)))
-        parts.append(_correct_some(part, wanted, pair, steps, regressor, constraints, own, enough, report))
-        done += len(part) * (steps + 1)
-        report(0, done)
-    return _joined(parts, given)
+        part = binary[begin : begin + count]
+        solved_part = None if solved is None else solved.rows(range(begin, begin + len(part)))
+        parts.append(
+            _correct_some(part, wanted, pair, steps, regressor, constraints, solved_part, enough, report)
+        )
+        predictions += len(part) * (steps + 1)
+        report(0, predictions)
+    return _joined(parts, binary)
 
 
 def _correct_some(
     volumes: NDArray[np.uint8],
-    wanted: Targets,
+    targets: Targets,
     pair: TwoPhase,
     steps: int,
     model: PairModel | None,
@@ -171,11 +173,11 @@ def _correct_some(
 ) -> Corrections:
     if constraints is not None:
         volumes = np.stack(list(thread_map(lambda volume: meet(volume, constraints), volumes)))
-    answer = judge(volumes, wanted, pair, model, sensitivities=steps > 0)
+    answer = judge(volumes, targets, pair, model, sensitivities=steps > 0)
     anchor = Anchor(answer=answer, solved=solved)
     answer = replace(answer, properties=anchor.properties)
     report(len(volumes))
-    given = [_judged(volume, answer, row, wanted, constraints) for row, volume in enumerate(volumes)]
+    starts = [_judged(volume, answer, row, targets, constraints) for row, volume in enumerate(volumes)]
     states = [
         _State(
             base=judged,
@@ -184,27 +186,27 @@ def _correct_some(
             if constraints is None or constraints.symmetry == "none"
             else orbits_of(judged.volume.shape, constraints.symmetry),
         )
-        for judged in given
+        for judged in starts
     ]
     raw = answer.properties
     for row, state in enumerate(states):
-        _learn(state, answer, row, wanted, pair)
+        _learn(state, answer, row, targets, pair)
     history = [[state.best.deviation for state in states]]
     for step in range(steps):
         active = [row for row, state in enumerate(states) if not state.best.deviation <= enough]
-        trials = list(thread_map(lambda row: _trial(states[row], wanted, constraints), active))
-        moved = [(row, trial) for row, trial in zip(active, trials, strict=True) if trial is not None]
-        if not moved:
+        trials = list(thread_map(lambda row: _trial(states[row], targets, constraints), active))
+        new_trials = [(row, trial) for row, trial in zip(active, trials, strict=True) if trial is not None]
+        if not new_trials:
             history += [history[-1]] * (steps - step)
             break
-        tried = np.stack([trial for _, trial in moved])
-        more = step + 1 < steps
-        own = COARSE if step in (0, steps - 1) else FINE
-        like = anchor, [row for row, _ in moved], own
-        answer = judge(tried, wanted, pair, model, sensitivities=more, like=like)
-        for place, (row, trial) in enumerate(moved):
-            _accept(states[row], trial, answer, place, wanted, pair, constraints)
-        report((step + 1) * len(volumes) + len(moved))
+        trial_volumes = np.stack([trial for _, trial in new_trials])
+        steps_follow = step + 1 < steps
+        closeness = COARSE if step in (0, steps - 1) else FINE
+        like = anchor, [row for row, _ in new_trials], closeness
+        answer = judge(trial_volumes, targets, pair, model, sensitivities=steps_follow, like=like)
+        for place, (row, trial) in enumerate(new_trials):
+            _accept(states[row], trial, answer, place, targets, pair, constraints)
+        report((step + 1) * len(volumes) + len(new_trials))
         history.append([state.best.deviation for state in states])
     best = [state.best for state in states]
     return Corrections(
@@ -218,32 +220,32 @@ def _correct_some(
     )
 
 
-def _deviation(wanted: Targets, properties: CellProperties) -> float:
+def _deviation(targets: Targets, properties: CellProperties) -> float:
     """Largest deviation of one cell; infinite where a quantity is not known."""
-    return float(np.nan_to_num(wanted.largest_deviation(properties), nan=np.inf)[0])
+    return float(np.nan_to_num(targets.largest_deviation(properties), nan=np.inf)[0])
 
 
-def _learn(state: _State, answer: Answer, row: int, wanted: Targets, pair: TwoPhase) -> None:
+def _learn(state: _State, answer: Answer, row: int, targets: Targets, pair: TwoPhase) -> None:
     """Keep what flips of this volume would do, where the iterations say so."""
     prediction, conduction = answer.prediction, answer.conduction
     sensitivity = prediction.sensitivity[row] if prediction and prediction.sensitivity else None
     heat = conduction[row] if conduction else None
-    if (wanted.needs_stiffness and sensitivity is None) or (wanted.needs_conductivity and heat is None):
+    if (targets.needs_stiffness and sensitivity is None) or (targets.needs_conductivity and heat is None):
         state.effects = None
         return
-    gradients = state.base.properties.gradients(wanted.names)
+    gradients = state.base.properties.gradients(targets.names)
     state.effects = effects_of_flips(state.base.volume, gradients, sensitivity, heat)
     if state.ratios is None:
         state.ratios = first_ratios(gradients, pair)
 
 
-def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> NDArray[np.uint8] | None:
+def _trial(state: _State, targets: Targets, constraints: Constraints | None) -> NDArray[np.uint8] | None:
     """Volume to be judged next; None where nothing is left to flip."""
     if state.effects is None or state.ratios is None:
         return None
-    least, most, unit = wanted_changes(wanted, state.base.properties, share=state.factor)
-    volume, necks = state.base.volume, neck_cost(wanted, state.base.properties.materials)
-    aim, found, nearest = np.zeros(len(unit)), None, np.inf
+    least, most, unit = wanted_changes(targets, state.base.properties, share=state.factor)
+    volume, necks = state.base.volume, neck_cost(targets, state.base.properties.materials)
+    aim, best_trial, nearest = np.zeros(len(unit)), None, np.inf
     for _ in range(1 if constraints is None else _AIMS):
         flips = choose_flips(
             volume,
@@ -265,9 +267,9 @@ def _trial(state: _State, wanted: Targets, constraints: Constraints | None) -> N
         missing = np.clip(change, least, most) - change
         off = float(np.linalg.norm(missing / unit)) + (0.0 if met else _UNMET)
         if off < nearest and trial.min() < trial.max() and len(flips.voxels):
-            found, state.flips, nearest = trial, flips, off
+            best_trial, state.flips, nearest = trial, flips, off
         aim += missing  # what constraints take back is asked for besides
-    return found
+    return best_trial
 
 
 def _accept(
@@ -275,26 +277,26 @@ def _accept(
     trial: NDArray[np.uint8],
     answer: Answer,
     row: int,
-    wanted: Targets,
+    targets: Targets,
     pair: TwoPhase,
     constraints: Constraints | None,
 ) -> None:
     """Learn from a trial, keep it where it is the best, and go on from it where it is nearer; where a second
     one in a row is not, go on from that.
     """
-    judged = _judged(trial, answer, row, wanted, constraints)
+    judged = _judged(trial, answer, row, targets, constraints)
     if state.flips is not None and state.ratios is not None:
         before = state.base.properties
-        change = judged.properties.values(wanted.names)[0] - before.values(wanted.names)[0]
+        change = judged.properties.values(targets.names)[0] - before.values(targets.names)[0]
         state.ratios = learn_ratios(
-            state.ratios, state.flips, np.nan_to_num(change), wanted.scales(before)[0]
+            state.ratios, state.flips, np.nan_to_num(change), targets.scales(before)[0]
         )
     if judged.deviation < state.best.deviation and (judged.met or not state.best.met):
         state.best = judged
     nearer = judged.deviation < state.base.deviation and (judged.met or not state.base.met)
     if nearer or (state.factor < 1.0 and np.isfinite(judged.deviation)):
         state.base, state.factor = judged, 1.0
-        _learn(state, answer, row, wanted, pair)
+        _learn(state, answer, row, targets, pair)
     else:
         state.factor *= _SMALLER
 
@@ -303,7 +305,7 @@ def _judged(
     volume: NDArray[np.uint8],
     answer: Answer,
     row: int,
-    wanted: Targets,
+    targets: Targets,
     constraints: Constraints | None,
 ) -> _Judged:
     properties = answer.properties.rows([row])
@@ -312,12 +314,12 @@ def _judged(
         properties=properties,
         std=answer.std(row),
         novelty=answer.novelty(row),
-        deviation=_deviation(wanted, properties),
+        deviation=_deviation(targets, properties),
         met=constraints is None or satisfied(volume, constraints),
     )
 
 
-def _joined(parts: list[Corrections], given: NDArray[np.uint8]) -> Corrections:
+def _joined(parts: list[Corrections], before: NDArray[np.uint8]) -> Corrections:
     """All parts as one, with the share of voxels that changed."""
     volumes = np.concatenate([part.volumes for part in parts])
     merged = {
@@ -329,16 +331,16 @@ def _joined(parts: list[Corrections], given: NDArray[np.uint8]) -> Corrections:
         volumes=volumes,
         properties=_all_cells([part.properties for part in parts]),
         raw_properties=_all_cells([part.raw_properties for part in parts]),
-        changed=(volumes != given).mean(axis=(1, 2, 3)),
+        changed=(volumes != before).mean(axis=(1, 2, 3)),
         **merged,
     )
 
 
 def _all_cells(parts: list[CellProperties]) -> CellProperties:
-    known = [part.conductivity for part in parts if part.conductivity is not None]
+    conductivities = [part.conductivity for part in parts if part.conductivity is not None]
     return replace(
         parts[0],
         stiffness=np.concatenate([part.stiffness for part in parts]),
         fraction=np.concatenate([part.fraction for part in parts]),
-        conductivity=np.concatenate(known) if len(known) == len(parts) else None,
+        conductivity=np.concatenate(conductivities) if len(conductivities) == len(parts) else None,
     )

@@ -59,8 +59,8 @@ def choose_shares(
         high: Largest change, shape (P,).
     """
     # each quantity is missed softly beside what a voxel typically does to it, however little that is
-    own = np.maximum(np.median(np.abs(changes), axis=1), _LEAST_OWN)
-    changes, low, high = changes / own[:, None], low / own, high / own
+    typical = np.maximum(np.median(np.abs(changes), axis=1), _LEAST_OWN)
+    changes, low, high = changes / typical[:, None], low / typical, high / typical
     binding = (low > 0.0) | (high < 0.0)
     outside = binding.copy()
     goal = np.where(low > 0.0, low, high)
@@ -145,21 +145,21 @@ def _polished(
     place, members = place[inside], np.flatnonzero(inside)
     effects = np.stack([np.bincount(place, row[inside], len(whole)) for row in changes], axis=1)
     sizes = np.bincount(place, minlength=len(whole)).astype(np.float64)
-    own = np.bincount(place, chosen[members], len(whole)) > 0.0
+    is_taken = np.bincount(place, chosen[members], len(whole)) > 0.0
     total, count = changes @ chosen, float(chosen.sum())
     for _ in range(_EXCHANGES):
         miss = float(np.linalg.norm(_missing(total, low, high)))
-        signs = np.where(own, -1.0, 1.0)
+        signs = np.where(is_taken, -1.0, 1.0)
         trials = total + signs[:, None] * effects
-        left = np.linalg.norm(_missing(trials, low, high), axis=1)
-        left[count + signs * sizes > most] = np.inf
-        best = int(left.argmin())
-        if not left[best] < miss - _LEAST_CLOSER:
+        misses = np.linalg.norm(_missing(trials, low, high), axis=1)
+        misses[count + signs * sizes > most] = np.inf
+        best = int(misses.argmin())
+        if not misses[best] < miss - _LEAST_CLOSER:
             break
         total, count = trials[best], count + float(signs[best] * sizes[best])
-        own[best] = ~own[best]
+        is_taken[best] = ~is_taken[best]
     result = chosen.copy()
-    result[members] = own[place]
+    result[members] = is_taken[place]
     return result
 
 

@@ -76,11 +76,11 @@ def _is_one_piece(cells, beside):  # noqa: ANN001, ANN202
     piece = cells & -cells
     front = piece
     while front:
-        new, left, n = 0, front, 0
-        while left:
-            if left & 1:
+        new, unvisited, n = 0, front, 0
+        while unvisited:
+            if unvisited & 1:
                 new |= beside[n]
-            left >>= 1
+            unvisited >>= 1
             n += 1
         front = new & cells & ~piece
         piece |= front

@@ -84,14 +84,14 @@ class Anchor:
 
     def shifted(self, answer: Answer, rows: Sequence[int]) -> Answer:
         """Answers for volumes like those of some rows, shifted by what these were off."""
-        known, own = self.properties.rows(rows), self.answer.properties.rows(rows)
+        best_known, predicted = self.properties.rows(rows), self.answer.properties.rows(rows)
         if answer.prediction is not None:
-            before = own.stiffness.copy()
+            before = predicted.stiffness.copy()
             for place, row in enumerate(rows):
                 number = int(answer.prediction.iterations[place])
                 before[place] = self._earlier(row).get(number, before[place])
-            own = replace(own, stiffness=before)
-        return replace(answer, properties=shifted(answer.properties, own, known))
+            predicted = replace(predicted, stiffness=before)
+        return replace(answer, properties=shifted(answer.properties, predicted, best_known))
 
     def _earlier(self, row: int) -> dict[int, NDArray[np.float64]]:
         prediction = self.answer.prediction
@@ -112,26 +112,28 @@ def predicted_properties(
     return judge(volumes, targets, materials, regressor, sensitivities=False).properties
 
 
-def shifted(cells: CellProperties, predicted: CellProperties, known: CellProperties | None) -> CellProperties:
+def shifted(
+    cells: CellProperties, predicted: CellProperties, actual: CellProperties | None
+) -> CellProperties:
     """Cells, each shifted by what the prediction of another one is off; the same where nothing is known.
 
     Args:
         cells: Predicted properties.
         predicted: Those of as many other cells.
-        known: What these have indeed.
+        actual: What these have indeed.
     """
-    if known is None:
+    if actual is None:
         return cells
     heat = cells.conductivity
-    if heat is not None and predicted.conductivity is not None and known.conductivity is not None:
-        heat = heat + (known.conductivity - predicted.conductivity)
-    stiffness = cells.stiffness + (known.stiffness - predicted.stiffness)
+    if heat is not None and predicted.conductivity is not None and actual.conductivity is not None:
+        heat = heat + (actual.conductivity - predicted.conductivity)
+    stiffness = cells.stiffness + (actual.stiffness - predicted.stiffness)
     return replace(cells, stiffness=stiffness, conductivity=heat)
 
 
 def judge(
     volumes: NDArray[np.uint8],
-    wanted: Targets,
+    targets: Targets,
     pair: TwoPhase,
     model: PairModel | None,
     *,
@@ -142,7 +144,7 @@ def judge(
 
     Args:
         volumes: Phases 0 and 1, shape (N, X, Y, Z).
-        wanted: What is wanted.
+        targets: What is wanted.
         pair: The two phases.
         model: Regressor for any pair of phases; none if no quantity goes through the stiffness.
         sensitivities: Whether corrections follow.
@@ -150,7 +152,7 @@ def judge(
     """
     prediction, conduction, conductivity = None, None, None
     stiffness = np.full((len(volumes), 6, 6), np.nan)
-    if wanted.needs_stiffness and model is not None:
+    if targets.needs_stiffness and model is not None:
         prediction = predict_stiffness(
             model,
             list(volumes),
@@ -161,8 +163,8 @@ def judge(
             earlier=sensitivities and like is None,
         )
         stiffness = prediction.mean
-    if wanted.needs_conductivity:
-        solved = list(
+    if targets.needs_conductivity:
+        conductions = list(
             thread_map(
                 lambda volume: conduct(
                     volume,
@@ -174,8 +176,8 @@ def judge(
                 volumes,
             )
         )
-        conductivity = np.stack([result.conductivity for result in solved])
-        conduction = tuple(result.sensitivity for result in solved if result.sensitivity is not None)
+        conductivity = np.stack([result.conductivity for result in conductions])
+        conduction = tuple(result.sensitivity for result in conductions if result.sensitivity is not None)
     properties = CellProperties(
         stiffness=stiffness,
         fraction=volumes.mean(axis=(1, 2, 3), dtype=np.float64),

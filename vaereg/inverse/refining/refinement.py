@@ -125,20 +125,20 @@ def begin(
     solve_first: bool = False,
 ) -> Search:
     """A search before its first solve; arguments and errors as in `refine`."""
-    given = as_two_phase(start)
-    if given.min() == given.max():
+    binary = as_two_phase(start)
+    if binary.min() == binary.max():
         raise InputError("expected a volume of both phases, got a single one")
     if not 0.0 < tolerance < np.inf:
         raise InputError(f"tolerance must be positive, got {tolerance}")
     if max_solves < 1:
         raise InputError(f"max_solves must be at least 1, got {max_solves}")
-    wanted, pair = Targets.of(targets), materials or TwoPhase()
-    wanted.check_materials(pair)
+    aims, pair = Targets.of(targets), materials or TwoPhase()
+    aims.check_materials(pair)
     limits = constraints or Constraints()
-    volume = meet(given, limits) if limits else given
+    volume = meet(binary, limits) if limits else binary
     return Search(
-        start=given,
-        targets=wanted,
+        start=binary,
+        targets=aims,
         materials=pair,
         tolerance=tolerance,
         max_solves=max_solves,
@@ -146,7 +146,7 @@ def begin(
         history=(),
         best=Best(volume=volume),
         constraints=limits,
-        by_prediction=wanted.needs_stiffness and not wanted.objectives,
+        by_prediction=aims.needs_stiffness and not aims.objectives,
         solve_first=solve_first,
         verify=max_solves == 1,
     )
@@ -187,8 +187,8 @@ def advance(search: Search) -> Search:
         search = replace(search, best=best)
     elif search.targets.objectives and search.best.largest_distance <= search.tolerance * _INSIDE:
         search = replace(search, gain=_SMALLER * search.gain)
-    done = reached and not search.targets.objectives
-    if not done and search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1:
+    is_finished = reached and not search.targets.objectives
+    if not is_finished and search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1:
         search = replace(search, by_prediction=trusts_predictions(search, deviation))
         if search.by_prediction:
             based = based_on(search, solved, heat, cell, deviation, back=False)
@@ -274,9 +274,9 @@ def refine_all(
     """
     check_workers(workers)
     volumes = list(np.asarray(starts))
-    taken = list(range(len(volumes)) if order is None else order)
-    if sorted(taken) != list(range(len(volumes))):
-        raise InputError(f"expected an order of all {len(volumes)} volumes, got {taken}")
+    sequence = list(range(len(volumes)) if order is None else order)
+    if sorted(sequence) != list(range(len(volumes))):
+        raise InputError(f"expected an order of all {len(volumes)} volumes, got {sequence}")
     searches = [
         begin(
             volumes[i],
@@ -286,14 +286,14 @@ def refine_all(
             max_solves=max_solves,
             constraints=constraints,
         )
-        for i in taken
+        for i in sequence
     ]
     results: dict[int, Refinement] = {}
     report = on_progress or (lambda done, total: None)
-    report(0, len(taken))
-    for index, result in zip(taken, map_tasks(_finish, searches, workers, stand_in=2), strict=True):
+    report(0, len(sequence))
+    for index, result in zip(sequence, map_tasks(_finish, searches, workers, stand_in=2), strict=True):
         results[index] = result
-        report(len(results), len(taken))
+        report(len(results), len(sequence))
     return [results[index] for index in range(len(volumes))]
 
 

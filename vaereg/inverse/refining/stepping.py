@@ -95,11 +95,11 @@ def flipped(search: Search, reached: bool) -> Search | None:
     return best
 
 
-def _more_careful(search: Search, base: Base, tried: Search) -> Search:
+def _more_careful(search: Search, base: Base, attempt: Search) -> Search:
     """The search that leaves alone the flips at necks that were tried, or all of a few, or asks for less."""
-    if tried.flips is None:
+    if attempt.flips is None:
         return search
-    voxels = tried.flips.voxels
+    voxels = attempt.flips.voxels
     risky = voxels if len(voxels) <= _FEW else voxels[necks_at(base.volume, voxels) > 0.0]
     if len(risky):
         return replace(search, avoided=(*search.avoided, *risky.tolist()))

@@ -86,11 +86,11 @@ class Judge:
         pair: TwoPhase | None = None,
         constraints: Constraints | None = None,
     ) -> None:
-        own = checkpoint.model.materials
+        own_pair = checkpoint.model.materials
         self.constraints = Constraints() if constraints is None else constraints
         self.checkpoint, self.targets = checkpoint, targets
-        self.pair = own if pair is None else pair
-        self.plain = self.pair.moduli() == own.moduli() and set(targets.names) <= set(TARGETS)
+        self.pair = own_pair if pair is None else pair
+        self.plain = self.pair.moduli() == own_pair.moduli() and set(targets.names) <= set(TARGETS)
         if not self.plain and checkpoint.modes is None:
             raise InputError(
                 "expected C11 ... C66 or volume_fraction with the phases of the checkpoint: it has no modes"
@@ -119,8 +119,8 @@ class Judge:
             cells = CellProperties.from_diagonal(mean, fraction, self.pair)
         else:
             cells = modes.cells(rows, self.pair, diagonal=mean, fraction=fraction)
-        own = diagonal_properties(cells.stiffness)
-        return Judged(cells=cells, std=own * std / mean, score=score(self.targets, cells))
+        diagonal = diagonal_properties(cells.stiffness)
+        return Judged(cells=cells, std=diagonal * std / mean, score=score(self.targets, cells))
 
     def final(
         self, volumes: NDArray[np.uint8], on_progress: Callable[[int, int], None] | None = None
@@ -136,16 +136,16 @@ class Judge:
             better = predict(self.checkpoint, volumes, on_progress=on_progress)
             cells = CellProperties.from_diagonal(better.mean, fraction, self.pair)
             return Judged(cells=cells, std=better.std, score=score(self.targets, cells))
-        told = predict_stiffness(
+        prediction = predict_stiffness(
             self._pairs, list(volumes), [self.pair], fast=True, lower_bound=False, on_progress=on_progress
         )
         conductivity = None
         if self.targets.needs_conductivity:
             conductivity = np.stack(list(thread_map(self._conductivity, volumes)))
         cells = CellProperties(
-            stiffness=told.mean, fraction=fraction, materials=self.pair, conductivity=conductivity
+            stiffness=prediction.mean, fraction=fraction, materials=self.pair, conductivity=conductivity
         )
-        return self.of_prediction(cells, told.std)
+        return self.of_prediction(cells, prediction.std)
 
     def of_prediction(self, cells: CellProperties, stiffness_std: NDArray[np.float64]) -> Judged:
         """Judgement of cells that the regressor for any pair has predicted, std of shape (B, 6, 6) [GPa]."""

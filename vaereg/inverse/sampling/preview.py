@@ -139,38 +139,38 @@ class Previewer:
         if targets.objectives:  # the best of those that have the rest
             merit = np.nan_to_num(targets.merit(self._cells), nan=-np.inf)
             off = np.where(off <= 0.5 * REACHED, -1.0 - np.exp(np.minimum(merit, 50.0)), off)
-        found: list[int] = []
+        indices: list[int] = []
         parts: list[NDArray[np.intp]] = []
         for index in range(len(self.modes.names)):
             places = np.arange(self._ends[index], self._ends[index + 1])
             if len(places) and (not modes or index in modes):
-                found.append(index)
+                indices.append(index)
                 parts.append(places[_least(off[places])])
-        if not found:
+        if not indices:
             raise InputError("expected a mode that knows volumes, got none")
-        tried = np.concatenate(parts)
-        scale, _ = best_scale(targets, self._cells.rows(tried), levels=_LEVELS)
-        moved = scaled(self._cells.rows(tried), scale)
-        rank = np.empty(len(tried), dtype=np.intp)
-        rank[targets.order(moved, tolerance=0.5 * REACHED)] = np.arange(len(tried))
+        candidates = np.concatenate(parts)
+        scale, _ = best_scale(targets, self._cells.rows(candidates), levels=_LEVELS)
+        moved = scaled(self._cells.rows(candidates), scale)
+        rank = np.empty(len(candidates), dtype=np.intp)
+        rank[targets.order(moved, tolerance=0.5 * REACHED)] = np.arange(len(candidates))
         starts = np.cumsum([0, *map(len, parts)])
         best = np.array([start + rank[start:end].argmin() for start, end in pairwise(starts)])
         reached = np.nan_to_num(targets.largest_deviation(moved)[best], nan=np.inf)
-        return found, tried[best], scale[best], reached
+        return indices, candidates[best], scale[best], reached
 
     def _latents(
         self,
         targets: Targets,
-        found: list[int],
-        tried: NDArray[np.intp],
+        indices: list[int],
+        places: NDArray[np.intp],
         scale: NDArray[np.float64],
         seed: int,
     ) -> tuple[list[int], list[torch.Tensor], CellProperties]:
         """Mode, latent vector and expected properties of the most promising draw of each mode."""
-        rows = self._rows[tried]
-        wanted = diagonal_properties(self.modes.library.stiffness_of(rows)) * np.exp(scale)[:, None]
+        rows = self._rows[places]
+        diagonal = diagonal_properties(self.modes.library.stiffness_of(rows)) * np.exp(scale)[:, None]
         generator = torch.Generator().manual_seed(seed)
-        draws = self._draws(np.array(found), rows, wanted, generator)
+        draws = self._draws(np.array(indices), rows, diagonal, generator)
         like = rows[np.concatenate([np.full(len(z), place) for place, (z, _, _) in enumerate(draws)])]
         cells = self.modes.cells(
             like,
@@ -184,24 +184,24 @@ class Previewer:
         best = np.array([start + cost[start:end].argmin() for start, end in pairwise(starts)])
         chosen = scaled(cells.rows(best), change[best], limits=allowed_range(targets))
         latents = [z[[place - start]] for (z, _, _), place, start in zip(draws, best, starts, strict=False)]
-        return found, latents, chosen
+        return indices, latents, chosen
 
     def _draws(
         self,
-        found: NDArray[np.int64],
+        indices: NDArray[np.int64],
         rows: Rows,
-        wanted: NDArray[np.float64],
+        diagonal: NDArray[np.float64],
         generator: torch.Generator,
     ) -> list[tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]]:
         """Latent vectors (S, D) of each mode, what they should decode to, C11 ... C66 with the reference pair
         (S, 6) [GPa], and their volume fractions (S,). Built modes are drawn in one batch.
         """
-        built = np.isin(found, BUILT)
-        modes = np.repeat(found[built], _DRAWN)
+        built = np.isin(indices, BUILT)
+        modes = np.repeat(indices[built], _DRAWN)
         z, values = drawn_built_latents(
             self.modes,
             modes,
-            torch.from_numpy(np.repeat(wanted[built], _DRAWN, axis=0)).float(),
+            torch.from_numpy(np.repeat(diagonal[built], _DRAWN, axis=0)).float(),
             generator=generator,
         )
         with torch.inference_mode():
@@ -215,18 +215,18 @@ class Previewer:
         return [
             next(together)
             if built[place]
-            else self._draw(index, rows[np.array([place])], wanted[place], generator)
-            for place, index in enumerate(found.tolist())
+            else self._draw(index, rows[np.array([place])], diagonal[place], generator)
+            for place, index in enumerate(indices.tolist())
         ]
 
     def _draw(
-        self, index: int, row: Rows, wanted: NDArray[np.float64], generator: torch.Generator
+        self, index: int, row: Rows, diagonal: NDArray[np.float64], generator: torch.Generator
     ) -> tuple[torch.Tensor, NDArray[np.float64], NDArray[np.float64]]:
         """The same of one mode."""
         count = 1 if index == PERIODIC else _DRAWN
         rows = Rows(order=np.repeat(row.order, count), row=np.repeat(row.row, count))
         z, values = drawn_latents(
-            self.checkpoint, index, rows, np.tile(wanted, (count, 1)), generator=generator
+            self.checkpoint, index, rows, np.tile(diagonal, (count, 1)), generator=generator
         )
         with torch.inference_mode():
             fraction = decoded_fraction(self.checkpoint, z, np.full(count, index)).double().numpy()

@@ -83,21 +83,25 @@ def share_out(
         InputError: There is no such component.
     """
     checkpoint, components = judge.checkpoint, judge.checkpoint.components
-    asked = np.arange(components) if component is None else np.atleast_1d(np.asarray(component))
-    for index in asked.tolist():
+    candidates = np.arange(components) if component is None else np.atleast_1d(np.asarray(component))
+    for index in candidates.tolist():
         if not 0 <= index < components:
             raise InputError(f"component must be between 0 and {components - 1}, got {index}")
     quota = np.zeros(components, dtype=np.int64)
     if checkpoint.modes is None:
         if only_plausible:
             check_reachable(checkpoint, judge.targets.plain())
-        np.add.at(quota, asked[np.arange(count) % len(asked)], 1)
+        np.add.at(quota, candidates[np.arange(count) % len(candidates)], 1)
         return Quota(designs=quota, reach=None)
     reach = mode_reach(checkpoint.modes, judge.targets, judge.pair)
-    makers = reach.makers(asked.tolist()) if only_plausible else asked[np.isfinite(reach.distance[asked])]
+    makers = (
+        reach.makers(candidates.tolist())
+        if only_plausible
+        else candidates[np.isfinite(reach.distance[candidates])]
+    )
     allowed = np.isin(np.arange(components), makers)
     if not allowed.any():
-        nearest = int(asked[np.argmin(reach.distance[asked])])
+        nearest = int(candidates[np.argmin(reach.distance[candidates])])
         raise unreachable(reach, judge.targets, None if component is None else nearest)
     likely = np.lexsort((reach.distance, -reach.weights))
     order = likely[allowed[likely]]
@@ -125,17 +129,17 @@ def propose(
     modes = judge.checkpoint.modes
     if modes is not None and quota.reach is not None:
         return _from_modes(judge, modes, quota.reach, quota.designs, per_design, numbers, generator)
-    checkpoint, wanted = judge.checkpoint, judge.targets.plain()
+    checkpoint, plain_targets = judge.checkpoint, judge.targets.plain()
     device, model = device_of(checkpoint.model), checkpoint.model
     components = np.repeat(np.flatnonzero(quota.designs), _POOL)
-    properties = complete_targets(checkpoint, wanted, len(components), generator=numbers)
+    properties = complete_targets(checkpoint, plain_targets, len(components), generator=numbers)
     with torch.inference_mode():
         prior = model.prior(torch.from_numpy(properties).to(device, torch.float32))
         z, _ = prior.sample(generator=generator, component=torch.from_numpy(components).to(device))
         weights = prior.weights.mean(0).cpu().numpy().astype(np.float64)
         fraction = decoded_fraction(checkpoint, z, components)
         change = (fraction.clamp(*allowed_range(judge.targets)) / fraction).log().abs()
-        error = target_distance(_expected(checkpoint, z), wanted) + change.cpu().numpy()
+        error = target_distance(_expected(checkpoint, z), plain_targets) + change.cpu().numpy()
     order = np.lexsort((error, components))
     chosen = np.concatenate(
         [order[components[order] == k][: per_design * n] for k, n in enumerate(quota.designs)]
@@ -166,27 +170,28 @@ def _from_modes(
         if near is None:
             continue
         if index == PERIODIC:
-            own = near.rows[np.resize(np.arange(len(near.rows)), keep)]
-            latents.append(drawn_latents(checkpoint, index, own, generator=generator)[0])
-            rows.append(own)
+            near_rows = near.rows[np.resize(np.arange(len(near.rows)), keep)]
+            latents.append(drawn_latents(checkpoint, index, near_rows, generator=generator)[0])
+            rows.append(near_rows)
             continue
         weight = np.exp(-0.5 * np.square(near.deviation / max(_CLOSEST, float(near.deviation[0]))))
         drawn = numbers.choice(len(weight), _POOL, p=weight / weight.sum())
-        own, c = near.rows[drawn], _completed(judge, modes, near, drawn)
-        z, expected = drawn_latents(checkpoint, index, own, c, generator=generator)
+        near_rows, c = near.rows[drawn], _completed(judge, modes, near, drawn)
+        z, expected = drawn_latents(checkpoint, index, near_rows, c, generator=generator)
         with torch.inference_mode():
             fraction = decoded_fraction(checkpoint, z, np.full(_POOL, index)).cpu().numpy()
-        cells = modes.cells(own, judge.pair, diagonal=expected, fraction=fraction)
+        cells = modes.cells(near_rows, judge.pair, diagonal=expected, fraction=fraction)
         scale, error = best_scale(judge.targets, cells, levels=COARSE)
         best = np.argsort(error + 0.1 * np.abs(scale), kind="stable")[:keep]
         latents.append(z[torch.from_numpy(best).to(device)])
-        rows.append(own[best])
-    made = np.flatnonzero(quota)
+        rows.append(near_rows[best])
+    makers = np.flatnonzero(quota)
     return Proposals(
         latent=torch.cat(latents),
-        component=np.repeat(made, [len(own) for own in rows]),
+        component=np.repeat(makers, [len(near_rows) for near_rows in rows]),
         rows=Rows(
-            order=np.concatenate([own.order for own in rows]), row=np.concatenate([own.row for own in rows])
+            order=np.concatenate([near_rows.order for near_rows in rows]),
+            row=np.concatenate([near_rows.row for near_rows in rows]),
         ),
         weights=reach.weights,
     )
@@ -220,14 +225,14 @@ def drawn_latents(
         raise InputError("expected a checkpoint with modes, got one with a free mixture")
     device, networks = device_of(checkpoint.model), modes.networks
     own_properties = diagonal_properties(modes.library.stiffness_of(rows))
-    wanted = torch.from_numpy(own_properties if c is None else c).to(device, torch.float32)
+    targets = torch.from_numpy(own_properties if c is None else c).to(device, torch.float32)
     base = int(modes.base(np.array([index]))[0])
     mode = torch.full((len(rows),), base, device=device)
     with torch.inference_mode():
         if index != base:
-            own = modes.own[index - len(MODES)]
+            own_mode = modes.own[index - len(MODES)]
             places = np.searchsorted(np.flatnonzero(modes.library.mode == index), rows.row)
-            z = own.sample(places, rows, generator=generator).to(device)
+            z = own_mode.sample(places, rows, generator=generator).to(device)
         elif base == PERIODIC:
             permuted = [
                 permute_latent(modes.library.latent[[row]], AXIS_ORDERS[order][:3])
@@ -235,9 +240,9 @@ def drawn_latents(
             ]
             z = torch.from_numpy(np.concatenate(permuted)).to(device)
         elif base == IRREGULAR:
-            z, _ = checkpoint.model.prior(wanted).sample(generator=generator)
+            z, _ = checkpoint.model.prior(targets).sample(generator=generator)
         else:
-            return drawn_built_latents(modes, np.full(len(rows), base), wanted, generator=generator)
+            return drawn_built_latents(modes, np.full(len(rows), base), targets, generator=generator)
         if base == PERIODIC:
             return z, own_properties
         if base == IRREGULAR:

@@ -55,10 +55,10 @@ def realise(
     checkpoint, limits = judge.checkpoint, allowed_range(judge.targets)
 
     def decode(
-        own: NDArray[np.intp], own_seeds: NDArray[np.int64]
+        part: NDArray[np.intp], own_seeds: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
-        z, component = proposals.latent[torch.from_numpy(own)], proposals.component[own]
-        like = None if proposals.rows is None else proposals.rows[own]
+        z, component = proposals.latent[torch.from_numpy(part)], proposals.component[part]
+        like = None if proposals.rows is None else proposals.rows[part]
         with torch.inference_mode():
             field = decode_fields(checkpoint, z, component, size, seeds=own_seeds, stretch=stretch)
             fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
@@ -127,8 +127,8 @@ def _cut_and_judged(
     rows = np.arange(len(best))  # those whose last cut leaves something to make up for
     for _ in range(CUTS - 1):
         scale, expected = best_scale(judge.targets, last.cells, exponent)
-        wanted = scaled(last.cells, scale, exponent, allowed_range(judge.targets)).fraction
-        factor = wanted / last.cells.fraction
+        aimed_fraction = scaled(last.cells, scale, exponent, allowed_range(judge.targets)).fraction
+        factor = aimed_fraction / last.cells.fraction
         gain = best_judged.score[rows] - expected
         moving = np.flatnonzero((np.abs(np.log(factor)) > LEAST_MOVE) & (gain > _LEAST_GAIN))
         if not len(moving):
@@ -154,7 +154,7 @@ def measured_exponent(
     former: CellProperties, cells: CellProperties, exponent: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ."""
-    moved = np.log(cells.fraction / former.fraction)
+    log_fraction = np.log(cells.fraction / former.fraction)
     risen = np.log(diagonal_properties(cells.stiffness) / diagonal_properties(former.stiffness)).mean(1)
-    known = np.abs(moved) > LEAST_MOVE
-    return np.where(known, np.clip(risen / np.where(known, moved, 1.0), *_EXPONENTS), exponent)
+    differs = np.abs(log_fraction) > LEAST_MOVE
+    return np.where(differs, np.clip(risen / np.where(differs, log_fraction, 1.0), *_EXPONENTS), exponent)

@@ -97,17 +97,17 @@ def best_scale(
     for step, count in levels:
         middle, places = best.copy(), np.arange(-count, count + 1)
         for begin in range(0, len(places), at_once):
-            some = places[begin : begin + at_once]
-            scale = (middle + step * some[:, None]).ravel()
-            copies = cells if len(some) == 1 else cells.copies(len(some))
-            moved = scaled(copies, scale, np.tile(own_exponent, len(some)), limits)
+            part = places[begin : begin + at_once]
+            scale = (middle + step * part[:, None]).ravel()
+            copies = cells if len(part) == 1 else cells.copies(len(part))
+            moved = scaled(copies, scale, np.tile(own_exponent, len(part)), limits)
             off = targets.deviations(moved)
             reached = _score(targets, moved, off)
             value = reached + 0.1 * np.nan_to_num(off.mean(axis=1), nan=0.0) + _STILL * np.abs(scale)
-            table = value.reshape(len(some), number)
-            chosen = table.argmin(axis=0)
+            table = value.reshape(len(part), number)
+            least_row = table.argmin(axis=0)
             columns = np.arange(number)
-            lower = table[chosen, columns] < least
-            flat = (chosen * number + columns)[lower]
+            lower = table[least_row, columns] < least
+            flat = (least_row * number + columns)[lower]
             best[lower], least[lower], result[lower] = scale[flat], value[flat], reached[flat]
     return best, result
