@@ -193,7 +193,7 @@ def thermal_expansion(
     for key, phase in (("stiff", materials.stiff), ("soft", materials.soft)):
         if phase.thermal_expansion is None and not phase.is_void:
             raise InputError(
-                f"expected the thermal expansion of the {key} phase {phase.name!r}, which is not given"
+                f"expected the thermal expansion of the {key} phase{phase.quoted}, which is not given"
             )
     isotropic = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
     _, compliance, residual = _compliance(stiffness)
@@ -219,7 +219,7 @@ def mixed_density(volume_fraction: float, materials: TwoPhase) -> float:
     densities = []
     for key, phase in (("stiff", materials.stiff), ("soft", materials.soft)):
         if phase.density is None:
-            raise InputError(f"expected the density of the {key} phase {phase.name!r}, which is not given")
+            raise InputError(f"expected the density of the {key} phase{phase.quoted}, which is not given")
         densities.append(phase.density)
     return float(volume_fraction * densities[0] + (1.0 - volume_fraction) * densities[1])
 

@@ -86,6 +86,11 @@ class Phase:
         """Whether the phase carries no load at all."""
         return self.young_modulus == 0.0
 
+    @property
+    def quoted(self) -> str:
+        """Space and quoted name, for a message; empty where the phase has no name."""
+        return f" {self.name!r}" if self.name else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Name and numbers that are given, for JSON."""
         return {key: value for key, value in asdict(self).items() if value is not None}

@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse import direct as module
+from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
@@ -328,3 +329,9 @@ def test_corrections_towards_conductivity_alone_tell_the_stiffness(modes_checkpo
     )
     assert np.isfinite(made.mean).all() and np.isfinite(made.std).all()
     assert np.isfinite(made.stiffness).all() and np.isfinite(made.conductivity).all()
+
+
+def test_bounds_that_a_symmetry_makes_tighter_are_those_that_are_told(modes_checkpoint_path: Path) -> None:
+    checkpoint, wanted = load_checkpoint(modes_checkpoint_path), parse(["K=45", "volume_fraction=0.5"])
+    with pytest.raises(ValueError, match="Hashin and Shtrikman's upper bound"):
+        design(checkpoint, wanted, 1, 16, constraints=Constraints(symmetry="cubic"))

@@ -161,7 +161,7 @@ def test_sensitivities_sum_to_the_derivative_with_respect_to_the_conductivities(
 
 def test_what_is_missing_is_said(rng: np.random.Generator) -> None:
     phase = rng.random((4, 4, 4))
-    with pytest.raises(InputError, match="conductivity of the stiff phase"):
+    with pytest.raises(InputError, match="conductivity of the stiff phase, which is not given"):
         conduct(phase, TwoPhase())
     with pytest.raises(InputError, match="two conductivities of zero"):
         conduct(phase, TwoPhase(Phase("a", 1.0, 0.3, conductivity=0.0), VOID))

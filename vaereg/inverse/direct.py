@@ -340,7 +340,7 @@ def _possible_quota(
     impossible: ImpossibleTargetError | None = None
     if only_plausible:
         try:
-            check_possible(judge.targets, judge.pair)
+            check_possible(judge.targets, judge.pair, symmetry=judge.constraints.symmetry)
         except ImpossibleTargetError as error:
             impossible = error
     try:

@@ -75,7 +75,7 @@ class Cell:
         )
         green = green_operator(self.shape, *self.reference, edges=self.edges, bbar=bbar)
         self.modes: NDArray[np.float32] | None = None
-        self.correction, self.slopes = None, np.empty(0, np.float32)
+        self.correction, self.slopes, self.forces = None, np.empty(0, np.float32), np.empty(0, np.float32)
         if len(set(self.shape)) == 1 and self.shape[0] in transforms.EDGES:
             self.green = transforms.transposed_green(green)
             self.modes = np.empty((2, 3, self.shape[0], self.shape[0] ** 2), np.float32)
@@ -83,6 +83,8 @@ class Cell:
                 self.correction = bulk_correction(first, shear, self.reference)
             if self.correction is not None and bbar:
                 self.slopes = bulk.dilatation_slopes(self.green)
+            elif self.correction is not None:
+                self.forces = np.empty((3, *self.shape[:2], 2 * self.shape[2]), np.float32)
         else:
             self.green = green.astype(np.float32).reshape(6, -1)
         # the law is linear in the phase, hence so are the forces of a uniform strain
@@ -182,9 +184,9 @@ class Cell:
             bulk.apply_mean_dilatation(self.green, self.slopes, self.correction.law, modes)
             return transforms.from_modes(modes, field, out)
         transforms.apply_green_operator(self.green, field, modes, out, image, step)
-        forces, constants = np.empty_like(out), self.constants.astype(np.float32, copy=False)
-        rows = self.correction.rows
-        kernels.apply_stiffness(out, rows, np.zeros_like(rows), constants, False, forces)
+        constants, forces = self.constants.astype(np.float32, copy=False), self.forces
+        rows, no_shear = self.correction.rows, self.correction.no_shear
+        kernels.apply_stiffness(out, rows, no_shear, constants, False, forces)
         minus = np.full(2, -1.0, np.float32)
         return transforms.apply_green_operator(self.green, forces, modes, out, field, minus, field)
 

@@ -139,7 +139,7 @@ def phase_conductivities(materials: TwoPhase) -> tuple[float, float]:
     for key, phase in (("stiff", materials.stiff), ("soft", materials.soft)):
         if phase.conductivity is None:
             raise InputError(
-                f"expected the conductivity of the {key} phase {phase.name!r}, which is not given"
+                f"expected the conductivity of the {key} phase{phase.quoted}, which is not given"
             )
         values.append(float(phase.conductivity))
     if max(values) == 0.0:

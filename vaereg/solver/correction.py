@@ -46,6 +46,8 @@ class BulkCorrection:
     """Q of each voxel, shape (X, Y, Z)."""
     rows: NDArray[np.float32]
     """-Q / 16, twice for each voxel, as the element operator takes it, shape (X, Y, 2 Z)."""
+    no_shear: NDArray[np.float32]
+    """Zeros beside them: Q has no shear modulus."""
 
 
 def bulk_correction(
@@ -67,4 +69,5 @@ def bulk_correction(
     if 1.0 + share * float(excess.max()) < LEAST_SPREAD:
         return None
     law = (bulk * excess / (1.0 + share * excess)).astype(np.float32)
-    return BulkCorrection(law=law, rows=np.repeat(law / np.float32(-16.0), 2, axis=2))
+    rows = np.repeat(law / np.float32(-16.0), 2, axis=2)
+    return BulkCorrection(law=law, rows=rows, no_shear=np.zeros_like(rows))

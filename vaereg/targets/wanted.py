@@ -242,9 +242,8 @@ class Targets:
                 is_given = not property_name or getattr(phase, property_name) is not None
                 if not is_given and not (property_name == "thermal_expansion" and phase.is_void):
                     words = property_name.replace("_", " ")
-                    called = f" {phase.name!r}" if phase.name else ""
                     raise InputError(
-                        f"{name} needs the {words} of the {key} phase{called}, which is not given"
+                        f"{name} needs the {words} of the {key} phase{phase.quoted}, which is not given"
                     )
 
     def words(self) -> str:

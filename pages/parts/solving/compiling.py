@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaereg.materials import TwoPhase
+from vaereg.materials import Phase, TwoPhase
 
 __all__ = ["DECODING", "EDGE", "SOLVING", "Kernels", "compile_kernels", "server_kernels", "solve_something"]
 
@@ -105,6 +105,7 @@ def compile_kernels() -> None:
     )
     solve_something()
     print(SOLVING, flush=True)
+    solve_unlike_phases()
     nearest_bodies(places, points, np.ones_like(points), edges, np.full(len(points), 2.0, np.float32), False)
 
 
@@ -115,16 +116,32 @@ def solve_something() -> None:
     homogenize(_laminate(), rtol=_ROUGH, dtype=np.float32)
 
 
+def solve_unlike_phases() -> None:
+    """Solve a laminate of phases with unlike Poisson ratios, with each element, and its conduction: the
+    kernels that a pair of the user's own needs besides.
+    """
+    from vaereg.solver.conduction import conduct
+    from vaereg.solver.homogenization import homogenize
+
+    pair = TwoPhase(Phase("", 1.0, 0.49, conductivity=1.0), Phase("", 1e-3, 0.2, conductivity=0.1))
+    for element in ("hex8", "bbar"):
+        homogenize(_laminate(), pair, rtol=_ROUGH, dtype=np.float32, element=element)
+    conduct(_laminate(), pair, rtol=_ROUGH, dtype=np.float32)
+
+
 def _laminate() -> np.ndarray:
     return (np.ones((EDGE, EDGE, EDGE)) * (np.arange(EDGE) % 2)).astype(np.uint8)
 
 
 def _are_missing() -> bool:
-    """Whether numba has kept no code of a kernel for decoding, or of one for solving."""
+    """Whether numba has kept no code of a kernel for decoding, of one for solving, or of one for a pair of
+    unlike Poisson ratios.
+    """
     from vaereg.generators.periodic import _bar_distance
+    from vaereg.solver.compiled.bulk import _transform
     from vaereg.solver.compiled.kernels import _apply_to_cubes
 
-    for kernel in (_bar_distance, _apply_to_cubes):
+    for kernel in (_bar_distance, _apply_to_cubes, _transform):
         kept = getattr(getattr(kernel, "_cache", None), "cache_path", None)
         line = kernel.py_func.__code__.co_firstlineno
         if kept is not None and not any(Path(kept).glob(f"*.{kernel.__name__}-{line}.*.nbi")):

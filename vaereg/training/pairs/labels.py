@@ -137,6 +137,7 @@ def _label(job: tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float32
         max_iter=STEPS[-1],
         steps=STEPS,
         only_after_steps=True,
+        lower_bound=False,
     )
     uppers = np.repeat(bounds.upper[None], len(STEPS), axis=0)
     energies, residuals = np.zeros_like(uppers), np.zeros(len(STEPS))
