@@ -73,7 +73,7 @@ def main() -> None:
 
 def measure(checkpoint: Checkpoint, data: TrainingSet, split: str) -> dict[str, Any]:
     """Figures of both tiers over all volumes of a split, by class and by size."""
-    rows = data.known(split)
+    rows = data.labelled_rows(split)
     truth = data.properties[rows]
     parts = {name: np.empty((2, *truth.shape)) for name in TIERS}
     novel = np.empty(len(rows), dtype=bool)

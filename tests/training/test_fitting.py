@@ -159,7 +159,7 @@ def test_intervals_and_novelty_follow_the_size(tiny_checkpoint: Checkpoint, size
     known = item.fitted.training_properties.values
     np.testing.assert_array_equal(fitted.training_properties.values, np.unique(known, axis=0))  # the same
     checkpoint = dataclasses.replace(item, fitted=fitted)
-    rows = data.known("validation")
+    rows = data.labelled_rows("validation")
     for size in (8, 16):
         chosen = rows[data.size[rows] == size]
         for guided in (False, True):

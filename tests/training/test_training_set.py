@@ -25,7 +25,7 @@ def test_families_keep_their_labels_and_volumes(tiny_dataset: Dataset, tiny_data
     data = read_training_set(tiny_dataset_path)
     assert data.mode is None and data.edge == 16
     np.testing.assert_array_equal(data.properties, diagonal_properties(tiny_dataset.samples.stiffness))
-    rows = data.known("test", ["gaussian-free"])
+    rows = data.labelled_rows("test", ["gaussian-free"])
     expected = tiny_dataset.indices("test")
     assert rows.tolist() == [i for i in expected if tiny_dataset.samples.family[i] != "gaussian-free"]
     np.testing.assert_array_equal(data.volumes(rows), tiny_dataset.volumes(rows))
@@ -38,9 +38,9 @@ def test_classes_have_the_labels_of_the_reference_pair(sized_set: LabelledSet, t
     np.testing.assert_array_equal(data.properties[: len(truth)], truth)
     assert np.isnan(data.properties[-1]).all()
     assert data.mode is not None and set(data.mode.tolist()) == {"irregular", "layers"}
-    known = np.concatenate([data.known(split) for split in ("train", "validation", "test")])
-    assert sorted(known.tolist()) == list(range(len(data) - 1))
-    assert not (data.name[data.known("train", ["laminate"])] == "laminate").any()
+    labelled = np.concatenate([data.labelled_rows(split) for split in ("train", "validation", "test")])
+    assert sorted(labelled.tolist()) == list(range(len(data) - 1))
+    assert not (data.name[data.labelled_rows("train", ["laminate"])] == "laminate").any()
 
 
 def test_sets_without_the_reference_pair_are_refused(sized_set: LabelledSet) -> None:
@@ -56,7 +56,7 @@ def test_volumes_come_by_size_and_in_parts(sized_set: LabelledSet, tmp_path: Pat
     data = read_training_set(path)
     rows = np.random.default_rng(0).permutation(len(data))[:60]
     seen = []
-    for places, volumes in data.by_size(rows, most=7 * 16**3):
+    for places, volumes in data.by_size(rows, max_voxels=7 * 16**3):
         assert volumes.size <= 7 * 16**3 and len(volumes) == len(places)
         assert (data.size[rows[places]] == volumes.shape[1]).all()
         for place, volume in zip(places, volumes, strict=True):

@@ -92,7 +92,7 @@ def decode_batches(
     """
     for batch in z.split(count):
         if noise is None:
-            drawn = model.noise(len(batch), size, generator=generator)
+            batch_noise = model.noise(len(batch), size, generator=generator)
         else:
-            drawn = noise.expand(len(batch), -1, -1, -1, -1)
-        yield model.decode(batch, drawn).squeeze(1)
+            batch_noise = noise.expand(len(batch), -1, -1, -1, -1)
+        yield model.decode(batch, batch_noise).squeeze(1)

@@ -117,12 +117,12 @@ def mode_fields(
     seeds = [int(seed) for seed in seeds]
     fields = torch.empty((len(z), 1, size, size, size), device=z.device)
     generators = [np.random.default_rng(seed) for seed in seeds]
-    if len(built := np.flatnonzero(np.isin(mode, BUILT))):
-        rows = torch.from_numpy(built).to(z.device)
-        own = torch.from_numpy(mode[built]).to(z.device)
-        chosen = [generators[row] for row in built]
+    if len(built_rows := np.flatnonzero(np.isin(mode, BUILT))):
+        rows = torch.from_numpy(built_rows).to(z.device)
+        component = torch.from_numpy(mode[built_rows]).to(z.device)
+        built_generators = [generators[row] for row in built_rows]
         fields[rows] = networks.decoder.field(
-            z[rows], own, (size, size, size), generators=chosen, stretch=stretch
+            z[rows], component, (size, size, size), generators=built_generators, stretch=stretch
         )
     for row in np.flatnonzero(mode == PERIODIC):
         field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch)
@@ -130,14 +130,14 @@ def mode_fields(
     if len(irregular := np.flatnonzero(mode == IRREGULAR)):
         factors = networks.irregular_stretch(z[torch.from_numpy(irregular).to(z.device)]).cpu().numpy()
         for factor in np.unique(factors):
-            own = irregular[factors == factor]
-            drawn = _noise(model, [seeds[row] for row in own], size)
-            rows = torch.from_numpy(own).to(z.device)
-            fields[rows] = model.decoder.field(z[rows], drawn, stretch * float(factor))
+            members = irregular[factors == factor]
+            noise = _noise(model, [seeds[row] for row in members], size)
+            rows = torch.from_numpy(members).to(z.device)
+            fields[rows] = model.decoder.field(z[rows], noise, stretch * float(factor))
     return fields
 
 
 def _noise(model: VaeReg, seeds: Sequence[int], size: int) -> Tensor:
     """White noise of the spectral decoder, a draw a seed, shape (B, C, n, n, n)."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return torch.cat([model.noise(1, size, generator=own) for own in generators])
+    return torch.cat([model.noise(1, size, generator=generator) for generator in generators])

@@ -58,10 +58,10 @@ def upper_bounds(
         on_progress(0, len(volumes))
     with ThreadPoolExecutor(pool_threads()) as threads:
         solve = partial(iterated_bounds, materials=materials, iterations=ITERATIONS)
-        for done, falling in enumerate(threads.map(solve, volumes)):
-            bounds[done] = falling
+        for row, falling in enumerate(threads.map(solve, volumes)):
+            bounds[row] = falling
             if on_progress:
-                on_progress(done + 1, len(volumes))
+                on_progress(row + 1, len(volumes))
     return bounds
 
 

@@ -377,8 +377,8 @@ def cut(field: Tensor, fraction: Tensor, temperature: float | None = None) -> Te
     level = torch.stack([row.kthvalue(voxels - int(n)).values for row, n in zip(flat, count, strict=True)])
     stiff = (flat > level[:, None]).to(field.dtype)
     for row, values, n, value in zip(stiff, flat, count, level, strict=True):
-        if missing := int(n - row.sum()):  # values that rounding made equal: the first of them are taken
-            row[torch.nonzero(values == value)[:missing, 0]] = 1.0
+        if shortfall := int(n - row.sum()):  # values that rounding made equal: the first of them are taken
+            row[torch.nonzero(values == value)[:shortfall, 0]] = 1.0
     level, binary = level[:, None, None, None, None], stiff.reshape(field.shape)
     if temperature is None:
         return binary

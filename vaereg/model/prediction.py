@@ -188,8 +188,8 @@ def _guided(
     if not rows.any():
         return mean[rows], std[rows]
     fitted, materials = checkpoint.fitted, checkpoint.model.materials
-    chosen = [field for field, wanted in zip(fields, rows, strict=True) if wanted]
-    bounds = upper_bounds(chosen, materials, on_progress=on_progress)
+    row_fields = [field for field, in_rows in zip(fields, rows, strict=True) if in_rows]
+    bounds = upper_bounds(row_fields, materials, on_progress=on_progress)
     spread = std[rows] / mean[rows] / fitted.spread_factor
     better, own_spread = guide(fitted.guided, bounds, fraction[rows], mean[rows], spread, materials)
     return better, better * own_spread * fitted.guided_spread_factor

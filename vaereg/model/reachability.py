@@ -53,14 +53,14 @@ class TrainingProperties:
         """Lowest and highest value, shape (T + 1, 2)."""
         self._limits: dict[tuple[int, ...], float] = {}
 
-    def reachability(self, wanted: Mapping[int, tuple[float, float]]) -> Reachability:
+    def reachability(self, target: Mapping[int, tuple[float, float]]) -> Reachability:
         """Distance of a target from the nearest training volume, and the distance that is allowed.
 
         Args:
-            wanted: Lowest and highest value by index among properties and volume fraction; equal for a value.
+            target: Lowest and highest value by index among properties and volume fraction; equal for a value.
         """
-        indices = tuple(sorted(wanted))
-        ends = np.log([wanted[index] for index in indices])
+        indices = tuple(sorted(target))
+        ends = np.log([target[index] for index in indices])
         logs = self._logs[:, indices]
         distances = np.maximum(np.maximum(ends[:, 0] - logs, logs - ends[:, 1]), 0.0).max(1)
         best = int(distances.argmin())

@@ -314,20 +314,20 @@ def recognition_of_modes(
         ValueError: There are more or fewer modes than volumes.
     """
     cells = [np.asarray(volume) for volume in volumes]
-    made = np.asarray(modes, dtype=np.int64)
-    if made.shape != (len(cells),):
-        raise ValueError(f"expected the mode of each of {len(cells)} volumes, got shape {made.shape}")
+    own_mode = np.asarray(modes, dtype=np.int64)
+    if own_mode.shape != (len(cells),):
+        raise ValueError(f"expected the mode of each of {len(cells)} volumes, got shape {own_mode.shape}")
     mixed = np.array([bool(cell.any() and not cell.all()) for cell in cells], dtype=bool)
     votes = classifier.predict_proba([cells[row] for row in np.flatnonzero(mixed)], executor=executor)
-    taken = classifier.mode_proba(votes, class_modes, len(mode_names)).argmax(axis=1)
+    recognised_mode = classifier.mode_proba(votes, class_modes, len(mode_names)).argmax(axis=1)
     taken_for = np.zeros((len(mode_names), len(mode_names)), dtype=np.int64)
-    np.add.at(taken_for, (made[mixed], taken), 1)
+    np.add.at(taken_for, (own_mode[mixed], recognised_mode), 1)
     return ModeRecognition(
         overall=Share(successes=int(np.trace(taken_for)), trials=len(cells)),
         by_mode={
-            name: Share(successes=int(taken_for[index, index]), trials=int((made == index).sum()))
+            name: Share(successes=int(taken_for[index, index]), trials=int((own_mode == index).sum()))
             for index, name in enumerate(mode_names)
-            if (made == index).any()
+            if (own_mode == index).any()
         },
         taken_for=taken_for,
     )

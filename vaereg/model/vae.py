@@ -97,11 +97,11 @@ class VaeReg(PropertyScaling):
 
     def noise(self, count: int, size: int, *, generator: torch.Generator) -> Tensor:
         """White noise for `decode`, shape (count, C, size, size, size); one for all if deterministic."""
-        drawn = count
+        draws = count
         if self.config.deterministic:
-            generator, drawn = torch.Generator().manual_seed(0), 1
+            generator, draws = torch.Generator().manual_seed(0), 1
         shape = (self.config.fields, size, size, size)
-        noise = torch.randn(drawn, *shape, generator=generator, device=generator.device)
+        noise = torch.randn(draws, *shape, generator=generator, device=generator.device)
         return noise.to(self.property_location.device).expand(count, *shape)
 
     def decode(
@@ -122,7 +122,9 @@ def _diagonal_bounds(fraction: Tensor, materials: TwoPhase) -> tuple[Tensor, Ten
     def diagonal(bulk: Tensor, shear: Tensor) -> Tensor:
         return torch.stack([bulk + 4.0 * shear / 3.0] * 3 + [shear] * 3, -1)
 
-    rest = 1.0 - fraction
-    lower = diagonal(1.0 / (fraction / bulk1 + rest / bulk0), 1.0 / (fraction / shear1 + rest / shear0))
-    upper = diagonal(fraction * bulk1 + rest * bulk0, fraction * shear1 + rest * shear0)
+    soft_fraction = 1.0 - fraction
+    lower = diagonal(
+        1.0 / (fraction / bulk1 + soft_fraction / bulk0), 1.0 / (fraction / shear1 + soft_fraction / shear0)
+    )
+    upper = diagonal(fraction * bulk1 + soft_fraction * bulk0, fraction * shear1 + soft_fraction * shear0)
     return lower, upper

@@ -30,12 +30,12 @@ def training_card(
     hardware = (
         torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
     )
-    begun, style = {}, {}
+    origin, style = {}, {}
     if former is not None:
         names = ("steps", "training time", "trained on", "date")
         facts = ", ".join(f"{name} {former.card[name]}" for name in names if name in former.card)
-        kept = "prior and decoder" if settings.forward_share == 1.0 else "encoder and regressor"
-        begun = {"continued from": f"checkpoint {former.hash} ({facts}); {kept} are its"}
+        former_parts = "prior and decoder" if settings.forward_share == 1.0 else "encoder and regressor"
+        origin = {"continued from": f"checkpoint {former.hash} ({facts}); {former_parts} are its"}
     if settings.forward_share < 1.0:
         features = load_features(settings.features)
         style = {"style features": f"{features.name}, SHA-256 {features.sha256}"}
@@ -43,15 +43,15 @@ def training_card(
         style = {"style features": former.card["style features"]}
     moduli = data.materials.moduli()
     return {
-        "training volumes": len(data.known("train", settings.held_out)),
-        "validation volumes": len(data.known("validation", settings.held_out)),
+        "training volumes": len(data.labelled_rows("train", settings.held_out)),
+        "validation volumes": len(data.labelled_rows("validation", settings.held_out)),
         "families left out": ", ".join(settings.held_out) or "none",
         **data.facts,
         "stiff phase": f"{moduli['e_stiff']:g} GPa, Poisson ratio {moduli['nu_stiff']:g}",
         "soft phase": f"{moduli['e_soft']:g} GPa, Poisson ratio {moduli['nu_soft']:g}",
         **style,
         "seed": settings.seed,
-        **begun,
+        **origin,
         "steps": result.steps,
         "parameters": sum(parameter.numel() for parameter in result.model.parameters()),
         "trained on": hardware,

@@ -36,13 +36,13 @@ class MorphologyClusters:
         terms = _quadratic(properties)
         normal = terms.T @ terms + _RIDGE * len(terms) * torch.eye(terms.shape[1]).to(terms)
         self.coefficients = torch.linalg.solve(normal, terms.T @ correlation)
-        rest = (correlation - terms @ self.coefficients).cpu().numpy()
+        residual = (correlation - terms @ self.coefficients).cpu().numpy()
         # the annotation of n_init knows its default alone
-        clusters = KMeans(count, n_init=4, random_state=0).fit(rest)  # pyright: ignore[reportArgumentType]
+        clusters = KMeans(count, n_init=4, random_state=0).fit(residual)  # pyright: ignore[reportArgumentType]
         centres = clusters.cluster_centers_
         centres = centres[centres.mean(1).argsort()]  # from fine to coarse
         self.centres = torch.from_numpy(centres).to(correlation)
-        self.width = float(np.sqrt(clusters.inertia_ / rest.size))
+        self.width = float(np.sqrt(clusters.inertia_ / residual.size))
 
     def assign(self, correlation: Tensor, properties: Tensor) -> Tensor:
         """Assignment r of volumes to components, rows sum to one, shape (B, K).
@@ -67,8 +67,8 @@ class MorphologyClusters:
 
     def _distances(self, correlation: Tensor, properties: Tensor) -> Tensor:
         """Distances from the centre of every cluster, shape (B, K) [-]."""
-        rest = correlation - _quadratic(properties) @ self.coefficients
-        return torch.cdist(rest, self.centres)
+        residual = correlation - _quadratic(properties) @ self.coefficients
+        return torch.cdist(residual, self.centres)
 
 
 def _quadratic(properties: Tensor) -> Tensor:

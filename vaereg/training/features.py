@@ -324,7 +324,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Reads pickles of plain containers and NumPy arrays, and nothing that could run code."""
 
     _reconstruct = np.empty(0).__reduce__()[0]
-    _allowed: ClassVar = {
+    _allowed_types: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy", "ndarray"): np.ndarray,
@@ -333,6 +333,6 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         try:
-            return self._allowed[module, name]
+            return self._allowed_types[module, name]
         except KeyError as error:
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a file of weights") from error

@@ -76,20 +76,22 @@ def fit(
             number.
     """
     data = TrainingSet.of(dataset)
-    training = evenly(data.known("train", settings.held_out), MOST_FITTED)
-    validation = evenly(data.known("validation", settings.held_out), MOST_FITTED // 8)
+    training = evenly(data.labelled_rows("train", settings.held_out), MOST_FITTED)
+    validation = evenly(data.labelled_rows("validation", settings.held_out), MOST_FITTED // 8)
     materials, fraction = model.materials, data.volume_fraction
 
     location, scale = model.property_location.cpu().numpy(), model.property_scale.cpu().numpy()
-    own = np.column_stack([data.properties, fraction])[training]
-    logs = np.log(own)
+    training_values = np.column_stack([data.properties, fraction])[training]
+    logs = np.log(training_values)
     standardised = np.column_stack([(logs[:, :-1] - location) / scale, logs[:, -1]])
     parts = min(12, max(1, len(training) // 50))
     mixture = GaussianMixture(parts, covariance_type="full", reg_covar=1e-4, random_state=0).fit(standardised)
-    reached = own
+    reached = training_values
     if former is not None:  # which may have been trained on some of these volumes
-        both = np.concatenate([former.training_properties.values, own]).astype(np.float32)
-        reached = np.unique(both, axis=0)
+        joined_values = np.concatenate([former.training_properties.values, training_values]).astype(
+            np.float32
+        )
+        reached = np.unique(joined_values, axis=0)
 
     train_mean, train_spread, statistics = encode_set(model, data, training, averaged=True)
     centre, whitening = _whitening(statistics)
@@ -162,10 +164,10 @@ def embed(model: VaeReg, dataset: Dataset | LabelledSet | TrainingSet, settings:
     from umap import UMAP  # takes ten seconds to import
 
     data = TrainingSet.of(dataset)
-    shown = (data.size == data.edge) & data.labelled
+    is_mapped = (data.size == data.edge) & data.labelled
     if data.mode is not None:
-        shown &= data.mode != ""
-    rows = np.flatnonzero(shown)[:_MAPPED]
+        is_mapped &= data.mode != ""
+    rows = np.flatnonzero(is_mapped)[:_MAPPED]
     properties = data.properties[rows].astype(np.float32)
     with torch.no_grad():
         means = torch.cat([encoding.latent_mean for encoding in encode_batches(model, data.volumes(rows))])
@@ -197,9 +199,9 @@ def embed(model: VaeReg, dataset: Dataset | LabelledSet | TrainingSet, settings:
     )
 
 
-def evenly(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    """At most so many of the rows, evenly spaced."""
-    return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // most]
+def evenly(rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most `count` of the rows, evenly spaced."""
+    return rows if len(rows) <= count else rows[np.arange(count) * len(rows) // count]
 
 
 def fit_latent_regressor(
@@ -326,8 +328,8 @@ def _whitening(statistics: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     centre, width = statistics.mean(0), statistics.std(0) + 1e-9
     values, vectors = np.linalg.eigh(np.cov(((statistics - centre) / width).T))
     largest = np.arange(len(values)) >= len(values) - max(1, len(statistics) // 10)
-    kept = (values > 1e-4 * values.max()) & largest
-    return centre, vectors[:, kept] / np.sqrt(values[kept]) / width[:, None]
+    significant = (values > 1e-4 * values.max()) & largest
+    return centre, vectors[:, significant] / np.sqrt(values[significant]) / width[:, None]
 
 
 def _bounds(
@@ -338,15 +340,17 @@ def _bounds(
 ) -> NDArray[np.float64]:
     """Upper bounds of the volumes in `rows`, by their index in the data set, shape (N, I, T) [GPa]."""
     bounds = np.full((len(data), ITERATIONS, len(PROPERTIES)), np.nan)
-    done = 0
+    offset = 0
 
-    def report(begin: int, now: int, _: int) -> None:
+    def report(begin: int, count: int, _: int) -> None:
         if on_progress:
-            on_progress(begin + now, len(rows))
+            on_progress(begin + count, len(rows))
 
     for places, volumes in data.by_size(rows):
-        bounds[rows[places]] = upper_bounds(list(volumes), model.materials, on_progress=partial(report, done))
-        done += len(places)
+        bounds[rows[places]] = upper_bounds(
+            list(volumes), model.materials, on_progress=partial(report, offset)
+        )
+        offset += len(places)
     return bounds
 
 

@@ -28,5 +28,5 @@ def truncate_log(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text().splitlines()
-    kept = [line for line in lines[1:] if int(line.split(",")[0]) <= step]
-    path.write_text("\n".join([lines[0], *kept]) + "\n")
+    rows = [line for line in lines[1:] if int(line.split(",")[0]) <= step]
+    path.write_text("\n".join([lines[0], *rows]) + "\n")

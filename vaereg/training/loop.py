@@ -121,8 +121,8 @@ class _Loop:
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
         self.data = data = TrainingSet.of(dataset)
         self.forward_alone = self.settings.forward_share == 1.0
-        self.train_indices = data.known("train", self.settings.held_out)
-        self.validation_indices = data.known("validation", self.settings.held_out)
+        self.train_indices = data.labelled_rows("train", self.settings.held_out)
+        self.validation_indices = data.labelled_rows("validation", self.settings.held_out)
         if len(self.train_indices) < self.settings.batch_size or len(self.validation_indices) == 0:
             raise InputError(
                 f"expected at least {self.settings.batch_size} training volumes and one for validation, "
@@ -140,9 +140,11 @@ class _Loop:
         self.model.encoder.bfloat16_on_cpu = self.settings.bfloat16_on_cpu
         forward = [*self.model.encoder.parameters(), *self.model.property_head.parameters()]
         forward_ids = {id(parameter) for parameter in forward}
-        rest = [parameter for parameter in self.model.parameters() if id(parameter) not in forward_ids]
+        other_parameters = [
+            parameter for parameter in self.model.parameters() if id(parameter) not in forward_ids
+        ]
         self.optimiser = torch.optim.AdamW(
-            [{"params": forward}, {"params": rest}],
+            [{"params": forward}, {"params": other_parameters}],
             lr=self.settings.learning_rate,
             weight_decay=self.settings.weight_decay,
         )
@@ -177,15 +179,15 @@ class _Loop:
     def take_over(self, regressor: VaeReg, *, whole: bool) -> None:
         """Copy a trained model, or its encoder and regressor alone, and freeze what is not trained."""
         parts = [""] if whole or self.forward_alone else ["encoder.", "property_head."]
-        taken = {
+        weights = {
             name: value for name, value in regressor.state_dict().items() if name.startswith(tuple(parts))
         }
         try:
             for model in (self.model, self.average):
-                model.load_state_dict(model.state_dict() | taken)
+                model.load_state_dict(model.state_dict() | weights)
         except RuntimeError as error:
             raise InputError("expected a model of the shape that is configured, got another") from error
-        self.taken = _digest(taken)
+        self.taken = _digest(weights)
         self._freeze()
 
     def _freeze(self) -> None:
@@ -331,8 +333,8 @@ class _Loop:
         """Clusters of the training split's morphologies; the same ones after a run is resumed."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         correlations, properties = [], []
-        chosen = self.train_indices[self.data.size[self.train_indices] == self.data.edge][:_CLUSTERED]
-        for rows in np.array_split(chosen, max(1, len(chosen) // 64)):
+        indices = self.train_indices[self.data.size[self.train_indices] == self.data.edge][:_CLUSTERED]
+        for rows in np.array_split(indices, max(1, len(indices) // 64)):
             volumes, targets = self._turned(rows, generator)
             correlations.append(axis_correlation(autocorrelation(volumes)))
             properties.append(self.model.standardise(targets))

@@ -151,8 +151,8 @@ def loss_terms(
         if step % 2 == 0:
             terms["consistency"] = _property_bias(model, first, second, target, settings.consistency_scale)
         else:
-            drawn, component = model.prior(properties[:count]).sample(generator=generator)
-            pair = _decode_twice(model, drawn, volumes.shape[-1], generator)
+            latent, component = model.prior(properties[:count]).sample(generator=generator)
+            pair = _decode_twice(model, latent, volumes.shape[-1], generator)
             terms["inverse"] = _property_bias(model, *pair, target, settings.consistency_scale)
             if settings.assigned:
                 # and the morphology of its component: what two-point correlation tells of it
@@ -195,8 +195,8 @@ def _prior_terms(
         bound = (assignment * (joint - assignment.log())).sum(-1)
     with torch.no_grad():
         mean = joint.softmax(-1).mean(0)
-        used = (-(mean * mean.clamp_min(1e-9).log()).sum()).exp()
-    return {"divergence": (log_posterior - bound).mean(), "components_used": used}
+        component_count = (-(mean * mean.clamp_min(1e-9).log()).sum()).exp()
+    return {"divergence": (log_posterior - bound).mean(), "components_used": component_count}
 
 
 def _decode_twice(model: VaeReg, z: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -262,9 +262,9 @@ def style_term(
     """Squared relative Gram distance of two realisations from the first `count` volumes, mean over them."""
 
     def grams_of(batch: Tensor, slices: int, group: int = 1) -> list[Tensor]:
-        chosen = random_slices(batch[:count], slices, generator=generator)
-        with mixed_precision(chosen):
-            maps = features(chosen)
+        images = random_slices(batch[:count], slices, generator=generator)
+        with mixed_precision(images):
+            maps = features(images)
         return gram_matrices([layer.float() for layer in maps], group=group)
 
     grams = [grams_of(batch, 3) for batch in (first, second)]

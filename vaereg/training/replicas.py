@@ -84,12 +84,12 @@ class Replicas:
             return forward(*inputs, **options)
         ends = [batch * (rank + 1) // self.count for rank in range(self.count)]
         sizes = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
-        own = slice(ends[self.rank] - sizes[self.rank], ends[self.rank])
+        rank_slice = slice(ends[self.rank] - sizes[self.rank], ends[self.rank])
 
         def part(item: Any) -> Any:  # noqa: ANN401
             if isinstance(item, Tensor) and item.ndim and len(item) == batch:
                 return _Part.apply(item, sizes, self.rank)
-            return item[own] if isinstance(item, list) and len(item) == batch else item  # type: ignore[reportUnknownArgumentType]
+            return item[rank_slice] if isinstance(item, list) and len(item) == batch else item  # type: ignore[reportUnknownArgumentType]
 
         output = forward(*map(part, inputs), **{name: part(item) for name, item in options.items()})
         if isinstance(output, Tensor):

@@ -153,11 +153,11 @@ class TrainingSet:
         sizes = np.concatenate([data.size for data in sets])
 
         def unpack(indices: NDArray[np.intp]) -> NDArray[np.uint8]:
-            own = np.searchsorted(ends, indices, side="right")
+            set_index = np.searchsorted(ends, indices, side="right")
             edge = int(sizes[indices[0]])
             volumes = np.empty((len(indices), edge, edge, edge), dtype=np.uint8)
-            for number in np.unique(own):
-                places = own == number
+            for number in np.unique(set_index):
+                places = set_index == number
                 begin = ends[number] - len(sets[number])
                 volumes[places] = sets[number].volumes(indices[places] - begin)
             return volumes
@@ -189,25 +189,25 @@ class TrainingSet:
         sizes, counts = np.unique(self.size, return_counts=True)
         return int(sizes[counts.argmax()])
 
-    def known(self, split: str, left_out: Sequence[str] = ()) -> NDArray[np.intp]:
+    def labelled_rows(self, split: str, left_out: Sequence[str] = ()) -> NDArray[np.intp]:
         """Labelled volumes of a split whose families or classes training did not leave out, ascending."""
         if split not in SPLITS:
             raise InputError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
-        chosen = (self.split == split) & self.labelled
-        return np.flatnonzero(chosen & ~np.isin(self.name, tuple(left_out)))
+        in_split = (self.split == split) & self.labelled
+        return np.flatnonzero(in_split & ~np.isin(self.name, tuple(left_out)))
 
     def volumes(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Phases 0 and 1 of volumes of one size, shape (N, n, n, n)."""
         return self.unpack(indices)
 
     def by_size(
-        self, indices: NDArray[np.intp], most: int = 64 * 32**3
+        self, indices: NDArray[np.intp], max_voxels: int = 64 * 32**3
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-        """Places in `indices` and phases of volumes, size by size, at most so many voxels at once."""
+        """Places in `indices` and phases of volumes, size by size, at most `max_voxels` at once."""
         sizes = self.size[indices]
         for size in np.unique(sizes):
             places = np.flatnonzero(sizes == size)
-            parts = -(-len(places) * int(size) ** 3 // most)
+            parts = -(-len(places) * int(size) ** 3 // max_voxels)
             for part in np.array_split(places, parts):
                 yield part, self.volumes(indices[part])
 
@@ -236,12 +236,12 @@ def _read_shards(folder: Path) -> TrainingSet:
     paths = sorted(folder.glob("*.h5"))
     if not paths:
         raise InputError(f"expected shards (*.h5) in {folder}, got none")
-    found = ordered_shards(paths)
-    parts = [_without_volumes(shard) for shard in found]
+    shards = ordered_shards(paths)
+    parts = [_without_volumes(shard) for shard in shards]
     whole = TrainingSet.joined(parts)
-    counts = [(shard.path, len(part)) for shard, part in zip(found, parts, strict=True)]
-    stored = StoredVolumes(counts, whole.size)
-    return replace(whole, identity=parts[0].identity, facts=parts[0].facts, unpack=stored.read)
+    counts = [(shard.path, len(part)) for shard, part in zip(shards, parts, strict=True)]
+    stored_volumes = StoredVolumes(counts, whole.size)
+    return replace(whole, identity=parts[0].identity, facts=parts[0].facts, unpack=stored_volumes.read)
 
 
 def _without_volumes(shard: FoundShard) -> TrainingSet:
@@ -263,16 +263,16 @@ def _labels_of(data: LabelledSet, materials: TwoPhase) -> NDArray[np.float64]:
     Raises:
         InputError: No volume has a label for this pair.
     """
-    wanted = materials.moduli()
+    moduli = materials.moduli()
     columns = [PAIR_COLUMNS.index(name) for name in MODULI]
-    numbers = np.array([wanted[name] for name in MODULI])
-    same = (data.samples.phases[:, :, columns] == numbers).all(2)
-    place = same.argmax(1)
+    numbers = np.array([moduli[name] for name in MODULI])
+    matches = (data.samples.phases[:, :, columns] == numbers).all(2)
+    place = matches.argmax(1)
     rows = np.arange(len(data))
     properties = diagonal_properties(data.samples.stiffness[rows, place])
-    properties[~same[rows, place]] = np.nan
+    properties[~matches[rows, place]] = np.nan
     if not np.isfinite(properties).all(1).any():
-        raise InputError(f"expected labels for the reference pair {wanted}, got none")
+        raise InputError(f"expected labels for the reference pair {moduli}, got none")
     return properties
 
 

@@ -85,13 +85,15 @@ def test_a_new_name_makes_a_mode_of_its_own(own: Checkpoint, tmp_path: Path) -> 
     save_checkpoint(path, own.model, own.config, own.fitted, own.card, own.embedding, own.modes)
     again = load_checkpoint(path)
     assert again.modes is not None
-    np.testing.assert_allclose(again.modes.own[0].latent, own.modes.own[0].latent, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        again.modes.own_modes[0].latent, own.modes.own_modes[0].latent, rtol=1e-3, atol=1e-3
+    )
     assert again.modes.names == own.modes.names
 
 
 def test_latent_vectors_stay_near_the_volumes(own: Checkpoint) -> None:
     assert own.modes is not None
-    mode = own.modes.own[0]
+    mode = own.modes.own_modes[0]
     places, order = np.arange(3).repeat(50), np.zeros(150, dtype=np.intp)
     drawn = mode.sample(places, Rows(order=order, row=places), generator=torch.Generator().manual_seed(0))
     off = (drawn.numpy() - mode.latent[places, 0]) / mode.std
@@ -125,7 +127,7 @@ def test_designs_of_a_mode_of_its_own_have_what_its_volumes_have(own: Checkpoint
 def test_more_volumes_join_a_mode_of_its_own(own: Checkpoint) -> None:
     assert own.modes is not None
     modes, _ = add_volumes(own.modes, own.model, fibres(range(3, 4)), mode="our-fibres")
-    assert [len(item.latent) for item in modes.own] == [4] and modes.names == own.modes.names
+    assert [len(item.latent) for item in modes.own_modes] == [4] and modes.names == own.modes.names
     assert (modes.library.mode == len(MODES)).sum() == 4
 
 

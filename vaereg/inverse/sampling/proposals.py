@@ -230,7 +230,7 @@ def drawn_latents(
     mode = torch.full((len(rows),), base, device=device)
     with torch.inference_mode():
         if index != base:
-            own_mode = modes.own[index - len(MODES)]
+            own_mode = modes.own_modes[index - len(MODES)]
             places = np.searchsorted(np.flatnonzero(modes.library.mode == index), rows.row)
             z = own_mode.sample(places, rows, generator=generator).to(device)
         elif base == PERIODIC:

@@ -161,10 +161,10 @@ def _bands(volumes: Tensor) -> Tensor:
     power = power / power.sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
     bands = []
     for axis in (1, 2, 3):
-        along = power.sum([other for other in (1, 2, 3) if other != axis])
+        along = power.sum([dimension for dimension in (1, 2, 3) if dimension != axis])
         size = along.shape[1]
         index = (torch.fft.fftfreq(size, device=along.device).abs() * _BAND_EDGE).round().long()
-        kept = index < _BANDS
+        in_bands = index < _BANDS
         band = along.new_zeros(len(along), _BANDS)
-        bands.append(band.index_add(1, index[kept], along[:, kept]))
+        bands.append(band.index_add(1, index[in_bands], along[:, in_bands]))
     return torch.cat(bands, -1)

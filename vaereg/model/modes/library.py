@@ -33,8 +33,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, chosen: NDArray[np.intp]) -> Rows:
-        return Rows(order=self.order[chosen], row=self.row[chosen])
+    def __getitem__(self, index: NDArray[np.intp]) -> Rows:
+        return Rows(order=self.order[index], row=self.row[index])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +57,9 @@ class ModeLibrary:
 
     def rows_of(self, mode: int) -> Rows:
         """Rows of a mode, in all orders of the axes."""
-        own = np.flatnonzero(self.mode == mode)
+        indices = np.flatnonzero(self.mode == mode)
         return Rows(
-            order=np.repeat(np.arange(len(AXIS_ORDERS)), len(own)), row=np.tile(own, len(AXIS_ORDERS))
+            order=np.repeat(np.arange(len(AXIS_ORDERS)), len(indices)), row=np.tile(indices, len(AXIS_ORDERS))
         )
 
     def fraction_ranges(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -70,9 +70,9 @@ class ModeLibrary:
         """
         low, high = np.zeros(count), np.ones(count)
         for mode in range(count):
-            own = self.fraction[self.mode == mode]
-            if len(own) >= _ENOUGH:
-                low[mode], high[mode] = own.min(), own.max()
+            fractions = self.fraction[self.mode == mode]
+            if len(fractions) >= _ENOUGH:
+                low[mode], high[mode] = fractions.min(), fractions.max()
         return low, high
 
     def stiffness_of(self, rows: Rows) -> NDArray[np.float64]:

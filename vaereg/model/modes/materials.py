@@ -64,8 +64,8 @@ class PairMap(nn.Module):
         inputs = [numbers, torch.logit(fraction, 1e-3)[:, None], along[:, None], trace.mean(-1)[:, None]]
         factor, level, bulk = self.layers(torch.cat(inputs, -1) / _SCALES.to(logits)).unbind(-1)
         unit = torch.eye(size).to(logits)
-        moved = (1.0 + factor)[:, None, None] * logits + level[:, None, None] * unit
-        return moved + bulk[:, None, None] * hydrostatic
+        result = (1.0 + factor)[:, None, None] * logits + level[:, None, None] * unit
+        return result + bulk[:, None, None] * hydrostatic
 
 
 _SCALES = torch.tensor([2.0, 2.0, 2.0, 0.3, 0.3, 1.0, 2.0, 2.0])
@@ -91,8 +91,8 @@ def stiffness_at(
         logits = _logits(reference, *_elastic_bounds(share, REFERENCE_PAIR))
         numbers = torch.from_numpy(elastic_numbers(pair)).expand(len(share), -1)
         lower, root = _elastic_bounds(share, pair)
-        moved = network(logits, numbers, share)
-        return mandel_to_voigt(_between(moved, lower, root).numpy())
+        pair_logits = network(logits, numbers, share)
+        return mandel_to_voigt(_between(pair_logits, lower, root).numpy())
 
 
 def conductivity_at(
@@ -159,8 +159,8 @@ def fit_pair_map(
     logits = _logits(torch.from_numpy(convert(reference)), *bounds(share, REFERENCE_PAIR))
     ends = [bounds(share[row : row + 1], pair) for row, pair in enumerate(pairs)]
     lower, root = (torch.cat([pair[place] for pair in ends]) for place in range(2))
-    told = torch.from_numpy(np.stack([numbers(pair) for pair in pairs]))
-    wanted = _logits(torch.from_numpy(convert(truth)), lower, root)
+    pair_numbers = torch.from_numpy(np.stack([numbers(pair) for pair in pairs]))
+    target = _logits(torch.from_numpy(convert(truth)), lower, root)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -169,8 +169,8 @@ def fit_pair_map(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         rows = torch.randint(len(share), (min(256, len(share)),), generator=generator)
-        moved = network(logits[rows], told[rows], share[rows])
-        off = (moved - wanted[rows]).square().sum((-2, -1))
+        prediction = network(logits[rows], pair_numbers[rows], share[rows])
+        off = (prediction - target[rows]).square().sum((-2, -1))
         loss = (off / (1.0 + off.detach())).mean()  # heavy tails: walls that are nearly cut
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -192,10 +192,10 @@ def _elastic_bounds(share: Tensor, pair: TwoPhase) -> tuple[Tensor, Tensor]:
     stiff, soft = bulk_and_shear(pair)
     bulk, shear = (_means(share, *moduli) for moduli in zip(stiff, soft, strict=True))
     projection = _hydrostatic(6).to(share)
-    rest = torch.eye(6).to(share) - projection
+    deviatoric = torch.eye(6).to(share) - projection
 
     def isotropic(first: Tensor, second: Tensor) -> Tensor:
-        return first[:, None, None] * projection + second[:, None, None] * rest
+        return first[:, None, None] * projection + second[:, None, None] * deviatoric
 
     lower = isotropic(3.0 * bulk[0], 2.0 * shear[0])
     return lower, isotropic((3.0 * bulk[1]).sqrt(), (2.0 * shear[1]).sqrt())

@@ -94,14 +94,14 @@ class ModePrior(nn.Module):
         penalty = ridge * torch.ones(features.shape[1], device=c.device)
         penalty[0] = 0.0
         for index in range(len(self.coefficients)):
-            own = mode == index
-            count = int(own.sum())
+            members = mode == index
+            count = int(members.sum())
             if count < features.shape[1]:
                 continue
-            x, z = features[own], mean[own]
+            x, z = features[members], mean[members]
             coefficients = torch.linalg.solve(x.T @ x + count * torch.diag(penalty), x.T @ z)
             residual = z - x @ coefficients
-            covariance = residual.T @ residual / count + torch.diag(std[own].square().mean(0))
+            covariance = residual.T @ residual / count + torch.diag(std[members].square().mean(0))
             lower = torch.linalg.cholesky(
                 covariance + _LEAST_STD**2 * torch.eye(self.latent, device=c.device)
             )

@@ -49,22 +49,24 @@ class Modes:
     """Their conductivity."""
     card: dict[str, Any] = field(default_factory=dict)
     """Plain facts on data, training and hardware."""
-    own: tuple[OwnMode, ...] = ()
+    own_modes: tuple[OwnMode, ...] = ()
     """Modes of a user's own volumes; their indices follow those of `MODES`."""
 
     @property
     def catalogue(self) -> tuple[Mode, ...]:
         """All modes by the index of their component, K of them."""
-        return (*MODES, *(item.mode for item in self.own))
+        return (*MODES, *(item.mode for item in self.own_modes))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all modes by index."""
-        return (*MODE_NAMES, *(item.name for item in self.own))
+        return (*MODE_NAMES, *(item.name for item in self.own_modes))
 
     def base(self, component: NDArray[np.int64]) -> NDArray[np.int64]:
         """Index into `MODES` of what decodes each component, shape (B,): a mode itself, or its base."""
-        return np.array([*range(len(MODES)), *(item.base for item in self.own)], dtype=np.int64)[component]
+        return np.array([*range(len(MODES)), *(item.base for item in self.own_modes)], dtype=np.int64)[
+            component
+        ]
 
     def cells(
         self,
@@ -120,7 +122,7 @@ def pack_modes(modes: Modes) -> dict[str, Any]:
                 "latent": torch.from_numpy(item.latent.astype(np.float16)),
                 "std": torch.from_numpy(item.std),
             }
-            for item in modes.own
+            for item in modes.own_modes
         ],
     }
 
@@ -155,8 +157,8 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         fraction=columns["fraction"].numpy().astype(np.float64),
         latent=columns["latent"].numpy().astype(np.float32),
     )
-    own = tuple(_unpack_own(item, config.latent) for item in state.get("own", []))
-    if not np.isin(library.mode, np.arange(len(MODES) + len(own))).all():
+    own_modes = tuple(_unpack_own(item, config.latent) for item in state.get("own", []))
+    if not np.isin(library.mode, np.arange(len(MODES) + len(own_modes))).all():
         raise InputError("the library of modes has volumes of a mode that is not there")
     return Modes(
         networks=networks.to(device).eval().requires_grad_(False),
@@ -165,19 +167,19 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         elastic_map=elastic_map.double().eval().requires_grad_(False),
         thermal_map=thermal_map.double().eval().requires_grad_(False),
         card=json.loads(state["card"]),
-        own=own,
+        own_modes=own_modes,
     )
 
 
 def _unpack_own(state: dict[str, Any], latent: int) -> OwnMode:
     """Mode of a user's own volumes; what is not as `pack_modes` writes it is refused."""
     check_own_name(str(state["name"]))
-    own = OwnMode(
+    own_mode = OwnMode(
         name=str(state["name"]),
         base=int(state["base"]),
         latent=state["latent"].numpy().astype(np.float32),
         std=state["std"].numpy().astype(np.float32),
     )
-    if not 0 <= own.base < len(MODES) or own.latent.shape[1:] != (len(AXIS_ORDERS), latent):
-        raise InputError(f"the mode {own.name} is not one of {latent} latent numbers")
-    return own
+    if not 0 <= own_mode.base < len(MODES) or own_mode.latent.shape[1:] != (len(AXIS_ORDERS), latent):
+        raise InputError(f"the mode {own_mode.name} is not one of {latent} latent numbers")
+    return own_mode

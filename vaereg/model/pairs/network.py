@@ -100,15 +100,15 @@ class PairRegressor(nn.Module):
         inputs = torch.cat([matrices.flatten(1), scalars], 1)
         return symmetric(self.layers((inputs - self.location) / self.scale))
 
-    def turned(self, matrices: Tensor, scalars: Tensor, which: Tensor) -> Tensor:
+    def turned(self, matrices: Tensor, scalars: Tensor, symmetry: Tensor) -> Tensor:
         """G from inputs turned by a symmetry each, turned back, shape (B, 6, 6).
 
         Args:
             matrices: Shape (B, 5, 21).
             scalars: Shape (B, 9).
-            which: Index of the symmetry, shape (B,).
+            symmetry: Index of the symmetry, shape (B,).
         """
-        turn = self.symmetries[which]
+        turn = self.symmetries[symmetry]
         full = turn[:, None] @ symmetric(matrices) @ turn[:, None].transpose(-1, -2)
         answer = self(full[..., torch.from_numpy(_ROWS), torch.from_numpy(_COLUMNS)], scalars)
         return turn.transpose(-1, -2) @ answer @ turn

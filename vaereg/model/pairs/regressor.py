@@ -191,11 +191,11 @@ def answer(
     stiffness = (1.0 - share) * stiffness + share * upper
     residual_energy = voigt_to_mandel(energies)
     stiffness = near_the_bound(stiffness, upper, residual_energy, decades)
-    own, left = (
+    diagonal, residual_diagonal = (
         np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 0.0) for matrix in (stiffness, residual_energy)
     )
     ratio = residual_over_bound(uppers, energies)[:, None]
-    scale = np.sqrt(left + (_RESIDUAL_SHARE * ratio**2 + _LEAST_SHARE) * own + ROUNDING)
+    scale = np.sqrt(residual_diagonal + (_RESIDUAL_SHARE * ratio**2 + _LEAST_SHARE) * diagonal + ROUNDING)
     stop = int(fast)
     by_size = np.interp(np.log(sizes), np.log(CALIBRATED_SIZES), model.size_factor[stop])
     factor = by_size[:, None, None] * model.spread_factor[stop][decades][:, _KINDS]
@@ -263,13 +263,13 @@ def predict_stiffness(
     two_phase = (fraction > 0.0) & (fraction < 1.0)
     # after other numbers of iterations the solver had nothing left to do: the bound is the stiffness
     for step in STEPS[1:]:
-        told = [step in bound.steps[1:] and (earlier or bound.iterations == step) for bound in bounds]
-        rows = np.flatnonzero(two_phase & told)
+        has_answer = [step in bound.steps[1:] and (earlier or bound.iterations == step) for bound in bounds]
+        rows = np.flatnonzero(two_phase & has_answer)
         if len(rows) == 0:
             continue
-        kept, chosen = [bounds[row] for row in rows], [phases[row] for row in rows]
+        row_bounds, row_pairs = [bounds[row] for row in rows], [phases[row] for row in rows]
         early = fast or iterations is not None
-        answers = _answers_after(model, step, kept, chosen, fraction[rows], sizes[rows], early)
+        answers = _answers_after(model, step, row_bounds, row_pairs, fraction[rows], sizes[rows], early)
         for place, row in enumerate(rows):
             unit = phases[row].e_stiff
             before[row][step] = answers.mean[place] * unit
@@ -311,7 +311,7 @@ def _answers_after(
     """Answers after a number of iterations that all volumes have passed."""
     places = [bound.steps.index(step) for bound in bounds]
     uppers, energies = (
-        np.array([kept[place - 1 : place + 1] for kept, place in zip(stacks, places, strict=True)])
+        np.array([stack[place - 1 : place + 1] for stack, place in zip(stacks, places, strict=True)])
         for stacks in ([bound.uppers for bound in bounds], [bound.residual_energies for bound in bounds])
     )
     residual = np.array([bound.residuals[step] for bound in bounds])
@@ -329,14 +329,14 @@ def _bounds(
     lower_bound: bool,
 ) -> StiffnessBounds:
     """Bounds after the given iterations, or where the residuals say so if these are 0."""
-    asked = STEPS.index(iterations)
+    place = STEPS.index(iterations)
     return bound_stiffness(
         field,
         pair,
-        residual=0.0 if asked else residual,
+        residual=0.0 if place else residual,
         energy=residual * (VOID_ENERGY if pair.has_void else 1.0),
         max_iter=iterations or MAX_STEP,
-        steps=STEPS[asked - 1 : asked + 1] if asked else STEPS,
+        steps=STEPS[place - 1 : place + 1] if place else STEPS,
         only_after_steps=True,
         sensitivities=sensitivities,
         lower_bound=lower_bound,

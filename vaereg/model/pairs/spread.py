@@ -31,8 +31,8 @@ def engineering_spread(
     """
     rows, columns = np.triu_indices(6)
     constants = engineering_constants(mean).by_name()
-    steps, moved = _moves(mean)
-    ends = [[_constants(mean + sign * move) for move in moved] for sign in (1.0, -1.0)]
+    steps, changes = _moves(mean)
+    ends = [[_constants(mean + sign * move) for move in changes] for sign in (1.0, -1.0)]
     spreads: dict[str, tuple[float | None, float | None]] = {}
     for name, value in constants.items():
         slopes = [
@@ -58,8 +58,8 @@ def expansion_spread(
         volume_fraction: Volume fraction of the stiff phase [-].
         materials: The two phases, with their thermal expansions.
     """
-    steps, moved = _moves(mean)
-    high, low = (thermal_expansion(mean + sign * moved, volume_fraction, materials) for sign in (1.0, -1.0))
+    steps, changes = _moves(mean)
+    high, low = (thermal_expansion(mean + sign * changes, volume_fraction, materials) for sign in (1.0, -1.0))
     slopes = np.where(steps[:, None] > 0.0, (high - low) / (2.0 * np.maximum(steps, 1e-300))[:, None], 0.0)
     spread = np.linalg.norm(slopes * std[np.triu_indices(6)][:, None], axis=0)
     return [float(value) if np.isfinite(value) else None for value in spread]
@@ -84,12 +84,12 @@ def _moves(mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.f
     """Steps of the 21 entries i <= j, shape (21,), and the changes of the stiffness, (21, 6, 6) [GPa]."""
     rows, columns = np.triu_indices(6)
     steps = _STEP * np.sqrt(np.maximum(mean[rows, rows] * mean[columns, columns], 0.0))
-    moved = np.zeros((len(rows), 6, 6))
-    moved[range(len(rows)), rows, columns] = moved[range(len(rows)), columns, rows] = steps
+    changes = np.zeros((len(rows), 6, 6))
+    changes[range(len(rows)), rows, columns] = changes[range(len(rows)), columns, rows] = steps
     values, axes = np.linalg.eigh(voigt_to_mandel(mean))
     carried = axes[:, values > _STEP**2 * values[-1]]  # moves elsewhere would take load where none is carried
     projection = carried @ carried.T
-    return steps, mandel_to_voigt(projection @ voigt_to_mandel(moved) @ projection)
+    return steps, mandel_to_voigt(projection @ voigt_to_mandel(changes) @ projection)
 
 
 def _constants(stiffness: NDArray[np.float64]) -> dict[str, float | None]:

@@ -136,14 +136,14 @@ class BatchStore(Generic[PlanT, BatchT]):
         """
         plan_file = self.folder / "plan.json"
         if plan_file.exists():
-            stored = json.loads(plan_file.read_text(encoding="utf-8"))
-            _check_plan(stored, self.layout, self.folder, extends=self.extends)
+            former_plan = json.loads(plan_file.read_text(encoding="utf-8"))
+            _check_plan(former_plan, self.layout, self.folder, extends=self.extends)
         present = self.file.read_plan(self.path).count if self.path.exists() else 0
         if present and self.extends and is_shard(self.path):
             raise InputError(f"expected a whole data set in {self.path}, got a shard: name another file")
         if present:
-            stored = asdict(self.file.read_plan(self.path))
-            _check_plan(stored, asdict(self.plan), self.path, extends=self.extends)
+            former_plan = asdict(self.file.read_plan(self.path))
+            _check_plan(former_plan, asdict(self.plan), self.path, extends=self.extends)
         if present == self.plan.count:
             return []
         self.folder.mkdir(exist_ok=True)
@@ -152,8 +152,8 @@ class BatchStore(Generic[PlanT, BatchT]):
             leftover.unlink()
         text = json.dumps(self.layout, indent=2)
         replace_file(plan_file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-        missing = [indices for indices in self.batches if self._load(indices) is None]
-        return self._take_over(missing, present) if present else missing
+        missing_ranges = [indices for indices in self.batches if self._load(indices) is None]
+        return self._take_over(missing_ranges, present) if present else missing_ranges
 
     def write(self, indices: range, batch: BatchT) -> None:
         """Keep one batch."""
@@ -180,13 +180,13 @@ class BatchStore(Generic[PlanT, BatchT]):
         if self._lock is not None:
             self._lock.close()
 
-    def _take_over(self, missing: list[range], present: int) -> list[range]:
+    def _take_over(self, missing_ranges: list[range], present: int) -> list[range]:
         """Turn the first volumes of a shorter data set into batches."""
         samples = self.file.read_batch(self.path)
-        covered = [indices for indices in missing if indices.stop <= present]
+        covered = [indices for indices in missing_ranges if indices.stop <= present]
         for indices in covered:
             self.write(indices, samples.rows(slice(indices.start, indices.stop)))
-        return missing[len(covered) :]
+        return missing_ranges[len(covered) :]
 
     def _part(self, indices: range) -> Path:
         return self.folder / f"batch-{indices.start:08d}.npz"
@@ -214,21 +214,21 @@ def make_in_batches(
         label_all: Function of the plan and the missing ranges that yields ranges with their batches.
         on_progress: Called with the number of volumes done and the count, first for volumes of a former run.
     """
-    report = on_progress or (lambda done, total: None)
+    report = on_progress or (lambda volumes, total: None)
     count = len(store.indices)
     try:
-        missing = store.begin()
-        done = count - sum(map(len, missing))
-        report(done, count)
-        batches = label_all(store.plan, missing)
+        missing_ranges = store.begin()
+        volumes = count - sum(map(len, missing_ranges))
+        report(volumes, count)
+        batches = label_all(store.plan, missing_ranges)
         try:
             for indices, batch in batches:
                 store.write(indices, batch)
-                done += len(indices)
-                report(done, count)
+                volumes += len(indices)
+                report(volumes, count)
         except BrokenExecutor as error:
             raise type(error)(
-                f"{error}; {done} of {count} volumes are kept: the same command goes on"
+                f"{error}; {volumes} of {count} volumes are kept: the same command goes on"
             ) from error
         finally:
             batches.close()
@@ -237,14 +237,19 @@ def make_in_batches(
         store.close()
 
 
-def _check_plan(stored: dict[str, Any], asked: dict[str, Any], path: Path, *, extends: bool) -> None:
-    """Refuse arguments that are not the stored ones, save for more volumes where it `extends`."""
-    for name in dict.fromkeys([*asked, *stored]):
-        value = asked.get(name)
-        longer = extends and name == "count" and isinstance(stored.get(name), int) and stored[name] <= value
-        if stored.get(name) != value and not longer:
+def _check_plan(former_plan: dict[str, Any], plan: dict[str, Any], path: Path, *, extends: bool) -> None:
+    """Refuse a plan that is not the former one, save for more volumes where it `extends`."""
+    for name in dict.fromkeys([*plan, *former_plan]):
+        value = plan.get(name)
+        longer = (
+            extends
+            and name == "count"
+            and isinstance(former_plan.get(name), int)
+            and former_plan[name] <= value
+        )
+        if former_plan.get(name) != value and not longer:
             raise InputError(
-                f"expected the arguments that {path} was begun with ({name} {stored.get(name)}), "
+                f"expected the arguments that {path} was begun with ({name} {former_plan.get(name)}), "
                 f"got {name} {value}: give the same to go on, or name another file"
             )
 

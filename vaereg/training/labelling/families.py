@@ -76,7 +76,7 @@ def generate_dataset(
         generator_version=GENERATOR_VERSION,
     )
     store = BatchStore(check_output(path), plan, batch_size, FamilyFile(), shard)
-    make_in_batches(store, lambda plan, missing: _label_all(plan, missing, workers), on_progress)
+    make_in_batches(store, lambda plan, ranges: _label_all(plan, ranges, workers), on_progress)
 
 
 def volume_source(plan: DatasetPlan, index: int) -> tuple[str, int]:
@@ -84,8 +84,8 @@ def volume_source(plan: DatasetPlan, index: int) -> tuple[str, int]:
     words = np.random.SeedSequence(plan.seed, spawn_key=(index,)).generate_state(2, np.uint64)
     names = list(plan.families)
     edges = np.cumsum(list(plan.families.values()))
-    chosen = int(np.searchsorted(edges, int(words[1]) / 2.0**64, side="right"))
-    return names[min(chosen, len(names) - 1)], int(words[0] >> np.uint64(1))
+    family = int(np.searchsorted(edges, int(words[1]) / 2.0**64, side="right"))
+    return names[min(family, len(names) - 1)], int(words[0] >> np.uint64(1))
 
 
 def label_batch(plan: DatasetPlan, indices: range) -> LabelledBatch:

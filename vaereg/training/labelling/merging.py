@@ -54,13 +54,13 @@ def merge_shards(
             process merges into the same file.
     """
     check_output(out, *paths)
-    found = ordered_shards(paths)
+    shards = ordered_shards(paths)
     folder = out.with_name(out.name + ".merge")
     with _locked(folder):
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
         try:
-            return _join(found, out, folder, on_progress or (lambda done, total: None))
+            return _join(shards, out, folder, on_progress or (lambda count, total: None))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -70,14 +70,14 @@ def ordered_shards(paths: Sequence[Path]) -> list[FoundShard]:
     return _in_order([_look_at(path) for path in paths])
 
 
-def read_checked(found: FoundShard) -> Any:  # noqa: ANN401 (of either format)
+def read_checked(shard: FoundShard) -> Any:  # noqa: ANN401 (of either format)
     """Volumes of a shard, whose number, seeds and checksum are what they must be.
 
     Raises:
         InputError: They are not.
     """
-    batch = _file_of(found.version).read_batch(found.path)
-    _check(found, batch)
+    batch = _file_of(shard.version).read_batch(shard.path)
+    _check(shard, batch)
     return batch
 
 
@@ -105,72 +105,72 @@ def _file_of(version: int) -> DatasetFile[Any, Any]:
     return MorphologyFile() if version == LABELLED_SET_VERSION else FamilyFile()
 
 
-def _in_order(found: Sequence[FoundShard]) -> list[FoundShard]:
+def _in_order(shards: Sequence[FoundShard]) -> list[FoundShard]:
     """All shards of one data set, in the order of its volumes."""
-    first, *others = found
-    for other in others:
-        for name, value in _facts(other).items():
+    first, *others = shards
+    for candidate in others:
+        for name, value in _facts(candidate).items():
             if value != _facts(first).get(name):
                 raise InputError(
                     f"expected shards of one data set, got {name} {_facts(first).get(name)} in {first.path} "
-                    f"and {value} in {other.path}"
+                    f"and {value} in {candidate.path}"
                 )
     by_index: dict[int, FoundShard] = {}
-    for shard in found:
+    for shard in shards:
         twin = by_index.setdefault(shard.header.shard.index, shard)
         if twin is not shard:
             raise InputError(
                 f"expected every shard once, got {shard.header.shard} in {twin.path} and in {shard.path}"
             )
     of = first.header.shard.of
-    missing = [index for index in range(1, of + 1) if index not in by_index]
-    if missing:
-        named = ", ".join(f"{index}/{of}" for index in missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        raise InputError(f"expected {of} shards, got {len(found)}: {named}{more} missing")
+    missing_indices = [index for index in range(1, of + 1) if index not in by_index]
+    if missing_indices:
+        named = ", ".join(f"{index}/{of}" for index in missing_indices[:_NAMED])
+        suffix = f" and {len(missing_indices) - _NAMED} more" if len(missing_indices) > _NAMED else ""
+        raise InputError(f"expected {of} shards, got {len(shards)}: {named}{suffix} missing")
     return [by_index[index] for index in range(1, of + 1)]
 
 
-def _facts(found: FoundShard) -> dict[str, object]:
+def _facts(shard: FoundShard) -> dict[str, object]:
     """What shards of one data set have in common."""
     return {
-        "format_version": found.version,
-        "shards": found.header.shard.of,
-        **asdict(found.plan),
-        **{f"version of {name}": value for name, value in found.header.made_by.items()},
+        "format_version": shard.version,
+        "shards": shard.header.shard.of,
+        **asdict(shard.plan),
+        **{f"version of {name}": value for name, value in shard.header.made_by.items()},
     }
 
 
 def _join(
-    found: Sequence[FoundShard], out: Path, folder: Path, on_progress: Callable[[int, int], None]
+    shards: Sequence[FoundShard], out: Path, folder: Path, on_progress: Callable[[int, int], None]
 ) -> int:
-    file, plan = _file_of(found[0].version), found[0].plan
+    file, plan = _file_of(shards[0].version), shards[0].plan
     batches: list[Any] = []
-    on_progress(0, len(found))
-    for shard in found:
+    on_progress(0, len(shards))
+    for shard in shards:
         batches.append(read_checked(shard))
-        on_progress(len(batches), len(found))
+        on_progress(len(batches), len(shards))
     file.write(out, plan, file.batch_type.join(batches), folder)
     return plan.count
 
 
-def _check(found: FoundShard, batch: Any) -> None:  # noqa: ANN401
+def _check(shard: FoundShard, batch: Any) -> None:  # noqa: ANN401
     """Compare the number of volumes, their seeds and the checksum of a shard with what they must be."""
-    indices = found.header.shard.indices(found.plan.count)
+    indices = shard.header.shard.indices(shard.plan.count)
     if len(batch) != len(indices):
-        raise InputError(f"expected {len(indices)} volumes in {found.path}, got {len(batch)}")
-    seeds = [_seed(found, index) for index in indices]
+        raise InputError(f"expected {len(indices)} volumes in {shard.path}, got {len(batch)}")
+    seeds = [_seed(shard, index) for index in indices]
     if batch.seed.tolist() != seeds:
         wrong = next(i for i, seed in enumerate(seeds) if seed != batch.seed[i])
         raise InputError(
-            f"expected the seed {seeds[wrong]} of volume {indices[wrong]} in {found.path}, got "
+            f"expected the seed {seeds[wrong]} of volume {indices[wrong]} in {shard.path}, got "
             f"{batch.seed[wrong]}"
         )
-    if checksum(batch) != found.header.checksum:
-        raise InputError(f"expected the content that {found.path} was written with, got another checksum")
+    if checksum(batch) != shard.header.checksum:
+        raise InputError(f"expected the content that {shard.path} was written with, got another checksum")
 
 
-def _seed(found: FoundShard, index: int) -> int:
-    if found.version == LABELLED_SET_VERSION:
-        return morphology_source(found.plan, index).seed  # type: ignore[arg-type]
-    return volume_source(found.plan, index)[1]  # type: ignore[arg-type]
+def _seed(shard: FoundShard, index: int) -> int:
+    if shard.version == LABELLED_SET_VERSION:
+        return morphology_source(shard.plan, index).seed  # type: ignore[arg-type]
+    return volume_source(shard.plan, index)[1]  # type: ignore[arg-type]

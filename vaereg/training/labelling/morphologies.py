@@ -122,7 +122,7 @@ def generate_morphologies(
         generator_version=MORPHOLOGY_VERSION,
     )
     store = BatchStore(check_output(path), plan, batch_size, MorphologyFile(), shard)
-    make_in_batches(store, lambda plan, missing: _label_all(plan, missing, workers), on_progress)
+    make_in_batches(store, lambda plan, ranges: _label_all(plan, ranges, workers), on_progress)
 
 
 def size_shares(sizes: Mapping[int, float] | Sequence[int] | None = None) -> dict[str, float]:
@@ -136,12 +136,12 @@ def size_shares(sizes: Mapping[int, float] | Sequence[int] | None = None) -> dic
     """
     if sizes is None:
         return dict(DEFAULT_SIZES)
-    given = sizes if isinstance(sizes, Mapping) else dict.fromkeys(sizes, 1.0)
+    shares = sizes if isinstance(sizes, Mapping) else dict.fromkeys(sizes, 1.0)
     low, high = SIZE_RANGE
-    if not given or not all(low <= size <= high for size in given):
-        raise InputError(f"expected sizes of {low} to {high} voxels per edge, got {list(given)}")
-    total = sum(given.values())
-    return {str(size): given[size] / total for size in sorted(given)}
+    if not shares or not all(low <= size <= high for size in shares):
+        raise InputError(f"expected sizes of {low} to {high} voxels per edge, got {list(shares)}")
+    total = sum(shares.values())
+    return {str(size): shares[size] / total for size in sorted(shares)}
 
 
 class MorphologySource:
@@ -203,7 +203,7 @@ def label_morphologies(plan: MorphologyPlan, indices: range) -> LabelledVolumes:
     for index in indices:
         source = morphology_source(plan, index)
         generator = np.random.default_rng(source.seed)
-        made = sample(source.morphology, source.size, relative=source.relative, generator=generator)
+        microstructure = sample(source.morphology, source.size, relative=source.relative, generator=generator)
         phases = draw_pairs(np.random.default_rng(source.pair_seed))
         stiffness = np.full((PAIRS, 6, 6), np.nan, dtype=np.float32)
         conductivity = np.full((PAIRS, 3, 3), np.nan, dtype=np.float32)
@@ -211,11 +211,16 @@ def label_morphologies(plan: MorphologyPlan, indices: range) -> LabelledVolumes:
             pair = pair_of(numbers)
             rtol = label_tolerance(pair.contrast)
             elastic = homogenize(
-                made.volume, pair, rtol=rtol, dtype=np.float32, max_iter=MAX_ITER, raise_on_failure=False
+                microstructure.volume,
+                pair,
+                rtol=rtol,
+                dtype=np.float32,
+                max_iter=MAX_ITER,
+                raise_on_failure=False,
             )
             ratio = numbers[5] / numbers[4]
             thermal = conduct(
-                made.volume,
+                microstructure.volume,
                 pair,
                 rtol=label_tolerance(max(ratio, 1.0 / ratio)),
                 dtype=np.float32,
@@ -231,15 +236,15 @@ def label_morphologies(plan: MorphologyPlan, indices: range) -> LabelledVolumes:
                     "volume %d (%s), pair %s: residuals %g, thermal %g",
                     *(index, source.morphology, numbers.tolist(), elastic.residual, thermal.residual),
                 )
-        packed.append(pack_bits(made.volume[None])[0])
+        packed.append(pack_bits(microstructure.volume[None])[0])
         rows.append(
             {
                 "seed": source.seed,
                 "morphology": source.morphology,
                 "size": source.size,
                 "relative": source.relative,
-                "recipe": json.dumps(_rounded(made.recipe)),
-                "volume_fraction": volume_fraction(made.volume),
+                "recipe": json.dumps(_rounded(microstructure.recipe)),
+                "volume_fraction": volume_fraction(microstructure.volume),
                 "phases": phases,
                 "stiffness": stiffness,
                 "conductivity": conductivity,
@@ -252,8 +257,8 @@ def label_morphologies(plan: MorphologyPlan, indices: range) -> LabelledVolumes:
 def _choose(shares: Mapping[str, float], place: float) -> str:
     """Name at a place from 0 to 1 in the line of all shares."""
     names = list(shares)
-    chosen = int(np.searchsorted(np.cumsum(list(shares.values())), place, side="right"))
-    return names[min(chosen, len(names) - 1)]
+    index = int(np.searchsorted(np.cumsum(list(shares.values())), place, side="right"))
+    return names[min(index, len(names) - 1)]
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401

@@ -74,14 +74,14 @@ class ModeData:
         columns = [self.statistics[rows], self.geometry[rows], self.supervised[rows], self.properties[rows]]
         changed = [column.clone() for column in columns]
         for index, axes in enumerate(ORDERS):
-            own = order == index
-            if not own.any():
+            in_order = order == index
+            if not in_order.any():
                 continue
-            changed[0][own] = permute_statistics(columns[0][own], axes)
+            changed[0][in_order] = permute_statistics(columns[0][in_order], axes)
             lengths = permuted_lengths(axes)
-            changed[1][own] = columns[1][own][:, lengths]
-            changed[2][own] = columns[2][own][:, lengths]
-            changed[3][own] = columns[3][own][:, list(AXIS_ORDERS[index])]
+            changed[1][in_order] = columns[1][in_order][:, lengths]
+            changed[2][in_order] = columns[2][in_order][:, lengths]
+            changed[3][in_order] = columns[3][in_order][:, list(AXIS_ORDERS[index])]
         statistics, geometry, supervised, properties = changed
         return statistics, geometry, supervised, properties
 
@@ -105,10 +105,10 @@ def read_mode_data(dataset: LabelledSet, rows: NDArray[np.intp]) -> ModeData:
     for row in rows.tolist():
         name, recipe = str(samples.morphology[row]), json.loads(str(samples.recipe[row]))
         mode = component_of(name, recipe)
-        lengths, told = geometry_of_recipe(name, mode, recipe)
+        lengths, supervision = geometry_of_recipe(name, mode, recipe)
         modes.append(MODE_NAMES.index(mode))
         geometry.append(np.log(lengths))
-        supervised.append(told)
+        supervised.append(supervision)
         volume = torch.from_numpy(samples.volume(row).astype(np.float32))[None, None]
         statistics.append(geometric_statistics(volume))
     return ModeData(
@@ -133,11 +133,11 @@ def geometry_of_recipe(
         mode: Name of its mode.
         recipe: Recipe of the volume, lengths in voxels.
     """
-    numbers, told = np.ones(len(LENGTHS)), np.zeros(len(LENGTHS))
+    numbers, supervision = np.ones(len(LENGTHS)), np.zeros(len(LENGTHS))
 
     def put(first: int, *values: float) -> None:
         numbers[first : first + len(values)] = values
-        told[first : first + len(values)] = 1.0
+        supervision[first : first + len(values)] = 1.0
 
     if mode in ("particles", "pores", "closed-foam", "grains", "open-foam"):
         put(0, *recipe["spacing"])
@@ -159,7 +159,7 @@ def geometry_of_recipe(
     elif mode == "layers":  # lamellae lie normal to the axis along which gradients cost least
         stretch = np.asarray(recipe["stretch"])
         put(0, *np.where(np.arange(3) == stretch.argmin(), recipe["wavelength"], _NO_LAYERS))
-    return numbers, told
+    return numbers, supervision
 
 
 def _warp_of_waves(normal: NDArray[np.bool_], waviness: float, stds: Sequence[float]) -> float:
@@ -182,11 +182,11 @@ def direction_weights(squares: NDArray[np.float64], iterations: int = 40) -> NDA
         squares: Diagonal of the orientation tensor, shape (3,), summing to one [-].
         iterations: Number of steps.
     """
-    wanted = np.maximum(squares, 2e-4)
-    weights = np.sqrt(wanted)
+    targets = np.maximum(squares, 2e-4)
+    weights = np.sqrt(targets)
     for _ in range(iterations):
         vectors = weights * _NORMALS
         mean = np.square(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).mean(0)
-        weights = weights * np.sqrt(wanted / mean)
+        weights = weights * np.sqrt(targets / mean)
         weights = np.clip(weights / weights.max(), 0.02, 1.0)
     return weights

@@ -73,11 +73,11 @@ def _fit_map(dataset: LabelledSet, rows: NDArray[np.intp], labels: NDArray[np.fl
     samples = dataset.samples
     reference, fraction, pairs, truth = [], [], [], []
     for place in range(1, labels.shape[1]):
-        known = rows[np.isfinite(labels[rows, place]).all((1, 2))]
-        reference.append(labels[known, 0])
-        fraction.append(samples.volume_fraction[known])
-        pairs += [pair_of(samples.phases[row, place]) for row in known]
-        truth.append(labels[known, place])
+        labelled_rows = rows[np.isfinite(labels[rows, place]).all((1, 2))]
+        reference.append(labels[labelled_rows, 0])
+        fraction.append(samples.volume_fraction[labelled_rows])
+        pairs += [pair_of(samples.phases[row, place]) for row in labelled_rows]
+        truth.append(labels[labelled_rows, place])
     if not pairs:  # nothing to learn from: the place between the bounds stays
         return PairMap().double().eval().requires_grad_(False)
     return fit_pair_map(

@@ -331,15 +331,17 @@ class _Loop:
             modes[: len(front)] = [BUILT[i] for i in front]
         rows = []
         for place, index in enumerate(modes):
-            own = self.decodable[index] if decoding and place < self.config.decoded else self.by_mode[index]
-            rows.append(own[torch.randint(len(own), (1,), generator=generator)])
+            candidates = (
+                self.decodable[index] if decoding and place < self.config.decoded else self.by_mode[index]
+            )
+            rows.append(candidates[torch.randint(len(candidates), (1,), generator=generator)])
         return torch.cat(rows), torch.randint(len(ORDERS), (size,), generator=generator)
 
     def _volumes(self, rows: Tensor, order: Tensor) -> Tensor:
         """Volumes of some rows with permuted axes, shape (B, 1, X, Y, Z)."""
-        chosen = self.dataset.volumes(self.data.rows[rows.numpy()])
+        volumes = self.dataset.volumes(self.data.rows[rows.numpy()])
         turned = [
-            volume.transpose(ORDERS[index]) for volume, index in zip(chosen, order.tolist(), strict=True)
+            volume.transpose(ORDERS[index]) for volume, index in zip(volumes, order.tolist(), strict=True)
         ]
         return torch.from_numpy(np.stack(turned).astype(np.float32))[:, None].to(self.device)
 

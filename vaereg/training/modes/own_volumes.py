@@ -102,9 +102,9 @@ def add_volumes(
     else:
         classifier = load_classifier()
         votes = classifier.mode_proba(classifier.predict_proba(volumes))
-    base, own = votes.argmax(1), modes.own
+    base, own_modes = votes.argmax(1), modes.own_modes
     if mode is not None and not named:
-        former = next((item for item in own if item.name == mode), None)
+        former = next((item for item in own_modes if item.name == mode), None)
         base = np.full(len(volumes), votes.sum(0).argmax() if former is None else former.base)
     latent, std = zip(
         *(
@@ -115,8 +115,8 @@ def add_volumes(
     )
     index = base
     if mode is not None and not named:
-        own = _with(own, mode, int(base[0]), np.stack(latent), np.mean(std, axis=0))
-        index = np.full(len(volumes), len(MODE_NAMES) + [item.name for item in own].index(mode))
+        own_modes = _with(own_modes, mode, int(base[0]), np.stack(latent), np.mean(std, axis=0))
+        index = np.full(len(volumes), len(MODE_NAMES) + [item.name for item in own_modes].index(mode))
     rows = ModeLibrary(
         mode=index,
         stiffness=stiffness,
@@ -130,7 +130,7 @@ def add_volumes(
             for name in ("mode", "stiffness", "conductivity", "fraction", "latent")
         }
     )
-    grown = replace(modes, library=joined, own=own)
+    grown = replace(modes, library=joined, own_modes=own_modes)
     added = [
         AddedVolume(
             mode=grown.names[index[place]],
@@ -144,14 +144,18 @@ def add_volumes(
 
 
 def _with(
-    own: tuple[OwnMode, ...], name: str, base: int, latent: NDArray[np.float32], std: NDArray[np.float32]
+    own_modes: tuple[OwnMode, ...],
+    name: str,
+    base: int,
+    latent: NDArray[np.float32],
+    std: NDArray[np.float32],
 ) -> tuple[OwnMode, ...]:
     """Modes of the user's own, one of them new or with more volumes, of encodings (N, O, D)."""
-    if name not in [item.name for item in own]:
-        return (*own, OwnMode(name=name, base=base, latent=latent, std=std))
+    if name not in [item.name for item in own_modes]:
+        return (*own_modes, OwnMode(name=name, base=base, latent=latent, std=std))
     return tuple(
         replace(item, latent=np.concatenate([item.latent, latent])) if item.name == name else item
-        for item in own
+        for item in own_modes
     )
 
 
@@ -170,11 +174,11 @@ def _encoded(
     A volume of the periodic mode, which has no encoder, has the latent vector of the most similar row.
     """
     if mode == PERIODIC:
-        own = np.flatnonzero(modes.library.mode == mode)
-        if not len(own):
+        members = np.flatnonzero(modes.library.mode == mode)
+        if not len(members):
             raise InputError("expected a library with volumes of the mode periodic, got one without")
-        apart = np.linalg.norm(modes.library.stiffness[own] - stiffness, axis=(1, 2))
-        nearest = modes.library.latent[[own[np.argmin(apart)]]]
+        apart = np.linalg.norm(modes.library.stiffness[members] - stiffness, axis=(1, 2))
+        nearest = modes.library.latent[[members[np.argmin(apart)]]]
         every = np.concatenate([permute_latent(nearest, axes) for axes in ORDERS])
         return every, np.zeros(every.shape[1], dtype=np.float32)
     turned = torch.from_numpy(np.stack([volume.transpose(axes) for axes in ORDERS]).astype(np.float32))

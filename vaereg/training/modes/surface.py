@@ -49,10 +49,12 @@ def fit_surface_stretch(model: VaeReg, networks: ModeNetworks, dataset: Labelled
     component = np.full(1, IRREGULAR)
     with torch.inference_mode():
         for place, volume in enumerate(volumes):
-            own = z[place : place + 1]
-            fraction = mode_fraction(model, networks, own, component)
+            latent = z[place : place + 1]
+            fraction = mode_fraction(model, networks, latent, component)
             decoded = [
-                cut(mode_fields(model, networks, own, component, len(volume), seeds=[seed]), fraction)[0, 0]
+                cut(mode_fields(model, networks, latent, component, len(volume), seeds=[seed]), fraction)[
+                    0, 0
+                ]
                 for seed in range(_REALISATIONS)
             ]
             surfaces = [specific_surface(cell.cpu().numpy()) for cell in decoded]

@@ -61,7 +61,7 @@ class StatisticsSurrogate(nn.Module):
         hidden: Width of the network.
     """
 
-    read: Tensor
+    reads_length: Tensor
     layered: Tensor
     location: Tensor
     spread: Tensor
@@ -77,8 +77,10 @@ class StatisticsSurrogate(nn.Module):
             nn.SiLU(),
             nn.Linear(hidden, 2 * statistics),
         )
-        read = [[float(name in _READ.get(mode.construction, ())) for name in LENGTHS] for mode in MODES]
-        self.register_buffer("read", torch.tensor(read), persistent=False)
+        reads_length = [
+            [float(name in _READ.get(mode.construction, ())) for name in LENGTHS] for mode in MODES
+        ]
+        self.register_buffer("reads_length", torch.tensor(reads_length), persistent=False)
         self.register_buffer(
             "layered", torch.tensor([mode.construction == "layers" for mode in MODES]), persistent=False
         )
@@ -99,8 +101,8 @@ class StatisticsSurrogate(nn.Module):
         logs = torch.cat([logs[:, : _WEIGHTS.start] - 2.0, weights, logs[:, _WEIGHTS.stop :]], 1)
         alone = torch.exp(-self.edge / spacing)  # chance of no other point along the edge
         one_hot = nn.functional.one_hot(mode, len(MODES)).to(logs)
-        read = torch.cat([self.read[mode] * logs, alone, fraction.logit(1e-3)[:, None], one_hot], 1)
-        expected, noise = self.layers(read).chunk(2, 1)
+        inputs = torch.cat([self.reads_length[mode] * logs, alone, fraction.logit(1e-3)[:, None], one_hot], 1)
+        expected, noise = self.layers(inputs).chunk(2, 1)
         return expected, noise.clamp(*_LOG_NOISE)
 
 
@@ -142,12 +144,14 @@ def _geometries(
 ) -> tuple[Geometry, Tensor, Tensor]:
     """Geometries about those of the recipes, with volume fractions and modes; all modes equally frequent."""
     by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
-    own = [by_mode[BUILT[place % len(BUILT)]] for place in range(count)]
-    rows = torch.stack([rows[torch.randint(len(rows), (), generator=generator)] for rows in own])
+    candidates = [by_mode[BUILT[place % len(BUILT)]] for place in range(count)]
+    rows = torch.stack([rows[torch.randint(len(rows), (), generator=generator)] for rows in candidates])
     order = torch.randint(len(ORDERS), (count,), generator=generator)
-    _, logs, told, _ = data.permuted(rows, order)
+    _, logs, supervision, _ = data.permuted(rows, order)
     untold = torch.tensor(START).log() + _UNTOLD * torch.randn(logs.shape, generator=generator)
-    logs = torch.where(told.bool(), logs + _JITTER * torch.randn(logs.shape, generator=generator), untold)
+    logs = torch.where(
+        supervision.bool(), logs + _JITTER * torch.randn(logs.shape, generator=generator), untold
+    )
     jitter = _FRACTION_JITTER * torch.randn(count, generator=generator)
     fraction = (data.fraction[rows] + jitter).clamp(0.02, 0.98)
     return decoder.geometry.within(logs), fraction, data.mode[rows]
@@ -204,11 +208,11 @@ def _fit(
     for step in range(steps):
         rows = torch.randint(len(mode), (min(_BATCH, len(mode)),), generator=generator)
         axes, modes = ORDERS[step % len(ORDERS)], mode[rows]
-        built = permute_statistics(statistics[rows], axes)
-        built = (built - surrogate.location[modes]) / surrogate.spread[modes]
+        target = permute_statistics(statistics[rows], axes)
+        target = (target - surrogate.location[modes]) / surrogate.spread[modes]
         turned = Geometry(numbers=geometry.numbers[rows][:, permuted_lengths(axes)])
         expected, noise = surrogate.standardised(turned, fraction[rows], modes)
-        density = 0.5 * ((expected - built) / noise.exp()).square() + noise
+        density = 0.5 * ((expected - target) / noise.exp()).square() + noise
         loss = (noise.detach().exp() * density).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

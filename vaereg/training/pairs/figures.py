@@ -42,15 +42,15 @@ def pair_figures(model: PairModel, labels: PairLabels, residual: float = RESIDUA
     truth = np.where(carrying[:, None, None], labels.stiffness, np.eye(6))
     mean = np.where(carrying[:, None, None], answers.mean, np.eye(6))
     size = np.linalg.norm(voigt_to_mandel(truth), axis=(1, 2))
-    exact, own = engineering_constants(truth), engineering_constants(mean)
+    exact, estimate = engineering_constants(truth), engineering_constants(mean)
     width = float(norm.ppf(0.95)) * answers.std
     covered = np.diagonal(np.abs(answers.mean - labels.stiffness) <= width, axis1=1, axis2=2)
     columns = {
         "iterations": np.array(STEPS, dtype=np.float64)[places],
         "error": np.linalg.norm(voigt_to_mandel(mean - truth), axis=(1, 2)) / size,
         "upper": np.linalg.norm(voigt_to_mandel(uppers - truth), axis=(1, 2)) / size,
-        "young": np.abs(own.young / exact.young - 1.0).mean(1),
-        "poisson": np.abs(own.poisson - exact.poisson).sum((1, 2)) / 6.0,
+        "young": np.abs(estimate.young / exact.young - 1.0).mean(1),
+        "poisson": np.abs(estimate.poisson - exact.poisson).sum((1, 2)) / 6.0,
         "covered": covered.mean(1),
         "novel": (answers.novelty > 1.0).astype(np.float64),
     }
@@ -81,16 +81,16 @@ def _groups(labels: PairLabels) -> dict[str, dict[str, NDArray[np.bool_]]]:
 def _row(columns: dict[str, NDArray[np.float64]], rows: NDArray[np.bool_]) -> dict[str, Any]:
     if not rows.any():
         return {}
-    chosen = {name: column[rows] for name, column in columns.items()}
+    selection = {name: column[rows] for name, column in columns.items()}
     return {
         "volumes": int(rows.sum()),
-        "iterations": float(chosen["iterations"].mean()),
-        "mean": float(chosen["error"].mean()),
-        "median": float(np.median(chosen["error"])),
-        "upper_mean": float(chosen["upper"].mean()),
-        "upper_median": float(np.median(chosen["upper"])),
-        "young": float(chosen["young"].mean()),
-        "poisson": float(chosen["poisson"].mean()),
-        "coverage_90": float(chosen["covered"].mean()),
-        "novel": float(chosen["novel"].mean()),
+        "iterations": float(selection["iterations"].mean()),
+        "mean": float(selection["error"].mean()),
+        "median": float(np.median(selection["error"])),
+        "upper_mean": float(selection["upper"].mean()),
+        "upper_median": float(np.median(selection["upper"])),
+        "young": float(selection["young"].mean()),
+        "poisson": float(selection["poisson"].mean()),
+        "coverage_90": float(selection["covered"].mean()),
+        "novel": float(selection["novel"].mean()),
     }

@@ -125,22 +125,22 @@ def fit_pair_model(
     networks = []
     for left_out in range(parts):
 
-        def report(done: int, own: int, before: int = left_out * steps) -> None:
+        def report(step: int, count: int, before: int = left_out * steps) -> None:
             if on_progress:
-                on_progress(before + done, parts * own)
+                on_progress(before + step, parts * count)
 
         networks.append(_train(labels.rows(part != left_out), steps, hidden, seed + left_out, report))
-    seen = [
+    learnt_inputs = [
         novelty_inputs(_features(labels.rows(rows), np.full(int(rows.sum()), place)))
         for place in range(1, len(STEPS))
         if (rows := _to_be_learned(labels, place)).any()
     ]
-    inputs = np.concatenate(seen)
+    inputs = np.concatenate(learnt_inputs)
     centre = inputs.mean(0)
     values, axes = np.linalg.eigh(np.cov((inputs - centre).T))
     whitening = axes / np.sqrt(np.maximum(values, 1e-6 * values.max()))
-    own = novelty_inputs(_features(labels, stopping_places(labels)))
-    distance = np.sqrt(np.square((own - centre) @ whitening).mean(1))
+    stopping_inputs = novelty_inputs(_features(labels, stopping_places(labels)))
+    distance = np.sqrt(np.square((stopping_inputs - centre) @ whitening).mean(1))
     model = PairModel(
         networks=tuple(networks),
         upper_share=np.zeros(len(DECADES)),
@@ -200,8 +200,8 @@ def _unseen_answers(model: PairModel, labels: PairLabels, residual: float) -> Pa
     novelty = np.empty(len(labels))
     for left_out, network in enumerate(model.networks):
         rows = np.flatnonzero(part == left_out)
-        own = answer_labels(replace(model, networks=(network,)), labels.rows(rows), residual)
-        mean[rows], std[rows], novelty[rows] = own.mean, own.std, own.novelty
+        answers = answer_labels(replace(model, networks=(network,)), labels.rows(rows), residual)
+        mean[rows], std[rows], novelty[rows] = answers.mean, answers.std, answers.novelty
     return PairAnswer(mean=mean, std=std, novelty=novelty)
 
 
@@ -249,9 +249,9 @@ def _examples(labels: PairLabels) -> _Examples:
         if len(rows) == 0:
             continue
         features = _features(labels.rows(rows), np.full(len(rows), place))
-        own = inverse[rows]
-        lower = own @ (features.lower + shift[rows]) @ own.swapaxes(1, 2)
-        columns.append((features.matrices, features.scalars, own @ features.gap, lower))
+        root = inverse[rows]
+        lower = root @ (features.lower + shift[rows]) @ root.swapaxes(1, 2)
+        columns.append((features.matrices, features.scalars, root @ features.gap, lower))
     return _Examples(
         *(torch.from_numpy(np.concatenate(column)).float() for column in zip(*columns, strict=True))
     )

@@ -65,9 +65,9 @@ class PairLabels:
         """Phases of each label."""
         return [TwoPhase.from_moduli(1.0, *row) for row in self.moduli.tolist()]
 
-    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> PairLabels:
+    def rows(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> PairLabels:
         """Some of the labels."""
-        return PairLabels(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+        return PairLabels(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
 
 def joined(parts: Sequence[PairLabels]) -> PairLabels:
@@ -81,10 +81,10 @@ def chosen_pair(samples: LabelledVolumes, index: int) -> int | None:
 
     It is the last one, which is random, but for one volume in `FIRST_PAIR` the first one, the reference pair.
     """
-    solved = np.flatnonzero(np.isfinite(samples.stiffness[index]).all((1, 2)))
-    if len(solved) == 0:
+    labelled_pairs = np.flatnonzero(np.isfinite(samples.stiffness[index]).all((1, 2)))
+    if len(labelled_pairs) == 0:
         return None
-    return int(solved[0 if samples.seed[index] % FIRST_PAIR == 0 else -1])
+    return int(labelled_pairs[0 if samples.seed[index] % FIRST_PAIR == 0 else -1])
 
 
 def label_pairs(
@@ -117,10 +117,10 @@ def label_pairs(
         rows.append(row)
         if on_progress:
             on_progress(len(rows), len(places))
-    chosen = np.array(list(places))
+    volumes = np.array(list(places))
     return PairLabels(
-        morphology=samples.morphology[chosen],
-        size=samples.size[chosen],
+        morphology=samples.morphology[volumes],
+        size=samples.size[volumes],
         **{name: np.array([row[name] for row in rows]) for name in rows[0]},
     )
 

@@ -90,11 +90,11 @@ def cells_field(
         order,
     )
     if not _has_gradient(spacing, spread, places):
-        told = distances[0] if order == 1 else distances[order - 1] - distances[0]
-        return torch.from_numpy(told).to(places)
-    chosen = torch.from_numpy(nearest[[0, order - 1]]).long().to(spacing.device)
-    distance = _metric_distance(places, points, lengths, spacing, chosen)
-    distance = distance + (spread * torch.from_numpy(offsets) + torch.from_numpy(hidden)).to(distance)[chosen]
+        difference = distances[0] if order == 1 else distances[order - 1] - distances[0]
+        return torch.from_numpy(difference).to(places)
+    index = torch.from_numpy(nearest[[0, order - 1]]).long().to(spacing.device)
+    distance = _metric_distance(places, points, lengths, spacing, index)
+    distance = distance + (spread * torch.from_numpy(offsets) + torch.from_numpy(hidden)).to(distance)[index]
     return distance[0] if order == 1 else distance[1] - distance[0]
 
 
@@ -138,14 +138,14 @@ def bodies_field(
     )
     if not _has_gradient(extent, directions, places):
         return torch.from_numpy(distances).to(places)
-    chosen = torch.from_numpy(nearest).long().to(spacing.device)
+    index = torch.from_numpy(nearest).long().to(spacing.device)
     square, along = torch.zeros(()), torch.zeros(())
     for axis in range(3):
-        offset = places[axis] - torch.from_numpy(points[:, axis]).to(places)[chosen]
+        offset = places[axis] - torch.from_numpy(points[:, axis]).to(places)[index]
         offset = offset - lengths[axis] * torch.round(offset / lengths[axis])
         square = square + offset.square()
-        along = along + offset * directions[:, axis][chosen]
-    across, reached = (square - along.square()).clamp_min(0.0), extents[chosen]
+        along = along + offset * directions[:, axis][index]
+    across, reached = (square - along.square()).clamp_min(0.0), extents[index]
     if flat:
         beyond = torch.relu((across + ROUNDING).sqrt() - reached)
         return (along.square() + beyond.square() + ROUNDING).sqrt()
@@ -168,12 +168,12 @@ def _has_gradient(*tensors: Tensor) -> bool:
 
 
 def _metric_distance(
-    places: Tensor, points: NDArray[np.float64], lengths: NDArray[np.float64], spacing: Tensor, chosen: Tensor
+    places: Tensor, points: NDArray[np.float64], lengths: NDArray[np.float64], spacing: Tensor, index: Tensor
 ) -> Tensor:
-    """Distance to chosen points in units of the spacing, shape of `chosen`; differentiable in the spacing."""
+    """Distance to points in units of the spacing, shape of `index`; differentiable in the spacing."""
     square = torch.zeros((), device=spacing.device)
     for axis in range(3):
-        offset = places[axis] - torch.from_numpy(points[:, axis]).to(places)[chosen]
+        offset = places[axis] - torch.from_numpy(points[:, axis]).to(places)[index]
         offset = offset - lengths[axis] * torch.round(offset / lengths[axis])
         square = square + (offset / spacing[axis]).square()
     return (square + ROUNDING).sqrt()

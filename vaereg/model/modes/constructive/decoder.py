@@ -108,7 +108,7 @@ class ConstructiveDecoder(nn.Module):
             name = MODES[index].name
             if index not in BUILT:
                 raise ValueError(f"expected a mode of cells, layers or bodies, got {name}")
-            fields.append(self._built(name, geometry, row, fractions[row], shape, generators[row]))
+            fields.append(self._built_field(name, geometry, row, fractions[row], shape, generators[row]))
         field = torch.stack(fields)[:, None]
         centred = field - field.mean((2, 3, 4), keepdim=True)
         return centred * torch.rsqrt(centred.square().mean((2, 3, 4), keepdim=True) + 1e-8)
@@ -127,7 +127,7 @@ class ConstructiveDecoder(nn.Module):
         fraction = self.volume_fraction(z, mode).detach() if fraction is None else fraction
         return cut(self.field(z, mode, shape, generators=generators), fraction, temperature)
 
-    def _built(
+    def _built_field(
         self,
         name: str,
         geometry: Geometry,
@@ -175,10 +175,10 @@ def _displacement(shape: tuple[int, int, int], generator: np.random.Generator) -
     """Smooth periodic displacement along each axis, zero mean and unit variance, shape (3, X, Y, Z)."""
     (x, _), (y, _), (z, _) = waves = [_waves(count) for count in shape]
     # white noise is white in any orthonormal basis: only amplitudes that the filter lets pass are drawn
-    drawn = generator.standard_normal((3, x.shape[1], y.shape[1], z.shape[1]), dtype=np.float32)
-    amplitudes = torch.from_numpy(drawn)
+    deviates = generator.standard_normal((3, x.shape[1], y.shape[1], z.shape[1]), dtype=np.float32)
+    amplitudes = torch.from_numpy(deviates)
     for axis, (_, transfer) in enumerate(waves):
-        amplitudes = amplitudes * transfer.view([-1 if axis == other else 1 for other in range(3)])
+        amplitudes = amplitudes * transfer.view([-1 if axis == dimension else 1 for dimension in range(3)])
     amplitudes[:, 0, 0, 0] = 0.0
     smooth = torch.einsum("cijk,xi,yj->cxyk", amplitudes, x, y) @ z.T
     return smooth * torch.rsqrt(smooth.square().mean((1, 2, 3), keepdim=True) + 1e-12)
@@ -192,11 +192,11 @@ def _waves(count: int) -> tuple[Tensor, Tensor]:
     places = torch.arange(count, dtype=torch.float64)
     waves, transfer = [torch.full((count,), count**-0.5, dtype=torch.float64)], [1.0]
     for number in range(1, count // 2 + 1):
-        left = math.exp(-2.0 * (math.pi * WARP_LENGTH * number / count) ** 2)
-        if left < _LEAST_TRANSFER:
+        share = math.exp(-2.0 * (math.pi * WARP_LENGTH * number / count) ** 2)
+        if share < _LEAST_TRANSFER:
             break
         phase = 2.0 * math.pi * number / count * places
-        both = [phase.cos()] if 2 * number == count else [phase.cos(), phase.sin()]
-        waves += [wave / wave.norm() for wave in both]
-        transfer += [left] * len(both)
+        pair = [phase.cos()] if 2 * number == count else [phase.cos(), phase.sin()]
+        waves += [wave / wave.norm() for wave in pair]
+        transfer += [share] * len(pair)
     return torch.stack(waves, 1).float(), torch.tensor(transfer, dtype=torch.float32)

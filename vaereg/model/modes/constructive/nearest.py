@@ -46,10 +46,10 @@ def nearest_points(
         added: What is added to the distance from each point, shape (N,).
         order: Number of points, 1 to 3, at most N.
     """
-    found = np.zeros((order, *places.shape[1:]), np.int32)
+    indices = np.zeros((order, *places.shape[1:]), np.int32)
     distances = np.zeros((order, *places.shape[1:]), np.float32)
-    _search_points(places, points, box, added, found, distances)
-    return found, distances
+    _search_points(places, points, box, added, indices, distances)
+    return indices, distances
 
 
 def nearest_bodies(
@@ -70,10 +70,10 @@ def nearest_bodies(
         extent: Half-lengths of needles, or radii of discs, shape (N,) [voxel].
         flat: Whether bodies are discs with the direction as their normal; otherwise needles along it.
     """
-    found = np.zeros(places.shape[1:], np.int32)
+    indices = np.zeros(places.shape[1:], np.int32)
     distances = np.zeros(places.shape[1:], np.float32)
-    _search_bodies(places, points, directions, box, extent, flat, found, distances)
-    return found, distances
+    _search_bodies(places, points, directions, box, extent, flat, indices, distances)
+    return indices, distances
 
 
 @njit(inline="always", error_model="numpy")
@@ -104,10 +104,10 @@ def _offset(place, point, length):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _search_points(places, points, box, added, found, distances):  # noqa: ANN001, ANN202
+def _search_points(places, points, box, added, indices, distances):  # noqa: ANN001, ANN202
     """See `nearest_points`; the last two arguments are filled."""
     _, nx, ny, nz = places.shape
-    order, count = len(found), len(points)
+    order, count = len(indices), len(points)
     b0, b1, b2 = box[0], box[1], box[2]
     middle, bound = np.empty(3, np.float32), np.empty(count, np.float32)
     image = np.empty((3, count), np.float32)
@@ -141,14 +141,14 @@ def _search_points(places, points, box, added, found, distances):  # noqa: ANN00
                 for n in range(count):
                     if bound[n] > last:
                         continue
-                    q0, q1, q2, more = image[0, n], image[1, n], image[2, n], added[n]
+                    q0, q1, q2, extra = image[0, n], image[1, n], image[2, n], added[n]
                     index = np.float32(n)
                     for v in range(_LANES):
                         d0 = abs(rows[v] - q0)
                         d1 = abs(rows[_LANES + v] - q1)
                         d2 = abs(rows[2 * _LANES + v] - q2)
                         d0, d1, d2 = min(d0, abs(b0 - d0)), min(d1, abs(b1 - d1)), min(d2, abs(b2 - d2))
-                        d = np.sqrt(d0 * d0 + d1 * d1 + d2 * d2) + more
+                        d = np.sqrt(d0 * d0 + d1 * d1 + d2 * d2) + extra
                         f, s, t = rows[3 * _LANES + v], rows[4 * _LANES + v], rows[5 * _LANES + v]
                         i, j, k = rows[6 * _LANES + v], rows[7 * _LANES + v], rows[8 * _LANES + v]
                         rows[3 * _LANES + v] = d if d < f else f
@@ -163,12 +163,12 @@ def _search_points(places, points, box, added, found, distances):  # noqa: ANN00
                         for place in range(order):
                             n = np.int32(rows[(6 + place) * _LANES + v])
                             d = rows[(3 + place) * _LANES + v] - added[n]
-                            found[place, x, y, z] = n
+                            indices[place, x, y, z] = n
                             distances[place, x, y, z] = np.sqrt(d * d + _ROUNDING) + added[n]
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _search_bodies(places, points, directions, box, extent, flat, found, distances):  # noqa: ANN001, ANN202
+def _search_bodies(places, points, directions, box, extent, flat, indices, distances):  # noqa: ANN001, ANN202
     """See `nearest_bodies`; the last two arguments are filled."""
     _, nx, ny, nz = places.shape
     count = len(points)
@@ -229,5 +229,5 @@ def _search_bodies(places, points, directions, box, extent, flat, found, distanc
                 for v in range(_LANES):
                     x, y, z = x0 + v // _EDGE**2, y0 + v // _EDGE % _EDGE, z0 + v % _EDGE
                     if x < nx and y < ny and z < nz:
-                        found[x, y, z] = np.int32(rows[4 * _LANES + v])
+                        indices[x, y, z] = np.int32(rows[4 * _LANES + v])
                         distances[x, y, z] = np.sqrt(rows[3 * _LANES + v] + _ROUNDING)

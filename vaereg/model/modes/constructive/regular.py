@@ -44,13 +44,13 @@ def periodic_latent(recipe: Mapping[str, Any] | str, size: int, latent: int) -> 
         size: Voxels per edge of the volume.
         latent: Size D.
     """
-    told = json.loads(recipe) if isinstance(recipe, str) else recipe
+    entries = json.loads(recipe) if isinstance(recipe, str) else recipe
     numbers = np.zeros(latent, dtype=np.float32)
-    numbers[0] = VARIANTS.index(told["variant"])
-    numbers[1:3] = told.get("sheet", False), told.get("inverted", False)
-    numbers[3:6] = np.asarray(told["periods"]) * (REFERENCE_EDGE / size)
-    numbers[6:9] = told.get("weights", (1.0, 1.0, 1.0))
-    fraction = told["volume_fraction"]
+    numbers[0] = VARIANTS.index(entries["variant"])
+    numbers[1:3] = entries.get("sheet", False), entries.get("inverted", False)
+    numbers[3:6] = np.asarray(entries["periods"]) * (REFERENCE_EDGE / size)
+    numbers[6:9] = entries.get("weights", (1.0, 1.0, 1.0))
+    fraction = entries["volume_fraction"]
     numbers[9] = math.log(fraction / (1.0 - fraction))
     return numbers
 
