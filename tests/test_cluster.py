@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dask_processes import START_SECONDS, DaskProcesses
-from immediate import ImmediateExecutor
+from manual import ImmediateExecutor
 
 from pages.parts.solving.queue import SolverQueue
 from pages.parts.solving.worker_pool import SCHEDULER, start_workers

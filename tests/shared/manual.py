@@ -1,4 +1,4 @@
-"""A pool of workers that does its jobs when a test says so, and small volumes for it."""
+"""Executors that do their jobs when a test says so, or at once, and small volumes for them."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -47,3 +47,15 @@ class ManualExecutor(Executor):
         """Do all jobs, and those that they lead to."""
         while self.jobs:
             self.step()
+
+
+class ImmediateExecutor(Executor):
+    """Does a job in this process, when it is handed in."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future

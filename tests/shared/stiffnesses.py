@@ -1,6 +1,11 @@
-"""Stiffness matrices that tests share [GPa]."""
+"""Stiffness matrices that tests share [GPa], and a pair of phases."""
 
 import numpy as np
+
+from vaereg.materials import TwoPhase
+
+PAIR = TwoPhase.from_moduli(e_stiff=70.0, e_soft=3.5, nu_stiff=0.2, nu_soft=0.35)
+"""Phases of the volumes that tests export."""
 
 
 def cubic_stiffness(c11: float, c12: float, c44: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from immediate import ImmediateExecutor
+from manual import ImmediateExecutor
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from exported import PAIR
+from stiffnesses import PAIR
 
 from vaereg.io.exporting.export import Provenance
 from vaereg.solver.homogenization import homogenize

@@ -11,7 +11,7 @@ import pytest
 import pyvista as pv
 import tifffile
 import trimesh
-from exported import PAIR
+from stiffnesses import PAIR
 
 from vaereg.io.exporting.export import FORMATS, BundleItem, Provenance, bundle, describe_surface, export
 from vaereg.io.exporting.meshes import closed_surface, enclosed_volume

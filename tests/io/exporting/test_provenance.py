@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from exported import PAIR
+from stiffnesses import PAIR
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.io.designs import read_designs

@@ -12,7 +12,7 @@ import meshio
 import numpy as np
 import pytest
 import yaml
-from exported import PAIR
+from stiffnesses import PAIR
 
 from vaereg.elasticity import VOIGT_ORDER, isotropic_stiffness
 from vaereg.io.exporting.export import export

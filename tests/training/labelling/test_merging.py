@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from immediate import ImmediateExecutor
+from manual import ImmediateExecutor
 
 from vaereg.cli import main
 from vaereg.errors import InputError
@@ -272,7 +272,7 @@ def test_a_killed_shard_goes_on_where_it_was(
 KILLS_ITSELF = """
 import os, signal, sys
 from pathlib import Path
-from immediate import ImmediateExecutor
+from manual import ImmediateExecutor
 from vaereg.io.shards import Shard
 from vaereg.training.labelling.families import generate_dataset
 

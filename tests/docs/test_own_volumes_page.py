@@ -11,7 +11,7 @@ from vaereg.cli import main
 from vaereg.io.designs import read_designs
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT
 
-PAGE = Path(__file__).parents[1] / "docs" / "own-volumes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "own-volumes.md"
 
 
 def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

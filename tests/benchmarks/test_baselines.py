@@ -19,7 +19,7 @@ from vaereg.io.datasets import Dataset, known_indices
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from vaereg.model.config import PRESETS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FAMILY = "gaussian-free"
 ABLATIONS = ("paper", "single-gaussian")
 NAMES = ("volume fraction", "two-point statistics", "five-block CNN", "forward-only encoder")
