@@ -1,6 +1,7 @@
 """Options, fixtures and collection rules that all tests share."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -198,3 +199,19 @@ def no_umap(monkeypatch: pytest.MonkeyPatch) -> None:
     module.__spec__ = ModuleSpec("umap", None)
     monkeypatch.setattr(module, "UMAP", _FirstAxes, raising=False)
     monkeypatch.setitem(sys.modules, "umap", module)
+
+
+@pytest.fixture
+def no_neighbour_search(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without pynndescent, which compiles for twenty seconds when it is imported: UMAP itself finds the
+    neighbours of fewer than 4096 points.
+    """
+    for name in ("pynndescent", "pynndescent.distances", "pynndescent.sparse"):
+        module = ModuleType(name)
+        module.__spec__ = ModuleSpec(name, None)
+        for attribute in ("NNDescent", "named_distances", "sparse_named_distances"):
+            monkeypatch.setattr(module, attribute, {}, raising=False)
+        monkeypatch.setitem(sys.modules, name, module)
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "umap"]:
+        del sys.modules[name]

@@ -1,6 +1,7 @@
 """Processes of one training run, by the variables that torchrun sets."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ SECONDS = 240
 
 
 def run_replicas(code: str, *arguments: object, count: int = 2) -> None:
-    """Run Python code in several processes of one run, each of one thread, until all end well."""
+    """Run Python code that calls `fork_replicas` after its imports, until all processes end well."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -23,20 +24,35 @@ def run_replicas(code: str, *arguments: object, count: int = 2) -> None:
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
     }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        for process in processes:
-            _, errors = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, errors
+        _, errors = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, errors
     finally:
-        for process in processes:
-            process.kill()
-            process.communicate()  # closes what it wrote to
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # all have ended
+        process.communicate()  # closes what it wrote to
+
+
+def fork_replicas() -> None:
+    """Become the processes of a run, with what is imported by now; this process waits for them.
+
+    Imports of PyTorch take seconds in each process that begins anew.
+    """
+    children: list[int] = []
+    for rank in range(int(os.environ["WORLD_SIZE"])):
+        child = os.fork()
+        if child == 0:
+            os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(rank)
+            return
+        children.append(child)
+    results = [os.waitpid(child, 0)[1] for child in children]
+    sys.exit(any(results))

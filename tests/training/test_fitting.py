@@ -68,6 +68,7 @@ def test_families_that_are_left_out_are_in_nothing(
     assert len(fit(tiny_checkpoint.model, small_dataset, settings).training_properties.values) == len(rows)
 
 
+@pytest.mark.usefixtures("no_neighbour_search")
 def test_the_map_holds_volumes_that_can_be_made_again(
     tiny_checkpoint: Checkpoint, tiny_dataset: Dataset
 ) -> None:

@@ -21,12 +21,14 @@ SHARED = """
 import json, sys
 from pathlib import Path
 import torch
+from replica_processes import fork_replicas
 from vaereg.io.datasets import read_dataset
 from vaereg.model.config import RunConfig
 from vaereg.training.loop import _Loop
 from vaereg.training.replicas import join_replicas
 
 torch.set_num_threads(1)
+fork_replicas()
 folder, steps = Path(sys.argv[1]), int(sys.argv[2])
 with join_replicas() as replicas:
     config = RunConfig.from_json((folder / "settings.json").read_text())

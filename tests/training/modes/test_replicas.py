@@ -19,11 +19,13 @@ import json, sys
 from pathlib import Path
 import torch
 from modes_fixture import unsolved_set
+from replica_processes import fork_replicas
 from vaereg.model.modes.config import ModesConfig
 from vaereg.training.modes.loop import _Loop, train_modes
 from vaereg.training.replicas import join_replicas
 
 torch.set_num_threads(1)
+fork_replicas()
 folder = Path(sys.argv[1])
 rows = []
 step = _Loop._train_step
