@@ -23,7 +23,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs, chosen
 from vaereg.inverse.direct import design
-from vaereg.inverse.refining.flips import interface_of
+from vaereg.inverse.refining.effects import interface_of
 from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.inverse.sampling.judging import Judge
 from vaereg.materials import TwoPhase

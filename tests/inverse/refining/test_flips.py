@@ -6,10 +6,10 @@ from scipy.optimize import linprog
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import gaussian_field
+from vaereg.inverse.refining.effects import effects_of_flips
 from vaereg.inverse.refining.flips import (
     Flips,
     choose_flips,
-    effects_of_flips,
     first_ratios,
     learn_ratios,
 )
@@ -36,8 +36,8 @@ def chosen(
     cell = cell_of(volume)
     values, gradients = cell.values(list(targets))[0], cell.gradients(list(targets))
     change = values * np.array(list(targets.values()))
-    effects = effects_of_flips(volume, gradients, sensitivity)
-    return choose_flips(volume, effects, first_ratios(gradients, TwoPhase()), change, change, values), values
+    effects = effects_of_flips(volume, TwoPhase(), gradients, sensitivity)
+    return choose_flips(volume, effects, first_ratios(gradients), change, change, values), values
 
 
 def cell_of(volume: np.ndarray, pair: TwoPhase | None = None) -> CellProperties:
@@ -94,8 +94,8 @@ def test_any_quantity_moves_as_wanted(sensitivity: np.ndarray, name: str) -> Non
         pair = TwoPhase(Phase("", 120.0, 0.3, density=2.0), Phase("", 2.4, 0.3, density=1.0))
         cell = cell_of(VOLUME, pair)
         value, gradients = cell.values([name])[0], cell.gradients([name])
-        effects = effects_of_flips(VOLUME, gradients, sensitivity)
-        ratios = first_ratios(gradients, pair)
+        effects = effects_of_flips(VOLUME, pair, gradients, sensitivity)
+        ratios = first_ratios(gradients)
         flips = choose_flips(VOLUME, effects, ratios, rise * value, rise * value, value)
         assert flips is not None
         flipped = VOLUME.copy()
@@ -115,9 +115,9 @@ def test_conductivities_move_as_wanted() -> None:
     )
     names = ["k_x", "k_y", "k_z"]
     values, gradients = cell.values(names)[0], cell.gradients(names)
-    effects = effects_of_flips(VOLUME, gradients, conduction=before.sensitivity)
+    effects = effects_of_flips(VOLUME, pair, gradients, conduction=before.sensitivity)
     wanted = np.array([0.03, -0.02, 0.01]) * values
-    flips = choose_flips(VOLUME, effects, first_ratios(gradients, pair), wanted, wanted, values)
+    flips = choose_flips(VOLUME, effects, first_ratios(gradients), wanted, wanted, values)
     assert flips is not None
     flipped = VOLUME.copy()
     flipped.ravel()[flips.voxels] ^= 1
@@ -146,8 +146,8 @@ def test_orbits_are_flipped_as_a_whole(sensitivity: np.ndarray) -> None:
     solved = homogenize(volume, rtol=1e-3, dtype=np.float32, sensitivities=True).sensitivity
     flips = choose_flips(
         volume,
-        effects_of_flips(volume, gradients, solved),
-        first_ratios(gradients, TwoPhase()),
+        effects_of_flips(volume, TwoPhase(), gradients, solved),
+        first_ratios(gradients),
         0.03 * value,
         0.03 * value,
         value,
@@ -164,7 +164,7 @@ def test_ratios_are_learned_from_what_happened() -> None:
         conductivity=np.zeros((2, 3, 3)),
         fraction=np.array([0.0, 1.0]),
     )
-    ratios = first_ratios(gradients, TwoPhase())
+    ratios = first_ratios(gradients)
     flips = Flips(
         voxels=np.arange(9),
         raised=np.array([4.0, 0.0]),

@@ -22,12 +22,11 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, meet, satisfied
 from vaereg.inverse.refining.aims import wanted_changes
+from vaereg.inverse.refining.effects import Effects, effects_of_flips
 from vaereg.inverse.refining.flips import (
-    Effects,
     Flips,
     Ratios,
     choose_flips,
-    effects_of_flips,
     expected_change,
     first_ratios,
     flips_between,
@@ -234,9 +233,9 @@ def _learn(state: _State, answer: Answer, row: int, targets: Targets, pair: TwoP
         state.effects = None
         return
     gradients = state.base.properties.gradients(targets.names)
-    state.effects = effects_of_flips(state.base.volume, gradients, sensitivity, heat)
+    state.effects = effects_of_flips(state.base.volume, pair, gradients, sensitivity, heat)
     if state.ratios is None:
-        state.ratios = first_ratios(gradients, pair)
+        state.ratios = first_ratios(gradients)
 
 
 def _trial(state: _State, targets: Targets, constraints: Constraints | None) -> NDArray[np.uint8] | None:

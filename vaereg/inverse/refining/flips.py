@@ -1,16 +1,8 @@
 """Choice of the voxels of a two-phase volume to flip, to change its properties as wanted.
 
-By reciprocity, flips change the stiffness by exactly the sum over them of
-
-    e : (C_new - C_old) : e',    e, e' the strains before and after,
-
-and a flipped voxel strains nearly like its neighbours of the phase that it joins. So the change of an energy
-is estimated by the geometric mean of the solver's sensitivity (which has e in both places) over the nearby
-voxels of the one phase and of the other. A quantity q with the derivative dq/dC = sum g_m v_m v_m^T changes
-by the sum of g_m times the energies under the strains v_m; Young's moduli, shear moduli and conductivities
-have a single one, uniaxial stress. At a contrast of 50 the sensitivity alone is wrong by a factor of two or
-three in either direction; this mean, after a constant ratio, by 20 %. The ratios are learned from the solves
-as they come: two per quantity, for voxels that become stiff and for those that become soft.
+What the flip of a single voxel does is estimated (`effects`). What many do together is another thing, so the
+sums of the estimates are multiplied by ratios that are learned from the solves as they come: two per
+quantity, for voxels that become stiff and for those that become soft.
 
 Of all flips that should reach the target, or come nearest to it within a trust region, those nearest to the
 interface of the smoothed volume are chosen, without relying on a few voxels of large effect: a linear
@@ -19,7 +11,7 @@ quantity: with a little entropy of width t, x = sigmoid((A^T y - c) / t), and th
 is maximised by Newton's method while t falls. That is a level set shifted by a combination of the effects,
 one weight per quantity. Only the interface moves, so the morphology is kept.
 
-Letters: P targeted quantities, M strains, V voxels, X Y Z voxels along the axes.
+Letters: P targeted quantities, V voxels, X Y Z voxels along the axes.
 """
 
 from __future__ import annotations
@@ -29,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.inverse.refining.effects import Effects, contrast_of, interface_of
 from vaereg.inverse.refining.multipliers import choose_shares, round_shares
 from vaereg.inverse.refining.necks import necks_at
 from vaereg.inverse.refining.smoothing import smoothed
@@ -37,22 +30,17 @@ from vaereg.targets import Targets
 from vaereg.targets.properties import Gradients
 
 __all__ = [
-    "Effects",
     "Flips",
     "Ratios",
     "choose_flips",
-    "effects_of_flips",
     "expected_change",
     "first_ratios",
     "flips_between",
-    "interface_of",
     "learn_ratios",
     "neck_cost",
 ]
 
 
-_NEIGHBOURS = 0.8
-"""Standard deviation of the means over neighbours [voxel]."""
 _SMOOTHING = 1.0
 """Standard deviation of the filter whose level set says how near to the interface a voxel is [voxel]."""
 _TRUST = 0.03
@@ -68,32 +56,16 @@ voxels: its effect is far from the estimate, and it changes the morphology.
 _CLEAN, _NECKS_PER_DECADE = 10.0, 5.0
 """Contrast up to which that cost is enough [-], and by how much of itself it grows with every further decade:
 a wall of one voxel that opens may change a conductivity by a half. Set by refinements of hard targets."""
-_NEGLIGIBLE = 1e-6
-"""Eigenvalue of a derivative over its largest [-], below which its strain is left out."""
-_CONTRASTS = (1.0, 10.0, 50.0, 300.0, 3000.0)
-"""Contrasts at which the first ratios are given; between them they are interpolated in the logarithm [-]."""
-_RAISED, _LOWERED = (1.0, 0.93, 0.75, 0.7, 0.66), (1.0, 0.93, 0.76, 0.8, 0.75)
-"""Actual by estimated change of voxels that become the harder phase, and the softer: least squares over first
-corrections of three moduli of 12 designs of 32 voxels per edge, the softer nearer to those of Gaussian
-fields."""
 _SPREAD, _TIE = 0.35, 0.7
 """Standard deviation of the two ratios, and their correlation: over designs, they are 0.4 to 1.4."""
 _DRIFT = 0.05
 """Standard deviation by which they change from step to step."""
 _NOISE = 0.003
 """Standard deviation of what the ratios leave open in a change, relative to the unit of the quantity [-]."""
-_RANGE = (0.2, 2.0)
+_SURPRISE = 2.0
+"""Standard deviations by which a change misses its estimate, beyond which the ratios are less sure [-]."""
+_RANGE = (0.1, 5.0)
 """Ratios are kept within."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Effects:
-    """Estimated change of every quantity by the flip of each voxel to the stiff phase."""
-
-    estimated: NDArray[np.float64]
-    """What goes through stiffness and conductivity, before it is multiplied by a ratio, shape (P, X Y Z)."""
-    exact: NDArray[np.float64]
-    """What goes through the volume fraction, the same for all voxels, shape (P,)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,21 +98,15 @@ class Ratios:
     """Uncertainty, shape (P, 2, 2) [-]; zero for quantities that need no estimate."""
 
 
-def first_ratios(gradients: Gradients, materials: TwoPhase) -> Ratios:
-    """Ratios before anything has been learned.
+def first_ratios(gradients: Gradients) -> Ratios:
+    """Ratios before anything has been learned: one each.
 
     Args:
         gradients: Derivatives of the quantities.
-        materials: The two phases.
     """
-    through = [np.abs(part).max(axis=(1, 2)) for part in (gradients.stiffness, gradients.conductivity)]
-    elastic, thermal = (part > 0.0 for part in through)
-    count = len(elastic)
-    mean, covariance = np.ones((count, 2)), np.zeros((count, 2, 2))
-    mean[elastic] = _ratios_of(materials.e_stiff, materials.e_soft)
-    first, second = (float(phase.conductivity or 0.0) for phase in (materials.stiff, materials.soft))
-    mean[thermal] = _ratios_of(first, second)
-    covariance[elastic | thermal] = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
+    through = np.abs(gradients.stiffness).max(axis=(1, 2)) + np.abs(gradients.conductivity).max(axis=(1, 2))
+    mean, covariance = np.ones((len(through), 2)), np.zeros((len(through), 2, 2))
+    covariance[through > 0.0] = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
     return Ratios(mean=mean, covariance=covariance)
 
 
@@ -152,18 +118,8 @@ def neck_cost(targets: Targets, materials: TwoPhase) -> float:
     if targets.needs_conductivity:
         first, second = (float(phase.conductivity or 0.0) for phase in (materials.stiff, materials.soft))
         pairs.append((first, second))
-    contrasts = [max(pair) / min(pair) if min(pair) > 0.0 else _CONTRASTS[-1] for pair in pairs if max(pair)]
-    largest = min(max(contrasts, default=1.0), _CONTRASTS[-1])
+    largest = max((contrast_of(*pair) for pair in pairs if max(pair) > 0.0), default=1.0)
     return _NECK_COST * (1.0 + _NECKS_PER_DECADE * max(np.log10(largest / _CLEAN), 0.0))
-
-
-def _ratios_of(first: float, second: float) -> tuple[float, float]:
-    """First ratios of voxels that become phase 1 and phase 0, by a modulus of both phases."""
-    harder, softer = max(first, second), min(first, second)
-    contrast = min(harder / softer, _CONTRASTS[-1]) if softer > 0.0 else _CONTRASTS[-1]
-    place, places = np.log(max(contrast, 1.0)), np.log(_CONTRASTS)
-    raised, lowered = (float(np.interp(place, places, ratios)) for ratios in (_RAISED, _LOWERED))
-    return (raised, lowered) if first >= second else (lowered, raised)
 
 
 def learn_ratios(
@@ -181,63 +137,13 @@ def learn_ratios(
     for row in np.flatnonzero(covariance.any(axis=(1, 2))):
         estimate = np.array([flips.raised[row], -flips.lowered[row]])
         spread = covariance[row] + _DRIFT**2 * np.eye(2)
-        gain = spread @ estimate / (estimate @ spread @ estimate + (_NOISE * unit[row]) ** 2)
         surprise = change[row] - flips.exact[row] - estimate @ mean[row]
+        expected = estimate @ spread @ estimate + (_NOISE * unit[row]) ** 2
+        spread = spread * max(1.0, surprise**2 / (_SURPRISE**2 * expected))
+        gain = spread @ estimate / (estimate @ spread @ estimate + (_NOISE * unit[row]) ** 2)
         mean[row] = np.clip(mean[row] + gain * surprise, *_RANGE)
         covariance[row] = spread - np.outer(gain, estimate @ spread)
     return Ratios(mean=mean, covariance=covariance)
-
-
-def effects_of_flips(
-    volume: NDArray[np.uint8],
-    gradients: Gradients,
-    sensitivity: NDArray | None = None,
-    conduction: NDArray | None = None,
-) -> Effects:
-    """Estimated change of every quantity by the flip of each voxel.
-
-    Args:
-        volume: Phases 0 and 1, shape (X, Y, Z). gradients: Derivatives of the quantities of this volume.
-        sensitivity: From `homogenize` or `bound_stiffness`, shape (21, X, Y, Z) [GPa]; may be left out where
-        no
-            quantity goes through the stiffness.
-        conduction: From `conduct`, shape (6, X, Y, Z) [W/(m K)]; likewise.
-    """
-    stiff = volume.astype(np.float32)
-    share = smoothed(stiff, _NEIGHBOURS)
-    among = 1.0 / np.maximum(share, 1e-3), 1.0 / np.maximum(1.0 - share, 1e-3)
-    estimated = np.zeros((len(gradients.fraction), volume.size))
-    for part, energies in ((gradients.stiffness, sensitivity), (gradients.conductivity, conduction)):
-        if energies is None:
-            continue
-        packed = energies.reshape(len(energies), -1)
-        for row, derivative in enumerate(part):
-            for factor, strain in _strains(derivative):
-                energy = (_pack(strain) @ packed).reshape(volume.shape)
-                inside = smoothed(stiff * energy, _NEIGHBOURS)
-                outside = smoothed((1.0 - stiff) * energy, _NEIGHBOURS) * among[1]
-                inside *= among[0]
-                # phases of unlike Poisson ratios may have energies of unlike signs: no estimate there
-                alike = np.sqrt(np.maximum(inside * outside, 0.0)) * np.sign(inside)
-                estimated[row] += factor * alike.ravel()
-    return Effects(estimated=estimated, exact=gradients.fraction / volume.size)
-
-
-def _strains(derivative: NDArray[np.float64]) -> list[tuple[float, NDArray[np.float64]]]:
-    """Factors g_m and strains v_m of a derivative sum g_m v_m v_m^T, those that matter."""
-    if not derivative.any():
-        return []
-    values, vectors = np.linalg.eigh(derivative)
-    least = _NEGLIGIBLE * np.abs(values).max()
-    return [
-        (float(value), vector) for value, vector in zip(values, vectors.T, strict=True) if abs(value) > least
-    ]
-
-
-def _pack(strain: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Factors of the packed entries (i, j), i <= j, in the energy under a strain."""
-    rows, columns = np.triu_indices(len(strain))
-    return (np.where(rows == columns, 1.0, 2.0) * strain[rows] * strain[columns]).astype(np.float32)
 
 
 def choose_flips(
@@ -333,12 +239,3 @@ def flips_between(volume: NDArray[np.uint8], other: NDArray[np.uint8], effects: 
 def expected_change(flips: Flips, ratios: Ratios) -> NDArray[np.float64]:
     """Change of every quantity that flips should bring, shape (P,)."""
     return flips.raised * ratios.mean[:, 0] - flips.lowered * ratios.mean[:, 1] + flips.exact
-
-
-def interface_of(volume: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Voxels that share a face with one of the other phase, shape (X, Y, Z)."""
-    interface = np.zeros(volume.shape, dtype=bool)
-    for axis in range(3):
-        differs = volume != np.roll(volume, 1, axis)
-        interface |= differs | np.roll(differs, -1, axis)
-    return interface

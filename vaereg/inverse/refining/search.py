@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.refining.flips import Effects, Flips, Ratios
+from vaereg.inverse.refining.effects import Effects
+from vaereg.inverse.refining.flips import Flips, Ratios
 from vaereg.materials import TwoPhase
 from vaereg.targets import CellProperties, Targets
 

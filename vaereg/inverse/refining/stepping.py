@@ -12,11 +12,10 @@ import numpy as np
 
 from vaereg.inverse.constraints import meet
 from vaereg.inverse.refining.aims import wanted_changes
+from vaereg.inverse.refining.effects import effects_of_flips, interface_of
 from vaereg.inverse.refining.flips import (
     choose_flips,
-    effects_of_flips,
     first_ratios,
-    interface_of,
     neck_cost,
 )
 from vaereg.inverse.refining.guidance import predicted_cells, shifted_deviation
@@ -62,12 +61,14 @@ def based_on(
             return careful
     gradients = cell.gradients(search.targets.names)
     effects = effects_of_flips(
-        search.volume, gradients, solved.sensitivity, None if heat is None else heat.sensitivity
+        search.volume,
+        search.materials,
+        gradients,
+        solved.sensitivity,
+        None if heat is None else heat.sensitivity,
     )
     base = Base(volume=search.volume, cell=cell, effects=effects, largest_distance=deviation)
-    return replace(
-        search, base=base, factor=1.0, ratios=search.ratios or first_ratios(gradients, search.materials)
-    )
+    return replace(search, base=base, factor=1.0, ratios=search.ratios or first_ratios(gradients))
 
 
 def flipped(search: Search, reached: bool) -> Search | None:
