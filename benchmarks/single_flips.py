@@ -141,8 +141,8 @@ def flips_of(
                     layers.raised,
                     np.log(np.maximum(layer, 1e-300)),
                     change,
+                    *layers.terms,
                 ]
-                + list(layers.terms)
             )[:, layers.signed & (layer > 0.0)].T
         )
     return np.concatenate(rows)
