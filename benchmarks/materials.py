@@ -46,6 +46,7 @@ from vaereg.materials import VOID, Phase, TwoPhase, choose_materials
 from vaereg.model.batches import encode_batches
 from vaereg.model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from vaereg.model.modes.materials import stiffness_at
+from vaereg.model.pairs.calibration import DECADES, SPREAD_FEATURES
 from vaereg.model.pairs.regressor import (
     FAST_RESIDUAL,
     RESIDUAL,
@@ -71,7 +72,7 @@ from vaereg.training.pairs.labels import (
 
 HELD_OUT = ("tpms", "closed-foam")
 """Classes that one training leaves out."""
-DECADES = (
+ENCODER_DECADES = (
     ("1 to 10", 1.0, 10.0),
     ("10 to 100", 10.0, 100.0),
     ("100 to 1,000", 100.0, 1e3),
@@ -180,7 +181,7 @@ def trained(labels: PairLabels, steps: int) -> PairModel:
         "voxels per edge": sorted(set(labels.size.tolist())),
         "contrast": list(CONTRAST),
         "Poisson ratios": list(POISSON),
-        "share of the upper bound": model.upper_share.tolist(),
+        **fitted_facts(model),
         "date": time.strftime("%Y-%m-%d"),
     }
     return replace(model, card=card)
@@ -190,12 +191,24 @@ def run_calibrate(arguments: argparse.Namespace) -> None:
     """Fit spreads anew, to the labels of the training and to others if any, and save the regressor."""
     unseen = read(arguments.unseen) if arguments.unseen else None
     model = calibrated(load_pair_model(arguments.checkpoint), read(arguments.labels), unseen)
-    card = {
-        **model.card,
-        "labels of the calibration": int(model.card["labels"]) + len(unseen or ()),
+    told = {"labels of the calibration": len(unseen or read(arguments.labels)), **fitted_facts(model)}
+    save_pair_model(arguments.out, replace(model, card={**model.card, **told}))
+
+
+def fitted_facts(model: PairModel) -> dict[str, Any]:
+    """What is fitted to the answers of a regressor, printed, for its card."""
+    facts: dict[str, Any] = {
         "share of the upper bound": model.upper_share.tolist(),
+        "largest gap": model.largest_gap.tolist(),
     }
-    save_pair_model(arguments.out, replace(model, card=card))
+    for title, values in facts.items():
+        cells = (f"{name} {value:.3g}" for name, value in zip(DECADES, values, strict=True))
+        print(f"{title}, by contrast: {', '.join(cells)}")
+    for stop, weights in zip((RESIDUAL, FAST_RESIDUAL), model.spread_weights, strict=True):
+        print(f"weights of the spreads at a residual of {stop:g}: axial, shear, coupling")
+        for name, row in zip(SPREAD_FEATURES, weights.T, strict=True):
+            print(f"  {name:44s}" + " ".join(f"{value:6.2f}" for value in row))
+    return facts
 
 
 def run_measure(arguments: argparse.Namespace) -> None:
@@ -237,7 +250,7 @@ def run_encoder(arguments: argparse.Namespace) -> None:
         errors.append((np.inf if pair.has_void else pair.ordered().contrast, deviation))
     contrast, deviation = np.array(errors).T
     figures = {}
-    for name, low, high in DECADES:
+    for name, low, high in ENCODER_DECADES:
         own = deviation[(contrast >= low) & ~(contrast >= high)]
         figures[name] = {"volumes": len(own), "mean": float(own.mean()), "median": float(np.median(own))}
         print(name, figures[name], flush=True)

@@ -1,9 +1,12 @@
-"""This solver beside others that pip installs, on one volume: six load cases, same tolerance, one run.
+"""This solver beside others that pip installs, on one volume: six load cases, same tolerance, one process.
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/solver_alternatives.py [--size 32]
+    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/solver_alternatives.py \
+        --precisions float64 --solvers "scikit-fem, PyAMG" --add
 
-Writes results/solver_alternatives.json. Others are used where they are installed, in an environment of their
-own if need be (`pip install muGrid scikit-fem pyamg torch numba scipy`):
+Writes results/solver_alternatives.json; the second command measures a part of it, this solver beside another,
+and keeps the rest of a former run on this machine. Others are used where they are installed, in an
+environment of their own if need be (`pip install muGrid scikit-fem pyamg torch numba scipy`):
 
 - muGrid (C++): its fused trilinear element operator and its conjugate gradients, with its Green and with its
   Green-Jacobi preconditioner (Ladecký et al. 2023, doi:10.1016/j.amc.2023.127835).
@@ -19,12 +22,14 @@ given too.
 
 import argparse
 import importlib.util
+import json
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from record import PRECISIONS, gaussian_cell, seconds, write_record
+from record import PRECISIONS, RESULTS, gaussian_cell, seconds, write_record
 
 from vaereg.elasticity import VOIGT_ORDER, lame_parameters
 from vaereg.materials import TwoPhase
@@ -185,8 +190,10 @@ def scikit_fem(cell: NDArray, materials: TwoPhase, precision: str, *, multigrid:
     return total @ (full @ total.T) / cell.size, iterations
 
 
+OWN = "vaereg"
+"""The solver that is measured in every part."""
 SOLVERS: dict[str, tuple[str, Callable[[NDArray, TwoPhase, str], tuple[NDArray, int]]]] = {
-    "vaereg": ("vaereg", ours),
+    OWN: ("vaereg", ours),
     "muGrid, Green": ("muGrid", lambda *args: mugrid(*args, jacobi=False)),
     "muGrid, Green-Jacobi": ("muGrid", lambda *args: mugrid(*args, jacobi=True)),
     "plain torch": ("torch", plain_torch),
@@ -199,13 +206,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3, help="of each but scikit-fem, which runs once")
+    parser.add_argument("--precisions", choices=tuple(PRECISIONS), nargs="+", default=tuple(PRECISIONS))
+    parser.add_argument("--solvers", choices=tuple(SOLVERS), nargs="+", default=tuple(SOLVERS))
+    parser.add_argument("--add", action="store_true", help="to the figures of a former run on this machine")
     arguments = parser.parse_args()
     cell, materials = gaussian_cell(arguments.size), TwoPhase()
     exact = homogenize(cell, materials, rtol=1e-10).stiffness
-    figures = []
-    for precision in PRECISIONS:
+    figures: list[dict[str, Any]] = []
+    if arguments.add:
+        figures = json.loads((RESULTS / "solver_alternatives.json").read_text(encoding="utf-8"))["figures"]
+    for precision in arguments.precisions:
         reference = None
         for name, (module, solve) in SOLVERS.items():
+            if name not in (OWN, *arguments.solvers):
+                continue
             if importlib.util.find_spec(module) is None:
                 print(f"{name}: {module} is not installed")
                 continue
@@ -220,19 +234,23 @@ def main() -> None:
             )
             reference = time if reference is None else reference
             stiffness, iterations = result[-1]
-            figures.append(
-                {
-                    "solver": name,
-                    "precision": precision,
-                    **time,
-                    "cpu_ratio": time["cpu_s"] / reference["cpu_s"],
-                    "iterations": iterations,
-                    "error": float(np.abs(stiffness - exact).max() / exact.max()),
-                }
-            )
-            print(figures[-1], flush=True)
+            row = {
+                "solver": name,
+                "precision": precision,
+                **time,
+                "cpu_ratio": time["cpu_s"] / reference["cpu_s"],
+                "iterations": iterations,
+                "error": float(np.abs(stiffness - exact).max() / exact.max()),
+            }
+            figures = [item for item in figures if (item["solver"], item["precision"]) != (name, precision)]
+            figures.append(row)
+            print(row, flush=True)
+    figures.sort(
+        key=lambda row: (list(PRECISIONS).index(row["precision"]), list(SOLVERS).index(row["solver"]))
+    )
     settings = {
-        **vars(arguments),
+        "size": arguments.size,
+        "repeats": arguments.repeats,
         "contrast": materials.contrast,
         "load_cases": 6,
         "rtol": {name: rtol for name, (_, rtol) in PRECISIONS.items()},

@@ -12,6 +12,7 @@ from vaereg.elasticity import voigt_to_mandel
 from vaereg.engineering import ENGINEERING_NAMES, engineering_constants, thermal_expansion
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.pairs import regressor as module
+from vaereg.model.pairs.calibration import SPREAD_FEATURES
 from vaereg.model.pairs.network import PairRegressor
 from vaereg.model.pairs.regressor import PairModel, novelty_inputs, save_pair_model
 from vaereg.model.pairs.spread import engineering_spread, expansion_spread
@@ -28,8 +29,8 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         PairModel(
             networks=(PairRegressor(16).eval(),),
             upper_share=np.zeros(5),
-            spread_factor=np.ones((2, 5, 3)),
-            size_factor=np.ones((2, 5)),
+            largest_gap=np.full(5, np.inf),
+            spread_weights=np.zeros((2, 3, len(SPREAD_FEATURES))),
             novelty_mean=np.zeros(inputs),
             novelty_whitening=np.eye(inputs),
             card={},

@@ -15,7 +15,13 @@ from vaereg.model.pairs.features import (
     pair_features,
     root,
 )
-from vaereg.model.pairs.network import PairRegressor, between_bounds, near_the_bound, stiffness_between
+from vaereg.model.pairs.network import (
+    PairRegressor,
+    between_bounds,
+    gaps_of,
+    near_the_bound,
+    stiffness_between,
+)
 from vaereg.model.pairs.regressor import load_pair_model, predict_stiffness
 from vaereg.solver.homogenization import homogenize
 
@@ -132,11 +138,11 @@ def test_an_answer_is_as_near_to_its_bound_as_the_residual_tells(rng: np.random.
     upper = root @ root.swapaxes(1, 2) + np.eye(6)
     stiffness, energy = 0.9 * upper, np.zeros_like(upper)
     energy[1], energy[2] = 0.01 * upper[1], 0.1 * upper[2]
-    decades = np.array([0, 0, 0, 4, 2])
-    near = near_the_bound(stiffness, upper, energy, decades)
+    near = near_the_bound(stiffness, upper, energy, np.array([3.0, 3.0, 3.0, 300.0, 20.0]))
     np.testing.assert_allclose(near[[0, 3, 4]], upper[[0, 3, 4]], atol=1e-4)  # nothing is left to do
     np.testing.assert_allclose(near[1], (1.0 - 3.0 * 0.01) * upper[1], atol=1e-5)
     np.testing.assert_allclose(near[2], stiffness[2], atol=1e-5)
+    np.testing.assert_allclose(gaps_of(near, upper, energy)[[1, 2]], [3.0, 1.0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

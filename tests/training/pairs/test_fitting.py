@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from vaereg.elasticity import reuss_bound, voigt_to_mandel
 from vaereg.errors import InputError
@@ -12,6 +13,7 @@ from vaereg.generators.morphologies import morphology_weights
 from vaereg.io.labelled_sets import LabelledVolumes, MorphologyPlan
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import CheckpointError
+from vaereg.model.pairs.calibration import SPREAD_FEATURES
 from vaereg.model.pairs.features import STEPS, SYMMETRIES
 from vaereg.model.pairs.regressor import (
     MAX_STEP,
@@ -25,7 +27,13 @@ from vaereg.solver.bounds import residual_over_bound
 from vaereg.solver.homogenization import homogenize
 from vaereg.training.labelling.morphologies import label_morphologies
 from vaereg.training.pairs.figures import pair_figures
-from vaereg.training.pairs.fitting import answer_labels, fit_pair_model, stopping_places
+from vaereg.training.pairs.fitting import (
+    answer_labels,
+    calibrated,
+    carries_load,
+    fit_pair_model,
+    stopping_places,
+)
 from vaereg.training.pairs.labels import (
     PairLabels,
     chosen_pair,
@@ -33,6 +41,7 @@ from vaereg.training.pairs.labels import (
     read_pair_labels,
     write_pair_labels,
 )
+from vaereg.training.pairs.spreads import quantile_regression
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +206,26 @@ def test_a_calibrated_share_of_the_bound_never_harms(model: PairModel, labels: P
     places = stopping_places(labels)
     np.testing.assert_allclose(answers.mean, labels.uppers[np.arange(len(labels)), places], atol=1e-10)
     assert ((model.upper_share >= 0.0) & (model.upper_share <= 1.0)).all()
+
+
+def test_spreads_of_further_labels_cover_them(model: PairModel, labels: PairLabels) -> None:
+    unseen = labels.rows(np.arange(len(labels)) % 3 > 0)
+    told = calibrated(model, labels, unseen)
+    answers, carrying = answer_labels(told, unseen), carries_load(unseen)
+    inside = np.abs(answers.mean - unseen.stiffness) <= 1.6449 * answers.std + 1e-9
+    assert 0.8 <= inside[carrying].mean() <= 1.0
+    assert np.isfinite(told.largest_gap).all() and (told.largest_gap > 0.0).all()
+    sizes = [name.endswith("voxels per edge") and not name.startswith("16") for name in SPREAD_FEATURES]
+    assert not told.spread_weights[..., sizes].any(), "sizes that no label has keep their weight"
+
+
+def test_a_part_of_the_values_lies_below_their_quantile(rng: np.random.Generator) -> None:
+    slope = rng.random((2000, 1))
+    values = 1.0 + 2.0 * slope[:, 0] + slope[:, 0] * rng.standard_normal(2000)
+    features = np.column_stack([np.ones(2000), slope])
+    weights = quantile_regression(features, values, 0.9, np.zeros(2))
+    below = values <= features @ weights + 1e-12
+    for low in (0.0, 0.5):
+        half = (slope[:, 0] >= low) & (slope[:, 0] < low + 0.5)
+        assert abs(below[half].mean() - 0.9) < 0.03
+    np.testing.assert_allclose(weights, [1.0, 2.0 + norm.ppf(0.9)], atol=0.25)

@@ -21,6 +21,8 @@ from vaereg.elasticity import reuss_bound, voigt_bound, voigt_to_mandel
 from vaereg.materials import TwoPhase
 
 __all__ = [
+    "FRACTION",
+    "LOG_STEP",
     "MATRICES",
     "SCALARS",
     "STEPS",
@@ -36,6 +38,8 @@ STEPS = (0, 1, 2, 3, 5, 8, 12, 16, 20, 28, 40)
 """Iterations after which the regressor can answer, but for the first; the one before is an input, too."""
 MATRICES, SCALARS = 5, 9
 """Numbers of matrices and of scalars in the inputs."""
+FRACTION, LOG_STEP = 5, 7
+"""Places of the volume fraction and of the logarithm of the iterations among the scalars."""
 
 _ROWS, _COLUMNS = np.triu_indices(6)
 _FLOOR = 1e-14

@@ -26,6 +26,7 @@ __all__ = [
     "ROUNDING",
     "PairRegressor",
     "between_bounds",
+    "gaps_of",
     "near_the_bound",
     "stiffness_between",
     "symmetric",
@@ -36,10 +37,6 @@ _PRIOR = 2.0
 """Multiple of the identity that is subtracted from G: before training T is near 0.88."""
 _LARGEST = 30.0
 """Norm that G stays below, so that its exponential does not overflow; 12 costs accuracy."""
-_LARGEST_GAP = (3.0, 8.0, 20.0, 40.0, 300.0)
-"""Largest eigenvalue of U - C relative to the energy of the residual, by decade [-]: 95 % of the labels of
-the training have less. Layers are solved so suddenly that the regressor, which sees one more iteration, would
-take hundreds."""
 ROUNDING = 2e-7
 """What rounding of the fields in float32 leaves in the bounds and in the energies [E of the stiff phase]."""
 _OUTPUT_SCALE = 0.3
@@ -146,23 +143,42 @@ def near_the_bound(
     stiffness: NDArray[np.float64],
     upper: NDArray[np.float64],
     energy: NDArray[np.float64],
-    decades: NDArray[np.int64],
+    largest: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Stiffness no lower than U - s R in the Loewner order, with s of `_LARGEST_GAP`, Mandel basis.
+    """Stiffness no lower than U - s R in the Loewner order, with the largest gap s, Mandel basis.
 
     The work of the error is U - C = r.K^-1 r / N, that of the preconditioned residual R = r.K0^-1 r / N: the
     first is at most the second over the least eigenvalue of the preconditioned operator that r contains.
+    Layers are solved so suddenly that the regressor, which sees one more iteration, would take a gap of
+    hundreds.
 
     Args:
         stiffness: Answers below `upper`, shape (N, 6, 6) [E of the stiff phase].
         upper: Upper bounds U, like them.
         energy: R, like them.
-        decades: Index into `regressor.DECADES` of each pair, shape (N,).
+        largest: s of each volume, shape (N,) [-].
     """
-    values, axes = np.linalg.eigh(energy)
-    values = np.maximum(values, 0.0) + ROUNDING
-    root, inverse = (np.einsum("nij,nj,nkj->nik", axes, values**power, axes) for power in (0.5, -0.5))
+    root, inverse = _roots(energy)
     gaps, directions = np.linalg.eigh(inverse @ (upper - stiffness) @ inverse)
-    gaps = np.minimum(gaps, np.array(_LARGEST_GAP)[decades, None])
+    gaps = np.minimum(gaps, largest[:, None])
     near = upper - root @ np.einsum("nij,nj,nkj->nik", directions, gaps, directions) @ root
     return 0.5 * (near + near.swapaxes(-1, -2))
+
+
+def gaps_of(
+    stiffness: NDArray[np.float64], upper: NDArray[np.float64], energy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Largest eigenvalue of U - C relative to the energy of the residual, shape (N,) [-]; arguments as in
+    `near_the_bound`.
+    """
+    _, inverse = _roots(energy)
+    return np.linalg.eigvalsh(inverse @ (upper - stiffness) @ inverse)[:, -1]
+
+
+def _roots(energy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Symmetric root of energies, and the inverse of that with their rounding, shape (N, 6, 6)."""
+    values, axes = np.linalg.eigh(energy)
+    values = np.maximum(values, 0.0)
+    roots = np.sqrt(values), 1.0 / np.sqrt(values + ROUNDING)
+    root, inverse = (np.einsum("nij,nj,nkj->nik", axes, value, axes) for value in roots)
+    return root, inverse

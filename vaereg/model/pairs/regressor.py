@@ -25,16 +25,15 @@ from vaereg.errors import InputError
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
-from vaereg.model.pairs.features import STEPS, PairFeatures, pair_features
+from vaereg.model.pairs.calibration import decade_of, spread_features
+from vaereg.model.pairs.features import FRACTION, LOG_STEP, STEPS, PairFeatures, pair_features
 from vaereg.model.pairs.network import ROUNDING, PairRegressor, near_the_bound, stiffness_between
 from vaereg.solver.bounds import StiffnessBounds, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
 from vaereg.workers import thread_map
 
 __all__ = [
-    "CALIBRATED_SIZES",
     "CONDUCTION_RESIDUAL",
-    "DECADES",
     "DEFAULT_PAIR_MODEL",
     "FAST_RESIDUAL",
     "RESIDUAL",
@@ -43,7 +42,6 @@ __all__ = [
     "PairModel",
     "StiffnessPrediction",
     "answer",
-    "decade_of",
     "load_pair_model",
     "novelty_inputs",
     "predict_stiffness",
@@ -61,14 +59,10 @@ MAX_STEP = 40
 """Most iterations: the residuals ask for as many only where stiff inclusions touch nothing."""
 HARD_CONTRAST = 1000.0
 """Ratio of Young's moduli from which percolation through necks decides: caution where novel."""
-CALIBRATED_SIZES = (16.0, 24.0, 32.0, 48.0, 64.0)
-"""Voxels per edge at which spreads are calibrated; between them, their factor is interpolated."""
-DECADES = ("1 to 10", "10 to 100", "100 to 1000", "above 1000", "void")
-"""Ranges of the ratio of Young's moduli, with spreads of their own."""
 DEFAULT_PAIR_MODEL = shipped_file("pairs.pt")
 """The shipped regressor."""
-FORMAT_VERSION = 3
-_ARRAYS = ("upper_share", "spread_factor", "size_factor", "novelty_mean", "novelty_whitening")
+FORMAT_VERSION = 4
+_ARRAYS = ("upper_share", "largest_gap", "spread_weights", "novelty_mean", "novelty_whitening")
 
 _KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
 """Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
@@ -86,11 +80,12 @@ class PairModel:
     """Networks in evaluation mode, each trained on another part of the labels; their G are averaged."""
     upper_share: NDArray[np.float64]
     """Share of the upper bound in the answer, by decade, shape (5,) [-]."""
-    spread_factor: NDArray[np.float64]
-    """Standard deviation over what the residual says, by stop (full, fast), decade and kind of entry, shape
-    (2, 5, 3) [-]."""
-    size_factor: NDArray[np.float64]
-    """Factor of the standard deviation by stop and at each of `CALIBRATED_SIZES`, shape (2, 5) [-]."""
+    largest_gap: NDArray[np.float64]
+    """Largest eigenvalue of U - C relative to the energy of the residual that an answer has, by decade, shape
+    (5,) [-]."""
+    spread_weights: NDArray[np.float64]
+    """Weights of `SPREAD_FEATURES` in the logarithm of the standard deviation over what the residual says, by
+    stop (full, fast) and kind of entry, shape (2, 3, F)."""
     novelty_mean: NDArray[np.float64]
     """Mean of `novelty_inputs` over the training set, shape (F,)."""
     novelty_whitening: NDArray[np.float64]
@@ -111,6 +106,10 @@ class PairAnswer:
     """Calibrated standard deviation of each entry, shape (N, 6, 6)."""
     novelty: NDArray[np.float64]
     """Distance from the training set, shape (N,) [-]; above 1 is novel."""
+
+    def rows(self, chosen: NDArray[np.bool_]) -> PairAnswer:
+        """Some of the volumes."""
+        return PairAnswer(mean=self.mean[chosen], std=self.std[chosen], novelty=self.novelty[chosen])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,13 +140,6 @@ class StiffnessPrediction:
     """Stiffness (6, 6) [GPa] after each number of iterations of `STEPS` that was passed, where asked for: for
     every volume one by that number.
     """
-
-
-def decade_of(pairs: Sequence[TwoPhase]) -> NDArray[np.int64]:
-    """Index into `DECADES` of each pair, shape (N,)."""
-    contrasts = np.array([max(pair.contrast, 1.0) for pair in pairs])
-    decades = np.minimum(np.log10(np.minimum(contrasts, 1e9)).astype(np.int64), 3)
-    return np.where(np.isinf(contrasts), 4, decades)
 
 
 def novelty_inputs(features: PairFeatures) -> NDArray[np.float64]:
@@ -190,15 +182,15 @@ def answer(
     share = np.maximum(share, model.upper_share[decades])[:, None, None]
     stiffness = (1.0 - share) * stiffness + share * upper
     residual_energy = voigt_to_mandel(energies)
-    stiffness = near_the_bound(stiffness, upper, residual_energy, decades)
+    stiffness = near_the_bound(stiffness, upper, residual_energy, model.largest_gap[decades])
     diagonal, residual_diagonal = (
         np.maximum(np.diagonal(matrix, axis1=1, axis2=2), 0.0) for matrix in (stiffness, residual_energy)
     )
     ratio = residual_over_bound(uppers, energies)[:, None]
     scale = np.sqrt(residual_diagonal + (_RESIDUAL_SHARE * ratio**2 + _LEAST_SHARE) * diagonal + ROUNDING)
-    stop = int(fast)
-    by_size = np.interp(np.log(sizes), np.log(CALIBRATED_SIZES), model.size_factor[stop])
-    factor = by_size[:, None, None] * model.spread_factor[stop][decades][:, _KINDS]
+    iterations, fraction = np.exp(features.scalars[:, LOG_STEP]), features.scalars[:, FRACTION]
+    inputs = spread_features(pairs, sizes, iterations, fraction, stiffness)
+    factor = np.exp(inputs @ model.spread_weights[int(fast)].T)[:, _KINDS]
     std = factor * scale[:, :, None] * scale[:, None, :]
     return PairAnswer(mean=mandel_to_voigt(stiffness), std=mandel_to_voigt(std), novelty=novelty)
 

@@ -13,8 +13,9 @@ from scipy.stats import norm
 
 from vaereg.elasticity import voigt_to_mandel
 from vaereg.engineering import engineering_constants
+from vaereg.model.pairs.calibration import DECADES, decade_of
 from vaereg.model.pairs.features import STEPS
-from vaereg.model.pairs.regressor import DECADES, RESIDUAL, PairModel, decade_of
+from vaereg.model.pairs.regressor import RESIDUAL, PairModel
 from vaereg.training.pairs.fitting import answer_labels, carries_load, stopping_places
 from vaereg.training.pairs.labels import PairLabels
 

@@ -9,34 +9,32 @@ Letters: N labels, M examples, B batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
 from torch import Tensor, nn
 
 from vaereg.elasticity import voigt_to_mandel
 from vaereg.errors import InputError
+from vaereg.model.pairs.calibration import DECADES, SPREAD_FEATURES, decade_of, spread_features
 from vaereg.model.pairs.features import STEPS, PairFeatures, pair_features
-from vaereg.model.pairs.network import PairRegressor, between_bounds
+from vaereg.model.pairs.network import PairRegressor, between_bounds, gaps_of
 from vaereg.model.pairs.regressor import (
-    CALIBRATED_SIZES,
-    DECADES,
     FAST_RESIDUAL,
     RESIDUAL,
     VOID_ENERGY,
     PairAnswer,
     PairModel,
     answer,
-    decade_of,
     novelty_inputs,
 )
 from vaereg.solver.bounds import residual_over_bound
 from vaereg.training.pairs.labels import PairLabels, joined
+from vaereg.training.pairs.spreads import spread_weights
 
 __all__ = [
     "PARTS",
@@ -63,10 +61,10 @@ _LEARNED_RESIDUAL = 0.02
 """Relative residual after which a label's further steps are not learned from: there is nothing to correct."""
 _SHARES = np.linspace(0.0, 1.0, 21)
 """Shares of the upper bound that are tried [-]."""
-_COVERED, _ROUNDS = 0.9, 6
-"""Part of the errors that intervals cover [-], and rounds in which factors by decade and by size settle."""
+_FAR = 0.05
+"""Part of the labels whose stiffness is further below the bound than answers are [-]."""
 _FEWEST = 10
-"""Labels of a decade or size below which it takes the calibration of all."""
+"""Labels of a decade below which it takes what is fitted to all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +142,8 @@ def fit_pair_model(
     model = PairModel(
         networks=tuple(networks),
         upper_share=np.zeros(len(DECADES)),
-        spread_factor=np.ones((2, len(DECADES), 3)),
-        size_factor=np.ones((2, len(CALIBRATED_SIZES))),
+        largest_gap=np.full(len(DECADES), np.inf),
+        spread_weights=np.zeros((2, 3, len(SPREAD_FEATURES))),
         novelty_mean=centre,
         novelty_whitening=whitening / np.quantile(distance, _NOVEL),
         card=card or {},
@@ -159,24 +157,26 @@ def calibrated(model: PairModel, labels: PairLabels, unseen: PairLabels | None =
     Args:
         model: Model of `fit_pair_model`.
         labels: The labels of its training, in the same order.
-        unseen: Further labels, which no network has seen.
+        unseen: Further labels, which no network has seen. Given, spreads are those of the answers to these by
+            all networks; else those of the answers to the others by one network, whose errors are larger.
     """
     plain = replace(
         model,
         upper_share=np.zeros(len(DECADES)),
-        spread_factor=np.ones((2, len(DECADES), 3)),
-        size_factor=np.ones((2, len(CALIBRATED_SIZES))),
+        largest_gap=_largest_gaps(labels if unseen is None else joined([labels, unseen])),
+        spread_weights=np.zeros((2, 3, len(SPREAD_FEATURES))),
     )
-    shared = replace(plain, upper_share=_upper_shares(_unseen_answers(plain, labels, RESIDUAL), labels))
-    every = labels if unseen is None else joined([labels, unseen])
-    factors = []
+    plain = replace(plain, upper_share=_upper_shares(_unseen_answers(plain, labels, RESIDUAL), labels))
+    weights = []
     for residual in (RESIDUAL, FAST_RESIDUAL):
-        answers = [_unseen_answers(shared, labels, residual)]
-        if unseen is not None:
-            answers.append(answer_labels(shared, unseen, residual))
-        factors.append(_spread_factors(answers, every))
-    by_decade, by_size = (np.array(part) for part in zip(*factors, strict=True))
-    return replace(shared, spread_factor=by_decade, size_factor=by_size)
+        told = labels if unseen is None else unseen
+        answers = (_unseen_answers if unseen is None else answer_labels)(plain, told, residual)
+        rows = carries_load(told)
+        iterations = np.array(STEPS, dtype=np.float64)[stopping_places(told, residual)]
+        pairs, sizes = told.pairs, told.size.astype(np.float64)
+        inputs = spread_features(pairs, sizes, iterations, told.fraction, answers.mean)
+        weights.append(spread_weights(answers.rows(rows), told.stiffness[rows], inputs[rows]))
+    return replace(plain, spread_weights=np.array(weights))
 
 
 def answer_labels(model: PairModel, labels: PairLabels, residual: float = RESIDUAL) -> PairAnswer:
@@ -316,36 +316,15 @@ def _upper_shares(answers: PairAnswer, labels: PairLabels) -> NDArray[np.float64
     return shares
 
 
-def _spread_factors(
-    answers: Sequence[PairAnswer], labels: PairLabels
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Factors with which a Gaussian's central 90 % cover 90 % of the errors, in every decade for each kind of
-    entry, shape (5, 3), and at each of `CALIBRATED_SIZES`, shape (5,), whose product is taken.
-    """
-    kinds = _ratios(answers, labels)
-    carrying, decades = carries_load(labels), decade_of(labels.pairs)
-    in_decade = [_or_all(carrying & (decades == decade), carrying) for decade in range(len(DECADES))]
-    nearest = np.abs(np.log(labels.size[:, None] / np.array(CALIBRATED_SIZES))).argmin(axis=1)
-    of_size = [carrying & (nearest == place) for place in range(len(CALIBRATED_SIZES))]
-    by_decade, by_size = np.ones((len(DECADES), len(kinds))), np.ones(len(CALIBRATED_SIZES))
-    for _ in range(_ROUNDS):
-        for decade, rows in enumerate(in_decade):
-            by_decade[decade] = [
-                np.quantile(kind[rows] / by_size[nearest[rows], None], _COVERED) for kind in kinds
-            ]
-        for place, rows in enumerate(of_size):
-            if rows.sum() >= _FEWEST:
-                diagonal = [kinds[kind][rows] / by_decade[decades[rows], kind, None] for kind in (0, 1)]
-                by_size[place] = np.quantile(np.concatenate(diagonal, axis=1), _COVERED)
-    return by_decade, by_size
-
-
-def _ratios(answers: Sequence[PairAnswer], labels: PairLabels) -> Sequence[NDArray[np.float64]]:
-    """Errors over the half width of the 90 % interval: axial, shear, coupling entries, shape (N, ...)."""
-    mean, std = (np.concatenate([getattr(part, name) for part in answers]) for name in ("mean", "std"))
-    ratio = np.abs(mean - labels.stiffness) / (norm.ppf(0.5 + _COVERED / 2.0) * np.maximum(std, 1e-12))
-    kinds = [ratio[:, range(3), range(3)], ratio[:, range(3, 6), range(3, 6)]]
-    return [*kinds, ratio[:, *np.triu_indices(6, 1)]]
+def _largest_gaps(labels: PairLabels) -> NDArray[np.float64]:
+    """Gap of `near_the_bound` that all labels but a part `_FAR` have where they stop, by decade, (5,) [-]."""
+    rows, places = np.arange(len(labels)), stopping_places(labels)
+    matrices = labels.stiffness, labels.uppers[rows, places], labels.energies[rows, places]
+    gaps, decades = gaps_of(*map(voigt_to_mandel, matrices)), decade_of(labels.pairs)
+    every = np.ones(len(labels), dtype=np.bool_)
+    return np.array(
+        [np.quantile(gaps[_or_all(decades == decade, every)], 1.0 - _FAR) for decade in range(len(DECADES))]
+    )
 
 
 def _or_all(rows: NDArray[np.bool_], every: NDArray[np.bool_]) -> NDArray[np.bool_]:
