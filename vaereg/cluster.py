@@ -102,12 +102,12 @@ class ClusterExecutor(Executor):
         # dies: nothing may refer to it once it has ended.
         under_way: list[Future[Any]] = [self._executor.submit(_call, self._versions, fn, args, kwargs)]
 
-        def settle(ended: Future[Any]) -> None:
+        def settle(future: Future[Any]) -> None:
             under_way.clear()
-            self._settle(outer, ended)
+            self._settle(outer, future)
 
-        def cancel(ended: Future[Any]) -> None:
-            if ended.cancelled():
+        def cancel(future: Future[Any]) -> None:
+            if future.cancelled():
                 for inner in under_way[:]:
                     inner.cancel()
 

@@ -357,12 +357,12 @@ def _parse_phase(content: Any, key: str) -> Phase:  # noqa: ANN401
             f"expected a name or an object of {', '.join(names)} as the {key} phase, got {_short(content)}"
         )
     properties = {name: value for name, value in content.items() if value is not None}
-    missing = {"young_modulus", "poisson_ratio"} - set(properties)
+    missing_names = {"young_modulus", "poisson_ratio"} - set(properties)
     if properties.get("young_modulus") == 0:
-        missing -= {"poisson_ratio"}
-    if missing:
+        missing_names -= {"poisson_ratio"}
+    if missing_names:
         raise InputError(
-            f"expected {' and '.join(sorted(missing))} of the {key} phase, got {_short(content)}"
+            f"expected {' and '.join(sorted(missing_names))} of the {key} phase, got {_short(content)}"
         )
     return _phase({"name": "", "poisson_ratio": 0.0, **properties})
 

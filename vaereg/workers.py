@@ -112,23 +112,23 @@ def thread_map(function: Callable[..., _Item], *items: Iterable[Any]) -> Iterato
             yield under_way.popleft().result()
 
 
-def _begin_worker(held: Connection) -> None:
-    leave_with(held)
+def _begin_worker(parent: Connection) -> None:
+    leave_with(parent)
     limit_process_to_one_thread()
 
 
-def leave_with(held: Connection | int) -> None:
+def leave_with(parent: Connection | int) -> None:
     """Leave Ctrl-C to the parent, and end when the parent lets go, by will or because it is gone.
 
     Args:
-        held: Read end of a pipe that the parent holds, or the sentinel of its process.
+        parent: Read end of a pipe that the parent holds, or the sentinel of its process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_after, args=(held,), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
 
 
-def _exit_after(held: Connection | int) -> None:
-    wait([held])
+def _exit_after(parent: Connection | int) -> None:
+    wait([parent])
     os._exit(1)
 
 
@@ -140,9 +140,11 @@ def worker_processes(count: int) -> Generator[ProcessPoolExecutor, None, None]:
         count: Number of processes.
     """
     context = get_context("spawn")
-    held, lifeline = context.Pipe(duplex=False)
-    with held, lifeline:
-        executor = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker, initargs=(held,))
+    read_end, lifeline = context.Pipe(duplex=False)
+    with read_end, lifeline:
+        executor = ProcessPoolExecutor(
+            count, mp_context=context, initializer=_begin_worker, initargs=(read_end,)
+        )
         try:
             yield executor
         except BaseException:

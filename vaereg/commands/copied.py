@@ -59,7 +59,7 @@ def copied_design(
     """
     limits = Constraints() if constraints is None else constraints
     texts = [_target_text(item) for item in targets if item.is_bounded or item.goal]
-    both = {
+    bounded_goals = {
         goal: [item.name for item in targets if item.goal == goal and item.is_bounded]
         for goal in ("max", "min")
     }
@@ -68,7 +68,7 @@ def copied_design(
     for text in texts:
         command += ["--target", text]
     for goal, flag in (("max", "--maximize"), ("min", "--minimize")):
-        for name in both[goal]:
+        for name in bounded_goals[goal]:
             command += [flag, name]
     command += flags
     if modes:
@@ -84,7 +84,9 @@ def copied_design(
 
     parse = [f"[{', '.join(_literal(text) for text in texts)}]"]
     parse += [
-        f"{name}={both[goal]!r}" for goal, name in (("max", "maximize"), ("min", "minimize")) if both[goal]
+        f"{name}={bounded_goals[goal]!r}"
+        for goal, name in (("max", "maximize"), ("min", "minimize"))
+        if bounded_goals[goal]
     ]
     arguments = ["load_checkpoint()", f"parse({', '.join(parse)})", str(count), str(size)]
     if materials is not None:

@@ -194,15 +194,15 @@ def _pair(arguments: argparse.Namespace) -> TwoPhase | None:
 
 def _components(arguments: argparse.Namespace, checkpoint: Checkpoint) -> list[int] | None:
     """Indices of the components that are asked for by name or number; None for all."""
-    chosen = [] if arguments.component is None else [arguments.component]
+    numbers = [] if arguments.component is None else [arguments.component]
     for name in arguments.mode:
         if checkpoint.modes is None:
             raise InputError("expected a checkpoint with modes for --mode, got one with a free mixture")
         names = checkpoint.modes.names
         if name not in names:
             raise InputError(f"unknown mode {name!r}, expected one of {', '.join(names)}")
-        chosen.append(names.index(name))
-    return chosen or None
+        numbers.append(names.index(name))
+    return numbers or None
 
 
 def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
@@ -225,9 +225,9 @@ def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
         tell(f"design: designs that do not meet all constraints are left out: {counts}")
 
 
-def _tell_moved(asked: Targets, reached: Targets) -> None:
+def _tell_moved(targets: Targets, reached: Targets) -> None:
     """Print the targets that gave way to the nearest reachable ones."""
-    changed = [new for old, new in zip(asked, reached, strict=True) if old != new]
+    changed = [new for old, new in zip(targets, reached, strict=True) if old != new]
     if changed:
         words = ", ".join(item.words() for item in changed)
         tell(f"design: what was asked for is out of reach; the designs are for the nearest: {words}")

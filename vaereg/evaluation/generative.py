@@ -143,8 +143,8 @@ def decoder_figures(checkpoint: Checkpoint, dataset: Dataset, indices: NDArray[n
         real = [redraw(str(family), size, int(seed), noise=int(seed) + 1).volume for seed in seeds]
         pairs = {"decoded": decoded, "real": real}
         distances = {
-            name: np.median([sample_distances(*pair) for pair in zip(volumes, rest, strict=True)], axis=0)
-            for name, rest in pairs.items()
+            name: np.median([sample_distances(*pair) for pair in zip(volumes, others, strict=True)], axis=0)
+            for name, others in pairs.items()
         }
         ratio = [
             float(decoded_distance / real_distance) if real_distance > _SAME else None

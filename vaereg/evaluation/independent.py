@@ -154,7 +154,9 @@ def _lines(size: int, generator: Generator) -> Field:
         offset = centres - generator.random(3)
         offset -= np.round(offset)
         tilted = [axis != main and direction[axis] != 0.0 for axis in range(3)]
-        for shift in product(*((-1, 0, 1) if more else (0,) for more in tilted)):  # copies that pass nearby
+        for shift in product(
+            *((-1, 0, 1) if is_tilted else (0,) for is_tilted in tilted)
+        ):  # copies that pass nearby
             shifted = offset - np.array(shift)
             across = shifted - (shifted @ direction / (direction @ direction))[..., None] * direction
             np.minimum(distance, np.linalg.norm(across, axis=-1), out=distance)
@@ -195,10 +197,10 @@ def _laminate(size: int, generator: Generator) -> Volume:
     return _cut(field, generator.uniform(0.15, 0.85))
 
 
-def _cells(size: int, generator: Generator, most: int) -> NDArray[np.intp]:
+def _cells(size: int, generator: Generator, most_points: int) -> NDArray[np.intp]:
     """Nearest of random points to each voxel, under a metric that is stretched along the axes."""
     stretch = np.exp(0.25 * generator.standard_normal(3))
-    points = generator.random((int(generator.integers(6, most)), 3)) * stretch
+    points = generator.random((int(generator.integers(6, most_points)), 3)) * stretch
     tree = KDTree(points, boxsize=stretch)
     return np.asarray(tree.query((_centres(size) * stretch).reshape(-1, 3))[1]).reshape((size,) * 3)
 

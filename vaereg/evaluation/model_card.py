@@ -53,12 +53,12 @@ def model_card(
     """
     if metrics["checkpoint"] != checkpoint.hash:
         raise InputError(f"expected metrics of checkpoint {checkpoint.hash}, got {metrics['checkpoint']}")
-    rest = comparable_baselines(metrics, baselines)
+    comparable = comparable_baselines(metrics, baselines)
     return "\n\n".join(
         [
             _HEAD.format(checkpoint=checkpoint.hash, facts=markdown_table(("", ""), checkpoint.card.items())),
-            *_forward(metrics, rest, {} if baselines is None else baselines["settings"]),
-            *_held_out(metrics, rest),
+            *_forward(metrics, comparable, {} if baselines is None else baselines["settings"]),
+            *_held_out(metrics, comparable),
             *([pairs] if pairs else []),
             *_calibration(metrics),
             *_components(metrics["components"]),

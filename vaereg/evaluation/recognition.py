@@ -77,16 +77,16 @@ class Confusion:
             successes=sum(share.successes for share in shares), trials=sum(share.trials for share in shares)
         )
 
-    def mistakes(self, name: str, most: int = 2) -> list[tuple[str, int]]:
+    def mistakes(self, name: str, limit: int = 2) -> list[tuple[str, int]]:
         """Classes of other modes that volumes of a class are taken for, with their numbers, most first."""
         row = self.counts[self.true.index(name)]
         mode = RECOGNISED_MODES[name]
         wrong = [
-            (other, int(count))
-            for other, count in zip(self.recognised, row, strict=True)
-            if count and RECOGNISED_MODES[other] != mode
+            (recognised, int(count))
+            for recognised, count in zip(self.recognised, row, strict=True)
+            if count and RECOGNISED_MODES[recognised] != mode
         ]
-        return sorted(wrong, key=lambda pair: -pair[1])[:most]
+        return sorted(wrong, key=lambda pair: -pair[1])[:limit]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

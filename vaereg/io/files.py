@@ -197,7 +197,8 @@ def read_array(
     if dataset.dtype.kind not in kind:
         raise InputError(f"expected {name} of type {np.dtype(dtype)} in {file.filename}, got {dataset.dtype}")
     fits = len(dataset.shape) == len(shape) and all(
-        wanted is None or wanted == got for wanted, got in zip(shape, dataset.shape, strict=True)
+        expected_length is None or expected_length == got
+        for expected_length, got in zip(shape, dataset.shape, strict=True)
     )
     if not fits:
         expected = ", ".join("any" if length is None else str(length) for length in shape)

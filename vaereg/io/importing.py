@@ -86,12 +86,12 @@ class Choices:
         """Which volume of several, from 1; None for all."""
         return self.number
 
-    def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
+    def choose_segmentation(self, values: NDArray[Any], labels: NDArray[Any] | None) -> Segmentation:
         """How values become phases.
 
         Args:
             values: Shape (N, X, Y, Z).
-            found: Their labels; None where they are grey values.
+            labels: Their labels; None where they are grey values.
         """
         return self.segmentation
 
@@ -115,15 +115,15 @@ class AutomaticChoices(Choices):
         """Take the first volume."""
         return 1
 
-    def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
+    def choose_segmentation(self, values: NDArray[Any], labels: NDArray[Any] | None) -> Segmentation:
         """Take the largest of a few labels as stiff, or cut grey values at Otsu's threshold."""
-        if found is None:
+        if labels is None:
             return Segmentation(threshold="otsu")
-        if set(found.tolist()) <= {0, 1}:
+        if set(labels.tolist()) <= {0, 1}:
             return Segmentation()
-        if len(found) < 2:
-            raise InputError(f"expected two phases, grey values or labels, got the value {found[0]:g} only")
-        return Segmentation(stiff=[found.max().item()])
+        if len(labels) < 2:
+            raise InputError(f"expected two phases, grey values or labels, got the value {labels[0]:g} only")
+        return Segmentation(stiff=[labels.max().item()])
 
 
 def import_volume(

@@ -280,7 +280,7 @@ def read_labelled_set(path: Path) -> LabelledSet:
     """
     with open_hdf5(path) as file:
         plan = _read_plan(file)
-        count, most = plan.count, plan.pairs
+        count, most_pairs = plan.count, plan.pairs
         size = read_array(file, "size", shape=(count,), kind="iu", dtype=np.int64)
         if not np.isin(size, [int(text) for text in plan.sizes]).all():
             raise InputError(f"expected sizes of {', '.join(plan.sizes)} in {path}, got others")
@@ -288,12 +288,14 @@ def read_labelled_set(path: Path) -> LabelledSet:
         shape = (count, total // count) if len(plan.sizes) == 1 else (total,)
         packed = read_array(file, "microstructures", shape=shape, kind="u", dtype=np.uint8)
         pairs = read_array(file, "pairs", shape=(None, len(PAIR_COLUMNS)), kind="f", dtype=np.float64)
-        index = read_array(file, "pair", shape=(count, most), kind="i", dtype=np.int64)
+        index = read_array(file, "pair", shape=(count, most_pairs), kind="i", dtype=np.int64)
         if index.size and not (-1 <= index.min() and index.max() < len(pairs)):
             raise InputError(f"expected indices of {len(pairs)} pairs in {path}, got {index.max()}")
         rows = np.concatenate([pairs, np.full((1, len(PAIR_COLUMNS)), np.nan)])
-        stiffness = read_array(file, "stiffness", shape=(count, most, 6, 6), kind="f", dtype=np.float32)
-        conductivity = read_array(file, "conductivity", shape=(count, most, 3, 3), kind="f", dtype=np.float32)
+        stiffness = read_array(file, "stiffness", shape=(count, most_pairs, 6, 6), kind="f", dtype=np.float32)
+        conductivity = read_array(
+            file, "conductivity", shape=(count, most_pairs, 3, 3), kind="f", dtype=np.float32
+        )
         samples = LabelledVolumes(
             seed=read_array(file, "seed", shape=(count,), kind="iu", dtype=np.int64),
             morphology=read_strings(file, "class", count=count),

@@ -46,9 +46,11 @@ class StoredVolumes:
         begin = 0
         for path, count in files:
             part_lengths = lengths[begin : begin + count]
-            place, held = array_place(path, "microstructures")
-            if held != part_lengths.sum():
-                raise InputError(f"expected {part_lengths.sum()} bytes of volumes in {path}, got {held}")
+            place, stored_length = array_place(path, "microstructures")
+            if stored_length != part_lengths.sum():
+                raise InputError(
+                    f"expected {part_lengths.sum()} bytes of volumes in {path}, got {stored_length}"
+                )
             self._place[begin : begin + count] = place + np.cumsum(part_lengths) - part_lengths
             self._marks.append(_mark(path.stat()))
             begin += count

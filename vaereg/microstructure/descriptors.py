@@ -68,9 +68,9 @@ _MIXED_ORBITS = [orbit for orbit in range(_ORBIT_COUNT) if orbit not in (_ORBITS
 
 DESCRIPTOR_NAMES: tuple[str, ...] = (
     *(
-        f"{what} {axis}"
+        f"{figure} {axis}"
         for axis in _AXES
-        for what in (
+        for figure in (
             "surface",
             *(f"two-point {lag:g}" for lag in _LAGS),
             "two-point least",
@@ -78,13 +78,13 @@ DESCRIPTOR_NAMES: tuple[str, ...] = (
             *(f"chord {phase}" for phase in _PHASES),
         )
     ),
-    *(f"shell {what} {radius:g}" for what in ("mean", "spread") for radius in _RADII),
+    *(f"shell {figure} {radius:g}" for figure in ("mean", "spread") for radius in _RADII),
     "spectrum modes",
     *(f"spectrum peak {edge:g}" for edge in _PEAKS),
     *(
-        f"{what} {phase}"
+        f"{figure} {phase}"
         for phase in _PHASES
-        for what in (
+        for figure in (
             "distance mean",
             *(f"distance {quantile:g}" for quantile in _QUANTILES),
             "distance spread",
@@ -97,10 +97,10 @@ DESCRIPTOR_NAMES: tuple[str, ...] = (
     ),
     *(f"pattern {number}" for number in range(len(_MIXED_ORBITS))),
     *(
-        f"local {which} {phase} {what}"
+        f"local {extreme} {phase} {figure}"
         for phase in _PHASES
-        for which in ("most", "least")
-        for what in ("mean", *(f"{quantile:g}" for quantile in _LOCAL))
+        for extreme in ("most", "least")
+        for figure in ("mean", *(f"{quantile:g}" for quantile in _LOCAL))
     ),
 )
 """Names of the descriptors, in their order."""

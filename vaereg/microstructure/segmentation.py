@@ -75,10 +75,10 @@ class Segmentation:
                     f"got {level:g}"
                 )
         elif self.stiff is not None:
-            missing = [label for label in self.stiff if not (values == label).any()]
-            if missing:
+            missing_labels = [label for label in self.stiff if not (values == label).any()]
+            if missing_labels:
                 raise InputError(
-                    f"{name}: expected labels of the file, got {missing[0]:g}, which is not in it"
+                    f"{name}: expected labels of the file, got {missing_labels[0]:g}, which is not in it"
                 )
             # not `isin`, which would compare single precision values with labels in double precision
             phases = np.logical_or.reduce([values == label for label in self.stiff]).astype(np.uint8)

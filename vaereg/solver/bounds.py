@@ -106,15 +106,15 @@ def bound_stiffness(
     if max_iter < 0:
         raise ValueError(f"max_iter must be at least 0, got {max_iter}")
     pair, unit = scaled_moduli(materials)
-    chosen = choose_element(element, pair)
-    cell = Cell(field, pair, np.dtype(dtype), edges=voxel_edges(voxel_size), bbar=chosen == "bbar")
+    element_name = choose_element(element, pair)
+    cell = Cell(field, pair, np.dtype(dtype), edges=voxel_edges(voxel_size), bbar=element_name == "bbar")
     iteration = _SixLoads(cell, voigt_bound(float(field.mean()), pair))
-    wanted, kept = set(steps), []
+    step_set, records = set(steps), []
     residuals = [iteration.relative_residual()]
     while True:
-        if iteration.count in wanted:
-            kept.append((iteration.count, iteration.upper(), iteration.residual_energy()))
-        small = residuals[-1] <= residual and (iteration.count in wanted or not only_after_steps)
+        if iteration.count in step_set:
+            records.append((iteration.count, iteration.upper(), iteration.residual_energy()))
+        small = residuals[-1] <= residual and (iteration.count in step_set or not only_after_steps)
         if small and np.isfinite(energy):
             ratio = residual_over_bound(iteration.upper(), iteration.residual_energy())
             small = bool(ratio <= energy)
@@ -127,11 +127,11 @@ def bound_stiffness(
         upper=unit * iteration.upper(),
         iterations=iteration.count,
         residual=residuals[-1],
-        steps=tuple(step for step, _, _ in kept),
-        uppers=unit * np.array([upper for _, upper, _ in kept]).reshape(-1, 6, 6),
-        residual_energies=unit * np.array([energy for _, _, energy in kept]).reshape(-1, 6, 6),
+        steps=tuple(step for step, _, _ in records),
+        uppers=unit * np.array([upper for _, upper, _ in records]).reshape(-1, 6, 6),
+        residual_energies=unit * np.array([energy for _, _, energy in records]).reshape(-1, 6, 6),
         residuals=np.array(residuals),
-        element=chosen,
+        element=element_name,
         sensitivity=iteration.sensitivity(unit) if sensitivities else None,
     )
 

@@ -158,24 +158,24 @@ def homogenize(
         raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
     guess = None if initial is None else as_displacement(initial, field.shape)
     pair, unit = scaled_moduli(materials)
-    edges, chosen = voxel_edges(voxel_size), choose_element(element, pair)
+    edges, element_name = voxel_edges(voxel_size), choose_element(element, pair)
     cell = Cell(
         field,
         pair,
         np.dtype(dtype),
         edges=edges,
-        bbar=chosen == "bbar",
+        bbar=element_name == "bbar",
         soft_reference=pair.ordered().contrast >= SOFT_REFERENCE_CONTRAST,
     )
 
-    solved: list[_SolvedPair] = []
+    solutions: list[_SolvedPair] = []
     for load_pair in LOAD_PAIRS:
         start = None if guess is None else cell.pack(guess[list(load_pair)])
-        report = None if on_iteration is None else partial(on_iteration, 2 * len(solved))
-        solved.append(_solve_pair(cell, load_pair, rtol, max_iter, start, report=report))
-    fields, drops = [pair.displacement for pair in solved], [pair.drops for pair in solved]
+        report = None if on_iteration is None else partial(on_iteration, 2 * len(solutions))
+        solutions.append(_solve_pair(cell, load_pair, rtol, max_iter, start, report=report))
+    fields, drops = [pair.displacement for pair in solutions], [pair.drops for pair in solutions]
     iterations = max(len(fallen) for fallen in drops)
-    residual = float(np.max([pair.residual for pair in solved]))
+    residual = float(np.max([pair.residual for pair in solutions]))
     converged = bool(residual <= rtol)
     if not converged and raise_on_failure:
         raise ConvergenceError(
@@ -186,13 +186,13 @@ def homogenize(
     history = None
     if guess is None and iterations:
         history = unit * _falling(bound, drops, iterations, field.size)
-    stiffness = bound + _energy_of_fluctuations(solved) / field.size
+    stiffness = bound + _energy_of_fluctuations(solutions) / field.size
     unloaded: tuple[str, ...] = ()
     if pair.has_void:
         stiffness, unloaded = without_rounding(stiffness)
     return HomogenizationResult(
         stiffness=unit * stiffness,
-        element=chosen,
+        element=element_name,
         unloaded=unloaded,
         iterations=iterations,
         residual=residual,
@@ -285,10 +285,10 @@ def _solve_pair(
             load[..., part::2] = displacement[..., part::2] = 0.0
     residual, drops = load.copy(), []
 
-    def solved(rest: NDArray, relative: float) -> _SolvedPair:
+    def solution(remainder: NDArray, relative: float) -> _SolvedPair:
         return _SolvedPair(
             displacement=displacement,
-            forces=np.add(load, rest, out=load),
+            forces=np.add(load, remainder, out=load),
             drops=np.array(drops).reshape(-1, 2),
             residual=relative,
         )
@@ -296,11 +296,11 @@ def _solve_pair(
     conditioned, energy = cell.precondition(residual)
     start = np.where(forced, energy, 1.0)
     if not forced.any() or not np.isfinite(energy).all():
-        return solved(residual, float(np.where(np.isfinite(energy), 0.0, np.nan).max()))
+        return solution(residual, float(np.where(np.isfinite(energy), 0.0, np.nan).max()))
     if initial is not None:
         conditioned, energy = _true_residual(cell, load, displacement, image, residual)
         if _relative(energy, start) <= rtol:
-            return solved(residual, _relative(energy, start))
+            return solution(residual, _relative(energy, start))
 
     wide, working = image, cell.in_single() if cell.dtype == np.float64 else cell
     gained = displacement  # since the last true residual
@@ -311,25 +311,25 @@ def _solve_pair(
             residual.astype(np.float32),
         )
     restarts, direction = 0, conditioned.astype(working.dtype)
-    last, begun = _relative(energy, start), 0
+    last, first = _relative(energy, start), 0
     for iteration in range(1, max_iter + 1):
         curvature = working.apply(direction, image)
         active = (curvature > 0.0) & (energy > 0.0)
         step = np.where(active, energy / np.where(active, curvature, 1.0), 0.0).astype(working.dtype)
         drops.append(step * energy)
         if iteration == max_iter and not finish:
-            return solved(residual, np.nan)
+            return solution(residual, np.nan)
         former = energy
         conditioned, energy = working.precondition(residual, image, step)
         if not np.isfinite(energy).all():
-            return solved(residual, np.nan)
+            return solution(residual, np.nan)
         relative = _relative(energy, start)
         if report:
             report(relative)
         keep = True
-        done = relative <= rtol or iteration == max_iter
-        met = not _GAIN * last < relative < _GROWTH * last or iteration - begun == _PATIENCE
-        if done or (met and working is not cell):
+        is_last = relative <= rtol or iteration == max_iter
+        is_due = not _GAIN * last < relative < _GROWTH * last or iteration - first == _PATIENCE
+        if is_last or (is_due and working is not cell):
             _move(gained, direction, direction, step, np.zeros_like(step))
             step, updated = np.zeros_like(step), energy
             if working is not cell:
@@ -339,9 +339,9 @@ def _solve_pair(
             else:
                 conditioned, energy = _true_residual(cell, load, displacement, image, residual)
             exact = _relative(energy, start)
-            if exact <= rtol or iteration == max_iter or (done and restarts == _RESTARTS):
-                return solved(residual if working is cell else wide, exact)
-            restarts += done
+            if exact <= rtol or iteration == max_iter or (is_last and restarts == _RESTARTS):
+                return solution(residual if working is cell else wide, exact)
+            restarts += is_last
             keep = working is not cell
             active &= energy <= _DRIFT**2 * updated  # the directions of the other load case start anew
             if working is not cell and exact > _STALLED * last:
@@ -349,7 +349,7 @@ def _solve_pair(
                 restarts = 0
             elif working is not cell:
                 residual[...] = wide
-            last, begun = exact, iteration
+            last, first = exact, iteration
         if keep:
             ratio = np.where(active, energy / np.where(active, former, 1.0), 0.0).astype(working.dtype)
             _move(gained, direction, conditioned, step, ratio)
@@ -376,13 +376,13 @@ def _relative(energy: NDArray[np.float64], start: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.maximum(energy, 0.0) / start).max())
 
 
-def _energy_of_fluctuations(solved: list[_SolvedPair]) -> NDArray[np.float64]:
+def _energy_of_fluctuations(solutions: list[_SolvedPair]) -> NDArray[np.float64]:
     """Sum over voxels of C_ij - <C>_ij by the energy form, shape (6, 6).
 
     (E_i + e(u_i)) : C : (E_j + e(u_j)) sums up to <C>_ij + u_i K u_j - u_i f_j - f_i u_j, where K u = f - r.
     """
     energy = vectors.gram(
-        [pair.displacement.reshape(-1) for pair in solved], [pair.forces.reshape(-1) for pair in solved]
+        [pair.displacement.reshape(-1) for pair in solutions], [pair.forces.reshape(-1) for pair in solutions]
     )
     return -(energy + energy.T) / 2.0
 

@@ -97,9 +97,9 @@ def choose_element(element: str, materials: TwoPhase) -> str:
 
 def scaled_moduli(materials: TwoPhase | None) -> tuple[TwoPhase, float]:
     """Phases with moduli of order one, which neither overflow nor underflow, and the unit of these [GPa]."""
-    given = TwoPhase() if materials is None else materials
-    unit = max(given.e_stiff, given.e_soft)
-    return given.scaled(1.0 / unit), unit
+    pair = TwoPhase() if materials is None else materials
+    unit = max(pair.e_stiff, pair.e_soft)
+    return pair.scaled(1.0 / unit), unit
 
 
 def tolerance_for(materials: TwoPhase | None = None) -> float:
@@ -117,7 +117,7 @@ def without_rounding(stiffness: NDArray[np.float64]) -> tuple[NDArray[np.float64
     values, vectors_ = np.linalg.eigh(voigt_to_mandel(stiffness))
     if values.min() >= _UNLOADED:
         return stiffness, ()
-    kept = np.where(values < _UNLOADED, 0.0, values)
-    cleaned = mandel_to_voigt((vectors_ * kept) @ vectors_.T)
+    carrying_values = np.where(values < _UNLOADED, 0.0, values)
+    cleaned = mandel_to_voigt((vectors_ * carrying_values) @ vectors_.T)
     loaded = loaded_directions(cleaned)
     return cleaned, tuple(name for name, carries in zip(VOIGT_ORDER, loaded, strict=True) if not carries)

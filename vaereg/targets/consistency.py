@@ -165,9 +165,9 @@ def _check_block(block: NDArray[np.float64], targets: Targets) -> None:
         low, high = targets.range_of(name)
         exact = len(block) == len(PROPERTIES)
         if low > limit * (1.0 + _TOLERANCE) or (exact and high < limit * (1.0 - _TOLERANCE)):
-            asked, word = (low, "at most") if low > limit else (high, "exactly")
+            value, word = (low, "at most") if low > limit else (high, "exactly")
             raise InputError(
-                f"{name} = {asked:.4g} GPa and these C_ij exclude each other: they give {name} {word} "
+                f"{name} = {value:.4g} GPa and these C_ij exclude each other: they give {name} {word} "
                 f"{limit:.4g} GPa"
             )
 
@@ -178,9 +178,9 @@ def _check_averages(names: set[str], span: Span) -> None:
     def refuse(name: str, ends: tuple[float, float], by: str) -> None:
         if name in names and not _overlap(span(name), ends):
             low, high = span(name)
-            asked = low if low > ends[1] else high
+            value = low if low > ends[1] else high
             raise InputError(
-                f"{name} = {asked:.4g} excludes {by}: these give {name} = {ends[0]:.4g}"
+                f"{name} = {value:.4g} excludes {by}: these give {name} = {ends[0]:.4g}"
                 + ("" if ends[0] == ends[1] else f" to {ends[1]:.4g}")
             )
 

@@ -116,6 +116,6 @@ def _poisson(low: NDArray[np.float64], high: NDArray[np.float64], i: int, j: int
     middle, width = 0.5 * (stiff + soft), soft - stiff
     square = middle[i, i] ** 2 - 0.25 * width[i, i] ** 2
     linear = middle[i, j] * middle[i, i] - 0.25 * width[i, i] * width[i, j]
-    rest = middle[i, j] ** 2 - 0.25 * width[i, i] * width[j, j]
-    root = np.sqrt(max(linear**2 - square * rest, 0.0))
+    constant = middle[i, j] ** 2 - 0.25 * width[i, i] * width[j, j]
+    root = np.sqrt(max(linear**2 - square * constant, 0.0))
     return float((-linear - root) / square), float((-linear + root) / square)

@@ -66,20 +66,20 @@ def check_possible(
         ImpossibleTargetError: With the bound and its value.
         InputError: A phase lacks a property that a quantity needs; quantities exclude each other.
     """
-    wanted = Targets.of(targets)
-    wanted.check_materials(materials)
-    fractions = _fractions(wanted, materials)
-    isotropic = wanted.range_of("anisotropy")[1] <= _ISOTROPIC
+    target_set = Targets.of(targets)
+    target_set.check_materials(materials)
+    fractions = _fractions(target_set, materials)
+    isotropic = target_set.range_of("anisotropy")[1] <= _ISOTROPIC
     possible: dict[str, NDArray[np.bool_]] = {}
     all_bounds: dict[str, QuantityBounds] = {}
-    for item in wanted:
+    for item in target_set:
         bounds = quantity_bounds(item.name, fractions, materials, isotropic=isotropic, symmetry=symmetry)
         all_bounds[item.name] = bounds
         if item.is_bounded and item.name not in ("density", "volume_fraction"):
             possible[item.name] = _refuse_beyond(item, bounds, fractions)
-    _refuse_pairs(wanted, possible, fractions)
-    _refuse_conductivities(wanted, materials, fractions)
-    check_consistency(wanted, lambda name: _span(name, wanted, fractions, materials))
+    _refuse_pairs(target_set, possible, fractions)
+    _refuse_conductivities(target_set, materials, fractions)
+    check_consistency(target_set, lambda name: _span(name, target_set, fractions, materials))
 
 
 def _span(name: str, targets: Targets, fractions: Curve, materials: TwoPhase) -> tuple[float, float]:

@@ -236,7 +236,7 @@ def unit_factor(unit: str, name: str) -> float:
     expected = quantity(name).unit
     if unit in ("", expected):
         return 1.0
-    written, factor = _PINT_UNITS[expected]
+    spelling, factor = _PINT_UNITS[expected]
     message = f"expected a unit of {name} such as {expected}, got {unit[:40]!r}"
     spelled = re.sub(r"(?:delta_)?(?:deg(?:ree)?_?C\b|°C)", "delta_degC", unit)
     spelled = spelled.replace("%", " percent ").replace("·", "*")
@@ -245,7 +245,7 @@ def unit_factor(unit: str, name: str) -> float:
         raise InputError(message)
     spelled = _BARE_EXPONENT.sub(r"\1^\2", spelled)
     try:
-        return float(factor * _registry().Quantity(1.0, spelled.strip()).to(written).magnitude)
+        return float(factor * _registry().Quantity(1.0, spelled.strip()).to(spelling).magnitude)
     except Exception as error:  # the library of units and its parser raise many kinds
         raise InputError(message) from error
 

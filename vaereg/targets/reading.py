@@ -48,10 +48,10 @@ def parse(
 
 
 def _parse_one(text: str) -> Wanted:
-    name, separator, rest = text.partition("=")
-    if not separator or not rest.strip():
+    name, separator, value = text.partition("=")
+    if not separator or not value.strip():
         raise InputError(f"expected a target such as E_x=20GPa or nu_xy=0.2:0.3, got {text[:60]!r}")
-    return read_wanted(rest, canonical_name(name))
+    return read_wanted(value, canonical_name(name))
 
 
 def read_wanted(text: str, name: str, *, unit: str = "") -> Wanted:

@@ -166,8 +166,8 @@ class _WidgetChoices(Choices):
         self._place += f"-{number}"
         return number
 
-    def choose_segmentation(self, values: NDArray[Any], found: NDArray[Any] | None) -> Segmentation:
-        return _phase_inputs(values[0], found, self._place, self._name)
+    def choose_segmentation(self, values: NDArray[Any], labels: NDArray[Any] | None) -> Segmentation:
+        return _phase_inputs(values[0], labels, self._place, self._name)
 
     def choose_part(self, volume: NDArray[np.uint8]) -> Part | None:
         part, self.note, self.blocks = _part_inputs(volume, self._key, self._name)

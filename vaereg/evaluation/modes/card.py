@@ -80,7 +80,7 @@ def _targets(figures: Mapping[str, Any]) -> str:
         ("of these refused", *(figures[kind]["refused"] for kind in kinds)),
         ("modes tried per target", *(f"{figures[kind]['modes_tried']:.1f}" for kind in kinds)),
     ]
-    for key, label, shown in (
+    for key, label, format_spec in (
         ("modes_near", "modes with a design within 5 %", ".1f"),
         ("share_with_several", "targets with at least three such modes", ".0%"),
         ("largest_all", "largest deviation, all designs", ".1%"),
@@ -89,7 +89,7 @@ def _targets(figures: Mapping[str, Any]) -> str:
         ("mean_best", "mean deviation, best by prediction", ".1%"),
     ):
         values = (
-            [f"{figures[kind][state][key]:{shown}}" for state in ("raw", "corrected")] for kind in kinds
+            [f"{figures[kind][state][key]:{format_spec}}" for state in ("raw", "corrected")] for kind in kinds
         )
         rows.append((label, *(" / ".join(pair) for pair in values)))
     distances = []

@@ -158,10 +158,10 @@ def _kind_figures(trials: Sequence[ModeTrial], refused: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"targets": len(trials) + refused, "refused": refused}
     if not trials:
         return figures
-    tried = [np.unique(trial.designs.component) for trial in trials]
+    modes_tried = [np.unique(trial.designs.component) for trial in trials]
     nothing = [0] * refused
     figures["designs_per_target"] = len(trials[0].predicted)
-    figures["modes_tried"] = float(np.mean([*map(len, tried), *nothing]))
+    figures["modes_tried"] = float(np.mean([*map(len, modes_tried), *nothing]))
     for name, corrected in (("raw", False), ("corrected", True)):
         near = [trial.near(corrected) for trial in trials]
         several = [*map(len, near), *nothing]
@@ -184,7 +184,7 @@ def _kind_figures(trials: Sequence[ModeTrial], refused: int) -> dict[str, Any]:
             "by_mode": {
                 MODE_NAMES[mode]: {
                     "designs": int((modes == mode).sum()),
-                    "targets": sum(mode in item for item in tried),
+                    "targets": sum(mode in item for item in modes_tried),
                     "near": sum(mode in item for item in near),
                     "largest": float(np.median(all_largest[modes == mode])),
                 }

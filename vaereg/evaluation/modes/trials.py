@@ -100,20 +100,20 @@ def mode_trials(
     targets_of = {kind: _targets_of(dataset, rows, kind, targets) for kind in KINDS}
     trials: dict[str, list[ModeTrial]] = {kind: [] for kind in KINDS}
     refused: dict[str, int] = dict.fromkeys(KINDS, 0)
-    total, done = sum(map(len, targets_of.values())), 0
+    total, count_done = sum(map(len, targets_of.values())), 0
     for kind in KINDS:
         for row in targets_of[kind]:
             if on_progress:
-                on_progress(done, total)
+                on_progress(count_done, total)
             try:
                 trials[kind].append(
                     _trial(checkpoint, dataset, int(row), kind, count, size, corrections, workers)
                 )
             except UnreachableTargetError:
                 refused[kind] += 1
-            done += 1
+            count_done += 1
     if on_progress:
-        on_progress(done, total)
+        on_progress(count_done, total)
     return trials, refused
 
 
@@ -134,14 +134,14 @@ def _trial(
     designs = design(checkpoint, target, count, size, materials=pair, seed=row)
     result = correct(designs.microstructures, target, pair, steps=corrections)
     volumes = [*designs.microstructures, *result.volumes]
-    solved = list(map_tasks(_solve, [(volume, pair) for volume in volumes], workers))
+    solved_stiffness = list(map_tasks(_solve, [(volume, pair) for volume in volumes], workers))
     return ModeTrial(
         row=row,
         targets=target,
         designs=designs,
         corrected=result.volumes,
         predicted=result.largest_deviation[:, -1],
-        solved=np.array(solved).reshape(2, len(designs.component), 6, 6),
+        solved=np.array(solved_stiffness).reshape(2, len(designs.component), 6, 6),
     )
 
 

@@ -125,12 +125,12 @@ def export(
         name=path.name,
     )
     replace_file(path, lambda temporary: FORMATS[format].write(temporary, job))
-    written = [path]
+    paths = [path]
     for ending, text in _INPUTS.get(format, lambda _: {})(job).items():
         beside = path.with_name(path.stem + ending)
         replace_file(beside, partial(_write_text, text=text))
-        written.append(beside)
-    return written
+        paths.append(beside)
+    return paths
 
 
 def bundle(
@@ -157,7 +157,7 @@ def bundle(
     """
     if not items:
         raise InputError("expected at least one volume to export, got none")
-    chosen = list(FORMATS) if formats is None else list(dict.fromkeys(formats))
+    format_names = list(FORMATS) if formats is None else list(dict.fromkeys(formats))
     records: list[dict[str, Any]] = []
 
     def write(temporary: Path) -> None:
@@ -168,7 +168,7 @@ def bundle(
             for number, item in enumerate(items, start=1):
                 stem = f"{number:02d}-{_file_name(item.provenance.name) or 'volume'}"
                 files: list[str] = []
-                for format in chosen:
+                for format in format_names:
                     suffix = FORMATS[format].suffix if format in FORMATS else ""
                     # .h5 and .vti are each written by two formats
                     name = f"{stem}-{format}{suffix}" if format in ("fans", "damask") else f"{stem}{suffix}"
@@ -186,7 +186,7 @@ def bundle(
                         file.unlink()
                 record = describe_design(item.volume, item.provenance, materials, voxel_size, length_unit)
                 record["files"] = files
-                if "stl" in chosen:
+                if "stl" in format_names:
                     record["surface"] = describe_surface(item.volume)
                 records.append(record)
             setting = describe_setting(materials, voxel_size=voxel_size, length_unit=length_unit)

@@ -47,9 +47,9 @@ def closed_surface(volume: NDArray[np.uint8]) -> NDArray[np.float64]:
         inside = field[at[..., 0], at[..., 1], at[..., 2]].astype(bool)
         case = inside @ (1, 2, 4, 8)
         for pattern in range(1, 15):
-            chosen = at[case == pattern]
-            if len(chosen):
-                triangles.append(_cut(chosen, [i for i in range(4) if pattern >> i & 1]))
+            tetrahedra = at[case == pattern]
+            if len(tetrahedra):
+                triangles.append(_cut(tetrahedra, [i for i in range(4) if pattern >> i & 1]))
     if not triangles:
         return np.zeros((0, 3, 3))
     return np.concatenate(triangles) - 0.5  # voxel i reaches from i to i + 1; one layer was added

@@ -14,13 +14,13 @@ __all__ = ["stored_items"]
 
 
 def stored_items(
-    designs: DesignFile, chosen: Iterable[int], source: str, *, figures: bool = True
+    designs: DesignFile, indices: Iterable[int], source: str, *, figures: bool = True
 ) -> list[BundleItem]:
     """Designs of a file with what it says of them.
 
     Args:
         designs: What `vaereg.io.datasets.read_designs` read.
-        chosen: Their places in the file.
+        indices: Their places in the file.
         source: Name of the file.
         figures: Take over what was predicted and solved; that is of the materials of the model.
     """
@@ -53,7 +53,7 @@ def stored_items(
                 spread=designs.spread_of(i) if figures else {},
             ),
         )
-        for i in chosen
+        for i in indices
     ]
 
 

@@ -74,17 +74,17 @@ def _read_vtk(path: Path, array: str | None) -> tuple[list[dict[str, Any]], Any]
     values = None
     for parent, data, shape in fields:
         for place in range(data.GetNumberOfArrays()):
-            stored = data.GetArray(place)
-            if stored is None:
+            data_array = data.GetArray(place)
+            if data_array is None:
                 continue
-            numbers = vtk_to_numpy(stored)
-            name = f"{parent}/{stored.GetName()}"
+            numbers = vtk_to_numpy(data_array)
+            name = f"{parent}/{data_array.GetName()}"
             headers.append(
                 {
                     "name": name,
                     "shape": shape,
                     "dtype": str(numbers.dtype),
-                    "components": stored.GetNumberOfComponents(),
+                    "components": data_array.GetNumberOfComponents(),
                     "spacing": list(grid.GetSpacing()),
                     "direction": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
                 }

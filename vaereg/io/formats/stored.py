@@ -63,11 +63,11 @@ class StoredArray:
 
 def printable(name: str) -> str:
     """A name from a file in at most `SHOWN` printable characters."""
-    shown = "".join(
+    text = "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in name[:SHOWN]
     )
-    return shown[:SHOWN]
+    return text[:SHOWN]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

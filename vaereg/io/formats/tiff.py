@@ -213,7 +213,7 @@ def _ome(pages: list[TiffPage], array: StoredArray, description: str) -> _Stack:
         problem = f"{declared} images declared, {len(pages)} found"
     if pages[0].shape != (lengths["y"], lengths["x"]):
         problem = f"expected images of {lengths['y']} x {lengths['x']} as OME says, got {pages[0].shape}"
-    moved = [
+    moved_pages = [
         data
         for data in pixels
         if data.tag.rsplit("}", 1)[-1] == "TiffData"
@@ -221,7 +221,7 @@ def _ome(pages: list[TiffPage], array: StoredArray, description: str) -> _Stack:
         and _count(data.get("IFD"))
         != sum(_count(data.get(f"First{axis}")) for axis in "ZCT")  # one of the three counts
     ]
-    if moved and declared > 1 and lengths["z"] == declared:
+    if moved_pages and declared > 1 and lengths["z"] == declared:
         problem = "expected pages in their order, got OME metadata that gives them another one"
     axes_kept = [axis for axis in reversed(order[2:]) if lengths[axis] > 1 or axis == "z"]
     axes = "".join(axes_kept) + "yx"

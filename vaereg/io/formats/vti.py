@@ -323,13 +323,13 @@ class _Blocks:
         head = (3 + count) * width
         lengths = np.frombuffer(self._take(0, head), self._header)[3:].tolist()
         start = 4 * -(-head // 3) if self._encoded else head
-        stored = self._take(start, sum(lengths))
+        data = self._take(start, sum(lengths))
         parts, begin = [], 0
         for i, length in enumerate(lengths):
             expected = last if last and i == count - 1 else block
             engine = zlib.decompressobj()
             try:
-                part = engine.decompress(stored[begin : begin + length], expected + 1)
+                part = engine.decompress(data[begin : begin + length], expected + 1)
             except zlib.error as error:
                 raise InputError(f"{self._where}: expected zlib-compressed data, got damaged data") from error
             self._check(len(part), expected)
@@ -339,8 +339,8 @@ class _Blocks:
 
     def _take(self, start: int, size: int) -> bytes:
         """`size` bytes of data, from those that begin at `start` in the source."""
-        stored = 4 * -(-size // 3) if self._encoded else size
-        piece = bytes(self._source[start : start + stored])
+        length = 4 * -(-size // 3) if self._encoded else size
+        piece = bytes(self._source[start : start + length])
         if self._encoded:
             try:
                 piece = base64.b64decode(piece, validate=True)

@@ -61,8 +61,8 @@ def bound_batch(
         raise InputError(f"expected 0 or more iterations, got {iterations}")
     check_phases(phase.detach(), 1.0, 1)
     pair = TwoPhase() if materials is None else materials
-    chosen = choose_element(element, pair)
-    cells = elastic_cells(phase, pair, voxel_edges(voxel_size), chosen, soft_reference=False)
+    element_name = choose_element(element, pair)
+    cells = elastic_cells(phase, pair, voxel_edges(voxel_size), element_name, soft_reference=False)
     voxels, unit = phase[0].numel(), max(pair.e_stiff, pair.e_soft)
 
     load = cells.load()

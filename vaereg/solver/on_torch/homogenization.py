@@ -103,10 +103,10 @@ def _solve_batch(
         stiff = lame_parameters(pair.e_stiff / unit, pair.nu_stiff)
         soft = lame_parameters(pair.e_soft / unit, pair.nu_soft)
         steps = (stiff[0] - soft[0], stiff[1] - soft[1])
-        chosen = choose_element(element, pair)
+        element_name = choose_element(element, pair)
         edges = voxel_edges(voxel_size)
         mean_edge = float(np.prod(edges)) ** (1.0 / 3.0)
-        cells = elastic_cells(phase, pair, edges, chosen, soft_reference=True)
+        cells = elastic_cells(phase, pair, edges, element_name, soft_reference=True)
         start = None if initial is None else initial / mean_edge
         u, iterations, residual = solve_cells(cells, rtol, max_iter, start)
         converged = bool((residual <= rtol).all())
@@ -134,7 +134,7 @@ def _solve_batch(
             unloaded = tuple(names for _, names in cleaned)
         return BatchResult(
             stiffness=stiffness,
-            element=chosen,
+            element=element_name,
             unloaded=unloaded,
             iterations=iterations,
             residual=residual,

@@ -38,7 +38,7 @@ def cell_svg(volume: NDArray[np.uint8], title: str) -> str:
         for axis in range(3):
             if start[axis]:
                 continue
-            end = tuple(1 if other == axis else value for other, value in enumerate(start))
+            end = tuple(1 if place == axis else value for place, value in enumerate(start))
             is_hidden = picture.hidden in (start, end)
             ends = [*picture.corners[start], *picture.corners[end]]
             x1, y1, x2, y2 = (f"{value:.1f}" for value in ends)
