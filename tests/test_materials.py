@@ -254,6 +254,10 @@ def test_a_softer_stiff_phase_is_swapped_with_a_word() -> None:
         ),
         ([{"stiff": "steel", "soft": "epoxy"}, {"stiff": "x", "soft": "y"}], "pair 1: expected"),
         ({"stiff": "void", "soft": "air"}, "two voids"),
+        (
+            {"stiff": {"young_modulus": 3.0, "poisson_ratio": 0.5}, "soft": "void"},
+            "stiff phase: expected a Poisson ratio between -1 and 0.5",
+        ),
     ],
 )
 def test_bad_pairs_get_a_line(content: object, message: str) -> None:

@@ -364,7 +364,12 @@ def _parse_phase(content: Any, key: str) -> Phase:  # noqa: ANN401
         raise InputError(
             f"expected {' and '.join(sorted(missing_names))} of the {key} phase, got {_short(content)}"
         )
-    return _phase({"name": "", "poisson_ratio": 0.0, **properties})
+    try:
+        return _phase({"name": "", "poisson_ratio": 0.0, **properties})
+    except InputError as error:
+        if properties.get("name"):  # the message has it
+            raise
+        raise InputError(f"{key} phase: {error}") from error
 
 
 def _phase(content: dict[str, Any]) -> Phase:
