@@ -36,9 +36,11 @@ from vaereg.solver.homogenization import homogenize
 from vaereg.targets import parse
 
 CORRECTIONS = 2
-"""Corrections under constraints, of three steps each, or of four where designs are symmetric."""
+"""Corrections under constraints, of three steps each, or of six where designs are symmetric."""
 STEPS = 4
 """Corrections without constraints, of one step each."""
+SYMMETRIC_STEPS = 6
+"""Steps that `design` makes of each correction of symmetric designs."""
 NAMES = ["E_x", "E_y", "E_z"]
 SETS = {
     "none": Constraints(),
@@ -103,6 +105,7 @@ def main() -> None:
         for label, run in found.items():
             runs[label].append(run)
         settings = {key: getattr(arguments, key) for key in ("size", "targets", "count", "pairs", "seed")}
+        settings |= {"symmetric_steps": CORRECTIONS * SYMMETRIC_STEPS}
         write_record("constraints", settings, {"summary": summary(runs), "runs": runs}, arguments.out)
     for entry in summary(runs):
         print(entry)

@@ -165,10 +165,12 @@ def constraints(record: dict[str, Any]) -> str:
         for entry in record["figures"]["summary"]
     ]
     pairs = ", ".join(settings["pairs"])
+    words = {8: "eight", 12: "twelve"}
     return (
         f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
         f"{settings['count']} designs each, four steps of correction without constraints, six with, "
-        f"eight if symmetric, {settings['size']}³ voxels, phases in turn: {pairs}. Designs that do "
+        f"{words[settings.get('symmetric_steps', 8)]} if symmetric, {settings['size']}³ voxels, phases in "
+        f"turn: {pairs}. Designs that do "
         "not meet all constraints are not shown; deviations are of those "
         "shown. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
         + table(

@@ -57,8 +57,8 @@ _CLEAN, _NECKS_PER_DECADE = 10.0, 5.0
 """Contrast up to which that cost is enough [-], and by how much of itself it grows with every further decade:
 a wall of one voxel that opens may change a conductivity by a half. Set by refinements of hard targets."""
 _FIRST = 1.2
-"""Ratio before anything is learned [-]: what first corrections of 60 designs of 16 voxels per edge did over the
-sums of the estimates is 1.15 up to a contrast of 100, more above."""
+"""Ratio before anything is learned [-]: what first corrections of 60 designs of 16 voxels per edge did over
+the sums of the estimates is 1.15 up to a contrast of 100, more above."""
 _SPREAD, _TIE = 0.35, 0.7
 """Standard deviation of the two ratios, and their correlation: over designs, they are 0.4 to 1.4."""
 _DRIFT = 0.05
