@@ -1,25 +1,27 @@
 """Design: from phases and targets to microstructures of every mode, checked by the solver."""
 
+import time
+
 import streamlit as st
 
 from pages.parts.common import start
 from pages.parts.common.first_visit import first_steps
 from pages.parts.common.requests.current import current_request
 from pages.parts.common.requests.materials_panel import pair_line
-from pages.parts.common.requests.modes import with_titles
-from pages.parts.common.requests.quantities import target_text, with_symbols
-from pages.parts.common.text import plain, sentence
+from pages.parts.common.requests.quantities import target_text
+from pages.parts.common.text import plain
 from pages.parts.common.views.copy_panel import copy_panel
-from pages.parts.design import designing, panels, wording
-from pages.parts.design.inputs import outlook_of, request_inputs, sampling_inputs, set_nearest
+from pages.parts.design import designing, panels, reach_panel, wording
+from pages.parts.design.inputs import outlook_of, request_inputs, sampling_inputs
 from pages.parts.design.refining import refine_panels
 from vaereg.inverse.designs import Designs
-from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.reach import out_of_reach
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import ImpossibleTargetError
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
+DRAWING = (
+    0.2  # time in which the browser draws the gallery of a page that was opened, before what follows [s]
+)
 
 
 def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
@@ -32,6 +34,7 @@ checkpoint = start.start_page("pages/design.py")
 request = current_request(checkpoint)
 targets = request.targets
 unknown = wording.unknown_property(request)
+begun = None if targets is None or unknown else designing.begin_designs(checkpoint, request)
 with st.sidebar:
     request_inputs(checkpoint)
     plane = st.container()
@@ -53,7 +56,7 @@ if targets is None or unknown:
 title = st.empty()  # at once: the designs take a moment
 title.title(f"Designs for {target_text(request.wanted)}")
 st.caption(plain(pair_line(request.pair)))
-shown = panels.make_designs(checkpoint, request)
+shown = panels.make_designs(checkpoint, request, begun)
 stale = shown.cancelled or shown.problem is not None
 if stale:
     title.title(f"No designs for {target_text(request.wanted)}")
@@ -74,25 +77,11 @@ with notices:
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to
     if problem:
-        coming = " These designs come as near as they can." if far else ""
-        st.warning(sentence(with_symbols(with_titles(str(problem)))) + coming)
-        if isinstance(problem, UnreachableTargetError) and problem.nearest:
-            nearest, label = problem.nearest, "Use the nearest reachable target"
-        elif isinstance(problem, ImpossibleTargetError):
-            nearest, label = {problem.name: problem.bound}, "Use the bound"
-        else:
-            nearest, label = {}, ""
-        if nearest:
-            st.button(
-                label,
-                on_click=set_nearest,
-                args=(checkpoint, nearest),
-                help="Sets the target to what comes nearest: the designs follow at once.",
-            )
+        reach_panel.show_problem(checkpoint, problem, coming=far is not None)
 if designs is None:
     with plane:
-        panels.show_closure(checkpoint, request, None)
-    panels.show_out_of_reach(checkpoint, outlook)
+        reach_panel.show_closure(checkpoint, request, None)
+    reach_panel.show_out_of_reach(checkpoint, outlook)
     if shown.problem:
         st.info("Move the target back into reach: the designs follow at once.")
     show_refinements(checkpoint, None)
@@ -111,14 +100,16 @@ with notices:
 if shown.job is not None:
     st.fragment(panels.show_first_look)(checkpoint, designs)
     with plane:
-        panels.show_closure(checkpoint, request, designs)
-    panels.show_out_of_reach(checkpoint, outlook)
+        reach_panel.show_closure(checkpoint, request, designs)
+    reach_panel.show_out_of_reach(checkpoint, outlook)
     panels.finish_designs(checkpoint, request, shown.job)
 pending = panels.is_pending(designs)
 st.fragment(panels.show_gallery, run_every=POLL if pending else None)(checkpoint, designs, notice, pending)
+if start.has_arrived():
+    time.sleep(DRAWING)
 with plane:  # after the gallery, which is what is waited for
-    panels.show_closure(checkpoint, request, fitting)
-panels.show_out_of_reach(checkpoint, outlook)
+    reach_panel.show_closure(checkpoint, request, fitting)
+reach_panel.show_out_of_reach(checkpoint, outlook)
 st.fragment(panels.show_details, key=panels.DETAILS)(checkpoint, designs, pending)
 st.fragment(refine_panels.show_inputs)(checkpoint, designs)
 show_refinements(checkpoint, designs)

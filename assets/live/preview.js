@@ -1,7 +1,10 @@
 // The preview of a target over the page.
 
 const LONGEST = 20000; // [ms] after a release at which a preview goes, whatever the page does
-const FRAME = 45; // [ms] that a preview may take to be drawn
+const FRAME = 35; // [ms] that a preview may take to be drawn
+const GAP = 8; // [px] between two cards
+const CARD = 86; // [px] the narrowest card
+const SMALL_CARD = 54; // [px] the same over a page that is narrow
 const NARROW = 760; // [px] width of a window whose sidebar covers the page
 
 // One small volume a mode, over the page: it moves nothing. It goes when the page has its designs.
@@ -18,12 +21,13 @@ class Preview {
     this.note = make("span", "note", bar);
     this.note.setAttribute("role", "status");
     this.stage = make("div", "stage", this.panel);
-    this.canvas = make("canvas", "", this.stage);
-    this.canvas.setAttribute("aria-hidden", "true");
     this.room = make("div", "room", this.stage);
     this.room.setAttribute("aria-hidden", "true");
     this.plane = new Plane();
-    this.cards = make("div", "cards", this.stage);
+    this.table = make("div", "table", this.stage);
+    this.canvas = make("canvas", "", this.table);
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.cards = make("div", "cards", this.table);
     this.renderer = Renderer.create(this.canvas);
     this.scale = 1; // of what is drawn, in pixels of the screen
     this.warmUp();
@@ -69,9 +73,10 @@ class Preview {
     this.panel.style.fontFamily = style.fontFamily;
     this.panel.classList.remove("away");
     this.place();
-    this.note.textContent = "one structure a mode, with the values that its latent vector stands for; designs follow";
+    this.note.textContent = "one structure a mode, with the values that are expected of it; full designs follow";
     this.fill(head, asked);
     this.plane.draw(head, { ...asked, roomy: !this.panel.classList.contains("low") }, this.room);
+    this.arrange(head.cards.length);
     await this.draw(head, bits);
   }
 
@@ -83,6 +88,7 @@ class Preview {
       make("div", "title", card);
       make("div", "figures", card);
     }
+    const low = this.panel.classList.contains("low");
     head.cards.forEach((item, index) => {
       const card = this.cards.children[index];
       card.classList.toggle("far", !item.reached);
@@ -94,8 +100,16 @@ class Preview {
         return `${labels[name] ?? name} ${text}${units[name] ? ` ${units[name]}` : ""}`;
       });
       const off = item.off < 0.005 ? "on target" : item.off > 9.99 ? "far off" : `${(100 * item.off).toFixed(0)} % off`;
-      card.querySelector(".figures").replaceChildren(...[item.reached ? off : `out of reach, ${off}`, ...figures].map(line));
+      const lines = low ? [off] : [item.reached ? off : `out of reach, ${off}`, ...figures];
+      card.querySelector(".figures").replaceChildren(...lines.map(line));
     });
+  }
+
+  // As many cards beside each other as fill the lines evenly.
+  arrange(count) {
+    const card = this.panel.classList.contains("low") ? SMALL_CARD : CARD;
+    const lines = Math.ceil((count * (card + GAP)) / (this.cards.clientWidth + GAP));
+    this.cards.style.setProperty("--columns", Math.ceil(count / lines));
   }
 
   async draw(head, bits) {
@@ -103,7 +117,7 @@ class Preview {
     const { edge } = head;
     const shape = [edge, edge, edge];
     const bytes = Math.ceil(edge ** 3 / 8);
-    const stage = this.stage.getBoundingClientRect();
+    const stage = this.table.getBoundingClientRect();
     const scale = Math.min(devicePixelRatio, 1.5);
     this.renderer.resize(Math.round(stage.width * scale), Math.round(stage.height * scale));
     this.renderer.forget();
@@ -171,10 +185,12 @@ const PREVIEW_STYLE = `
 .room { display: none; flex: none; position: relative; overflow: hidden; }
 .room.shown { display: block; }
 canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
-.cards { position: relative; flex: 1; min-width: 0; display: grid; gap: 0.5rem; grid-template-columns: repeat(auto-fit, minmax(86px, 1fr)); }
-.low .cards { grid-auto-flow: column; grid-template-columns: none; grid-auto-columns: minmax(84px, 1fr); overflow: hidden; }
+.table { position: relative; flex: 1; min-width: 0; }
+.cards { position: relative; display: grid; gap: ${GAP}px; grid-template-columns: repeat(var(--columns, 6), minmax(0, 1fr)); }
 .view { height: 100px; max-width: 150px; }
-.low .view { height: 84px; }
+.low .view { height: 56px; }
+.low .card { font-size: 0.72rem; }
+.low .title { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .title { font-weight: 600; border-bottom: 2px solid var(--tint); margin-bottom: 0.15rem; }
 .figures { line-height: 1.3; font-variant-numeric: tabular-nums; }
 .far { opacity: 0.55; }

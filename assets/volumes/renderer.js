@@ -158,7 +158,8 @@ class Renderer {
     gl.bindTexture(gl.TEXTURE_3D, texture);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     const texels = smoothed(panel.bits, panel.marks, shape);
-    gl.texImage3D(gl.TEXTURE_3D, 0, gl.RGB8, shape[2], shape[1], shape[0], 0, gl.RGB, gl.UNSIGNED_BYTE, texels);
+    const [stored, given] = panel.marks ? [gl.RGB8, gl.RGB] : [gl.RG8, gl.RG];
+    gl.texImage3D(gl.TEXTURE_3D, 0, stored, shape[2], shape[1], shape[0], 0, given, gl.UNSIGNED_BYTE, texels);
     gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_NEAREST);
     gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     for (const axis of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) gl.texParameteri(gl.TEXTURE_3D, axis, gl.REPEAT);
@@ -174,35 +175,50 @@ function decodeVolumes(text, shapes) {
   return shapes.map(([x, y, z]) => bytes.subarray(start, (start += Math.ceil((x * y * z) / 8))));
 }
 
-// Bits to three bytes a voxel: the phase under a periodic 1-4-1 filter along each axis, whose level set at one half is
-// the smooth surface; the phase; and whether the voxel is marked.
+// Bits to bytes of a texture, two a voxel: the phase under a periodic 1-4-1 filter along each axis, whose level set at
+// one half is the smooth surface, and the phase; a third one where there are marks: whether the voxel is marked.
 function smoothed(bits, marks, shape) {
   const count = shape[0] * shape[1] * shape[2];
-  const phase = new Float32Array(count);
-  for (let i = 0; i < count; i++) phase[i] = (bits[i >> 3] >> (7 - (i & 7))) & 1;
-  let field = phase;
-  let stride = count;
+  const phase = unpacked(bits, count);
+  let [field, next] = [phase, new Uint8Array(count)];
+  let block = count;
   for (const length of shape) {
-    const block = stride;
-    stride = block / length;
-    const next = new Float32Array(count);
-    for (let start = 0; start < count; start += block) {
-      for (let k = 0; k < length; k++) {
-        const here = start + k * stride;
-        const left = start + ((k + length - 1) % length) * stride;
-        const right = start + ((k + 1) % length) * stride;
-        for (let i = 0; i < stride; i++) next[here + i] = (field[left + i] + 4 * field[here + i] + field[right + i]) / 6;
-      }
-    }
-    field = next;
+    sumNeighbours(field, next, block, length);
+    [field, next] = [next, field === phase ? new Uint8Array(count) : field];
+    block /= length;
   }
-  const texels = new Uint8Array(3 * count);
-  for (let i = 0; i < count; i++) {
-    texels[3 * i] = Math.round(255 * field[i]);
-    texels[3 * i + 1] = 255 * phase[i];
-    if (marks) texels[3 * i + 2] = 255 * ((marks[i >> 3] >> (7 - (i & 7))) & 1);
+  const marked = marks && unpacked(marks, count);
+  const channels = marks ? 3 : 2;
+  const texels = new Uint8Array(channels * count);
+  for (let i = 0, at = 0; i < count; i++, at += channels) {
+    texels[at] = BYTES[field[i]];
+    texels[at + 1] = 255 * phase[i];
+    if (marked) texels[at + 2] = 255 * marked[i];
   }
   return texels;
+}
+
+// Sums of the weights 1, 4, 1 along three axes as bytes of a texture.
+const BYTES = Uint8Array.from({ length: 6 ** 3 + 1 }, (_, sum) => Math.round((255 * sum) / 6 ** 3));
+
+// Bits as numpy.packbits has them, one byte each.
+function unpacked(bits, count) {
+  const bytes = new Uint8Array(count);
+  for (let i = 0; i < count; i++) bytes[i] = (bits[i >> 3] >> (7 - (i & 7))) & 1;
+  return bytes;
+}
+
+// Weights 1, 4, 1 along one axis, periodic; `block` is what its whole length spans, in voxels as they lie in memory.
+function sumNeighbours(from, to, block, length) {
+  const stride = block / length;
+  for (let start = 0; start < from.length; start += block) {
+    for (let k = 0; k < length; k++) {
+      const here = start + k * stride;
+      const left = k ? here - stride : start + block - stride;
+      const right = k < length - 1 ? here + stride : start;
+      for (let i = 0; i < stride; i++) to[here + i] = from[left + i] + 4 * from[here + i] + from[right + i];
+    }
+  }
 }
 
 // Right, up and forward as the columns of a column-major matrix, seen from the side that `yaw` and `pitch` name;

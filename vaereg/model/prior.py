@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
 from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
 
 __all__ = ["ConditionalMixture", "MixturePrior", "PropertyMixture"]
 
@@ -151,7 +151,10 @@ class PropertyMixture:
             gain = np.linalg.solve(within, across.T).T
             means.append(mean[free] + gain @ offset)
             covariances.append(covariance[np.ix_(free, free)] - gain @ across.T)
-            logs.append(np.log(weight) + multivariate_normal(cov=within).logpdf(offset))
+            given = MultivariateNormal(
+                torch.zeros(len(offset), dtype=torch.float64), torch.from_numpy(within)
+            )
+            logs.append(np.log(weight) + given.log_prob(torch.from_numpy(offset)).item())
         return PropertyMixture(
             weights=np.exp(np.array(logs) - logsumexp(logs)),
             means=np.array(means),

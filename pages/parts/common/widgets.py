@@ -1,12 +1,13 @@
 """Groups of inputs and figures that the pages share."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 from streamlit.elements.lib.mutable_tab_container import TabContainer
@@ -18,6 +19,9 @@ from pages.parts.solving.tasks import MOST_CONTRAST
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.prediction import Prediction
 from vaereg.solver.homogenization import HomogenizationResult
+
+if TYPE_CHECKING:  # the first designs of a server do not wait for it
+    import pandas as pd
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 
@@ -143,6 +147,8 @@ def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) 
 
 def property_table(columns: Mapping[str, ArrayLike]) -> pd.DataFrame:
     """Columns of six entries each, by property."""
+    import pandas as pd
+
     return pd.DataFrame(
         {"Property": PROPERTIES} | {name: np.asarray(values) for name, values in columns.items()}
     )

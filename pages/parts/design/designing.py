@@ -25,6 +25,7 @@ __all__ = [
     "ask_designs",
     "ask_relatives",
     "asked_relatives",
+    "begin_designs",
     "cancel_designs",
     "cancel_relatives",
     "design_jobs",
@@ -146,7 +147,22 @@ def origin(designs: Designs) -> str:
     return f"draw {designs.seed} of design #{shown_relatives.index + 1} of seed {shown_relatives.base.seed}"
 
 
-def show_designs(checkpoint: Checkpoint, request: Request, look: Callable[[int, int], None]) -> ShownDesigns:
+def begin_designs(checkpoint: Checkpoint, request: Request) -> DesignJob | None:
+    """Have designs begun while the page says what was asked for; None where there is nothing to compute.
+
+    Args:
+        checkpoint: The model.
+        request: What is asked for, at least one quantity.
+    """
+    return None if has_designs(checkpoint, request) else ask_designs(checkpoint, request, session_name())
+
+
+def show_designs(
+    checkpoint: Checkpoint,
+    request: Request,
+    look: Callable[[int, int], None],
+    begun: DesignJob | None = None,
+) -> ShownDesigns:
     """Return designs for a request, or the former designs where it has none or was cancelled.
 
     Where they are not there yet, they are asked for: what comes back soon is a first look at raw designs,
@@ -156,13 +172,14 @@ def show_designs(checkpoint: Checkpoint, request: Request, look: Callable[[int, 
         checkpoint: The model.
         request: What is asked for, at least one quantity.
         look: Called with the progress while there is nothing to be seen; what it raises ends the wait.
+        begun: What `begin_designs` returned for this request.
     """
     key, former = _design_key(checkpoint, request), st.session_state.get(state.DESIGNS)
     designs = design_jobs().find(key)
     if designs is None:
         if st.session_state.get(state.CANCELLED) == key:
             return ShownDesigns(designs=former, cancelled=True)
-        job = ask_designs(checkpoint, request, session_name())
+        job = begun or ask_designs(checkpoint, request, session_name())
         job.wait(look, for_first=True)
         if isinstance(job.error, InputError):
             return ShownDesigns(designs=former, problem=job.error)

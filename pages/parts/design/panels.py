@@ -9,16 +9,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.parts.common import background, widgets
-from pages.parts.common.known import known_values
 from pages.parts.common.requests.current import current_request
 from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.requests.modes import component_kind, component_title, lowered
 from pages.parts.common.requests.quantities import (
-    axis_title,
     figure_text,
     missing_property,
-    offered_quantities,
-    symbol,
 )
 from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import put_aside, state
@@ -27,17 +23,13 @@ from pages.parts.common.text import plain, sentence
 from pages.parts.common.views.gallery import pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.views.scene import open_scene
 from pages.parts.design import designing, view
-from pages.parts.design.closure import closure_figure, default_axes
-from pages.parts.design.inputs import set_nearest
-from pages.parts.design.outlook import Outlook
-from pages.parts.design.wording import nearest_text
 from pages.parts.solving.compiling import server_kernels
 from pages.parts.solving.design_jobs import DesignJob
 from pages.parts.solving.queue import Outcome
 from vaereg.commands.copied import Copied, copied_design
 from vaereg.inverse.designs import Designs
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import TARGETS, Targets
+from vaereg.targets import Targets
 
 __all__ = [
     "DETAILS",
@@ -47,11 +39,9 @@ __all__ = [
     "make_designs",
     "make_relatives",
     "relatives_bar",
-    "show_closure",
     "show_details",
     "show_first_look",
     "show_gallery",
-    "show_out_of_reach",
     "show_table",
 ]
 
@@ -60,14 +50,21 @@ SMALL = 40
 """Edge up to which the solver runs on all designs unasked [voxel]: it takes about half a second for each."""
 
 
-def make_designs(checkpoint: Checkpoint, request: Request) -> designing.ShownDesigns:
+def make_designs(
+    checkpoint: Checkpoint, request: Request, begun: DesignJob | None = None
+) -> designing.ShownDesigns:
     """Designs for the request, or a first look at them; of large cells, and with a least feature, with
     progress and a way to call it off.
+
+    Args:
+        checkpoint: The model.
+        request: What is asked for.
+        begun: What `designing.begin_designs` returned for it.
     """
     arguments = checkpoint, request
     at_once = _is_quick(request) or designing.has_designs(*arguments)
     with _progress("designs", "Designing", at_once, partial(designing.cancel_designs, *arguments)) as report:
-        return designing.show_designs(*arguments, report)
+        return designing.show_designs(*arguments, report, begun)
 
 
 def finish_designs(checkpoint: Checkpoint, request: Request, job: DesignJob) -> None:
@@ -252,31 +249,6 @@ def _met_text(designs: Designs) -> str:
     return f", {count} {'meets' if count == 1 else 'meet'} the constraints"
 
 
-def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
-    """Modes that cannot reach the target, each with the nearest that it has."""
-    missing = [mode for mode in outlook if not mode.reached]
-    with st.container(key="out-of-reach", gap=None):
-        if not missing:
-            return
-        st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
-        for mode in missing:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.image(mode.picture, width=34, alt=mode.title)
-                offer = f"nearest {nearest_text(mode.nearest)}" if mode.nearest else "nothing is known of it"
-                st.caption(
-                    f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
-                )
-                if mode.nearest:
-                    st.button(
-                        "Ask for this",
-                        key=f"nearest-{mode.name}",
-                        type="tertiary",
-                        help="Sets the target to the nearest that this mode has.",
-                        on_click=set_nearest,
-                        args=(checkpoint, mode.nearest),
-                    )
-
-
 def relatives_bar(checkpoint: Checkpoint, relatives: designing.Relatives) -> None:
     """Says that the gallery shows realisations of one design, and the way back."""
     base, index, own = relatives.base, relatives.index, relatives.designs
@@ -378,46 +350,6 @@ def _about(checkpoint: Checkpoint, designs: Designs, chosen: int) -> str:
     if request.voxel:
         parts.append(f"edge {request.voxel.text(designs.size)}")
     return plain(" · ".join(parts))
-
-
-def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | None) -> None:
-    """Where the target lies among what is reachable, in the plane of two quantities."""
-    targets, pair = Targets(request.wanted), request.pair
-    across, up = default_axes(targets)
-    offered = [*TARGETS] if checkpoint.modes is None else offered_quantities()
-    names = [name for name in offered if not missing_property(name, pair)]
-    chosen = []
-    st.markdown(
-        "**What is reachable**",
-        help="Grey: what known structures of these phases have in two quantities; lines: what the phases "
-        "allow at all. The target and the designs lie over it. Both axes can be chosen.",
-    )
-    columns = zip(st.columns(2, gap="small"), ("Across", "Up"), state.CLOSURE_AXES, (across, up), strict=True)
-    for column, label, key, own in columns:
-        name = column.selectbox(
-            label,
-            ["", *names],
-            key=key,
-            format_func=lambda name, own=own: axis_title(name) if name else symbol(own),
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        chosen.append(name or own)
-    chosen = [name for name in chosen if not missing_property(name, pair)]
-    if len(chosen) < 2:
-        return
-    known = {name: known_values(checkpoint, pair, name) for name in chosen}
-    predicted, truth = {}, {}
-    if designs is not None:
-        outcomes = background.outcomes_of(designs.materials, list(designs.microstructures))
-        judgement = view.judgement_of(designs, outcomes)
-        predicted, truth = (
-            dict(zip(chosen, cells.values(chosen).T, strict=True))
-            for cells in (judgement.predicted, judgement.solved)
-        )
-    figure = closure_figure((chosen[0], chosen[1]), known, targets, predicted, truth, pair)
-    alt = f"What is reachable: {axis_title(chosen[1])} over {axis_title(chosen[0])}"
-    st.plotly_chart(figure, key="closure", config={"displayModeBar": False}, alt=alt)
 
 
 def copied_request(checkpoint: Checkpoint, request: Request) -> Copied:

@@ -1,11 +1,13 @@
 """Designs as rows, captions, tables, files and items of the shortlist; what the Design page shows."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
@@ -55,6 +57,9 @@ from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import HomogenizationResult
 from vaereg.targets import CellProperties, Targets
+
+if TYPE_CHECKING:  # the first designs of a server do not wait for it
+    import pandas as pd
 
 __all__ = [
     "best_design",
@@ -203,6 +208,8 @@ def quantity_table(
         std: Standard deviation of the predicted C11 to C66 [GPa], shape (6,).
         volume: Voxels of the cell, for guaranteed bounds.
     """
+    import pandas as pd
+
     pair = judgement.predicted.materials
     asked = [] if targets is None else largest_first(targets, judgement.best, row)
     known = np.isfinite(judgement.best.stiffness[row]).all()
@@ -264,6 +271,8 @@ def target_figure(designs: Designs, judgement: Judgement, row: int) -> go.Figure
 
 def design_table(checkpoint: Checkpoint, designs: Designs, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """All figures of the designs, one line each."""
+    import pandas as pd
+
     judgement = judgement_of(designs, outcomes)
     predicted, verified = judgement.deviations()
     names = [*designs.wanted.names, *(name for name in PROPERTIES if name not in designs.wanted.names)]

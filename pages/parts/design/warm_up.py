@@ -24,10 +24,13 @@ def _warm_up() -> None:
         from pages.parts.common.requests.live_server import prepare_previews
         from pages.parts.common.requests.request import default_request
         from pages.parts.design import designing
-        from pages.parts.design.refining import refine_panels  # noqa: F401 (the page imports it)
 
         checkpoint = start.shared_checkpoint()
         job = designing.ask_designs(checkpoint, default_request(checkpoint), designing.SERVER)
+        # What the page imports besides, while the designs are made.
+        from pages.parts.design import inputs, panels  # noqa: F401
+        from pages.parts.design.refining import refine_panels  # noqa: F401
+
         job.wait(lambda done, total: None, for_first=True)
         kernels.prepare()
         job.wait(lambda done, total: None)

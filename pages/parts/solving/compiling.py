@@ -4,6 +4,7 @@ Compiling holds a lock of numba and Python's: in the server itself it would keep
 """
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -21,6 +22,8 @@ EDGE = 32
 """Edge of the cells that the pages show unasked [voxel]."""
 DECODING, SOLVING = "decoding", "solving"
 """What the process says once these kernels are compiled."""
+NICENESS = 3
+"""Niceness of compiling what the first designs, which are made and drawn meanwhile, do not wait for."""
 _ROUGH = 1e-2
 """Relative residual of solves that are made for their kernels [-]."""
 _log = logging.getLogger(__name__)
@@ -100,6 +103,8 @@ def compile_kernels() -> None:
     nearest_points(places, points, edges, np.zeros(len(points), np.float32), 2)
     lattice_field(next(iter(LATTICES)), box, np.ones(3), 8, numbers)
     print(DECODING, flush=True)
+    if sys.platform != "win32":
+        os.nice(NICENESS)
     bound_stiffness(
         _laminate(), TwoPhase(), residual=_ROUGH, max_iter=4, sensitivities=True, lower_bound=True
     )

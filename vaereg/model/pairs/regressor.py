@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -351,13 +351,21 @@ def load_pair_model(path: Path | None = None) -> PairModel:
     """Read a trained regressor (`weights_only`: no code in the file is ever run).
 
     Args:
-        path: File; the shipped regressor if left out.
+        path: File; the shipped regressor if left out, which is read once and shared: nobody changes it.
 
     Raises:
         FileNotFoundError: There is no such file.
         CheckpointError: The file is no such regressor, or one of another format version.
     """
-    path = DEFAULT_PAIR_MODEL if path is None else path
+    return _read_pair_model(path) if path else _shared_pair_model(DEFAULT_PAIR_MODEL)
+
+
+@cache
+def _shared_pair_model(path: Path) -> PairModel:
+    return _read_pair_model(path)
+
+
+def _read_pair_model(path: Path) -> PairModel:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from vaereg.elasticity import VOIGT_ORDER, mandel_to_voigt, voigt_to_mandel
 from vaereg.engineering import ENGINEERING_NAMES, engineering_constants, thermal_expansion
@@ -12,7 +12,7 @@ from vaereg.materials import TwoPhase
 
 __all__ = ["engineering_spread", "expansion_spread", "perhaps_unloaded"]
 
-_NINETY_PERCENT = float(norm.ppf(0.95))
+_NINETY_PERCENT = float(ndtri(0.95))
 """Half width of an interval that covers 90 % of a normal distribution, over its standard deviation [-]."""
 _STEP = 1e-4
 """Relative step of the stiffness by which engineering constants are differentiated [-]."""

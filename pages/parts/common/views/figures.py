@@ -38,7 +38,7 @@ CLASS_SYMBOLS = ("circle", "triangle-up", "cross")
 """One for every turn through the colours; diamonds and stars are for what lies over a map."""
 COMPONENT = "component "
 """Beginning of the name of a component; its number, from 1, follows."""
-MAX_POINTS = 5000
+MAX_POINTS = 2000
 """Largest number of points of a plot in which points can be chosen."""
 ONE_SIGMA = 0.682689
 """Probability of a normal variable to lie within one standard deviation of its mean [-]."""

@@ -4,13 +4,15 @@ The module is free of any user interface. A run brings designs of one target ont
 first. It keeps the progress of its tasks, so that nothing is lost when the solver's queue forgets them.
 """
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pages.parts.common.requests.modes import component_kind, component_title
@@ -32,6 +34,9 @@ from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import CellProperties
 from vaereg.targets.enclosure import quantity_enclosure
+
+if TYPE_CHECKING:  # the first designs of a server do not wait for it
+    import pandas as pd
 
 __all__ = [
     "MAX_RUNS",
@@ -243,6 +248,8 @@ def curves(run: Run) -> list[Curve]:
 
 def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
     """Return a table with a row per design: status, solves, distances, changes."""
+    import pandas as pd
+
     kind, made_by = component_kind(checkpoint).capitalize(), run.designs.checkpoint
     rows = []
     for entry in run.entries:
@@ -277,6 +284,8 @@ def comparison_table(run: Run, entry: Entry, bounds: Sequence[NDArray[np.float64
         bounds: Guaranteed lower and upper bound of its stiffness after, shape (6, 6) [GPa] each; none where
             only the phases and the fraction bound it.
     """
+    import pandas as pd
+
     result = entry.result
     if result is None:
         raise ValueError("expected a design that is through, got one that is not")

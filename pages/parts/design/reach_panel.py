@@ -1,0 +1,121 @@
+"""What of a target is out of reach, and the figure of what is reachable."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.parts.common import background
+from pages.parts.common.known import known_values
+from pages.parts.common.requests.modes import with_titles
+from pages.parts.common.requests.quantities import (
+    axis_title,
+    missing_property,
+    offered_quantities,
+    symbol,
+    with_symbols,
+)
+from pages.parts.common.requests.request import Request
+from pages.parts.common.sessions import state
+from pages.parts.common.text import sentence
+from pages.parts.design import view
+from pages.parts.design.closure import closure_figure, default_axes
+from pages.parts.design.inputs import set_nearest
+from pages.parts.design.outlook import Outlook
+from pages.parts.design.wording import nearest_text
+from vaereg.errors import InputError
+from vaereg.inverse.designs import Designs
+from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.model.checkpoint import Checkpoint
+from vaereg.targets import TARGETS, ImpossibleTargetError, Targets
+
+__all__ = ["show_closure", "show_out_of_reach", "show_problem"]
+
+
+def show_problem(checkpoint: Checkpoint, problem: InputError, *, coming: bool) -> None:
+    """Say why a target cannot be had, and offer what can.
+
+    Args:
+        checkpoint: The model.
+        problem: Why.
+        coming: Whether there are designs all the same.
+    """
+    addition = " These designs come as near as they can." if coming else ""
+    st.warning(sentence(with_symbols(with_titles(str(problem)))) + addition)
+    if isinstance(problem, UnreachableTargetError) and problem.nearest:
+        nearest, label = problem.nearest, "Use the nearest reachable target"
+    elif isinstance(problem, ImpossibleTargetError):
+        nearest, label = {problem.name: problem.bound}, "Use the bound"
+    else:
+        return
+    if nearest:
+        st.button(
+            label,
+            on_click=set_nearest,
+            args=(checkpoint, nearest),
+            help="Sets the target to what comes nearest: the designs follow at once.",
+        )
+
+
+def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
+    """Modes that cannot reach the target, each with the nearest that it has."""
+    missing = [mode for mode in outlook if not mode.reached]
+    with st.container(key="out-of-reach", gap=None):
+        if not missing:
+            return
+        st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
+        for mode in missing:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.image(mode.picture, width=34, alt=mode.title)
+                offer = f"nearest {nearest_text(mode.nearest)}" if mode.nearest else "nothing is known of it"
+                st.caption(
+                    f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
+                )
+                if mode.nearest:
+                    st.button(
+                        "Ask for this",
+                        key=f"nearest-{mode.name}",
+                        type="tertiary",
+                        help="Sets the target to the nearest that this mode has.",
+                        on_click=set_nearest,
+                        args=(checkpoint, mode.nearest),
+                    )
+
+
+def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | None) -> None:
+    """Where the target lies among what is reachable, in the plane of two quantities."""
+    targets, pair = Targets(request.wanted), request.pair
+    across, up = default_axes(targets)
+    offered = [*TARGETS] if checkpoint.modes is None else offered_quantities()
+    names = [name for name in offered if not missing_property(name, pair)]
+    chosen = []
+    st.markdown(
+        "**What is reachable**",
+        help="Grey: what known structures of these phases have in two quantities; lines: what the phases "
+        "allow at all. The target and the designs lie over it. Both axes can be chosen.",
+    )
+    columns = zip(st.columns(2, gap="small"), ("Across", "Up"), state.CLOSURE_AXES, (across, up), strict=True)
+    for column, label, key, own in columns:
+        name = column.selectbox(
+            label,
+            ["", *names],
+            key=key,
+            format_func=lambda name, own=own: axis_title(name) if name else symbol(own),
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        chosen.append(name or own)
+    chosen = [name for name in chosen if not missing_property(name, pair)]
+    if len(chosen) < 2:
+        return
+    known = {name: known_values(checkpoint, pair, name) for name in chosen}
+    predicted, truth = {}, {}
+    if designs is not None:
+        outcomes = background.outcomes_of(designs.materials, list(designs.microstructures))
+        judgement = view.judgement_of(designs, outcomes)
+        predicted, truth = (
+            dict(zip(chosen, cells.values(chosen).T, strict=True))
+            for cells in (judgement.predicted, judgement.solved)
+        )
+    figure = closure_figure((chosen[0], chosen[1]), known, targets, predicted, truth, pair)
+    alt = f"What is reachable: {axis_title(chosen[1])} over {axis_title(chosen[0])}"
+    st.plotly_chart(figure, key="closure", config={"displayModeBar": False}, alt=alt)
