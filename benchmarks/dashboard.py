@@ -1,16 +1,17 @@
 """How fast the dashboard is, in headless Chromium against a server of its own: results/dashboard.json.
 
-    OMP_NUM_THREADS=1 python benchmarks/dashboard.py [--repeats 10] [--starts 3]
+    OMP_NUM_THREADS=1 python benchmarks/dashboard.py [--repeats 10] [--starts 3] [--parts page,browsers]
 
 Previews are timed by the page itself, from the event of a slider that is dragged by the mouse until all of
-them are drawn. Other times are those that a user sees, from a key or a click: until the new volumes are in
-the page (`arrived`) and every panel is drawn in full resolution (`drawn`), both of the first look at raw
-designs, and until the corrected ones are (`corrected`) with smooth edges too (`refined`). The browser draws
-on the processor, so that it competes with the server; four sessions at once share one machine with four
-browsers. "From afar" leaves the browsers out: what the server takes for four at once, which move a target, or
-drag it and let it go by turns. Memory is the proportional set size of the server and its workers. Where the
-machine is busy with other things, the processor time of the server says more than any time that a user would
-see.
+them are drawn. Other times are those that a user sees, from a click or the release of the slider: until the
+new volumes are in the page (`arrived`) and every panel is drawn in full resolution (`drawn`), both of the
+first look at raw designs, and until the corrected ones are (`corrected`) with smooth edges too (`refined`).
+Beside each stands the time of the processors that it took: of the server, of its workers, of the page in the
+browser, and of drawing. Without a graphics card the browser draws by SwiftShader on the processor, so that it
+competes with the server: a user's computer has `page` and `drawing` to itself, and a graphics card for the
+second. Four sessions at once share one machine with four browsers; "from afar" leaves the browsers out: what
+the server takes for four at once, which move a target, or drag it and let it go by turns. Memory is the
+proportional set size of the server and its workers.
 """
 
 from __future__ import annotations
@@ -18,20 +19,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dashboard_server import ROOT, Server, processor_times, serving, spent
 from playwright.sync_api import Page, sync_playwright
 from record import gaussian_cell, write_record
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -40,87 +40,48 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests" / "pages"))
-from browser import CHROMIUM, FLAGS, PATIENCE, answers  # noqa: E402
+from browser import CHROMIUM, FLAGS, PATIENCE
 
 PAGES = ("Explore", "Predict", "Model", "Design")
 SESSIONS = 4
 PREVIEWS = 20
 """Positions of the slider while it is dragged."""
 PAUSE = 1.0
-"""Between two slider moves of one of several sessions [s]."""
+"""Between two slider moves, and two pages [s]."""
+REST = 5.0
+"""Time after which what a page began has ended [s]."""
 SLIDER = "Ex [GPa]"
 """Name of the slider that is moved."""
 TARGET = "target=E_x=40&target=E_y=25&target=E_z=25"
 """Target of a new session, in a link that has something else, too."""
-LOOK = 0.02
-"""Between two looks at a page [s]."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Server:
-    """A running dashboard."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-    begun: float
-    """When it was started, by `time.perf_counter` [s]."""
-
-    def processor(self) -> float:
-        """Processor time of the server so far, without its workers [s]."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> float:
-        """Proportional set size of the server and its children [MB]."""
-        result = 0
-        for process in [self.process.pid, *descendants(self.process.pid)]:
-            try:
-                text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
-            except OSError:  # it has just ended
-                continue
-            result += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-        return round(result / 1024, 1)
-
-
-def descendants(process: int) -> list[int]:
-    """Children of a process, and theirs."""
-    try:
-        threads = Path(f"/proc/{process}/task").iterdir()
-        text = " ".join((thread / "children").read_text(encoding="ascii") for thread in threads)
-    except OSError:
-        return []
-    children = [int(word) for word in text.split()]
-    return children + [item for child in children for item in descendants(child)]
-
-
-@contextmanager
-def serving(cache: Path, log: Path | None = None) -> Iterator[Server]:
-    """The dashboard as a user starts it, with a folder for compiled kernels and a file for its output."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
-    command += ["--server.port", str(port), "--server.headless", "true"]
-    environment = os.environ | {
-        "NUMBA_CACHE_DIR": str(cache),
-        "PYTHONPATH": str(ROOT),
-        "VAEREG_SESSIONS": str(cache / "sessions"),
-    }
-    begun = time.perf_counter()
-    with (log or Path(os.devnull)).open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    try:
-        address = f"http://localhost:{port}"
-        while not answers(f"{address}/_stcore/health"):
-            if process.poll() is not None:
-                raise RuntimeError(f"the server ended with code {process.returncode}")
-            time.sleep(LOOK)
-        yield Server(address=address, process=process, begun=begun)
-    finally:
-        process.terminate()
-        process.wait(30)
+LOOK = 30
+"""Between two looks of the page at itself [ms]."""
+PARTS = ("starts", "page", "browsers", "afar", "memory")
+RECORD = Path(__file__).parent / "results" / "dashboard.json"
+MOVED = ("arrived", "drawn", "corrected", "refined")
+"""States after the release of a slider, see `STATES`."""
+STATES = """globalThis.vaeregStates = (() => {
+    const galleries = function* () { // each in a shadow tree of its own
+        for (const host of document.querySelectorAll("[data-testid=stMain] div"))
+            if (host.shadowRoot) yield host.shadowRoot.querySelector(".gallery");
+    };
+    const gallery = () => galleries().find(Boolean)?.dataset ?? {};
+    const title = () => [...document.querySelectorAll("h1")].map(({ innerText }) => innerText).join(" ");
+    const app = () => document.querySelector("[data-testid=stApp]");
+    const quiet = () => app()?.dataset.testScriptState === "notRunning";
+    const arrived = (former) => (gallery().set ?? former) !== former; // other volumes than before
+    const drawn = (former) => (gallery().drawn ?? former) !== former; // every panel in full resolution
+    const corrected = (former) => drawn(former) && !gallery().stage; // no others take their place
+    const refined = (former) => corrected(former) && gallery().state === "refined"; // with smooth edges
+    return {
+        set: () => gallery().set ?? "", title, quiet, arrived, drawn, corrected, refined,
+        asked: () => title().includes("Designs for"),
+        named: (name) => title().includes(name) && quiet(),
+        other_page: (former) => title() && title() !== former && quiet(),
+    };
+})();"""
+"""Program of the page that says what it shows, of its first gallery where it has several."""
 
 
 @contextmanager
@@ -136,195 +97,171 @@ def browsing(count: int = 1) -> Iterator[list[Page]]:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), timeout=PATIENCE)
         pages = []
         for _ in range(count):
-            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
+            context.add_init_script(STATES)
+            page = context.new_page()
             page.set_default_timeout(PATIENCE)
             pages.append(page)
         yield pages
         browser.close()
 
 
-def wait(ready: Callable[[], object]) -> None:
-    """Look at a page until it is ready."""
-    deadline = time.monotonic() + PATIENCE / 1000
-    while not ready():
-        if time.monotonic() > deadline:
-            raise RuntimeError("the page was not ready in time")
-        time.sleep(LOOK)
+def wait(page: Page, state: str, former: str = "") -> None:
+    """Wait until the page is in a state of `STATES`: the page looks itself, which costs it little."""
+    page.wait_for_function(
+        "([state, former]) => globalThis.vaeregStates[state](former)", arg=[state, former], polling=LOOK
+    )
 
 
-def seconds(action: Callable[[], object], ready: Callable[[], object]) -> float:
-    """Time from an action until the page is ready [s]."""
-    begin = time.perf_counter()
-    action()
-    wait(ready)
-    return round(time.perf_counter() - begin, 3)
-
-
-def gallery(page: Page) -> dict[str, str]:
-    """The first gallery of the page: hash of its volumes (set), of what it has drawn, and its state."""
-    return page.locator(".gallery").evaluate_all("all => all.length ? {...all[0].dataset} : {}")
-
-
-def has_arrived(page: Page, former: str) -> bool:
-    """Whether the first gallery has other volumes than before."""
-    return gallery(page).get("set", former) != former
-
-
-def is_drawn(page: Page, former: str = "") -> bool:
-    """Whether the first gallery shows other volumes than before, every panel in full resolution."""
-    return gallery(page).get("drawn", former) != former
-
-
-def is_corrected(page: Page, former: str = "") -> bool:
-    """The same, and other volumes do not take their place."""
-    return is_drawn(page, former) and not gallery(page).get("stage")
-
-
-def is_refined(page: Page, former: str = "") -> bool:
-    """The same, with smooth edges."""
-    return is_corrected(page, former) and gallery(page).get("state") == "refined"
+def gallery_set(page: Page) -> str:
+    """Hash of the volumes of the first gallery."""
+    return str(page.evaluate("globalThis.vaeregStates.set()"))
 
 
 def heading(page: Page) -> str:
     """Title of the page."""
-    return " ".join(page.locator("h1").all_inner_texts())
+    return str(page.evaluate("globalThis.vaeregStates.title()"))
 
 
-def is_quiet(page: Page) -> bool:
-    """Whether the server has nothing more to say."""
-    return page.locator("[data-testid=stApp][data-test-script-state=notRunning]").count() > 0
-
-
-def move_slider(page: Page) -> dict[str, float]:
-    """Times from one step of the first slider, to a target that nobody has had yet [s]."""
-    slider = page.get_by_role("slider", name=SLIDER)
-    slider.focus()
-    former = gallery(page).get("set", "")
-    begin = time.perf_counter()
-    page.keyboard.press("ArrowRight")
-    result = {}
-    for name, ready in (
-        ("arrived", has_arrived),
-        ("drawn", is_drawn),
-        ("corrected", is_corrected),
-        ("refined", is_refined),
-    ):
-        wait(lambda ready=ready: ready(page, former))
-        result[name] = round(time.perf_counter() - begin, 3)
+def seconds(page: Page, action: Callable[[], object], *states: str, former: str = "") -> dict[str, float]:
+    """Times from an action until the page is in each of some states [s]."""
+    begin, result = time.perf_counter(), {}
+    action()
+    for state in states:
+        wait(page, state, former)
+        result[state] = round(time.perf_counter() - begin, 3)
     return result
 
 
-def drag(
-    page: Page, count: int = PREVIEWS, *, processor: Callable[[], float] | None = None
-) -> tuple[list[float], float]:
-    """Times from the events of a slider that is dragged until their previews are drawn, and the server's time
-    of the processor for each, without the designs that follow when the slider is let go [s].
-    """
+def release_slider(page: Page, place: float) -> dict[str, float]:
+    """Times from the release of the slider at a place of it, from 0 to 1, which nobody has had yet [s]."""
+    left, width, height = slider_place(page)
+    page.mouse.move(left + place * width - 8, height)
+    page.mouse.down()
+    page.mouse.move(left + place * width, height, steps=4)
+    time.sleep(PAUSE)  # the last preview is there
+    return seconds(page, page.mouse.up, *MOVED, former=gallery_set(page))
+
+
+def slider_place(page: Page) -> tuple[float, float, float]:
+    """Left end, width and height on the page of the slider that is moved [px]."""
     box = page.get_by_role("slider", name=SLIDER).bounding_box()
     if box is None:
         raise RuntimeError("the slider is not on the page")
-    height = box["y"] + box["height"] / 2
+    return box["x"], box["width"], box["y"] + box["height"] / 2
+
+
+def drag(page: Page, count: int = PREVIEWS) -> list[float]:
+    """Times from the events of a slider that is dragged until their previews are drawn [s]; the slider is not
+    let go.
+    """
+    left, width, height = slider_place(page)
     page.evaluate("vaeregLive.times.length = 0")
-    page.mouse.move(box["x"] + 0.25 * box["width"], height)
+    page.mouse.move(left + 0.25 * width, height)
     page.mouse.down()
-    before = processor() if processor else 0.0
     for place in range(count):
-        page.mouse.move(box["x"] + (0.27 + 0.5 * place / count) * box["width"], height)
-        wait(lambda place=place: page.evaluate("vaeregLive.times.length") > place)
-    times: list[float] = page.evaluate("vaeregLive.times")
-    spent = (processor() - before) / count if processor else 0.0
-    former = gallery(page).get("set", "")
+        page.mouse.move(left + (0.27 + 0.5 * place / count) * width, height)
+        page.wait_for_function("count => vaeregLive.times.length > count", arg=place, polling=LOOK)
+    return [round(time / 1000.0, 3) for time in page.evaluate("vaeregLive.times")]
+
+
+def let_go(page: Page) -> None:
+    """Let the slider go, and wait for its designs."""
+    former = gallery_set(page)
     page.mouse.up()
-    wait(lambda: is_corrected(page, former) and is_quiet(page))
-    return [round(time / 1000.0, 3) for time in times], spent
+    wait(page, "corrected", former)
+    wait(page, "quiet")
 
 
 def several_moves(page: Page, count: int) -> list[dict[str, float]]:
-    """Times of moves of the slider, with a pause after each."""
+    """Times of releases of the slider, with a pause after each."""
     result = []
-    for _ in range(count):
-        result.append(move_slider(page))
+    for number in range(count):
+        result.append(release_slider(page, 0.3 + 0.5 * number / count))
+        wait(page, "refined")
         time.sleep(PAUSE)
     return result
 
 
-def start(cache: Path) -> dict[str, float]:
+def start(cache: Path) -> dict[str, object]:
     """Times from the command to the first page, with a browser that waits [s]."""
     with browsing() as (page,), serving(cache) as server:
-        result = {"server_answers_s": time.perf_counter() - server.begun}
+
+        def lap(name: str, state: str) -> None:
+            wait(page, state)
+            result[name] = round(time.perf_counter() - server.begun, 2)
+
+        result: dict[str, object] = {"server_answers_s": round(time.perf_counter() - server.begun, 2)}
         page.goto(server.address)
-        wait(lambda: "Designs for" in heading(page))
-        result["title_s"] = time.perf_counter() - server.begun
-        wait(lambda: is_drawn(page))
-        result["first_look_s"] = time.perf_counter() - server.begun
-        wait(lambda: is_corrected(page))
-        result["gallery_s"] = time.perf_counter() - server.begun
-        result["server_processor_s"] = server.processor()
-    return {name: round(value, 2) for name, value in result.items()}
+        lap("title_s", "asked")
+        lap("first_look_s", "drawn")
+        result["processor_s_to_first_look"] = processor_times(server)
+        lap("gallery_s", "corrected")
+    return result
 
 
-def switches(page: Page) -> dict[str, float]:
-    """Time from a click on the name of a page until it is there, with its first gallery where it has one."""
-    result = {}
+def switches(page: Page, server: Server) -> dict[str, object]:
+    """Times from a click on the name of a page until it is there, with its first gallery where it has one,
+    and time of the processors [s].
+    """
+    result: dict[str, object] = {}
     for visit in ("first", "again"):
         for name in PAGES:
-            former = heading(page)
-            link = page.get_by_role("link", name=name, exact=True)
-
-            def there(name: str = name, former: str = former) -> bool:
-                shown = heading(page)
-                return (
-                    bool(shown) and shown != former and is_quiet(page) and (name == "Model" or is_drawn(page))
-                )
-
-            result[f"{name.lower()}_{visit}_s"] = seconds(link.click, there)
+            former, before = heading(page), processor_times(server)
+            click = page.get_by_role("link", name=name, exact=True).click
+            begin = time.perf_counter()
+            click()
+            wait(page, "other_page", former)
+            if name != "Model":
+                wait(page, "drawn")
+            result[f"{name.lower()}_{visit}_s"] = round(time.perf_counter() - begin, 3)
+            result[f"{name.lower()}_{visit}_processor_s"] = spent(before, processor_times(server))
+            time.sleep(PAUSE)
     return result
 
 
 def uploads(page: Page, repeats: int) -> list[float]:
     """Times from the choice of a file to its prediction and its volume."""
+    former = heading(page)
     page.get_by_role("link", name="Predict", exact=True).click()
-    wait(lambda: "Stiffness of" in heading(page) and is_quiet(page) and is_drawn(page))
+    wait(page, "other_page", former)
+    wait(page, "drawn")
     result = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(repeats):
             path = Path(folder) / f"volume{number}.npy"
             np.save(path, gaussian_cell(32, seed=number))
-            former = gallery(page).get("set", "")
-            upload = page.locator("input[type=file]")
-
-            def there(name: str = path.name, former: str = former) -> bool:
-                return name in heading(page) and is_drawn(page, former)
-
-            result.append(seconds(lambda: upload.set_input_files(path), there))  # noqa: B023
+            former, begin = gallery_set(page), time.perf_counter()
+            page.locator("input[type=file]").set_input_files(path)
+            wait(page, "named", path.name)
+            wait(page, "drawn", former)
+            result.append(round(time.perf_counter() - begin, 3))
     return result
 
 
-def crowd(address: str, moves: int) -> list[dict[str, float]]:
-    """Times of slider moves of several sessions at once, each with a browser of its own [s]."""
+def crowd_of_browsers(address: str, moves: int) -> dict[str, object]:
+    """Times of previews, and of designs, of several sessions at once, each with a browser of its own [s]."""
+    ready = threading.Barrier(SESSIONS)
 
-    def visit(number: int) -> list[dict[str, float]]:
+    def visit(number: int) -> tuple[list[float], list[dict[str, float]]]:
         with browsing() as (page,):
             page.goto(f"{address}/?seed={100 + number}&{TARGET}")
-            wait(lambda: is_drawn(page) and is_quiet(page))
-            return several_moves(page, moves)
-
-    with ThreadPoolExecutor(SESSIONS) as threads:
-        return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
-
-
-def crowd_previews(address: str) -> list[float]:
-    """Times of previews of several sessions that drag at once, each with a browser of its own [s]."""
-
-    def visit(number: int) -> list[float]:
-        with browsing() as (page,):
-            page.goto(f"{address}/?{TARGET}&seed={300 + number}")
-            wait(lambda: is_drawn(page) and is_quiet(page))
+            wait(page, "corrected")
+            wait(page, "quiet")
             drag(page, 2)
-            return drag(page)[0]
+            let_go(page)
+            ready.wait()
+            previews = drag(page)
+            let_go(page)
+            ready.wait()
+            return previews, several_moves(page, moves)
 
     with ThreadPoolExecutor(SESSIONS) as threads:
-        return [item for times in threads.map(visit, range(SESSIONS)) for item in times]
+        parts = list(threads.map(visit, range(SESSIONS)))
+    return {
+        "preview": summary([time for previews, _ in parts for time in previews]),
+        "slider": moves_summary([move for _, times in parts for move in times]),
+    }
 
 
 @contextmanager
@@ -410,9 +347,9 @@ def memory_of_sessions(server: Server) -> list[float]:
     with browsing(SESSIONS) as pages:
         for number, page in enumerate(pages):
             page.goto(f"{server.address}/?seed={number}&{TARGET}")
-            wait(lambda: is_drawn(page) and is_quiet(page))  # noqa: B023
-            for _ in range(2):
-                move_slider(page)
+            wait(page, "corrected")
+            wait(page, "quiet")
+            several_moves(page, 2)
             time.sleep(3.0)  # the solver's values arrive
             result.append(server.memory())
     return result
@@ -428,58 +365,88 @@ def moves_summary(moves: Sequence[dict[str, float]]) -> dict[str, Any]:
     return {name: summary([move[name] for move in moves]) for name in moves[0]}
 
 
-def measure(repeats: int, starts: int, keep: Callable[[str, object], None]) -> None:
-    """All figures, each to be kept as soon as it is known."""
+def measure(parts: Sequence[str], repeats: int, starts: int, keep: Callable[[str, object], None]) -> None:
+    """Figures of some `PARTS`, each to be kept as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
-        keep("start_without_compiled_kernels", start(cache))
-        keep("start", [start(cache) for _ in range(starts)])
-        with serving(cache) as server:
-            with browsing() as (page,):
-                page.goto(server.address)
-                wait(lambda: is_drawn(page) and is_quiet(page))
-                drag(page, 2)  # the socket is open, what is prepared is there
-                previews, spent = drag(page, processor=server.processor)
-                keep("preview", summary(previews) | {"server_processor_s_per_preview": round(spent, 3)})
-                before = server.processor()
-                moves = several_moves(page, repeats)
-                spent = (server.processor() - before) / repeats
-                keep("slider", moves_summary(moves) | {"server_processor_s_per_move": round(spent, 3)})
-                keep("page_switches", switches(page))
-                keep("upload", summary(uploads(page, 5)))
-            keep("four_sessions_preview", summary(crowd_previews(server.address)))
-            keep("four_sessions", moves_summary(crowd(server.address, 5)))
-            keep("four_sessions_from_afar", summary(crowd_from_afar(server.address, 5)))
-            keep("four_sessions_drag_and_design_from_afar", summary(crowd_of_designers(server.address, 4)))
-        with serving(cache) as server:
-            memory = memory_of_sessions(server)
-        keep("memory_mb", memory)
-        keep("memory_per_further_session_mb", round((memory[-1] - memory[0]) / (SESSIONS - 1), 1))
+        if "starts" in parts:
+            keep("start_without_compiled_kernels", start(cache))
+            keep("start", [start(cache) for _ in range(starts)])
+        if {"page", "browsers", "afar"} & {*parts}:
+            with serving(cache) as server:
+                if "page" in parts:
+                    measure_page(server, repeats, keep)
+                if "browsers" in parts:
+                    keep("four_sessions", crowd_of_browsers(server.address, 3))
+                if "afar" in parts:
+                    keep("four_sessions_from_afar", summary(crowd_from_afar(server.address, 5)))
+                    designers = summary(crowd_of_designers(server.address, 4))
+                    keep("four_sessions_drag_and_design_from_afar", designers)
+        if "memory" in parts:
+            with serving(cache) as server:
+                memory = memory_of_sessions(server)
+            keep("memory_mb", memory)
+            keep("memory_per_further_session_mb", round((memory[-1] - memory[0]) / (SESSIONS - 1), 1))
+
+
+def measure_page(server: Server, repeats: int, keep: Callable[[str, object], None]) -> None:
+    """Figures of one session in a browser."""
+    with browsing() as (page,):
+        page.goto(f"{server.address}/?{TARGET}")
+        wait(page, "refined")
+        wait(page, "quiet")
+        time.sleep(REST)  # the solver's values are there
+        drag(page, 2)  # the socket is open, what is prepared is there
+        let_go(page)
+        time.sleep(REST)
+        before = processor_times(server)
+        previews = drag(page)
+        each = spent(before, processor_times(server), PREVIEWS)
+        keep("preview", summary(previews) | {"processor_s_per_preview": each})
+        let_go(page)
+        time.sleep(REST)
+        before = processor_times(server)
+        moves = several_moves(page, repeats)
+        each = spent(before, processor_times(server), repeats)
+        keep("slider", moves_summary(moves) | {"processor_s_per_move": each})
+        time.sleep(REST)
+        keep("page_switches", switches(page, server))
+        keep("upload", summary(uploads(page, 5)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=10, help="moves of the slider")
+    parser.add_argument("--repeats", type=int, default=10, help="releases of the slider")
     parser.add_argument("--starts", type=int, default=3, help="starts with compiled kernels")
-    parser.add_argument("--out", type=Path, help="record to write (default: results/dashboard.json)")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help="what to measure; the rest of the record stays"
+    )
+    parser.add_argument("--out", type=Path, default=RECORD, help="record to write (default: %(default)s)")
     arguments = parser.parse_args()
-    before = [round(item, 2) for item in os.getloadavg()]
+    parts = arguments.parts.split(",")
+    if unknown := {*parts} - {*PARTS}:
+        parser.error(f"expected parts of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
+    former = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {}
+    whole = {*parts} == {*PARTS}
+    figures: dict[str, object] = {} if whole else former.get("figures", {})
+    known = former.get("settings", {})
     settings: dict[str, object] = {
         "sessions": SESSIONS,
         "pause_s": PAUSE,
         "viewport": [1440, 900],
-        "load_average_before": before,
+        "load_average_before": {} if whole else known.get("load_average_before", {}),
     }
-    figures: dict[str, object] = {}
+    loads: dict[str, list[float]] = settings["load_average_before"]  # type: ignore[assignment]
+    loads |= {part: [round(item, 2) for item in os.getloadavg()] for part in parts}
 
     def keep(name: str, value: object) -> None:
         figures[name] = value
         path = write_record("dashboard", settings, figures, arguments.out)
         print(f"{path}: {name}: {value}", file=sys.stderr)
 
-    measure(arguments.repeats, arguments.starts, keep)
+    measure(parts, arguments.repeats, arguments.starts, keep)
 
 
 if __name__ == "__main__":
