@@ -55,18 +55,20 @@ SLIDER = "Ex [GPa]"
 """Name of the slider that is moved."""
 TARGET = "target=E_x=40&target=E_y=25&target=E_z=25"
 """Target of a new session, in a link that has something else, too."""
-LOOK = 30
+LOOK = 50
 """Between two looks of the page at itself [ms]."""
 PARTS = ("starts", "page", "browsers", "afar", "memory")
 RECORD = Path(__file__).parent / "results" / "dashboard.json"
 MOVED = ("arrived", "drawn", "corrected", "refined")
 """States after the release of a slider, see `STATES`."""
 STATES = """globalThis.vaeregStates = (() => {
-    const galleries = function* () { // each in a shadow tree of its own
-        for (const host of document.querySelectorAll("[data-testid=stMain] div"))
-            if (host.shadowRoot) yield host.shadowRoot.querySelector(".gallery");
+    const hosts = () => [...document.querySelectorAll("[data-testid^=stBidiComponent] div")];
+    const inside = (host) => host.shadowRoot?.querySelector(".gallery"); // in a shadow tree of its own
+    let known = null;
+    const gallery = () => {
+        if (!known?.isConnected) known = hosts().map(inside).find(Boolean);
+        return known?.dataset ?? {};
     };
-    const gallery = () => galleries().find(Boolean)?.dataset ?? {};
     const title = () => [...document.querySelectorAll("h1")].map(({ innerText }) => innerText).join(" ");
     const app = () => document.querySelector("[data-testid=stApp]");
     const quiet = () => app()?.dataset.testScriptState === "notRunning";

@@ -305,9 +305,10 @@ def _times(metrics: Mapping[str, Any]) -> list[str]:
         (f"twelve designs, {edge}³", timings["design_twelve"]),
         (f"solver (float32, residual 1e-3), {edge}³", timings["solve_one_float32_1e-3"]),
     ]
+    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
     return [
         "## Times",
-        f"Wall times on {machine['threads']} thread(s), load average {machine['load_average']:g} on "
+        f"Wall times on {threads}, load average {machine['load_average']:g} on "
         f"{machine['cores']} cores, warm.",
         markdown_table(("", "time [s]"), [(label, f"{seconds:.3f}") for label, seconds in rows]),
     ]

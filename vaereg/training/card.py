@@ -27,9 +27,9 @@ def training_card(
 ) -> dict[str, str | int | float]:
     """Plain facts of a run for the model card: data, settings, hardware, time, and of the model before it."""
     data, settings = TrainingSet.of(dataset), config.training
-    hardware = (
-        torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-    )
+    threads = torch.get_num_threads()
+    processor = f"CPU, {threads} thread{'s' * (threads != 1)}"
+    hardware = torch.cuda.get_device_name() if device == "cuda" else processor
     origin, style = {}, {}
     if former is not None:
         names = ("steps", "training time", "trained on", "date")

@@ -12,7 +12,7 @@ from pages.parts.common import background
 from pages.parts.common.requests.current import current_request
 from pages.parts.common.requests.modes import with_titles
 from pages.parts.common.requests.order import design_order
-from pages.parts.common.requests.quantities import target_text, with_symbols
+from pages.parts.common.requests.quantities import missing_property, target_text, with_symbols
 from pages.parts.common.sessions.session_store import default_folder
 from pages.parts.common.text import counted, plain, sentence
 from pages.parts.solving.batches import MAX_ROWS, BatchRun, read_rows, start_batch, status_of
@@ -24,8 +24,10 @@ from vaereg.targets import percent_off
 __all__ = ["batch_order", "is_running", "show_progress", "table_inputs"]
 
 RUN, UPLOAD, COUNT = "batch-run", "batch-upload", "batch-count"
-EXAMPLE = "name,E_x [GPa],E_y [GPa],density [g/cm3]\nplate,20,12,:2.1\nbeam,15:20,,max\n"
+EXAMPLE = "name,E_x [GPa],E_y [GPa],density [g/cm3]\nplate,20,12,:2.1\nbeam,15:20,,min\n"
 """Table that can be downloaded to begin with."""
+EXAMPLE_WITHOUT_DENSITY = "name,E_x [GPa],E_y [GPa],volume_fraction\nplate,20,12,:0.5\nbeam,15:20,,min\n"
+"""The same for phases of which one has no density."""
 _SHOWN = 500
 """Rows that are shown; the file has all."""
 _EXPLAINED = 5
@@ -39,9 +41,10 @@ def batch_order(checkpoint: Checkpoint, count: int) -> DesignOrder:
 
 def table_inputs(checkpoint: Checkpoint) -> None:
     """Choice of the table, and the button that begins."""
+    has_density = not missing_property("density", current_request(checkpoint).pair)
     st.download_button(
         "Download an example table",
-        data=EXAMPLE,
+        data=EXAMPLE if has_density else EXAMPLE_WITHOUT_DENSITY,
         file_name="targets.csv",
         mime="text/csv",
         on_click="ignore",
@@ -95,7 +98,7 @@ def show_progress(polling: bool) -> None:
     refused = sum(1 for outcome in outcomes.values() if not outcome.file)
     st.progress(
         run.done / total,
-        text=f"{run.done} of {total} rows done" + (f", {refused} refused" if refused else ""),
+        text=f"{run.done} of {counted(total, 'row')} done" + (f", {refused} refused" if refused else ""),
     )
     with st.container(horizontal=True):
         if run.is_running:

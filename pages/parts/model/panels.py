@@ -1,5 +1,6 @@
 """The parts of the Model page; each shows what there is of its figures."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import streamlit as st
 from pages.parts.common import widgets
 from pages.parts.common.requests.modes import component_kind, component_title
 from pages.parts.common.sessions import state
-from pages.parts.common.text import plain
+from pages.parts.common.text import counted, plain
 from pages.parts.model import tables
 from pages.parts.model.figures import (
     TIER_NAMES,
@@ -56,23 +57,33 @@ def overview(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
     with left:
         st.subheader("What it was made from")
         names = [key.replace("_", " ") for key in facts]
-        listed = pd.DataFrame({"": [plain(str(value)) for value in facts.values()]}, index=names)
+        listed = pd.DataFrame({"": list(map(_fact, facts, facts.values()))}, index=names)
         st.table(listed, border="horizontal")
     if "timings" in metrics:
         with right:
             machine = metrics.get("hardware", {})
-            note = (
-                f"Warm, on {machine.get('threads', 1)} thread of a machine with {machine.get('cores')} cores."
-            )
+            threads = counted(machine.get("threads", 1), "thread")
+            note = f"Warm, on {threads} of a machine with {machine.get('cores')} cores."
             st.subheader("Times", help=note)
             table = tables.timing_table(metrics["timings"], metrics["data"]["size"])
             widgets.show_table(table, key="timing-table", missing="–")
 
 
 def _cells(checkpoint: Checkpoint) -> str:
-    """Sizes of the cells of the training data, each named once."""
-    parts = str(checkpoint.card.get("cell", "one size")).split("; ")
-    return " and ".join(dict.fromkeys(parts))
+    """Sizes of the cells of the training data, each named once, as what they have in common."""
+    parts = dict.fromkeys(str(checkpoint.card.get("cell", "one size")).split("; "))
+    end = ", periodic"
+    if all(part.endswith(end) for part in parts):
+        return " and ".join(part.removesuffix(end) for part in parts) + end
+    return " and ".join(parts)
+
+
+def _fact(name: str, value: str | int | float) -> str:
+    """A fact of the model's card. Older cards leave the plural of threads open."""
+    if isinstance(value, int) and name != "seed":
+        return f"{value:,}"
+    threads = re.sub(r"(\d+) thread\(s\)", lambda found: counted(int(found[1]), "thread"), str(value))
+    return plain(threads)
 
 
 def _headlines(metrics: Mapping[str, Any]) -> None:

@@ -19,9 +19,9 @@ def modes_card(
 ) -> dict[str, str | int | float]:
     """Plain facts: data, settings, steps, time and hardware."""
     plan = dataset.plan
-    hardware = (
-        torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-    )
+    threads = torch.get_num_threads()
+    processor = f"CPU, {threads} thread{'s' * (threads != 1)}"
+    hardware = torch.cuda.get_device_name() if device == "cuda" else processor
     sizes = ", ".join(f"{size}³ ({100 * share:.0f} %)" for size, share in plan.sizes.items())
     gate = {} if result.recognised is None else {"recognised at the gate": f"{result.recognised:.0%}"}
     return {
