@@ -52,7 +52,7 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
         range(count),
         format_func=lambda index: f"#{index + 1}",
         key=_chosen_key(designs),
-        placeholder=f"all {count} that are shown",
+        placeholder=f"all {count} that are shown" if count > 1 else "the one that is shown",
         persist_state="session",
     )
     second.number_input(
@@ -206,7 +206,10 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
     entry = _chosen_entry(run)
     if entry is not None and entry.result is not None:
         show_refined(checkpoint, run, entry, entry.result)
-    st.markdown(f"##### All {len(run.entries)} designs of this refinement")
+    st.markdown(
+        "##### "
+        + ("All designs of this refinement" if len(run.entries) > 1 else "The design of this refinement")
+    )
     st.dataframe(
         run_table(run, checkpoint),
         hide_index=True,
@@ -248,7 +251,7 @@ def _target(run: Run) -> str:
 
 def _label(run: Run) -> str:
     return (
-        f"{run.number}: {_target(run)}; {len(run.entries)} of {len(run.designs.component)} designs of "
+        f"{run.number}: {_target(run)}; {len(run.entries)} of {counted(len(run.designs.component), 'design')} of "
         f"{run.designs.size}³, {run.origin}; within {100 * run.tolerance:g} %"
     )
 

@@ -19,6 +19,7 @@ from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.sessions.shown import show_volume
+from pages.parts.common.text import counted
 from pages.parts.common.views import mesh_panel
 from pages.parts.common.views.cards import deviation_text, largest_first
 from pages.parts.common.views.gallery import Caption, Line, Mark, Row, volume_gallery
@@ -151,7 +152,7 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
         name=f"{subject} refined, {target_text(run.designs.wanted)}",
         volume=result.volume,
         origin=f"refined from design #{entry.index + 1}, {lowered(made_by)}, {run.origin}: "
-        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {result.solves} solves, verified",
+        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {counted(result.solves, 'solve')}, verified",
         targets=run.designs.wanted,
         materials=run.designs.materials,
         constraints=run.designs.constraints,

@@ -24,6 +24,7 @@ from pages.parts.common.requests.quantities import (
     signed_deviations,
     wanted_text,
 )
+from pages.parts.common.text import counted
 from pages.parts.common.views.cards import largest_first
 from pages.parts.design.refining.figures import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
@@ -93,7 +94,7 @@ class Entry:
             return "done, its result is no longer kept"
         if self.result is None:
             return self.progress.status
-        return "reached" if self.result.converged else f"not reached after {self.solves} solves"
+        return "reached" if self.result.converged else f"not reached after {counted(self.solves, 'solve')}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
