@@ -250,8 +250,9 @@ def _target(run: Run) -> str:
 
 
 def _label(run: Run) -> str:
+    made = counted(len(run.designs.component), "design")
     return (
-        f"{run.number}: {_target(run)}; {len(run.entries)} of {counted(len(run.designs.component), 'design')} of "
+        f"{run.number}: {_target(run)}; {len(run.entries)} of {made} of "
         f"{run.designs.size}³, {run.origin}; within {100 * run.tolerance:g} %"
     )
 

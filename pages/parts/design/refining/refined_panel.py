@@ -152,7 +152,8 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
         name=f"{subject} refined, {target_text(run.designs.wanted)}",
         volume=result.volume,
         origin=f"refined from design #{entry.index + 1}, {lowered(made_by)}, {run.origin}: "
-        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after {counted(result.solves, 'solve')}, verified",
+        f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after "
+        f"{counted(result.solves, 'solve')}, verified",
         targets=run.designs.wanted,
         materials=run.designs.materials,
         constraints=run.designs.constraints,
