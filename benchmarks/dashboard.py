@@ -62,7 +62,7 @@ RECORD = Path(__file__).parent / "results" / "dashboard.json"
 MOVED = ("arrived", "drawn", "corrected", "refined")
 """States after the release of a slider, see `STATES`."""
 STATES = """globalThis.vaeregStates = (() => {
-    const hosts = () => [...document.querySelectorAll("[data-testid^=stBidiComponent] div")];
+    const hosts = () => [...document.querySelectorAll("[data-testid^=stBidiComponent]")];
     const inside = (host) => host.shadowRoot?.querySelector(".gallery"); // in a shadow tree of its own
     let known = null;
     const gallery = () => {
@@ -379,7 +379,7 @@ def measure(parts: Sequence[str], repeats: int, starts: int, keep: Callable[[str
                 if "page" in parts:
                     measure_page(server, repeats, keep)
                 if "browsers" in parts:
-                    keep("four_sessions", crowd_of_browsers(server.address, 3))
+                    keep("four_sessions", crowd_of_browsers(server.address, min(repeats, 3)))
                 if "afar" in parts:
                     keep("four_sessions_from_afar", summary(crowd_from_afar(server.address, 5)))
                     designers = summary(crowd_of_designers(server.address, 4))
