@@ -102,13 +102,14 @@ class Ratios:
 
 
 def first_ratios(gradients: Gradients) -> Ratios:
-    """Ratios before anything has been learned: one each.
+    """Ratios before anything has been learned.
 
     Args:
         gradients: Derivatives of the quantities.
     """
     through = np.abs(gradients.stiffness).max(axis=(1, 2)) + np.abs(gradients.conductivity).max(axis=(1, 2))
-    mean, covariance = np.full((len(through), 2), _FIRST), np.zeros((len(through), 2, 2))
+    mean, covariance = np.ones((len(through), 2)), np.zeros((len(through), 2, 2))
+    mean[through > 0.0] = _FIRST
     covariance[through > 0.0] = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
     return Ratios(mean=mean, covariance=covariance)
 
