@@ -36,10 +36,10 @@ MAX_SOLVES = 60
 DESIGNS = 12
 DIAGONAL = [0, 6, 11, 15, 18, 20]
 CANDIDATES, SPREAD = 24, 0.3
-"""Of the search in latent space: volumes decoded per solve, and how far their latent vectors scatter."""
+"""Search in latent space: volumes decoded per solve, and how far their latent vectors scatter."""
 LATENT_SOLVES, GRADED_SOLVES = 20, 40
 MOVE, FILTER = 0.2, 1.0
-"""Of gradient descent: largest change of a voxel per step [-], smoothing of the gradient [voxel]."""
+"""Gradient descent: largest change of a voxel per step [-], smoothing of the gradient [voxel]."""
 
 
 def main() -> None:

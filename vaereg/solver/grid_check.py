@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaereg.elasticity import diagonal_properties
 from vaereg.materials import TwoPhase
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
 from vaereg.solver.problem import voxel_edges
@@ -27,7 +28,7 @@ class MeshCheck:
     @property
     def change(self) -> NDArray[np.float64]:
         """Relative change C11, C22, ..., C66 from `coarse` to `fine` [-], shape (6,)."""
-        return np.diagonal(self.fine.stiffness) / np.diagonal(self.coarse.stiffness) - 1.0
+        return diagonal_properties(self.fine.stiffness) / diagonal_properties(self.coarse.stiffness) - 1.0
 
 
 def mesh_check(

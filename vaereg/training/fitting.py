@@ -261,7 +261,7 @@ def encode_all(
 def encode_set(
     model: VaeReg, data: TrainingSet, rows: NDArray[np.intp], *, averaged: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """As `encode_all`, of volumes of a data set, which may differ in size."""
+    """What `encode_all` returns, for volumes of a data set, which may differ in size."""
     columns: tuple[NDArray[np.float64], ...] | None = None
     for places, volumes in data.by_size(rows):
         parts = encode_all(model, volumes, averaged=averaged)

@@ -111,14 +111,14 @@ class Sharing:
             self._folder.release(self._claimed.pop(name))
 
     def admit(self, check: Callable[[Unfinished], Unfinished]) -> None:
-        """As `SharedFolder.admit`."""
+        """`SharedFolder.admit`, where there is a folder."""
         if self._folder is None:
             check({})
         else:
             self._folder.admit(check)
 
     def publish(self, unfinished: Unfinished) -> None:
-        """As `SharedFolder.publish`."""
+        """`SharedFolder.publish`, where there is a folder."""
         if self._folder is not None:
             self._folder.publish(unfinished)
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.elasticity import diagonal_properties
 from vaereg.materials import TwoPhase
 from vaereg.solver.problem import choose_element
 
@@ -79,7 +80,7 @@ def spread_features(
     )
     low = np.clip((_USUAL_POISSON - largest) / _USUAL_POISSON, 0.0, 1.0)
     high = np.clip((largest - _USUAL_POISSON) / (_HIGH_POISSON - _USUAL_POISSON), 0.0, 1.0)
-    axial = np.maximum(np.diagonal(stiffness, axis1=1, axis2=2)[:, :3], np.finfo(np.float64).tiny)
+    axial = np.maximum(diagonal_properties(stiffness)[:, :3], np.finfo(np.float64).tiny)
     ratio = np.log(axial.max(1)) - np.log(axial.min(1))
     return np.column_stack(
         [
