@@ -1,7 +1,10 @@
 """Options, fixtures and collection rules that all tests share."""
 
+import fcntl
+import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -17,6 +20,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.evaluation.figures import evaluate
 from vaereg.generators.families import GENERATOR_VERSION, family_weights
 from vaereg.io.datasets import Dataset, DatasetPlan, read_dataset, write_dataset
+from vaereg.io.files import replace_file
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import pack_bits
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -77,7 +81,23 @@ def generator() -> torch.Generator:
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that all processes of a run of tests share, for what `made_once` makes."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def made_once(path: Path, make: Callable[[Path], object]) -> Path:
+    """A file that one process of tests makes, while others that need it wait."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            replace_file(path, make)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset_path(shared_folder: Path) -> Path:
     """Data set of 112 labelled volumes of 16 voxels per edge, of Gaussian fields, made once per session."""
     plan = DatasetPlan(
         count=112,
@@ -89,9 +109,10 @@ def tiny_dataset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         solver_dtype="float32",
         generator_version=GENERATOR_VERSION,
     )
-    path = tmp_path_factory.mktemp("data") / "tiny.h5"
-    write_dataset(path, plan, label_batch(plan, range(plan.count)))
-    return path
+    return made_once(
+        shared_folder / "tiny.h5",
+        lambda path: write_dataset(path, plan, label_batch(plan, range(plan.count))),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -109,15 +130,19 @@ def small_dataset(tiny_dataset: Dataset) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint_path(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) -> Path:
+def tiny_checkpoint_path(
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, tiny_dataset: Dataset
+) -> Path:
     """Checkpoint of the preset `tiny`, trained on the tiny data set: real in every part, and a poor model."""
-    out = tmp_path_factory.mktemp("run")
-    config = PRESETS["tiny"]
-    result = train(tiny_dataset, out, config)
-    card = training_card(tiny_dataset, config, result, "cpu")
-    fitted = fit(result.model, tiny_dataset, config.training)
-    save_checkpoint(out / "checkpoint.pt", result.model, config, fitted, card)
-    return out / "checkpoint.pt"
+
+    def make(path: Path) -> None:
+        config = PRESETS["tiny"]
+        result = train(tiny_dataset, tmp_path_factory.mktemp("run"), config)
+        card = training_card(tiny_dataset, config, result, "cpu")
+        fitted = fit(result.model, tiny_dataset, config.training)
+        save_checkpoint(path, result.model, config, fitted, card)
+
+    return made_once(shared_folder / "checkpoint.pt", make)
 
 
 @pytest.fixture(scope="session")
@@ -154,13 +179,20 @@ def tiny_embedding(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> Embedd
 
 
 @pytest.fixture(scope="session")
-def tiny_metrics(tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> dict[str, Any]:
+def tiny_metrics(shared_folder: Path, tiny_checkpoint: Checkpoint, tiny_dataset: Dataset) -> dict[str, Any]:
     """Figures of the tiny checkpoint on the tiny data set, with two targets of three designs each."""
-    return evaluate(tiny_checkpoint, tiny_dataset, targets=2, count=3)
+
+    def make(path: Path) -> None:
+        figures = evaluate(tiny_checkpoint, tiny_dataset, targets=2, count=3)
+        text = json.dumps(figures, allow_nan=False)
+        assert json.loads(text) == figures  # plain numbers
+        path.write_text(text, encoding="utf-8")
+
+    return json.loads(made_once(shared_folder / "metrics.json", make).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
-def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
+def modes_checkpoint_path(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint_path: Path) -> Path:
     """The tiny checkpoint with modes: untrained networks, and volumes of three modes.
 
     Closed foams and grains have the middle of the training data, fibres are ten times softer.
@@ -177,7 +209,7 @@ def modes_checkpoint_path(tiny_checkpoint_path: Path) -> Path:
     )
     spread = np.outer([0.9, 1.0, 1.1], middle)
     modes.networks.set_scaling(torch.from_numpy(spread).float())
-    path = tiny_checkpoint_path.with_name("modes.pt")
+    path = tmp_path_factory.mktemp("modes") / "modes.pt"
     save_checkpoint(path, tiny.model, tiny.config, tiny.fitted, tiny.card, modes=modes)
     return path
 
