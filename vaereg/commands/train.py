@@ -109,7 +109,7 @@ def _train_modes(arguments: argparse.Namespace) -> None:
             resume=arguments.resume,
             max_minutes=arguments.minutes,
             recognise=lambda networks: decoded_recognition(former.model, networks, dataset),
-            on_construction=progress("train", "random constructions"),
+            on_construction=progress("train", "volumes to learn lengths from"),
             on_progress=_training_progress,
             replicas=replicas,
         )

@@ -11,7 +11,7 @@ from vaereg.generators.morphologies import component_of, sample
 from vaereg.model.modes.catalogue import CLASS_MODES
 from vaereg.model.modes.constructive.decoder import BUILT, WARP_LENGTH
 from vaereg.model.modes.constructive.geometry import LENGTHS
-from vaereg.training.modes.data import direction_weights, geometry_of_recipe
+from vaereg.training.modes.data import direction_weights, draw_mode_data, geometry_of_recipe
 
 BUILT_CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT]
 
@@ -20,7 +20,7 @@ BUILT_CLASSES = [name for name, mode in CLASS_MODES.items() if mode in BUILT]
 def test_recipes_of_built_classes_tell_the_spacing(name: str) -> None:
     made = sample(name, 16, generator=np.random.default_rng(1))
     recipe = json.loads(json.dumps(made.recipe))
-    numbers, told = geometry_of_recipe(name, component_of(name, recipe), recipe)
+    numbers, told = geometry_of_recipe(name, component_of(name, recipe), recipe, made.volume)
     assert numbers.shape == told.shape == (len(LENGTHS),)
     assert told[:3].all() and np.isfinite(np.log(numbers)).all()
     if "spacing" in recipe:
@@ -35,6 +35,26 @@ def test_directions_of_the_weights_have_the_mean_squares(squares: tuple[float, f
     assert mean == pytest.approx(squares, abs=0.015)
 
 
+def test_layers_are_counted_in_the_volume() -> None:
+    """Lamellae of spinodal decomposition coarsen: fewer are left than wavelengths fit into the cell."""
+    volume = np.zeros((16, 16, 16), np.uint8)
+    volume[:, 1:5] = volume[:, 8:12] = 1
+    volume[3:5, 5:8] = 1  # a bridge between the layers
+    recipe = {"wavelength": 4.5, "stretch": (8.0, 1.0, 8.0)}
+    numbers, told = geometry_of_recipe("spinodal", "layers", recipe, volume)
+    assert numbers[:3].tolist() == [150.0, 8.0, 150.0] and told[:3].all()
+
+
+def test_drawn_volumes_have_a_geometry_and_no_label() -> None:
+    data = draw_mode_data(2, 16, seed=3)
+    assert set(data.mode.tolist()) <= set(BUILT) and len(data.mode) >= 2 * len(BUILT_CLASSES)
+    assert (data.rows == -1).all() and data.properties.isnan().all()
+    assert data.geometry.isfinite().all() and data.statistics.isfinite().all()
+    again = draw_mode_data(2, 16, seed=3)
+    assert torch.equal(again.statistics, data.statistics)
+    assert not torch.equal(draw_mode_data(2, 16, seed=4).statistics[0], data.statistics[0])
+
+
 def test_waves_of_layers_become_a_warp_of_equal_slopes() -> None:
     """Layers normal to x: slopes along y and z of the recipe's waves and of waves of the decoder's."""
     stds, size, waviness = (9.0, 4.0, 6.5), 96, 1.3
@@ -42,7 +62,9 @@ def test_waves_of_layers_become_a_warp_of_equal_slopes() -> None:
         "normal": (1.0, 0.0, 0.0), "period": 8.0, "thickness": 4.0, "thickness_spread": 0.1,
         "waviness": waviness, "wave_std": stds,
     }  # fmt: skip
-    warp = geometry_of_recipe("laminate", "layers", recipe)[0][LENGTHS.index("warp")]
+    warp = geometry_of_recipe("laminate", "layers", recipe, np.zeros((8, 8, 8), np.uint8))[0][
+        LENGTHS.index("warp")
+    ]
     squares = []
     for height, filters in ((waviness, stds), (warp, (WARP_LENGTH,) * 3)):
         noise = filtered_noise(size, filters, generator=np.random.default_rng(2))

@@ -22,9 +22,12 @@ class ModesConfig:
     steps: int = 12_000
     """Optimisation steps of all networks."""
     encoder_steps: int = 16_000
-    """Further steps of the encoder alone, which need no decoding and take a minute; 0 for none."""
+    """Further steps of the encoder alone, which need no decoding; 0 for none."""
     batch_size: int = 64
     """Volumes per step for the encoder, the geometry and the regressor; all modes are equally frequent."""
+    drawn: int = 600
+    """Volumes of each class that the generators make for the training, without labels: the encoder and the
+    geometry learn from as many of them as of labelled ones; 0 for none."""
     decoded: int = 5
     """Volumes that are decoded, each with two realisations, of modes that differ."""
     decode_every: int = 6
@@ -111,6 +114,7 @@ MODES_PRESETS = {
         steps=30,
         encoder_steps=25,
         batch_size=16,
+        drawn=1,
         decoded=2,
         decode_every=10,
         warmup=5,

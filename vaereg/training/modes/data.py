@@ -5,8 +5,9 @@ Letters: N volumes, S statistics, G numbers of the geometry, T properties.
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -16,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaereg.elasticity import AXIS_ORDERS, diagonal_properties
-from vaereg.generators.morphologies import component_of
+from vaereg.elasticity import AXIS_ORDERS, PROPERTIES, diagonal_properties
+from vaereg.generators.morphologies import MORPHOLOGIES, component_of, draw, make
 from vaereg.io.labelled_sets import LabelledSet
+from vaereg.microstructure.volume import volume_fraction
 from vaereg.model.modes.catalogue import MODE_NAMES
-from vaereg.model.modes.constructive.decoder import WARP_LENGTH
+from vaereg.model.modes.constructive.decoder import BUILT, WARP_LENGTH
 from vaereg.model.modes.constructive.geometry import LENGTHS
 from vaereg.model.modes.encoder import geometric_statistics, permute_statistics
 
@@ -28,6 +30,7 @@ __all__ = [
     "ORDERS",
     "ModeData",
     "direction_weights",
+    "draw_mode_data",
     "geometry_of_recipe",
     "permuted_lengths",
     "read_mode_data",
@@ -48,7 +51,7 @@ class ModeData:
     """Labelled volumes as the modes read them."""
 
     rows: NDArray[np.intp]
-    """Index of each volume in the data set, shape (N,)."""
+    """Index of each volume in the data set, shape (N,); -1 of volumes that were drawn."""
     size: NDArray[np.int64]
     """Voxels per edge, shape (N,)."""
     mode: Tensor
@@ -60,7 +63,7 @@ class ModeData:
     supervised: Tensor
     """Whether the recipe tells each number, shape (N, G), 0 or 1."""
     properties: Tensor
-    """C11 ... C66 with the reference pair, shape (N, T) [GPa]."""
+    """C11 ... C66 with the reference pair, shape (N, T) [GPa]; not a number where they have no label."""
     fraction: Tensor
     """Volume fraction of the stiff phase, shape (N,) [-]."""
 
@@ -101,30 +104,77 @@ def read_mode_data(dataset: LabelledSet, rows: NDArray[np.intp]) -> ModeData:
     samples = dataset.samples
     stiffness = samples.stiffness[rows, 0].astype(np.float64)
     rows = rows[np.isfinite(stiffness).all((1, 2))]
-    modes, geometry, supervised, statistics = [], [], [], []
+    columns = _Columns()
     for row in rows.tolist():
         name, recipe = str(samples.morphology[row]), json.loads(str(samples.recipe[row]))
-        mode = component_of(name, recipe)
-        lengths, supervision = geometry_of_recipe(name, mode, recipe)
-        modes.append(MODE_NAMES.index(mode))
-        geometry.append(np.log(lengths))
-        supervised.append(supervision)
-        volume = torch.from_numpy(samples.volume(row).astype(np.float32))[None, None]
-        statistics.append(geometric_statistics(volume))
-    return ModeData(
-        rows=rows,
-        size=samples.size[rows],
-        mode=torch.tensor(modes),
-        statistics=torch.cat(statistics),
-        geometry=torch.tensor(np.array(geometry), dtype=torch.float32),
-        supervised=torch.tensor(np.array(supervised), dtype=torch.float32),
-        properties=torch.from_numpy(diagonal_properties(samples.stiffness[rows, 0])).float(),
-        fraction=torch.from_numpy(samples.volume_fraction[rows]).float(),
-    )
+        columns.add(name, component_of(name, recipe), recipe, samples.volume(row))
+    return columns.collected(rows, torch.from_numpy(diagonal_properties(samples.stiffness[rows, 0])))
+
+
+def draw_mode_data(
+    count: int, edge: int, *, seed: int, on_progress: Callable[[int, int], None] | None = None
+) -> ModeData:
+    """Statistics and geometry of volumes of the built modes, fresh from the generators and without labels.
+
+    Args:
+        count: Volumes of each class; those of a class that are of no built mode are left out.
+        edge: Voxels per edge.
+        seed: Seed of parameters and volumes.
+        on_progress: Called with the volumes that are drawn, and with their number.
+    """
+    columns, total = _Columns(), count * len(MORPHOLOGIES)
+    for place in range(total):
+        name = tuple(MORPHOLOGIES)[place % len(MORPHOLOGIES)]
+        generator = np.random.default_rng([seed, place])
+        parameters = draw(name, generator=generator)
+        mode = component_of(name, dataclasses.asdict(parameters))
+        if MODE_NAMES.index(mode) in BUILT:
+            made = make(name, parameters, edge, generator=generator)
+            columns.add(name, mode, made.recipe, made.volume)
+        if on_progress:
+            on_progress(place + 1, total)
+    drawn = len(columns.mode)
+    return columns.collected(np.full(drawn, -1), torch.full((drawn, len(PROPERTIES)), torch.nan))
+
+
+class _Columns:
+    """Columns of `ModeData`, a volume at a time."""
+
+    def __init__(self) -> None:
+        self.mode: list[int] = []
+        self.size: list[int] = []
+        self.fraction: list[float] = []
+        self.geometry: list[NDArray[np.float64]] = []
+        self.supervised: list[NDArray[np.float64]] = []
+        self.statistics: list[Tensor] = []
+
+    def add(self, name: str, mode: str, recipe: Mapping[str, Any], volume: NDArray[np.uint8]) -> None:
+        """Append a volume of a class and a mode."""
+        lengths, supervision = geometry_of_recipe(name, mode, recipe, volume)
+        self.mode.append(MODE_NAMES.index(mode))
+        self.size.append(len(volume))
+        self.fraction.append(volume_fraction(volume))
+        self.geometry.append(np.log(lengths))
+        self.supervised.append(supervision)
+        self.statistics.append(geometric_statistics(torch.from_numpy(volume.astype(np.float32))[None, None]))
+
+    def collected(self, rows: NDArray[np.intp], properties: Tensor) -> ModeData:
+        """All volumes, of rows of a data set, shape (N,), and of properties, shape (N, T) [GPa]."""
+        statistics = torch.cat(self.statistics)
+        return ModeData(
+            rows=rows,
+            size=np.array(self.size, dtype=np.int64),
+            mode=torch.tensor(self.mode),
+            statistics=statistics,
+            geometry=torch.tensor(np.array(self.geometry), dtype=torch.float32),
+            supervised=torch.tensor(np.array(self.supervised), dtype=torch.float32),
+            properties=properties.float(),
+            fraction=torch.tensor(self.fraction),
+        )
 
 
 def geometry_of_recipe(
-    name: str, mode: str, recipe: Mapping[str, Any]
+    name: str, mode: str, recipe: Mapping[str, Any], volume: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Numbers of `LENGTHS` that a recipe tells, and which of them it tells (0 or 1), shape (G,) each.
 
@@ -132,6 +182,8 @@ def geometry_of_recipe(
         name: Class of the volume.
         mode: Name of its mode.
         recipe: Recipe of the volume, lengths in voxels.
+        volume: The volume, shape (n, n, n), whose layers are counted: some merge, and lamellae of spinodal
+            decomposition coarsen.
     """
     numbers, supervision = np.ones(len(LENGTHS)), np.zeros(len(LENGTHS))
 
@@ -153,13 +205,21 @@ def geometry_of_recipe(
         put(8, _LEAST_WARP)
     elif name == "laminate":
         normal = np.asarray(recipe["normal"], dtype=bool)
-        put(0, *np.where(normal, recipe["period"], _NO_LAYERS))
+        put(0, *_spacing_of_layers(volume, int(normal.argmax())))
         put(3, max(0.5 * recipe["thickness_spread"] * min(recipe["thickness"] / recipe["period"], 0.5), 0.01))
         put(8, max(_warp_of_waves(normal, recipe["waviness"], recipe["wave_std"]), _LEAST_WARP))
     elif mode == "layers":  # lamellae lie normal to the axis along which gradients cost least
         stretch = np.asarray(recipe["stretch"])
-        put(0, *np.where(np.arange(3) == stretch.argmin(), recipe["wavelength"], _NO_LAYERS))
+        put(0, *_spacing_of_layers(volume, int(stretch.argmin())))
     return numbers, supervision
+
+
+def _spacing_of_layers(volume: NDArray[np.uint8], axis: int) -> NDArray[np.float64]:
+    """Spacing along the axes, shape (3,) [voxel], of layers normal to one of them; a whole number of them."""
+    layers = 0.5 * np.count_nonzero(volume != np.roll(volume, 1, axis)) / len(volume) ** 2
+    spacing = np.full(3, _NO_LAYERS)
+    spacing[axis] = len(volume) / max(round(layers), 1)
+    return spacing
 
 
 def _warp_of_waves(normal: NDArray[np.bool_], waviness: float, stds: Sequence[float]) -> float:

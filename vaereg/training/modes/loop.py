@@ -22,7 +22,7 @@ from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.training.features import load_features
 from vaereg.training.folder import CONFIG_FILE, LOG_FILE, STATE_FILE, check_folder, truncate_log
-from vaereg.training.modes.data import ORDERS, ModeData, read_mode_data
+from vaereg.training.modes.data import ORDERS, ModeData, draw_mode_data, read_mode_data
 from vaereg.training.modes.losses import TERMS, decoding_terms, encoding_terms, term_weights
 from vaereg.training.modes.surrogate import StatisticsSurrogate, fit_surrogate
 from vaereg.training.replicas import Replicas
@@ -38,7 +38,9 @@ _SMOOTHING = 0.98
 _FRACTION = 10.0
 """Factor of the volume fraction, which statistics tell exactly, where the encoder alone is trained [-]."""
 _DECODED_EDGE = 32
-"""Edge of the volumes that are decoded [voxel]; others train the encoder, the regressor and the prior."""
+"""Edge of the volumes that are decoded or drawn [voxel]; others train encoder, regressor and prior alone."""
+_UNLABELLED = ("fraction", "geometry", "expectation")
+"""Terms that need no label."""
 
 
 class GateError(RuntimeError):
@@ -84,7 +86,8 @@ def train_modes(
             learning rate follows the larger of the parts of steps and of time that are spent.
         recognise: Share of decoded volumes that a classifier names rightly, for the gate of the
             configuration; no gate if left out.
-        on_construction: Called with the volumes that are built before the first step, and with their number.
+        on_construction: Called with the volumes that are made before the first step, and with their number;
+            those of the generators come first, then those of the decoder.
         on_progress: Called with step, steps and the smoothed terms.
         replicas: Processes that share the work (`vaereg.training.replicas`); the first one writes the files.
 
@@ -125,7 +128,7 @@ class _Loop:
         self.data, self.dataset, self.out, self.config = data, dataset, out, config
         self.device = torch.device(device)
         self.max_seconds = math.inf if max_minutes is None else 60.0 * max_minutes
-        self.by_mode = {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
+        self.by_mode = _rows_by_mode(data)
         sizes = torch.from_numpy(data.size)
         self.decodable = {index: rows[sizes[rows] == _DECODED_EDGE] for index, rows in self.by_mode.items()}
         if min(len(rows) for rows in self.decodable.values()) == 0:
@@ -136,6 +139,8 @@ class _Loop:
         self.networks.set_scaling(data.properties.to(self.device))
         self.networks.encoder.set_scaling(data.statistics.to(self.device))
         self.surrogate = StatisticsSurrogate(_DECODED_EDGE).to(self.device)
+        self.drawn: ModeData | None = None
+        self.drawn_by_mode: dict[int, Tensor] = {}
         self.optimiser = torch.optim.AdamW(
             self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -157,6 +162,14 @@ class _Loop:
         if first:
             (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
         began, saved = time.process_time() - self.seconds, time.monotonic()
+        if self.config.drawn:
+            self.drawn = draw_mode_data(
+                self.config.drawn,
+                _DECODED_EDGE,
+                seed=self.config.seed,
+                on_progress=on_construction if first else None,
+            )
+            self.drawn_by_mode = _rows_by_mode(self.drawn)
         if self.step == 0:
             self._fit_surrogate(on_construction if first else None)
         while (decoding := self._is_decoding()) or self.encoder_step < self.config.encoder_steps:
@@ -254,7 +267,7 @@ class _Loop:
         spent = max(self.step / config.steps, self.seconds / self.max_seconds)
         self._set_rate(_cosine(spent) * min(1.0, (self.step + 1) / config.warmup))
         decoding = self.step % config.decode_every == 0
-        rows, order = self._batch(decoding)
+        rows, order = self._batch(self.by_mode, decoding)
         terms, z = self._encoding_terms(rows, order)
         if decoding:
             count = config.decoded
@@ -277,7 +290,7 @@ class _Loop:
     def _encoder_step(self) -> dict[str, float]:
         """Step of the encoder alone: what it is to find, the geometry of the others, moves no more."""
         self._set_rate(0.5 * _cosine(self.encoder_step / self.config.encoder_steps))
-        terms, _ = self._encoding_terms(*self._batch(decoding=False))
+        terms, _ = self._encoding_terms(*self._batch(self.by_mode))
         terms["fraction"] = _FRACTION * terms["fraction"]
         self._descend(terms, self.networks.encoder)
         self.encoder_step += 1
@@ -288,11 +301,21 @@ class _Loop:
             group["lr"] = self.config.learning_rate * (0.01 + 0.99 * share)
 
     def _encoding_terms(self, rows: Tensor, order: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Terms that need no decoding, and the latent vectors that they are of."""
+        """Terms that need no decoding, and the latent vectors that they are of.
+
+        Those that need no label are means over the labelled volumes and over as many drawn ones.
+        """
+        terms, z = self._terms_of(self.data, rows, order)
+        if self.drawn is not None:
+            drawn, _ = self._terms_of(self.drawn, *self._batch(self.drawn_by_mode))
+            terms |= {name: 0.5 * (terms[name] + drawn[name]) for name in _UNLABELLED}
+        return terms, z
+
+    def _terms_of(self, data: ModeData, rows: Tensor, order: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         statistics, geometry, supervised, properties = (
-            column.to(self.device) for column in self.data.permuted(rows, order)
+            column.to(self.device) for column in data.permuted(rows, order)
         )
-        mode = self.data.mode[rows].to(self.device)
+        mode = data.mode[rows].to(self.device)
         posterior = self.networks.encoder(statistics, mode)
         z = posterior.sample(generator=self.generator)
         terms = encoding_terms(
@@ -305,7 +328,7 @@ class _Loop:
             geometry=geometry,
             supervised=supervised,
             properties=properties,
-            fraction=self.data.fraction[rows].to(self.device),
+            fraction=data.fraction[rows].to(self.device),
             config=self.config,
         )
         return terms, z
@@ -322,8 +345,8 @@ class _Loop:
             nn.utils.clip_grad_norm_(part.parameters(), 1.0)
         self.optimiser.step()
 
-    def _batch(self, decoding: bool) -> tuple[Tensor, Tensor]:
-        """Rows of the data and orders of their axes; in front, if decoded, cells of different modes."""
+    def _batch(self, by_mode: dict[int, Tensor], decoding: bool = False) -> tuple[Tensor, Tensor]:
+        """Rows of modes at random, and orders of their axes; in front, if decoded, cells of unlike modes."""
         size, generator = self.config.batch_size, self.generator
         modes = [BUILT[i] for i in torch.randint(len(BUILT), (size,), generator=generator).tolist()]
         if decoding:
@@ -331,9 +354,7 @@ class _Loop:
             modes[: len(front)] = [BUILT[i] for i in front]
         rows = []
         for place, index in enumerate(modes):
-            candidates = (
-                self.decodable[index] if decoding and place < self.config.decoded else self.by_mode[index]
-            )
+            candidates = self.decodable[index] if decoding and place < self.config.decoded else by_mode[index]
             rows.append(candidates[torch.randint(len(candidates), (1,), generator=generator)])
         return torch.cat(rows), torch.randint(len(ORDERS), (size,), generator=generator)
 
@@ -354,6 +375,11 @@ class _Loop:
                 writer.writerow(["step", "seconds", *TERMS])
             row = [f"{self.smooth[name]:.5g}" if name in self.smooth else "" for name in TERMS]
             writer.writerow([self.steps, f"{self.seconds:.1f}", *row])
+
+
+def _rows_by_mode(data: ModeData) -> dict[int, Tensor]:
+    """Rows of the volumes of each built mode."""
+    return {index: torch.nonzero(data.mode == index).flatten() for index in BUILT}
 
 
 def _cosine(spent: float) -> float:
