@@ -85,7 +85,7 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     from vaereg.training.modes.card import modes_card
     from vaereg.training.modes.fitting import fit_modes
     from vaereg.training.modes.loop import train_modes
-    from vaereg.training.modes.surface import fit_surface_stretch
+    from vaereg.training.modes.surface import fit_expected_surface
     from vaereg.training.replicas import join_replicas
 
     config = MODES_PRESETS[arguments.preset]
@@ -116,7 +116,10 @@ def _train_modes(arguments: argparse.Namespace) -> None:
     if not replicas.is_first:
         return
     modes = fit_modes(result.networks, dataset, config)
-    fit_surface_stretch(former.model, modes.networks, dataset)
+    report = progress("train", "irregular volumes")
+    fit_expected_surface(
+        former.model, modes.networks, count=config.irregular, seed=config.seed, on_progress=report
+    )
     modes = replace(modes, card=modes_card(modes, dataset, result, device))
     path = arguments.out / "checkpoint.pt"
     save_checkpoint(path, former.model, former.config, former.fitted, former.card, former.embedding, modes)

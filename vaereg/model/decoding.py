@@ -20,6 +20,7 @@ from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.constructive.regular import periodic_field, periodic_fraction
+from vaereg.model.modes.constructive.surface import matched_field
 from vaereg.model.modes.network import ModeNetworks
 from vaereg.model.vae import VaeReg
 
@@ -128,12 +129,9 @@ def mode_fields(
         field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch)
         fields[row, 0] = torch.from_numpy(field).to(fields)
     if len(irregular := np.flatnonzero(mode == IRREGULAR)):
-        factors = networks.irregular_stretch(z[torch.from_numpy(irregular).to(z.device)]).cpu().numpy()
-        for factor in np.unique(factors):
-            members = irregular[factors == factor]
-            noise = _noise(model, [seeds[row] for row in members], size)
-            rows = torch.from_numpy(members).to(z.device)
-            fields[rows] = model.decoder.field(z[rows], noise, stretch * float(factor))
+        rows = torch.from_numpy(irregular).to(z.device)
+        noise = _noise(model, [seeds[row] for row in irregular], size)
+        fields[rows] = matched_field(networks.irregular_surface, model.decoder, z[rows], noise, stretch)
     return fields
 
 

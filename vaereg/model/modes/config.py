@@ -28,6 +28,8 @@ class ModesConfig:
     drawn: int = 600
     """Volumes of each class that the generators make for the training, without labels: the encoder and the
     geometry learn from as many of them as of labelled ones; 0 for none."""
+    irregular: int = 3_000
+    """Volumes that tell the surface of the irregular mode (`vaereg.training.modes.surface`); 0 for none."""
     decoded: int = 5
     """Volumes that are decoded, each with two realisations, of modes that differ."""
     decode_every: int = 6
@@ -115,6 +117,7 @@ MODES_PRESETS = {
         encoder_steps=25,
         batch_size=16,
         drawn=1,
+        irregular=20,
         decoded=2,
         decode_every=10,
         warmup=5,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vaereg.elasticity import PROPERTIES
 from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.constructive.decoder import ConstructiveDecoder
-from vaereg.model.modes.constructive.stretch import SurfaceStretch
+from vaereg.model.modes.constructive.surface import ExpectedSurface
 from vaereg.model.modes.encoder import ModeEncoder
 from vaereg.model.modes.prior import ModePrior
 from vaereg.model.networks import PropertyScaling
@@ -60,4 +60,4 @@ class ModeNetworks(PropertyScaling):
         self.regressor = ModeRegressor(latent, len(MODES), len(PROPERTIES))
         self.prior = ModePrior(len(PROPERTIES), latent, len(MODES))
         self.decoder = ConstructiveDecoder(latent)
-        self.irregular_stretch = SurfaceStretch(latent)
+        self.irregular_surface = ExpectedSurface(latent)

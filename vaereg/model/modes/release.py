@@ -137,10 +137,7 @@ def unpack_modes(state: dict[str, Any], device: str) -> Modes:
         raise InputError(f"expected the modes {', '.join(MODE_NAMES)}, got {state['names']}")
     config = ModesConfig.from_json(state["config"])
     networks = ModeNetworks(config.latent)
-    stretch = {
-        f"irregular_stretch.{name}": value for name, value in networks.irregular_stretch.state_dict().items()
-    }
-    networks.load_state_dict(stretch | state["weights"])  # checkpoints of before have no stretch
+    networks.load_state_dict(state["weights"])
     columns: dict[str, Tensor] = {name: state[name] for name in _COLUMNS}
     if len({len(column) for column in columns.values()}) != 1 or config.latent < LEAST_LATENT:
         raise InputError("the columns of the library of modes differ in length")

@@ -1,70 +1,89 @@
-"""Surface of what the irregular mode decodes, beside that of what was encoded."""
+"""Surface that latent vectors of the irregular mode stand for."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from sklearn.linear_model import RidgeCV
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from vaereg.generators.morphologies import REFERENCE_EDGE
-from vaereg.io.labelled_sets import LabelledSet
-from vaereg.microstructure.statistics import specific_surface
+from vaereg.generators.morphologies import MORPHOLOGIES, REFERENCE_EDGE, component_of, draw, make
 from vaereg.model.batches import encode_batches
-from vaereg.model.decoding import IRREGULAR, mode_fields, mode_fraction
-from vaereg.model.modes.catalogue import CLASS_MODES
-from vaereg.model.modes.constructive.stretch import quadratic_terms
+from vaereg.model.decoding import IRREGULAR
+from vaereg.model.modes.catalogue import MODE_NAMES
+from vaereg.model.modes.constructive.surface import ExpectedSurface, log_surface
 from vaereg.model.modes.network import ModeNetworks
-from vaereg.model.networks import cut
 from vaereg.model.vae import VaeReg
-from vaereg.training.modes.data import read_mode_data
 
-__all__ = ["fit_surface_stretch"]
+__all__ = ["fit_expected_surface"]
 
-_REALISATIONS = 4
-"""Decodings of each volume whose mean surface is compared with that of the volume."""
-_RIDGE = np.logspace(-1.0, 5.0, 13)
-"""Penalties of the fit that are tried [-]."""
-_FEWEST = 100
-"""Least number of volumes that the factor is fitted to."""
+_STEPS, _BATCH = 3_000, 256
+_LEARNING_RATE = 3e-3
+"""Peak of the cosine schedule of AdamW."""
+_FAR = 0.05
+"""Residual from which it counts less than its square, in standard deviations of the logarithms [-]."""
 
 
-def fit_surface_stretch(model: VaeReg, networks: ModeNetworks, dataset: LabelledSet) -> None:
-    """Fit `networks.irregular_stretch` to the irregular volumes of the training split.
-
-    Those of `REFERENCE_EDGE` voxels per edge are taken; too few of them leave it at one.
+def fit_expected_surface(
+    model: VaeReg,
+    networks: ModeNetworks,
+    *,
+    count: int,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Fit `networks.irregular_surface` to volumes of the generators, which need no label.
 
     Args:
-        model: Joint model, whose encoder and decoder the irregular mode has.
+        model: Joint model, whose encoder the irregular mode has.
         networks: Networks of the modes.
-        dataset: Labelled volumes.
+        count: Volumes of `REFERENCE_EDGE` voxels per edge; without any, surfaces stay as they are decoded.
+        seed: Seed of the volumes and of the fit.
+        on_progress: Called with the volumes that are drawn, and with their number.
     """
-    rows = dataset.indices("train", size=REFERENCE_EDGE)
-    classes = [name for name, mode in CLASS_MODES.items() if mode == IRREGULAR]
-    data = read_mode_data(dataset, rows[np.isin(dataset.samples.morphology[rows], classes)])
-    volumes = dataset.volumes(data.rows[data.mode.numpy() == IRREGULAR])
-    if len(volumes) < _FEWEST:
+    if not count:
         return
-    z = torch.cat([encoding.latent_mean for encoding in encode_batches(model, volumes)])
-    excess = np.zeros(len(z))
-    component = np.full(1, IRREGULAR)
-    with torch.inference_mode():
-        for place, volume in enumerate(volumes):
-            latent = z[place : place + 1]
-            fraction = mode_fraction(model, networks, latent, component)
-            decoded = [
-                cut(mode_fields(model, networks, latent, component, len(volume), seeds=[seed]), fraction)[
-                    0, 0
-                ]
-                for seed in range(_REALISATIONS)
-            ]
-            surfaces = [specific_surface(cell.cpu().numpy()) for cell in decoded]
-            excess[place] = np.log(surfaces).mean() - np.log(specific_surface(volume))
-    stretch = networks.irregular_stretch
-    stretch.location.copy_(z.mean(0))
-    stretch.spread.copy_(z.std(0) + 1e-6)
-    terms = quadratic_terms((z.to(stretch.spread) - stretch.location) / stretch.spread)[:, 1:]
-    inputs = terms.double().cpu().numpy()
-    mean, std = inputs.mean(0), inputs.std(0)
-    ridge = RidgeCV(_RIDGE).fit((inputs - mean) / std, excess)
-    slopes = ridge.coef_ / std
-    stretch.weights.copy_(torch.from_numpy(np.append(ridge.intercept_ - slopes @ mean, slopes)))
+    volumes = []
+    for place in range(count):
+        volumes.append(_irregular_volume(np.random.default_rng([seed, IRREGULAR, place])))
+        if on_progress:
+            on_progress(place + 1, count)
+    stack = np.stack(volumes)
+    with torch.no_grad():
+        z = torch.cat([encoding.latent_mean for encoding in encode_batches(model, stack)])
+    target = torch.from_numpy(log_surface(torch.from_numpy(stack)[:, None])).float()
+    networks.irregular_surface = _fit(z.cpu(), target, seed).to(z.device)
+
+
+def _irregular_volume(generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Volume of one of the classes of the irregular mode, as likely each, shape (n, n, n)."""
+    name = MODE_NAMES[IRREGULAR]
+    classes = [key for key, morphology in MORPHOLOGIES.items() if morphology.component == name]
+    while True:
+        drawn = classes[int(generator.integers(len(classes)))]
+        parameters = draw(drawn, generator=generator)
+        if component_of(drawn, dataclasses.asdict(parameters)) == name:  # no lamellae, which are layers
+            return make(drawn, parameters, REFERENCE_EDGE, generator=generator).volume
+
+
+def _fit(z: Tensor, target: Tensor, seed: int) -> ExpectedSurface:
+    """Fit to logarithms of surfaces, shape (N,), of latent vectors, shape (N, D)."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        expected = ExpectedSurface(z.shape[1])
+    expected.set_scaling(z, target)
+    optimiser = torch.optim.AdamW(expected.parameters(), lr=_LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
+    for _ in range(_STEPS):
+        rows = torch.randint(len(z), (_BATCH,), generator=generator)
+        residual = (expected(z[rows]) - target[rows]) / expected.deviation
+        loss = nn.functional.huber_loss(residual, torch.zeros_like(residual), delta=_FAR)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return expected.requires_grad_(False)
