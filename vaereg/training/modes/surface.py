@@ -20,7 +20,8 @@ from vaereg.model.vae import VaeReg
 
 __all__ = ["fit_expected_surface"]
 
-_STEPS, _BATCH = 3_000, 256
+_STEPS, _STEPS_PER_VOLUME, _BATCH = 3_000, 10, 256
+"""Most steps of the fit, and most for each volume; volumes a step."""
 _LEARNING_RATE = 3e-3
 """Peak of the cosine schedule of AdamW."""
 _FAR = 0.05
@@ -77,8 +78,9 @@ def _fit(z: Tensor, target: Tensor, seed: int) -> ExpectedSurface:
         expected = ExpectedSurface(z.shape[1])
     expected.set_scaling(z, target)
     optimiser = torch.optim.AdamW(expected.parameters(), lr=_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
-    for _ in range(_STEPS):
+    steps = min(_STEPS, _STEPS_PER_VOLUME * len(z))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
         rows = torch.randint(len(z), (_BATCH,), generator=generator)
         residual = (expected(z[rows]) - target[rows]) / expected.deviation
         loss = nn.functional.huber_loss(residual, torch.zeros_like(residual), delta=_FAR)
