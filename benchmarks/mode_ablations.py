@@ -54,7 +54,7 @@ from vaereg.training.modes.data import read_mode_data
 from vaereg.training.modes.loop import train_modes
 
 LOSSES = ("modes", "modes-no-style", "modes-no-geometry", "modes-pixel")
-QUARTER = {"surrogate_builds": 9_000, "surrogate_steps": 10_000, "encoder_steps": 4_000}
+QUARTER = {"surrogate_builds": 9_000, "surrogate_steps": 10_000, "encoder_steps": 4_000, "drawn": 150}
 """Settings of what does not tell the presets apart, a quarter of those of the shipped networks."""
 PARTS = ("losses", "priors", "mixture", "irregular")
 PRIORS = ("named", "single Gaussian", "free mixture")
