@@ -117,6 +117,18 @@ def test_the_last_point_or_body_counts_by_its_share(decoder: ConstructiveDecoder
     assert faces[2] < 1.1 * faces[0]
 
 
+def test_layers_without_waves_are_whole_planes(decoder: ConstructiveDecoder) -> None:
+    """Four layers normal to y, of unequal thickness, whose fraction is that of whole planes of voxels."""
+    numbers = torch.tensor([[150.0, 4.0, 150.0, 0.05, 11.0, 0.5, 0.5, 0.5, 0.05]])
+    fraction = torch.tensor([7.0 / 16.0])
+    fields = decoder.build(
+        Geometry(numbers=numbers), mode_of("layers"), fraction, SHAPE, generators=generators(1)
+    )
+    volume = cut(fields, fraction)[0, 0]
+    assert torch.equal(volume, volume[:1, :, :1].expand(SHAPE))
+    assert int(volume[0, :, 0].sum()) == 7
+
+
 def test_permuted_spacing_permutes_the_statistics() -> None:
     def along(spacing: tuple[float, float, float], axis: int) -> float:
         lag = [0, 0, 0]

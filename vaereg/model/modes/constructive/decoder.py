@@ -35,6 +35,10 @@ _CELLS = {
 """Distance that each mode of points reads (see `cells_field`), and its sign: high values become stiff."""
 _LAYERS_APART = 1.0
 """Distance that layers keep, over their period [-]: even, which is nearest in the mean to uneven ones."""
+_PLANE = 0.15
+"""Warp below which layers are plane [voxel]: it would make single voxels of a plane stand out."""
+_ENDLESS = 1e3
+"""Spacing along axes in which plane layers extend, over the length of the cell [-]."""
 _BODIES = {"fibres": (False, -1.0), "channels": (False, 1.0), "platelets": (True, -1.0)}
 """Whether bodies are flat, and the sign of their distance."""
 WARP_LENGTH = 6.0
@@ -137,21 +141,27 @@ class ConstructiveDecoder(nn.Module):
         generator: np.random.Generator,
     ) -> Tensor:
         """Field of cells, layers or bodies, shape (X, Y, Z)."""
-        places = coordinates(shape, geometry.warp[row], _displacement(shape, generator).to(geometry.warp))
+        spacing, warp = geometry.spacing[row], geometry.warp[row]
+        displacement = _displacement(shape, generator).to(warp)
+        if name == "layers" and float(warp.detach()) < _PLANE:
+            displacement = torch.zeros_like(displacement)
+            lengths = torch.tensor(shape).to(spacing)
+            spacing = torch.where(spacing > lengths, _ENDLESS * lengths, spacing)
+        places = coordinates(shape, warp, displacement)
         if name in _CELLS:
             order, sign = _CELLS[name]
             return sign * cells_field(
-                geometry.spacing[row],
+                spacing,
                 geometry.spread[row],
                 places,
                 order=order,
-                apart=_apart(name, geometry.spacing[row], fraction),
+                apart=_apart(name, spacing, fraction),
                 layered=name == "layers",
                 generator=generator,
             )
         flat, sign = _BODIES[name]
         return sign * bodies_field(
-            geometry.spacing[row],
+            spacing,
             geometry.extent[row],
             geometry.weights[row],
             places,
