@@ -175,13 +175,15 @@ def fitted(
     goal = np.clip(np.log(actual) - layer, -7.0, 4.0)
     ridge = RIDGE * np.eye(terms.shape[1])
     squares = np.square(share)[:, None]
-    weights = np.linalg.solve(terms.T @ (terms * squares) + ridge, (terms * squares).T @ goal)
+    weights = np.asarray(
+        np.linalg.solve(terms.T @ (terms * squares) + ridge, (terms * squares).T @ goal), float
+    )
     for _ in range(ROUNDS):
         values = estimates(weights, terms, layer)
         slope, missed = terms * (values / scale)[:, None], (actual - values) / scale
         trust = np.minimum(1.0, OUTLIER / np.maximum(np.abs(missed), 1e-9))
         curvature = slope.T @ (slope * trust[:, None]) + ridge
-        weights = weights + DAMPING * np.linalg.solve(curvature, slope.T @ (trust * missed))
+        weights += DAMPING * np.linalg.solve(curvature, slope.T @ (trust * missed))
     return weights
 
 
