@@ -177,7 +177,7 @@ const PREVIEW_STYLE = `
 .preview { position: fixed; z-index: 999990; box-sizing: border-box; padding: 0.6rem 0.8rem 0.7rem; border-radius: 0.6rem;
   background: var(--background-color, #fff); color: var(--text-color, #1c2531); font-size: 0.8rem;
   border: 1px solid var(--border-color, #d9dfe7); box-shadow: 0 6px 24px rgb(0 0 0 / 0.22); pointer-events: none; }
-.preview.low { bottom: 0; border-radius: 0.6rem 0.6rem 0 0; overflow-x: auto; }
+.preview.low { bottom: 0; z-index: 1000010; /* over the sidebar, which covers a narrow page */ border-radius: 0.6rem 0.6rem 0 0; overflow-x: auto; }
 .away { display: none; }
 .bar { display: flex; gap: 0.6rem; align-items: baseline; margin-bottom: 0.3rem; }
 .note { opacity: 0.8; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
