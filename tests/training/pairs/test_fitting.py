@@ -228,4 +228,4 @@ def test_a_part_of_the_values_lies_below_their_quantile(rng: np.random.Generator
     for low in (0.0, 0.5):
         half = (slope[:, 0] >= low) & (slope[:, 0] < low + 0.5)
         assert abs(below[half].mean() - 0.9) < 0.03
-    np.testing.assert_allclose(weights, [1.0, 2.0 + norm.ppf(0.9)], atol=0.25)
+    np.testing.assert_allclose(weights, [1.0, 2.0 + float(norm.ppf(0.9))], atol=0.25)

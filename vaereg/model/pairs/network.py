@@ -172,7 +172,7 @@ def gaps_of(
     `near_the_bound`.
     """
     _, inverse = _roots(energy)
-    return np.linalg.eigvalsh(inverse @ (upper - stiffness) @ inverse)[:, -1]
+    return np.asarray(np.linalg.eigvalsh(inverse @ (upper - stiffness) @ inverse)[:, -1], dtype=np.float64)
 
 
 def _roots(energy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
