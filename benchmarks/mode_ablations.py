@@ -3,9 +3,9 @@
     python benchmarks/mode_ablations.py --data LABELS.h5 --out FOLDER [--checkpoint FILE --minutes 6]
 
 Losses: the presets `modes`, `modes-no-style`, `modes-no-geometry` and `modes-pixel` are trained for the same
-processor time each (resumable, in FOLDER), with a quarter of the constructions and of the steps of the
-encoder alone, and what they decode from unseen volumes is recognised by both classifiers and compared with
-the volumes.
+processor time each (resumable, in FOLDER), with a quarter of the constructions, of the drawn volumes and of
+the steps of the encoder alone, and what they decode from unseen volumes is recognised by both classifiers and
+compared with the volumes.
 
 Priors: on the encodings by the shipped networks of the built modes, each with its mode, three priors are
 fitted to the training split: the named one, p(z, k | c) = p(k | c) N(z; mean of k at c, covariance of k); one

@@ -61,9 +61,10 @@ ABLATIONS = """\
 Made by `python benchmarks/mode_ablations.py`, of the checkpoint `{checkpoint}`.
 
 **Losses.** The networks of the built modes, trained anew for {minutes:g} minutes of processor time with each
-preset of `train`, a quarter of its constructions and of its steps of the encoder alone. Decoded volumes,
-{per_class} of each class, are recognised as of their mode by the two classifiers; the distances are those of
-the last table below the line "decoded beside real volumes", as medians over the classes of their ratios.
+preset of `train`, a quarter of its constructions, of its drawn volumes and of its steps of the encoder alone.
+Decoded volumes, {per_class} of each class, are recognised as of their mode by the two classifiers; the
+distances are those of the table above, "decoded beside real volumes", as medians over the classes of their
+ratios.
 
 {losses}
 
