@@ -196,7 +196,7 @@ def run_calibrate(arguments: argparse.Namespace) -> None:
 
 
 def fitted_facts(model: PairModel) -> dict[str, Any]:
-    """What is fitted to the answers of a regressor, printed, for its card."""
+    """Factors that are fitted to the answers of a regressor, for its card; prints them."""
     facts: dict[str, Any] = {
         "share of the upper bound": model.upper_share.tolist(),
         "largest gap": model.largest_gap.tolist(),

@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaereg.microstructure.statistics import specific_surface
-from vaereg.model.networks import Decoder, cut
+from vaereg.model.networks import Decoder, LatentRegressor, cut
 
 __all__ = ["ExpectedSurface", "log_surface", "matched_field"]
 
@@ -25,7 +25,7 @@ _TRIES = 4
 """Most factors that are tried for a realisation."""
 
 
-class ExpectedSurface(nn.Module):
+class ExpectedSurface(LatentRegressor):
     """Latent vector to the logarithm of the specific surface [1/voxel] of volumes that are encoded so.
 
     Args:
@@ -39,14 +39,7 @@ class ExpectedSurface(nn.Module):
     deviation: Tensor
 
     def __init__(self, latent: int, hidden: int = 64) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(latent, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, 1),
-        )
+        super().__init__(latent, 1, hidden)
         self.register_buffer("location", torch.zeros(latent))
         self.register_buffer("spread", torch.ones(latent))
         self.register_buffer("mean", torch.zeros(()))
@@ -66,7 +59,7 @@ class ExpectedSurface(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Expected logarithms, shape (B,), of latent vectors, shape (B, D)."""
-        standardised = self.layers((z - self.location) / self.spread).squeeze(-1)
+        standardised = super().forward((z - self.location) / self.spread).squeeze(-1)
         return self.mean + self.deviation * standardised
 
 
