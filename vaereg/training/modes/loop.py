@@ -162,7 +162,7 @@ class _Loop:
         if first:
             (self.out / CONFIG_FILE).write_text(self.config.to_json(), encoding="utf-8")
         began, saved = time.process_time() - self.seconds, time.monotonic()
-        if self.config.drawn:
+        if self.config.drawn and self._has_steps_left():
             self.drawn = draw_mode_data(
                 self.config.drawn,
                 _DECODED_EDGE,
@@ -172,8 +172,9 @@ class _Loop:
             self.drawn_by_mode = _rows_by_mode(self.drawn)
         if self.step == 0:
             self._fit_surrogate(on_construction if first else None)
-        while (decoding := self._is_decoding()) or self.encoder_step < self.config.encoder_steps:
-            for name, value in (self._train_step() if decoding else self._encoder_step()).items():
+        while self._has_steps_left():
+            step = self._train_step if self._is_decoding() else self._encoder_step
+            for name, value in step().items():
                 self.smooth[name] = _SMOOTHING * self.smooth.get(name, value) + (1.0 - _SMOOTHING) * value
             self.seconds = self.replicas.agree(time.process_time() - began)
             if recognise and self.recognised is None and self.seconds > 60.0 * self.config.gate_minutes:
@@ -196,6 +197,9 @@ class _Loop:
     def steps(self) -> int:
         """Steps of all networks, and of the encoder alone."""
         return self.step + self.encoder_step
+
+    def _has_steps_left(self) -> bool:
+        return self._is_decoding() or self.encoder_step < self.config.encoder_steps
 
     def _is_decoding(self) -> bool:
         """Whether all networks are trained, before the encoder alone is."""
