@@ -109,3 +109,10 @@ def test_predictions_are_shifted_onto_what_is_solved() -> None:
     assert result.largest_deviation[0, 0] < 1e-6
     np.testing.assert_allclose(result.raw_properties.stiffness, solved.stiffness)
     np.testing.assert_array_equal(result.volumes, VOLUMES[:1])
+
+
+def test_pieces_in_void_that_carry_nothing_are_no_error() -> None:
+    block = np.zeros((1, 16, 16, 16), dtype=np.uint8)
+    block[:, 4:12, 4:12, 4:12] = 1
+    result = correct(block, parse(["C11=5", "C22=5"]), TwoPhase.porous(70.0, 0.33), steps=2)
+    assert (np.diff(result.largest_deviation, axis=1) <= 0.0).all()

@@ -77,6 +77,8 @@ class Anchor:
         """
         last = np.diag(self.answer.properties.stiffness[row])
         loaded = last > _UNLOADED * last.max()
+        if not loaded.any():  # pieces in void, that flips may join
+            return STEPS[1]
         for number, early in sorted(self._earlier(row).items()):
             if np.abs(np.diag(early)[loaded] / last[loaded] - 1.0).max() <= off:
                 return number
