@@ -335,3 +335,19 @@ def test_bounds_that_a_symmetry_makes_tighter_are_those_that_are_told(modes_chec
     checkpoint, wanted = load_checkpoint(modes_checkpoint_path), parse(["K=45", "volume_fraction=0.5"])
     with pytest.raises(ValueError, match="Hashin and Shtrikman's upper bound"):
         design(checkpoint, wanted, 1, 16, constraints=Constraints(symmetry="cubic"))
+
+
+def test_designs_that_carry_no_load_spoil_no_others() -> None:
+    """Among the first volumes of this target is one of grains in void that touch nowhere."""
+    targets = parse(["density=:1.5g/cm3"], maximize=["E_x"])
+    result = design(
+        load_checkpoint(),
+        targets,
+        4,
+        16,
+        materials=choose_materials("titanium/void").pairs[0],
+        corrections=2,
+        constraints=Constraints(symmetry="cubic"),
+    )
+    assert result.largest_deviation.max() < 0.02
+    assert result.cells.values(["E_x"]).min() > 5.0

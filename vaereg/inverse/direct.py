@@ -253,9 +253,10 @@ def _best(candidates: Designs, latent_of: NDArray[np.int64], quota: NDArray[np.i
 def _drawn_again(candidates: Designs, best: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Latent vectors to be decoded once more, `count` at most: the worse a component, the more of them."""
     components = np.unique(candidates.component[best])
-    excess = np.array(
-        [np.mean(candidates.score[best[candidates.component[best] == k]]) ** 2 for k in components]
-    )
+    worse = candidates.score[best]
+    if candidates.wanted.objectives:  # whose scores have no zero
+        worse = worse - worse.min()
+    excess = np.array([np.mean(worse[candidates.component[best] == k]) ** 2 for k in components])
     share = np.floor(count * excess / max(excess.sum(), 1e-12) + 1e-9).astype(np.int64)
     return np.concatenate(
         [

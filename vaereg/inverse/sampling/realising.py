@@ -153,8 +153,14 @@ def moved_cut(share: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArra
 def measured_exponent(
     former: CellProperties, cells: CellProperties, exponent: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ."""
+    """d log C / d log f from two cuts of a field, shape (N,); the former one where they hardly differ, or
+    where an entry of the diagonal carries no load.
+    """
     log_fraction = np.log(cells.fraction / former.fraction)
-    risen = np.log(diagonal_properties(cells.stiffness) / diagonal_properties(former.stiffness)).mean(1)
-    differs = np.abs(log_fraction) > LEAST_MOVE
+    after, before = diagonal_properties(cells.stiffness), diagonal_properties(former.stiffness)
+    loaded = (np.minimum(after, before) > 0.0).all(axis=1)
+    risen = np.log(np.where(loaded[:, None], after / np.where(loaded[:, None], before, 1.0), 1.0)).mean(
+        axis=1
+    )
+    differs = (np.abs(log_fraction) > LEAST_MOVE) & loaded
     return np.where(differs, np.clip(risen / np.where(differs, log_fraction, 1.0), *_EXPONENTS), exponent)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.targets import CellProperties, Targets
+from vaereg.targets import QUANTITIES, CellProperties, Targets
 
 __all__ = ["COARSE", "EXPONENT", "FRACTIONS", "allowed_range", "best_scale", "scaled", "score"]
 
@@ -26,6 +26,8 @@ COARSE = ((0.05, 4),)
 """The same for thousands of cells that are only to be sorted."""
 _CELLS_AT_ONCE = 1024
 """Cells that are scaled at once: of fewer, the time of each call counts more than that of the cells."""
+_LEAST = 1e-12
+"""Least value of a positive quantity, in its unit: cells that carry no load have none."""
 _STILL = 1e-4
 """Price of a scale, so that it stays where it makes no difference."""
 
@@ -45,10 +47,18 @@ def _score(targets: Targets, cells: CellProperties, off: NDArray[np.float64]) ->
         return deviation
     total = _PENALTY * deviation
     for item in targets.objectives:
-        value = cells.values([item.name])[:, 0]
-        size = np.log(np.maximum(value, 1e-12)) if (value[np.isfinite(value)] > 0.0).all() else value
-        total = total - (item.weight if item.goal == "max" else -item.weight) * size
+        total = total - (item.weight if item.goal == "max" else -item.weight) * _size(item.name, cells)
     return np.nan_to_num(total, nan=np.inf)
+
+
+def _size(name: str, cells: CellProperties) -> NDArray[np.float64]:
+    """A quantity of which equal differences are equal relative changes, shape (N,) [-]: its logarithm, or
+    where it may vanish, a function that is linear up to about its floor and a logarithm beyond.
+    """
+    value = cells.values([name])[:, 0]
+    if QUANTITIES[name].positive:
+        return np.log(np.maximum(value, _LEAST))
+    return np.arcsinh(value / np.maximum(cells.floors([name])[:, 0], _LEAST))
 
 
 def allowed_range(targets: Targets) -> tuple[float, float]:
