@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from vaereg.elasticity import isotropic_stiffness
 from vaereg.engineering import engineering_constants, thermal_expansion
 from vaereg.errors import InputError
-from vaereg.materials import Phase, TwoPhase
+from vaereg.materials import Phase, TwoPhase, choose_materials
+from vaereg.solver.conduction import conduct
+from vaereg.solver.homogenization import homogenize
 from vaereg.targets import QUANTITIES, CellProperties, parse, percent_off
 
 PAIR = TwoPhase(
@@ -161,3 +164,23 @@ def test_a_predicted_stiffness_may_be_a_little_indefinite() -> None:
     values = cells.values(["E_x", "E_z", "K"])[0]
     assert values[0] > 9.0 and values[1] == 0.0 and np.isfinite(values[2])
     assert np.isfinite(cells.gradients(["E_x", "E_z"]).stiffness).all()
+
+
+@pytest.mark.parametrize("pair", ["silicon carbide/aluminium", "E-glass/epoxy", "titanium/aluminium"])
+def test_cells_with_more_of_the_stiff_phase_conduct_as_their_phases_do(pair: str) -> None:
+    """Of one random field, cut at two volume fractions: as the solver says, not as the stiffness does."""
+    materials = choose_materials(pair).pairs[0]
+    field = gaussian_filter(np.random.default_rng(0).normal(size=(16, 16, 16)), 2.0, mode="wrap")
+    volumes = [(field > np.quantile(field, 1.0 - fraction)).astype(np.uint8) for fraction in (0.3, 0.6)]
+    stiffness = np.stack([homogenize(volume, materials, rtol=1e-3).stiffness for volume in volumes])
+    conductivity = np.stack([conduct(volume, materials, rtol=1e-3).conductivity for volume in volumes])
+    fraction = np.array([volume.mean() for volume in volumes])
+    first = CellProperties(
+        stiffness=stiffness[:1], fraction=fraction[:1], materials=materials, conductivity=conductivity[:1]
+    )
+    factor = stiffness[1:, 0, 0] / stiffness[:1, 0, 0]
+    moved = first.scaled(factor, fraction[1:]).values(["k_x"])[0, 0]
+    assert moved == pytest.approx(conductivity[1, 0, 0], rel=0.1)
+    assert abs(moved - conductivity[1, 0, 0]) < 0.5 * abs(
+        factor[0] * conductivity[0, 0, 0] - conductivity[1, 0, 0]
+    )
