@@ -103,8 +103,19 @@ def test_progress_states_rate_and_time_left(
     assert capsys.readouterr().err.splitlines() == [
         "generate: 40/200 volumes",
         "generate: 59/200 volumes, 1.9/s, 1.2 min left",
-        "generate: 200/200 volumes, 15.8/s, 0.0 min left",
+        "generate: 200/200 volumes, 15.8/s",
     ]
+
+
+def test_progress_of_few_long_parts_says_how_long_each_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 30.0])
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: next(times))
+    report = reporting.progress("refine", "designs")
+    report(0, 3)
+    report(2, 3)
+    assert capsys.readouterr().err.splitlines()[1] == "refine: 2/3 designs, 15.0 s each, 15 s left"
 
 
 def commands_of_the_model(cells: Path, data: Path, out: Path) -> dict[str, list[object]]:

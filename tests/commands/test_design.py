@@ -1,4 +1,4 @@
-"""The command `design`: its file, the same for one seed, and what it refuses."""
+"""The commands `design` and `modes`: their files, the same for one seed, and what they refuse."""
 
 import json
 import re
@@ -14,6 +14,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.direct import design
 from vaereg.io.designs import SPREADS, read_designs
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.targets import percent_off
 
 
 def test_design_writes_the_agreed_file(
@@ -193,3 +194,18 @@ def test_designs_that_do_not_meet_their_constraints_are_left_out(
         *["--out", tmp_path / "none.h5", "--checkpoint", tiny_checkpoint_path],
     )
     assert "none of 2 designs meets all constraints: min_feature_stiff is not met by" in line
+
+
+def test_modes_says_which_modes_reach_a_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "modes.json"
+    flags = ["--materials", "E-glass/epoxy", "--target", "E_x=20", "--target", "E_y=8", "--target", "E_z=8"]
+    assert main(["modes", *flags, "--out", str(out)]) == 0
+    modes = json.loads(out.read_text(encoding="utf-8"))["modes"]
+    reaching = [name for name, mode in modes.items() if mode["reached"]]
+    others = {name: mode["largest_deviation"] for name, mode in modes.items() if not mode["reached"]}
+    nearest = min(others, key=others.__getitem__)
+    assert "fibres" in reaching
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"modes: reached by {', '.join(reaching)}; the nearest of the others is {nearest}, "
+        f"{percent_off(others[nearest])}"
+    )

@@ -178,6 +178,7 @@ def run_modes(arguments: argparse.Namespace) -> None:
         "modes": modes,
     }
     write_json(arguments.out, content)
+    tell(f"modes: {reach.words()}")
 
 
 def _wanted(arguments: argparse.Namespace) -> Targets:

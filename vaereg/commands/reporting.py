@@ -31,10 +31,20 @@ def progress(command: str, unit: str) -> Callable[[int, int], None]:
             return
         start, last = start or (done, now), now
         rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
-        pace = f", {rate:.1f}/s, {(total - done) / rate / 60:.1f} min left" if rate > 0 else ""
-        tell(f"{command}: {done}/{total} {unit}{pace}")
+        tell(f"{command}: {done}/{total} {unit}{_pace(rate, total - done)}")
 
     return report
+
+
+def _pace(rate: float, left: int) -> str:
+    """Rate [1/s] and the time that is left, in words; empty where the rate is not known yet."""
+    if rate <= 0.0:
+        return ""
+    pace = f"{rate:.1f}/s" if rate >= 1.0 else f"{1.0 / rate:.1f} s each"
+    if not left:
+        return f", {pace}"
+    seconds = left / rate
+    return f", {pace}, {f'{seconds:.0f} s' if seconds < 60.0 else f'{seconds / 60.0:.1f} min'} left"
 
 
 def iteration_progress(command: str) -> Callable[[int, float], None]:

@@ -108,6 +108,18 @@ class Reach:
         limit = REACHED if (distance <= REACHED).any() else min(FARTHEST, _BESIDE * float(distance.min()))
         return indices[distance <= limit]
 
+    def words(self) -> str:
+        """Modes that reach the target, and the nearest of the others, for a person to read."""
+        distance = self.distance
+        others = np.where(self.reached, np.inf, distance)
+        reaching = [name for name, is_reached in zip(self.names, self.reached, strict=True) if is_reached]
+        text = f"reached by {', '.join(reaching)}" if reaching else "no mode reaches what is asked for"
+        if np.isfinite(others).any():
+            nearest = int(others.argmin())
+            of_others = "of the others " if reaching else ""
+            text += f"; the nearest {of_others}is {self.names[nearest]}, {percent_off(distance[nearest])}"
+        return text
+
     def nearest(self, mode: int, names: tuple[str, ...]) -> dict[str, float]:
         """Quantities that a mode can have nearest to the target, each in its unit; empty without a row."""
         found = self.modes[mode]
