@@ -19,6 +19,7 @@ from vaereg.targets.bounds import Curve, QuantityBounds, phase_conductivities, q
 from vaereg.targets.consistency import check_consistency
 from vaereg.targets.diagonal import Target
 from vaereg.targets.quantities import QUANTITIES
+from vaereg.targets.symmetries import check_symmetry
 from vaereg.targets.wanted import Targets, Wanted
 
 __all__ = ["ImpossibleTargetError", "check_possible"]
@@ -60,7 +61,8 @@ def check_possible(
     Args:
         targets: What is wanted.
         materials: The two phases.
-        symmetry: Symmetry that designs will have; "cubic" makes some bounds tighter.
+        symmetry: Symmetry that designs will have: quantities vanish or are equal in it, and "cubic" makes
+            some bounds tighter.
 
     Raises:
         ImpossibleTargetError: With the bound and its value.
@@ -69,6 +71,9 @@ def check_possible(
     target_set = Targets.of(targets)
     target_set.check_materials(materials)
     fractions = _fractions(target_set, materials)
+    check_symmetry(
+        target_set, symmetry, lambda name: float(quantity_bounds(name, fractions, materials).high.max())
+    )
     isotropic = target_set.range_of("anisotropy")[1] <= _ISOTROPIC
     possible: dict[str, NDArray[np.bool_]] = {}
     all_bounds: dict[str, QuantityBounds] = {}

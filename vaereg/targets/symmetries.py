@@ -1,0 +1,91 @@
+"""Targets that the symmetry of a cell excludes: quantities that vanish in it, and those that are equal.
+
+Cells with mirrors normal to x, y and z are orthotropic; tetragonal ones have x and y alike as well, cubic
+ones all three axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import permutations
+
+from vaereg.errors import InputError
+from vaereg.targets.quantities import QUANTITIES, canonical_name
+from vaereg.targets.wanted import Targets
+
+__all__ = ["check_symmetry"]
+
+_TOLERANCE = 0.01
+"""Deviation up to which a target counts as met [-]."""
+_COUPLING_SHARE = 0.1
+"""Share of the geometric mean of two diagonal entries that deviations of the one between them are relative
+to, as in `vaereg.targets.properties` [-]."""
+_VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+_AXES = {
+    "orthotropic": ["xyz"],
+    "tetragonal": ["xyz", "yxz"],
+    "cubic": ["".join(p) for p in permutations("xyz")],
+}
+"""What x, y and z may be exchanged for."""
+
+
+def check_symmetry(targets: Targets, symmetry: str, largest: Callable[[str], float]) -> None:
+    """Refuse targets that no cell of a symmetry has.
+
+    Args:
+        targets: What is wanted.
+        symmetry: "none", "orthotropic", "tetragonal" or "cubic".
+        largest: Largest value of an entry of the diagonal that the bounds allow, by its name.
+
+    Raises:
+        InputError: A quantity vanishes by symmetry, or two are equal, and other values are asked for.
+    """
+    if symmetry not in _AXES:
+        return
+    ranges = {item.name: (item.low, item.high) for item in targets if item.is_bounded}
+    for name, (low, high) in ranges.items():
+        asked = low if low > 0.0 else min(high, 0.0)
+        first, second = _diagonal_of(name)
+        scale = _COUPLING_SHARE * math.sqrt(max(largest(first) * largest(second), 0.0)) if first else 0.0
+        if first and abs(asked) > _TOLERANCE * max(scale, abs(asked)):
+            raise InputError(f"{name} = {_text(name, asked)} cannot be had: it is 0 in every {symmetry} cell")
+    for name, (low, _) in ranges.items():
+        for other in _equal_to(name, symmetry):
+            if other in ranges and low - ranges[other][1] > _TOLERANCE * (abs(low) + abs(ranges[other][1])):
+                values = f"{name} = {_text(name, low)} and {other} = {_text(other, ranges[other][1])}"
+                raise InputError(f"{values} exclude each other: they are equal in every {symmetry} cell")
+
+
+def _diagonal_of(name: str) -> tuple[str, str]:
+    """Entries of the diagonal that a vanishing coupling lies between; empty for other quantities."""
+    if not QUANTITIES[name].is_coupling:
+        return "", ""
+    if name.startswith("k_"):
+        return f"k_{name[2]}", f"k_{name[3]}"
+    i, j = int(name[1]), int(name[2])
+    letters = _VOIGT[i - 1] + _VOIGT[j - 1]
+    if all(letters.count(axis) % 2 == 0 for axis in "xyz"):  # no mirror changes its sign
+        return "", ""
+    return f"C{i}{i}", f"C{j}{j}"
+
+
+def _equal_to(name: str, symmetry: str) -> set[str]:
+    """Other quantities that have the same value in every cell of a symmetry."""
+    return {_renamed(name, dict(zip("xyz", axes, strict=True))) for axes in _AXES[symmetry]} - {name}
+
+
+def _renamed(name: str, axes: dict[str, str]) -> str:
+    """The quantity along other axes."""
+    if name[0] == "C" and name[1:].isdigit():
+        moved = ["".join(sorted(axes[letter] for letter in _VOIGT[int(digit) - 1])) for digit in name[1:]]
+        return canonical_name("C" + "".join(str(_VOIGT.index(pair) + 1) for pair in moved))
+    kind, _, suffix = name.rpartition("_")
+    if not kind or not set(suffix) <= set("xyz"):
+        return name
+    return canonical_name(f"{kind}_" + "".join(axes[letter] for letter in suffix))
+
+
+def _text(name: str, value: float) -> str:
+    unit = QUANTITIES[name].unit
+    return f"{value:.4g}" + ("" if unit == "-" else f" {unit}")
