@@ -1,7 +1,5 @@
 """Design: from phases and targets to microstructures of every mode, checked by the solver."""
 
-import time
-
 import streamlit as st
 
 from pages.parts.common import start
@@ -19,9 +17,6 @@ from vaereg.inverse.reach import out_of_reach
 from vaereg.model.checkpoint import Checkpoint
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
-DRAWING = (
-    0.2  # time in which the browser draws the gallery of a page that was opened, before what follows [s]
-)
 
 
 def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
@@ -56,14 +51,18 @@ if targets is None or unknown:
 title = st.empty()  # at once: the designs take a moment
 title.title(f"Designs for {target_text(request.wanted)}")
 st.caption(plain(pair_line(request.pair)))
-shown = panels.make_designs(checkpoint, request, begun)
+over = (
+    st.container()
+)  # says what is being made: in one place, so that all that follows stays the same to the browser
+with over:
+    shown = panels.make_designs(checkpoint, request, begun)
 stale = shown.cancelled or shown.problem is not None
 if stale:
     title.title(f"No designs for {target_text(request.wanted)}")
 if checkpoint.modes is not None:
     first_steps(checkpoint)
 designs, notice = shown.designs, ""
-notices = st.container()  # what comes and goes has one place: all that follows stays the same to the browser
+notices = st.container()
 with notices:
     if shown.cancelled:
         st.warning("Designing was cancelled.")
@@ -102,11 +101,10 @@ if shown.job is not None:
     with plane:
         reach_panel.show_closure(checkpoint, request, designs)
     reach_panel.show_out_of_reach(checkpoint, outlook)
-    panels.finish_designs(checkpoint, request, shown.job)
+    with over:
+        panels.finish_designs(checkpoint, request, shown.job)
 pending = panels.is_pending(designs)
 st.fragment(panels.show_gallery, run_every=POLL if pending else None)(checkpoint, designs, notice, pending)
-if start.has_arrived():
-    time.sleep(DRAWING)
 with plane:  # after the gallery, which is what is waited for
     reach_panel.show_closure(checkpoint, request, fitting)
 reach_panel.show_out_of_reach(checkpoint, outlook)

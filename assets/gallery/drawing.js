@@ -5,6 +5,10 @@ const FINE = 2;
 const BUDGET = 120; // [ms] of drawing between two frames: each frame costs a copy of the whole canvas
 const FRAME = 45; // [ms] that a frame may take while the camera moves
 const LATER = 200; // [ms] after which smooth edges are tried again, while a slider moves
+const LARGEST_PICTURE = 4e6; // [px] of what is kept of a gallery that is gone
+
+// What galleries that are gone showed, by view name: one that comes back the same shows it without drawing.
+const pictures = new Map();
 
 class Drawing {
   constructor() {
@@ -44,6 +48,30 @@ class Drawing {
       panel.drawn = false;
     });
     this.invalidate();
+    this.showPicture();
+  }
+
+  // All that decides what the canvas looks like.
+  appearance() {
+    return JSON.stringify([this.layout, this.places, this.view, this.dark]);
+  }
+
+  keepPicture() {
+    const { width, height } = this.canvas;
+    const isDone = this.root.dataset.state === "refined" && width * height <= LARGEST_PICTURE;
+    if (!isDone || !this.renderer || this.renderer.lost()) return;
+    const qualities = this.panels.map(({ quality }) => quality);
+    pictures.set(this.data.view, { appearance: this.appearance(), qualities, ...this.renderer.picture() });
+  }
+
+  showPicture() {
+    const kept = pictures.get(this.data.view);
+    if (kept?.appearance !== this.appearance()) return;
+    this.renderer.show(kept);
+    this.panels.forEach((panel, index) => {
+      panel.quality = kept.qualities[index];
+      panel.drawn = panel.quality > 0;
+    });
   }
 
   invalidate(moving = false) {

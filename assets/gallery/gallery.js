@@ -62,6 +62,7 @@ class Gallery extends Drawing {
     this.resized.disconnect();
     this.density.onchange = null;
     this.gone.abort();
+    this.keepPicture();
     this.renderer?.retire();
     this.renderer = null;
     this.root.remove();
@@ -81,18 +82,14 @@ class Gallery extends Drawing {
     this.root.dataset.stage = data.stage;
     this.root.classList.toggle("stale", Boolean(data.notice));
     this.root.classList.toggle("single", !data.rows[0].title && data.rows[0].panels.length === 1);
-    const layout = JSON.stringify([data.set, data.rows, data.shapes, Boolean(data.pinned)]);
-    if (layout !== this.layout) {
-      this.layout = layout;
-      this.buildPanels();
-    }
+    const dark = this.readGround();
+    const layout = JSON.stringify([data.set, data.rows, data.shapes, data.marks, Boolean(data.pinned)]);
+    const isSame = layout === this.layout;
+    if (isSame && dark !== this.dark) this.invalidate();
+    Object.assign(this, { dark, layout });
+    if (!isSame) this.buildPanels();
     this.panels.forEach((panel, index) => fillCaption(panel, data.panels[index], data.unit));
     this.mark();
-    const dark = this.readGround();
-    if (dark !== this.dark) {
-      this.dark = dark;
-      this.invalidate();
-    }
   }
 
   // --- what the page shows beside the canvas -------------------------------------------------------------------

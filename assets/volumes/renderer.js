@@ -118,6 +118,26 @@ class Renderer {
     );
   }
 
+  // What is on the canvas, to be shown again: its size, and its pixels as they lie in memory.
+  picture() {
+    const { gl } = this;
+    const { width, height } = this.canvas;
+    const pixels = new Uint8Array(4 * width * height);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    return { width, height, pixels };
+  }
+
+  show({ width, height, pixels }) {
+    const { gl } = this;
+    this.reserve(width, height);
+    gl.bindTexture(gl.TEXTURE_2D, this.target);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.buffer);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+  }
+
   // Resolves when the graphics processor has done all that was asked of it.
   finished() {
     const { gl } = this;

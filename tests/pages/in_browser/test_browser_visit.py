@@ -16,6 +16,13 @@ pytestmark = pytest.mark.browser
 
 COUNT = 3
 """Designs shown."""
+CORRECTING = """() => {
+    const box = document.querySelector(".st-key-designing-corrections");
+    if (!box?.querySelector("[data-testid=stSpinner]")) return null;
+    const count = (name) => box.querySelectorAll(`[data-testid=${name}]`).length;
+    return { figures: count("stPlotlyChart"), tables: count("stDataFrame") };
+}"""
+"""What stands in the box that says that raw designs are corrected, once it is there."""
 
 
 def test_a_visit(page: Page, server: str, tmp_path: Path) -> None:
@@ -64,6 +71,8 @@ def test_a_visit(page: Page, server: str, tmp_path: Path) -> None:
 
     # A slider: other designs from the same camera, and the link follows.
     page.get_by_role("slider", name="C11 [GPa]").press("PageUp")
+    correcting = page.wait_for_function(CORRECTING, polling="raf").json_value()
+    assert correcting == {"figures": 0, "tables": 0}, "the box over the page hides the first look"
     expect(page.locator("h1")).not_to_contain_text("C11 = 60,")
     second = drawn(page, other_than=first)
     assert difference(turned[0], pixels(page, 0)) > 0.02
@@ -107,8 +116,11 @@ def test_a_visit(page: Page, server: str, tmp_path: Path) -> None:
     expect(page.locator("h1")).to_contain_text("Designs for")
     assert drawn(page) == second
     expect(page).to_have_url(re.compile(r"target=C11"))
+    page.evaluate("scrollTo(0, 0)")
+    left = pixels(page, 1)
     page.get_by_role("link", name="Predict").click()
     expect(page.locator("h1")).to_contain_text("Stiffness of")
     page.get_by_role("link", name="Design").click()
     expect(page.locator("h1")).to_contain_text("Designs for")
     assert drawn(page) == second
+    assert difference(left, pixels(page, 1)) == 0  # the picture that was kept, to the pixel
