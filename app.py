@@ -10,7 +10,7 @@ def main() -> None:
     assets = Path(__file__).parent / "assets"
     st.set_page_config(
         page_title="vaereg: microstructure design",
-        page_icon="🧊",
+        page_icon=assets / "icon.svg",  # for an emoji Streamlit loads all that there are
         layout="wide",
         initial_sidebar_state="auto",
     )

@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from vaereg.inverse.reach import library_cells
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.modes.library import Rows
 from vaereg.targets import TARGETS, CellProperties
 
 __all__ = ["KnownVolumes", "known_values", "known_volumes"]
@@ -37,12 +37,8 @@ def _known_volumes(_checkpoint: Checkpoint, checkpoint_hash: str, pair: TwoPhase
     modes = _checkpoint.modes
     if modes is None:
         raise ValueError("expected a model with modes, got one without")
-    parts = [modes.library.rows_of(index) for index in range(len(modes.names))]
-    rows = Rows(
-        order=np.concatenate([part.order for part in parts]),
-        row=np.concatenate([part.row for part in parts]),
-    )
-    return KnownVolumes(cells=modes.cells(rows, pair), mode=modes.library.mode[rows.row])
+    rows, cells = library_cells(modes, pair)  # whose constants the designs need too
+    return KnownVolumes(cells=cells, mode=modes.library.mode[rows.row])
 
 
 def known_values(checkpoint: Checkpoint, pair: TwoPhase, name: str) -> NDArray[np.float64]:

@@ -22,8 +22,9 @@ EDGE = 32
 """Edge of the cells that the pages show unasked [voxel]."""
 DECODING, SOLVING = "decoding", "solving"
 """What the process says once these kernels are compiled."""
-NICENESS = 3
-"""Niceness of compiling what the first designs, which are made and drawn meanwhile, do not wait for."""
+NICENESS = 10
+"""Niceness of compiling what the first designs, which are made and drawn meanwhile, do not wait for: beside
+these on every core a tenth of one by the weights of Linux' scheduler (110 to 1024), all of one that is idle."""
 _ROUGH = 1e-2
 """Relative residual of solves that are made for their kernels [-]."""
 _log = logging.getLogger(__name__)
