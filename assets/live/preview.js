@@ -1,7 +1,8 @@
 // The preview of a target over the page.
 
 const LONGEST = 20000; // [ms] after a release at which a preview goes, whatever the page does
-const FRAME = 35; // [ms] that a preview may take to be drawn
+const FRAME = 22; // [ms] that a preview may take to be drawn
+const VIEW = { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 };
 const GAP = 8; // [px] between two cards
 const CARD = 86; // [px] the narrowest card
 const SMALL_CARD = 54; // [px] the same over a page that is narrow
@@ -42,7 +43,7 @@ class Preview {
     if (!this.renderer) return;
     this.renderer.resize(8, 8);
     const panel = { index: 0, shape: [2, 2, 2], x: 0, y: 0, width: 8, height: 8, bits: new Uint8Array([0b10010110]) };
-    this.renderer.draw(panel, 1, { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 }, lookOf(this.dark, ""));
+    this.renderer.draw(panel, 1, VIEW, lookOf(this.dark, ""));
     this.renderer.gl.flush();
   }
 
@@ -73,7 +74,7 @@ class Preview {
     this.panel.style.fontFamily = style.fontFamily;
     this.panel.classList.remove("away");
     this.place();
-    this.note.textContent = "one structure a mode, with the values that are expected of it; full designs follow";
+    write(this.note, "one structure a mode, with the values that are expected of it; full designs follow");
     this.fill(head, asked);
     this.plane.draw(head, { ...asked, roomy: !this.panel.classList.contains("low") }, this.room);
     this.arrange(head.cards.length);
@@ -93,7 +94,7 @@ class Preview {
       const card = this.cards.children[index];
       card.classList.toggle("far", !item.reached);
       card.style.setProperty("--tint", item.color);
-      card.querySelector(".title").textContent = item.title;
+      write(card.querySelector(".title"), item.title);
       const figures = head.names.filter((name) => name in labels).slice(0, 3).map((name, place) => {
         const value = item.values[place];
         const text = value === null ? "–" : String(Number(value.toPrecision(3)));
@@ -101,7 +102,10 @@ class Preview {
       });
       const off = item.off < 0.005 ? "on target" : item.off > 9.99 ? "far off" : `${(100 * item.off).toFixed(0)} % off`;
       const lines = low ? [off] : [item.reached ? off : `out of reach, ${off}`, ...figures];
-      card.querySelector(".figures").replaceChildren(...lines.map(line));
+      const texts = card.querySelector(".figures");
+      while (texts.children.length > lines.length) texts.lastChild.remove();
+      while (texts.children.length < lines.length) make("div", "", texts);
+      lines.forEach((text, place) => write(texts.children[place], text));
     });
   }
 
@@ -124,7 +128,6 @@ class Preview {
     this.renderer.gl.clearColor(0, 0, 0, 0);
     this.renderer.gl.bindFramebuffer(this.renderer.gl.FRAMEBUFFER, null);
     this.renderer.gl.clear(this.renderer.gl.COLOR_BUFFER_BIT);
-    const view = { ...HOME, voxels: false, soft: false, tiled: false, axis: -1, cut: 0.5 };
     const begun = performance.now();
     head.cards.forEach((item, index) => {
       const box = this.cards.children[index].querySelector(".view").getBoundingClientRect();
@@ -133,7 +136,7 @@ class Preview {
       );
       if (width < 8 || x + width > this.canvas.width + 1) return;
       const panel = { index, shape, x, y, width, height, bits: bits.subarray(index * bytes, (index + 1) * bytes) };
-      this.renderer.draw(panel, this.scale, view, lookOf(this.dark, item.color));
+      this.renderer.draw(panel, this.scale, VIEW, lookOf(this.dark, item.color));
     });
     await this.renderer.finished();
     const spent = Math.max(performance.now() - begun, 1);
@@ -167,10 +170,9 @@ class Preview {
   }
 }
 
-function line(text) {
-  const element = make("div", "");
-  element.textContent = text;
-  return element;
+// What stays as it is costs no layout.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 const PREVIEW_STYLE = `

@@ -224,7 +224,7 @@ def _counts(period: Sequence[float] | Field, size: int) -> list[int]:
     return [min(max(round(size / length), 1), most) for length in period]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _bar_distance(
     x: Field, y: Field, z: Field, directions: Field, origins: Field, thickness: Field, period: Field
 ) -> Field:

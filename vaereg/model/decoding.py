@@ -59,6 +59,7 @@ def decode_fields(
     *,
     seeds: Sequence[int] | NDArray[np.int64],
     stretch: float = 1.0,
+    matched: bool = True,
 ) -> Tensor:
     """Continuous fields whose highest values become stiff, shape (B, 1, n, n, n).
 
@@ -69,13 +70,16 @@ def decode_fields(
         size: Voxels per edge, n.
         seeds: Seed of the realisation of each, B of them.
         stretch: Factor of all lengths [-].
+        matched: Whether realisations of the irregular mode get the surface that z stands for, which takes two
+            or three decodings of each.
     """
     if checkpoint.modes is None:
         model = checkpoint.model
         return model.decoder.field(z, _noise(model, [int(seed) for seed in seeds], size), stretch)
     modes = checkpoint.modes
+    base = modes.base(component)
     return mode_fields(
-        checkpoint.model, modes.networks, z, modes.base(component), size, seeds=seeds, stretch=stretch
+        checkpoint.model, modes.networks, z, base, size, seeds=seeds, stretch=stretch, matched=matched
     )
 
 
@@ -107,13 +111,14 @@ def mode_fields(
     *,
     seeds: Sequence[int] | NDArray[np.int64],
     stretch: float = 1.0,
+    matched: bool = True,
 ) -> Tensor:
     """Continuous fields of modes, shape (B, 1, n, n, n).
 
     Args:
         model: Joint model, whose decoder makes the irregular mode.
         networks: Networks of the built modes.
-        z, mode, size, seeds, stretch: As for `decode_fields`.
+        z, mode, size, seeds, stretch, matched: As for `decode_fields`.
     """
     seeds = [int(seed) for seed in seeds]
     fields = torch.empty((len(z), 1, size, size, size), device=z.device)
@@ -131,7 +136,10 @@ def mode_fields(
     if len(irregular := np.flatnonzero(mode == IRREGULAR)):
         rows = torch.from_numpy(irregular).to(z.device)
         noise = _noise(model, [seeds[row] for row in irregular], size)
-        fields[rows] = matched_field(networks.irregular_surface, model.decoder, z[rows], noise, stretch)
+        if matched:
+            fields[rows] = matched_field(networks.irregular_surface, model.decoder, z[rows], noise, stretch)
+        else:
+            fields[rows] = model.decoder.field(z[rows], noise, stretch)
     return fields
 
 

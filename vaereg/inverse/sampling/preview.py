@@ -114,8 +114,9 @@ class Previewer:
             with torch.inference_mode():
                 component = np.array([made[place]])
                 own = [int(seeds[made[place]])]
+                z = latents[place]
                 field = decode_fields(
-                    self.checkpoint, latents[place], component, size, seeds=own, stretch=stretch
+                    self.checkpoint, z, component, size, seeds=own, stretch=stretch, matched=False
                 )
                 share = torch.tensor([cells.fraction[place]], dtype=field.dtype)
                 return cut(field, share).squeeze().to(torch.uint8).numpy()
