@@ -24,7 +24,7 @@ DECODING, SOLVING = "decoding", "solving"
 """What the process says once these kernels are compiled."""
 NICENESS = 10
 """Niceness of compiling what the first designs, which are made and drawn meanwhile, do not wait for: beside
-these on every core a tenth of one by the weights of Linux' scheduler (110 to 1024), all of one that is idle."""
+these on every core a tenth of one by the weights of Linux' scheduler (110 to 1024), else all of one."""
 _ROUGH = 1e-2
 """Relative residual of solves that are made for their kernels [-]."""
 _log = logging.getLogger(__name__)
