@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.parts.common import background
 from pages.parts.common.known import known_values
+from pages.parts.common.requests.controls import controlled, first_of
 from pages.parts.common.requests.modes import with_titles
 from pages.parts.common.requests.quantities import (
     axis_title,
@@ -21,6 +22,7 @@ from pages.parts.design import view
 from pages.parts.design.closure import closure_figure, default_axes
 from pages.parts.design.inputs import set_nearest
 from pages.parts.design.outlook import Outlook
+from pages.parts.design.targets_panel import closure_axes
 from pages.parts.design.wording import nearest_text
 from vaereg.errors import InputError
 from vaereg.inverse.designs import Designs
@@ -81,32 +83,37 @@ def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> Non
                     )
 
 
+def _choose_axis(key: str, usual: str) -> None:
+    """Keep what was chosen for an axis; the usual quantity lets the axis follow the target again."""
+    chosen = st.session_state[f"{key}-shown"]
+    st.session_state[key] = None if chosen == usual else chosen
+
+
 def show_closure(checkpoint: Checkpoint, request: Request, designs: Designs | None) -> None:
     """Where the target lies among what is reachable, in the plane of two quantities."""
     targets, pair = Targets(request.wanted), request.pair
-    across, up = default_axes(targets)
     offered = [*TARGETS] if checkpoint.modes is None else offered_quantities()
     names = [name for name in offered if not missing_property(name, pair)]
-    chosen = []
     st.markdown(
         "**What is reachable**",
         help="Grey: what known structures of these phases have in two quantities; lines: what the phases "
         "allow at all. The target and the designs lie over it. Both axes can be chosen.",
     )
-    columns = zip(st.columns(2, gap="small"), ("Across", "Up"), state.CLOSURE_AXES, (across, up), strict=True)
-    for column, label, key, own in columns:
-        name = column.selectbox(
-            label,
-            ["", *names],
-            key=key,
-            format_func=lambda name, own=own: axis_title(name) if name else symbol(own),
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        chosen.append(name or own)
-    chosen = [name for name in chosen if not missing_property(name, pair)]
-    if len(chosen) < 2:
+    chosen = closure_axes(targets, pair)
+    if not chosen:
         return
+    columns = st.columns(2, gap="small")
+    usual = default_axes(targets)
+    for place, (label, key) in enumerate(zip(("Across", "Up"), state.CLOSURE_AXES, strict=True)):
+        columns[place].selectbox(
+            label,
+            first_of(names, chosen[place]),
+            format_func=symbol,
+            key=controlled(f"{key}-shown", chosen[place]),
+            label_visibility="collapsed",
+            on_change=_choose_axis,
+            args=(key, usual[place]),
+        )
     known = {name: known_values(checkpoint, pair, name) for name in chosen}
     predicted, truth = {}, {}
     if designs is not None:

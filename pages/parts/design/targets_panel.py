@@ -82,11 +82,15 @@ def slider_range(checkpoint: Checkpoint, name: str) -> tuple[float, float]:
 
 
 def closure_axes(targets: Targets, pair: TwoPhase) -> list[str]:
-    """Quantities across and up of the figure of what is reachable; none where they need other phases."""
-    names = [
-        st.session_state.get(key) or own
-        for key, own in zip(state.CLOSURE_AXES, default_axes(targets), strict=True)
-    ]
+    """Quantities across and up of the figure of what is reachable; none where they need other phases.
+
+    Each is what was chosen in this session; without a choice, or where the phases do not have it, it follows
+    the target.
+    """
+    names = []
+    for key, own in zip(state.CLOSURE_AXES, default_axes(targets), strict=True):
+        chosen = st.session_state.get(key)
+        names.append(own if chosen is None or missing_property(chosen, pair) else chosen)
     return [] if any(missing_property(name, pair) for name in names) else names
 
 
