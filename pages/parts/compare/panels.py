@@ -245,7 +245,7 @@ def _show_constants(compared: Sequence[Compared]) -> None:
     if _has_solved(compared):
         _table(table, "constants-table", 2)
         st.caption(
-            "From the solver's whole stiffness. ν_xy: contraction along y over extension along x, under "
+            "From the solver's whole stiffness. νxy: contraction along y over extension along x, under "
             "tension along x. Universal anisotropy: 0 where a material is isotropic."
         )
 
@@ -304,9 +304,9 @@ def _show_parallel(compared: Sequence[Compared]) -> None:
     st.plotly_chart(figure, key="parallel", config=PLAIN, alt="Designs on parallel axes of quantities")
     st.caption(
         "Draw along an axis to pick lines, click there to let them go, draw an axis sideways by its name to "
-        "move it. Between the green lines lies the target, where all designs have the same one. Stiffness is "
-        "the solver's where it is known, else predicted; cluster: share of the phase that is in its largest "
-        "cluster."
+        'move it. Between the lines of "target" lies what was asked for, where that is the same of all '
+        "designs. Stiffness is the solver's where it is known, else predicted; cluster: share of the phase "
+        "that is in its largest cluster."
     )
 
 

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from pages.parts.common import background
+from pages.parts.common.requests.constraints import constraint_words
 from pages.parts.common.requests.request import SIZES, Request, VoxelLength
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.compare.export_panel import item_provenance
 from pages.parts.solving.tasks import MeshTask
-from vaereg.inverse.constraints import check
+from vaereg.inverse.constraints import ConstraintResult, check
 from vaereg.io.exporting.provenance import BundleItem
 from vaereg.io.exporting.reports.report import report_html
 from vaereg.solver.grid_check import MeshCheck
@@ -72,9 +73,7 @@ def report_bytes(items: Sequence[ShortlistItem], voxel: VoxelLength | None, addr
             quantities=predicted,
             conductivity=item.conductivity,
             mesh_change=mesh.change if isinstance(mesh, MeshCheck) else None,
-            constraints={
-                f"{result.name.replace('_', ' ')}: {result.words}": result.met for result in results
-            },
+            constraints={_constraint_text(result, item): result.met for result in results},
             link=item_link(item, address),
         )
         volumes.append(BundleItem(volume=item.volume, provenance=provenance))
@@ -82,3 +81,9 @@ def report_bytes(items: Sequence[ShortlistItem], voxel: VoxelLength | None, addr
     title = "" if len(items) == 1 else f"Shortlist of {len(items)} designs"
     page = report_html(volumes, items[0].materials, voxel_size=size, length_unit=unit, title=title)
     return page.encode()
+
+
+def _constraint_text(result: ConstraintResult, item: ShortlistItem) -> str:
+    """A constraint as cards name it, and how it is missed where it is not met."""
+    words = constraint_words(result.name, Request(constraints=item.constraints))
+    return words if result.met else f"{words}: {result.words}"

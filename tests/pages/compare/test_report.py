@@ -22,7 +22,8 @@ def test_the_report_has_targets_constraints_and_a_link(app: AppTest, tiny_checkp
     page = report_bytes([one, item(2)], VoxelLength(value=5.0, unit="µm"), address).decode()
     assert "&lt;b&gt;bold" in page and "<b>bold" not in page
     assert "Shortlist of 2 designs" in page and "80 µm (16 voxels)" in page
-    assert "no islands" in page and "not met" in page
+    assert "No islands" in page and "not met" in page and "Cubic symmetry" in page
+    assert "no islands:" not in page and "symmetry: symmetry" not in page
     link = item_link(one, address)
     assert escape(link) in page
     request, notices = read_link(parse_qs(urlsplit(link).query), load_checkpoint(tiny_checkpoint_path))

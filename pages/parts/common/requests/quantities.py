@@ -31,6 +31,7 @@ __all__ = [
     "target_text",
     "wanted_text",
     "with_symbols",
+    "with_unit",
 ]
 
 OF_VOXELS = ("volume_fraction", "density")
@@ -72,6 +73,12 @@ def _unit(name: str) -> str:
 def axis_title(name: str) -> str:
     """Symbol with the unit: "Ex [GPa]"."""
     return f"{'volume fraction' if name == 'volume_fraction' else symbol(name)} [{_unit(name)}]"
+
+
+def with_unit(name: str) -> str:
+    """Symbol with the unit as rows of cards have it: "Ex GPa", "density g/cm³", "νxy"."""
+    unit = _unit(name)
+    return symbol(name) if unit == "-" else f"{symbol(name)} {unit}"
 
 
 def describe_quantity(name: str) -> str:

@@ -187,6 +187,8 @@ def _wanted(given: Mapping[str, list[str]], notices: list[str]) -> tuple[Wanted,
         if former is not None and bool(former.goal) != bool(item.goal):  # a range and an objective
             low, high = max(former.low, item.low), min(former.high, item.high)
             item = replace(item, low=low, high=high, goal=former.goal or item.goal)
+        elif former is not None:
+            notices.append(f"The link asks for {item.name} more than once: the last holds.")
         wanted[item.name] = item
     return tuple(wanted.values())
 
@@ -225,7 +227,11 @@ def _makers(
         if component != "all":
             notices.append("The link asks for a component of another model, which was left out.")
         names = checkpoint.modes.names
-        chosen = {mode_named(text, names) for text in given.get("modes", [])}
+        chosen = set()
+        for text in given.get("modes", []):
+            chosen.add(mode_named(text, names))
+            if not mode_named(text, names):
+                notices.append(f"A mode of the link was left out. There is none named {text[:40]!r}.")
         return tuple(name for name in names if name in chosen), None
     if "modes" in given:
         notices.append("The link asks for modes of another model, which was left out.")

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.parts.common.requests.quantities import figure_text, missing_property, signed_deviations, symbol
+from pages.parts.common.requests.quantities import (
+    figure_text,
+    missing_property,
+    signed_deviations,
+    with_unit,
+)
 from pages.parts.common.views.gallery import Line
-from vaereg.targets import QUANTITIES, CellProperties, Targets
+from vaereg.targets import CellProperties, Targets
 
 __all__ = ["COLUMNS", "COLUMN_KINDS", "Judgement", "card_lines", "deviation_text", "largest_first"]
 
@@ -111,16 +116,5 @@ def card_lines(judgement: Judgement, row: int, state: str, usual: Sequence[str] 
             values = [figure_text(own), "", deviation]
         else:
             values = [figure_text(own), figure_text(truth) if known else state, deviation]
-        lines.append(Line(label=_label(name), values=values, kind="" if name in asked else "spread"))
+        lines.append(Line(label=with_unit(name), values=values, kind="" if name in asked else "spread"))
     return lines
-
-
-def _label(name: str) -> str:
-    unit = QUANTITIES[name].unit
-    return (
-        symbol(name) if unit == "-" or name == "density" else f"{symbol(name)} {_SHORT.get(unit, '')}".strip()
-    )
-
-
-_SHORT = {"GPa": "GPa", "W/(m K)": "W/mK", "1e-6/K": "10⁻⁶/K"}
-"""Units that have room on a card."""

@@ -34,7 +34,7 @@ class Curve:
 
 
 def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
-    """Largest error [%] against solves on a logarithmic scale, a panel per design, with the tolerance [-]."""
+    """Largest deviation [%] against solves on a log scale, a panel a design, and the tolerance [-]."""
     columns = min(COLUMNS, len(curves))
     rows = -(-len(curves) // columns)
     figure = make_subplots(
@@ -94,12 +94,12 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
     legend = f"solves; dotted: tolerance {limit:g} %; diamond: verified"
     figure.add_annotation(text=legend, x=0.5, y=0, yanchor="top", yshift=-20, **outer)
     figure.add_annotation(
-        text="largest error [%]", x=0, y=0.5, xanchor="right", xshift=-26, textangle=-90, **outer
+        text="largest deviation [%]", x=0, y=0.5, xanchor="right", xshift=-26, textangle=-90, **outer
     )
     return figure
 
 
 def _title(curve: Curve) -> str:
-    text = f"<b>{curve.title}</b>  {curve.status}"
+    text = f"<b>{curve.title}</b>  {curve.status.partition(' after ')[0]}"
     color = _STATUS_COLORS.get(curve.status)
     return f'<span style="color:{color}">{text}</span>' if color else text

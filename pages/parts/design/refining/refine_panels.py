@@ -63,7 +63,7 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
         0.5,
         "%.1f",
         key=state.REFINE_TOLERANCE,
-        help="Largest relative distance of a targeted property from its value or range.",
+        help="Largest relative deviation of all that is asked for from its value or range.",
         persist_state="session",
     )
     third.number_input(
@@ -166,7 +166,7 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
     elif not runs:
         st.caption(
             "Nothing has been refined yet. Designs are taken in order of promise and go on in the "
-            "background: the curves of error against solves appear here."
+            "background: the curves of the largest deviation against solves appear here."
         )
         return
     labels = {run.number: _label(run) for run in runs}
@@ -216,8 +216,8 @@ def show_runs(checkpoint: Checkpoint, designs: Designs | None, polling: bool) ->
         key="refine-table",
         placeholder="–",
         column_config={
-            "Largest error before, solver [%]": st.column_config.NumberColumn(format="%.1f"),
-            "Largest error after, verified [%]": st.column_config.NumberColumn(format="%.2f"),
+            "Largest deviation before, solver [%]": st.column_config.NumberColumn(format="%.1f"),
+            "Largest deviation after, verified [%]": st.column_config.NumberColumn(format="%.2f"),
             "Voxels changed [%]": st.column_config.NumberColumn(format="%.2f"),
             "Two-point statistics moved [-]": st.column_config.NumberColumn(format="%.4f"),
         },
@@ -299,7 +299,7 @@ def _summary(run: Run) -> None:
         "Best, verified",
         "…" if best is None or best.result is None else f"{100 * best.result.largest_distance:.2f} %",
         delta="off target" if best is None else f"off target, design #{best.index + 1}",
-        help="Largest relative distance of a targeted property.",
+        help="Largest relative deviation over all that is asked for.",
         **widgets.PLAIN,
     )
     fourth.metric("Refinement", "at work" if run.unfinished else "finished")

@@ -14,7 +14,7 @@ from pages.parts.common.requests.modes import (
     component_title,
     lowered,
 )
-from pages.parts.common.requests.quantities import figure_text, signed_deviations, symbol, target_text
+from pages.parts.common.requests.quantities import figure_text, signed_deviations, target_text, with_unit
 from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.shortlist import ShortlistItem
@@ -80,6 +80,8 @@ def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
     names = largest_first(designs.wanted, result.properties, 0)[:IN_CAPTIONS]
     known = dict(zip(designs.wanted.names, first.quantities.tolist(), strict=True))
     predicted = designs.cells.rows([entry.index]).values(names)[0]
+    if not np.array_equal(before, designs.microstructures[entry.index]):
+        predicted = np.full_like(predicted, np.nan)  # a refinement that goes on begins with another volume
     after = result.properties.values(names)[0]
     off = dict(
         zip(
@@ -89,11 +91,11 @@ def _gallery(run: Run, entry: Entry, result: Refinement) -> None:
         )
     )
     lines = [
-        Line(label=symbol(name), values=[figure_text(own), figure_text(known[name])])
+        Line(label=with_unit(name), values=[figure_text(own), figure_text(known[name])])
         for name, own in zip(names, predicted.tolist(), strict=True)
     ]
     verified = [
-        Line(label=symbol(name), values=[figure_text(value), deviation_text(off[name])])
+        Line(label=with_unit(name), values=[figure_text(value), deviation_text(off[name])])
         for name, value in zip(names, after.tolist(), strict=True)
     ]
     volume_gallery(

@@ -263,8 +263,10 @@ def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
                 ).removeprefix("Component "),
                 "Status": entry.status,
                 "Solves": entry.solves,
-                "Largest error before, solver [%]": 100 * history[0].largest_distance if history else np.nan,
-                "Largest error after, verified [%]": 100 * result.largest_distance if result else np.nan,
+                "Largest deviation before, solver [%]": 100 * history[0].largest_distance
+                if history
+                else np.nan,
+                "Largest deviation after, verified [%]": 100 * result.largest_distance if result else np.nan,
                 "Voxels changed [%]": 100 * result.changed if result else np.nan,
                 "Two-point statistics moved [-]": result.moved if result else np.nan,
                 "Why it failed": "" if entry.progress.error is None else str(entry.progress.error),

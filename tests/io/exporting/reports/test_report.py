@@ -90,7 +90,7 @@ def test_a_report_says_everything(volume: np.ndarray) -> None:
     )
     words = " ".join(Reader(text).words)
     for expected in (
-        "E-glass / epoxy, contrast 21.47",
+        "E-glass / epoxy, contrast 21.5",
         "verified by the solver",
         "+10.0 %",
         "at most 1.9",

@@ -91,7 +91,7 @@ def test_a_card_shows_prediction_and_solver_apart() -> None:
     unknown = CellProperties.from_diagonal(np.full((1, 6), np.nan), [0.4], GLASS)
     judgement = Judgement(targets=targets, predicted=cells(22.0), solved=unknown)
     lines = card_lines(judgement, 0, "…")
-    assert [line.label for line in lines] == ["Ex GPa", "Ez GPa", "fraction", "density"]
+    assert [line.label for line in lines] == ["Ex GPa", "Ez GPa", "fraction", "density g/cm³"]
     assert list(lines[0].values) == ["22.0", "…", "+10.0 %"]
     assert list(lines[1].values) == ["22.0", "…", "max"]
     assert lines[3].values[0] == figure_text(0.4 * 2.54 + 0.6 * 1.2)

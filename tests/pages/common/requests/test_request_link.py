@@ -99,6 +99,18 @@ def test_names_that_are_nearly_right_are_told(tiny_checkpoint: Checkpoint) -> No
     ]
 
 
+def test_what_a_link_says_in_vain_is_told(modes_checkpoint: Checkpoint) -> None:
+    request, notices = read_link(
+        parse_qs("target=E_x=20&target=E_x=30&modes=nope&modes=Fibres"), modes_checkpoint
+    )
+    assert request is not None and [item.text() for item in request.wanted] == ["E_x=30"]
+    assert request.modes == ("fibres",)
+    assert notices == [
+        "A mode of the link was left out. There is none named 'nope'.",
+        "The link asks for E_x more than once: the last holds.",
+    ]
+
+
 def test_no_link_is_no_request(tiny_checkpoint: Checkpoint) -> None:
     assert read_link({"part": ["Modes"]}, tiny_checkpoint) == (None, [])
     request, notices = read_link({"target": ["none"]}, tiny_checkpoint)

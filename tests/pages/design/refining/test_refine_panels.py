@@ -1,6 +1,7 @@
 """Refinement in the Design page with a tiny checkpoint: empty, at work, done, cancelled, other pages."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_designs_are_refined_in_the_background(app: AppTest, executor: ManualExe
     shown = galleries(app)[1]
     assert len(shown["panels"]) == 2 and shown["marks"] is not None
     assert [panel["columns"] for panel in shown["panels"]] == [["predicted", "solver"], ["verified", "off"]]
-    assert [panel["lines"][0]["label"] for panel in shown["panels"]] == ["C11", "C11"]
+    assert [panel["lines"][0]["label"] for panel in shown["panels"]] == ["C11 GPa", "C11 GPa"]
     (table,) = [t.value for t in app.dataframe if "After, verified" in t.value.columns]
     assert abs(table["Off target [%]"].to_numpy()[0]) <= 2.0
 
@@ -252,6 +253,12 @@ def test_a_refinement_goes_on(app: AppTest, executor: ManualExecutor) -> None:
     assert (latest.number, latest.max_solves) == (2, 20)
     np.testing.assert_array_equal(latest.entries[0].task.volume, former.entries[0].result.volume)
     assert latest.entries[0].result.largest_distance <= former.entries[0].result.largest_distance
+    # What was predicted of a design is not shown of the volume that it went on from.
+    others = replace(latest.designs, microstructures=1 - latest.designs.microstructures)
+    app.session_state["refinements"] = [replace(latest, designs=others)]
+    app.run()
+    before, _ = galleries(app)[1]["panels"]
+    assert all(line["values"][0] == "–" for line in before["lines"])
 
 
 def test_the_nearest_reachable_target_can_be_used(app: AppTest, tiny_checkpoint: Checkpoint) -> None:

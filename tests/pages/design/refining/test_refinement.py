@@ -164,9 +164,9 @@ def test_tables_say_what_changed(
     assert entry.result is not None
     first_row, second_row = run_table(run, tiny_checkpoint).to_dict("records")
     assert (first_row["Status"], second_row["Status"]) == ("reached", "waiting")
-    assert first_row["Largest error before, solver [%]"] == pytest.approx(30.0)
-    assert first_row["Largest error after, verified [%]"] == pytest.approx(1.0)
-    assert np.isnan(second_row["Largest error after, verified [%]"])
+    assert first_row["Largest deviation before, solver [%]"] == pytest.approx(30.0)
+    assert first_row["Largest deviation after, verified [%]"] == pytest.approx(1.0)
+    assert np.isnan(second_row["Largest deviation after, verified [%]"])
     assert first_row["Voxels changed [%]"] == pytest.approx(100 / 16**3)
     rows = {row["Quantity"]: row for row in comparison_table(run, entry).to_dict("records")}
     assert len(rows) == 7 and all("[" in name for name in rows)
@@ -237,7 +237,7 @@ def test_the_figure_has_a_panel_for_each_design(count: int) -> None:
     assert list(lines[0]["marker"]["symbol"]) == ["circle", "diamond"]
     assert figure["layout"]["yaxis"]["type"] == "log"
     texts = [annotation["text"] for annotation in figure["layout"]["annotations"]]
-    assert "<b>#99</b>  waiting" in texts and "largest error [%]" in texts
+    assert "<b>#99</b>  waiting" in texts and "largest deviation [%]" in texts
     assert any("tolerance 1 %" in text for text in texts)
 
 

@@ -20,7 +20,7 @@ def pair_text(materials: TwoPhase) -> str:
     names = [
         phase.name or f"{figure_text(phase.young_modulus)} GPa" for phase in (materials.stiff, materials.soft)
     ]
-    contrast = "porous" if materials.has_void else f"contrast {figure_text(materials.contrast)}"
+    contrast = "porous" if materials.has_void else f"contrast {figure_text(materials.contrast, 3)}"
     return f"{names[0]} / {names[1]}, {contrast}"
 
 
