@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain
 
-from browser import PATIENCE
 from dashboard_page import (
+    PATIENCE,
     PAUSE,
     PREVIEWS,
     SLIDER,
