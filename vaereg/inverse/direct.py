@@ -38,6 +38,7 @@ from vaereg.inverse.sampling.judging import Judge
 from vaereg.inverse.sampling.proposals import Proposals, Quota, propose, share_out
 from vaereg.inverse.sampling.realising import (
     CUTS,
+    CUTS_CORRECTED,
     LEAST_MOVE,
     cut_again,
     measured_exponent,
@@ -153,7 +154,7 @@ def design(
         steps_at_most *= _STEPS_CONSTRAINED if judge.constraints.symmetry == "none" else _STEPS_SYMMETRIC
     steps = steps_at_most + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
-    draws = _MORE_DRAWS_CORRECTED if steps else _MORE_DRAWS
+    draws, cuts = (_MORE_DRAWS_CORRECTED, CUTS_CORRECTED) if steps else (_MORE_DRAWS, CUTS)
     total = len(proposals.component) + (draws + CUTS + steps) * count
 
     def report(before: int, done: int) -> None:
@@ -161,7 +162,8 @@ def design(
             on_progress(before + done, total)
 
     def drawn_designs(rows: NDArray[np.intp], before: int = 0) -> Designs:
-        return realise(judge, proposals, rows, size, stretch, generator, partial(report, before))
+        told = partial(report, before)
+        return realise(judge, proposals, rows, size, stretch, generator, told, cuts=cuts)
 
     latent_of = np.arange(len(proposals.component))
     candidates = drawn_designs(latent_of)

@@ -37,7 +37,7 @@ def chosen(
     values, gradients = cell.values(list(targets))[0], cell.gradients(list(targets))
     change = values * np.array(list(targets.values()))
     effects = effects_of_flips(volume, TwoPhase(), gradients, sensitivity)
-    return choose_flips(volume, effects, first_ratios(gradients), change, change, values), values
+    return choose_flips(volume, effects, first_ratios(gradients, TwoPhase()), change, change, values), values
 
 
 def cell_of(volume: np.ndarray, pair: TwoPhase | None = None) -> CellProperties:
@@ -74,7 +74,7 @@ def test_only_the_interface_moves(sensitivity: np.ndarray) -> None:
 def test_no_more_than_the_trust_region(sensitivity: np.ndarray) -> None:
     flips, _ = chosen(sensitivity, {"C11": 3.0})
     assert flips is not None
-    assert 0.02 * VOLUME.size < len(flips.voxels) <= 0.03 * VOLUME.size + 1
+    assert 0.015 * VOLUME.size < len(flips.voxels) <= 0.03 * VOLUME.size + 1
 
 
 def test_the_volume_fraction_is_met_exactly(sensitivity: np.ndarray) -> None:
@@ -95,7 +95,7 @@ def test_any_quantity_moves_as_wanted(sensitivity: np.ndarray, name: str) -> Non
         cell = cell_of(VOLUME, pair)
         value, gradients = cell.values([name])[0], cell.gradients([name])
         effects = effects_of_flips(VOLUME, pair, gradients, sensitivity)
-        ratios = first_ratios(gradients)
+        ratios = first_ratios(gradients, pair)
         flips = choose_flips(VOLUME, effects, ratios, rise * value, rise * value, value)
         assert flips is not None
         flipped = VOLUME.copy()
@@ -117,7 +117,7 @@ def test_conductivities_move_as_wanted() -> None:
     values, gradients = cell.values(names)[0], cell.gradients(names)
     effects = effects_of_flips(VOLUME, pair, gradients, conduction=before.sensitivity)
     wanted = np.array([0.03, -0.02, 0.01]) * values
-    flips = choose_flips(VOLUME, effects, first_ratios(gradients), wanted, wanted, values)
+    flips = choose_flips(VOLUME, effects, first_ratios(gradients, pair), wanted, wanted, values)
     assert flips is not None
     flipped = VOLUME.copy()
     flipped.ravel()[flips.voxels] ^= 1
@@ -147,7 +147,7 @@ def test_orbits_are_flipped_as_a_whole(sensitivity: np.ndarray) -> None:
     flips = choose_flips(
         volume,
         effects_of_flips(volume, TwoPhase(), gradients, solved),
-        first_ratios(gradients),
+        first_ratios(gradients, TwoPhase()),
         0.03 * value,
         0.03 * value,
         value,
@@ -158,13 +158,27 @@ def test_orbits_are_flipped_as_a_whole(sensitivity: np.ndarray) -> None:
     assert is_symmetric(volume, "cubic")
 
 
+def test_first_ratios_go_by_the_harder_phase() -> None:
+    """Whichever of both phases is called the stiff one."""
+    gradients = Gradients(
+        stiffness=np.stack([np.eye(6), np.zeros((6, 6)), np.zeros((6, 6))]),
+        conductivity=np.stack([np.zeros((3, 3)), np.eye(3), np.zeros((3, 3))]),
+        fraction=np.ones(3),
+    )
+    hard, soft = Phase("", 120.0, 0.3, conductivity=40.0), Phase("", 2.4, 0.3, conductivity=1.0)
+    ratios, swapped = (first_ratios(gradients, TwoPhase(*pair)) for pair in ((hard, soft), (soft, hard)))
+    assert ratios.mean[0, 0] < ratios.mean[0, 1]
+    np.testing.assert_array_equal(swapped.mean, ratios.mean[:, ::-1])
+    assert ratios.mean[2].tolist() == [1.0, 1.0] and not ratios.covariance[2].any()
+
+
 def test_ratios_are_learned_from_what_happened() -> None:
     gradients = Gradients(
         stiffness=np.stack([np.eye(6), np.zeros((6, 6))]),
         conductivity=np.zeros((2, 3, 3)),
         fraction=np.array([0.0, 1.0]),
     )
-    ratios = first_ratios(gradients)
+    ratios = first_ratios(gradients, TwoPhase())
     flips = Flips(
         voxels=np.arange(9),
         raised=np.array([4.0, 0.0]),

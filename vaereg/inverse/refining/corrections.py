@@ -235,7 +235,7 @@ def _learn(state: _State, answer: Answer, row: int, targets: Targets, pair: TwoP
     gradients = state.base.properties.gradients(targets.names)
     state.effects = effects_of_flips(state.base.volume, pair, gradients, sensitivity, heat)
     if state.ratios is None:
-        state.ratios = first_ratios(gradients)
+        state.ratios = first_ratios(gradients, pair)
 
 
 def _trial(state: _State, targets: Targets, constraints: Constraints | None) -> NDArray[np.uint8] | None:

@@ -56,9 +56,13 @@ voxels: its effect is far from the estimate, and it changes the morphology.
 _CLEAN, _NECKS_PER_DECADE = 10.0, 5.0
 """Contrast up to which that cost is enough [-], and by how much of itself it grows with every further decade:
 a wall of one voxel that opens may change a conductivity by a half. Set by refinements of hard targets."""
-_FIRST = 1.2
-"""Ratio before anything is learned [-]: what first corrections of 60 designs of 16 voxels per edge did over
-the sums of the estimates is 1.15 up to a contrast of 100, more above."""
+_FIRST, _FIRST_HARD, _FIRST_HEAT = (0.85, 1.03), (1.3, 1.1), (1.2, 1.0)
+"""Ratios before anything is learned, of voxels that become the harder phase and the softer one [-]: of moduli
+up to a contrast of `_HARD` and above, and of conductivities. So did the first corrections of 600 designs of
+16 and 32 voxels per edge over the sums of the estimates. Energy is concave in the law of a cell: the more is
+stiffened at once, the less each voxel does."""
+_HARD = 1000.0
+"""Contrast above which moduli have the second ratios [-]."""
 _SPREAD, _TIE = 0.35, 0.7
 """Standard deviation of the two ratios, and their correlation: over designs, they are 0.4 to 1.4."""
 _DRIFT = 0.05
@@ -101,16 +105,24 @@ class Ratios:
     """Uncertainty, shape (P, 2, 2) [-]; zero for quantities that need no estimate."""
 
 
-def first_ratios(gradients: Gradients) -> Ratios:
+def first_ratios(gradients: Gradients, materials: TwoPhase) -> Ratios:
     """Ratios before anything has been learned.
 
     Args:
         gradients: Derivatives of the quantities.
+        materials: The two phases.
     """
-    through = np.abs(gradients.stiffness).max(axis=(1, 2)) + np.abs(gradients.conductivity).max(axis=(1, 2))
-    mean, covariance = np.ones((len(through), 2)), np.zeros((len(through), 2, 2))
-    mean[through > 0.0] = _FIRST
-    covariance[through > 0.0] = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
+    moduli, heat = (materials.e_stiff, materials.e_soft), _conductivities(materials)
+    elastic = _FIRST if contrast_of(*moduli) <= _HARD else _FIRST_HARD
+    mean = np.ones((len(gradients.fraction), 2))
+    covariance = np.zeros((len(mean), 2, 2))
+    for derivative, first, (stiff, soft) in (
+        (gradients.stiffness, elastic, moduli),
+        (gradients.conductivity, _FIRST_HEAT, heat),
+    ):
+        through = np.abs(derivative).max(axis=(1, 2)) > 0.0
+        mean[through] = first if stiff >= soft else first[::-1]
+        covariance[through] = _SPREAD**2 * np.array([[1.0, _TIE], [_TIE, 1.0]])
     return Ratios(mean=mean, covariance=covariance)
 
 
@@ -120,8 +132,7 @@ def neck_cost(targets: Targets, materials: TwoPhase) -> float:
     if targets.needs_stiffness:
         pairs.append((materials.e_stiff, materials.e_soft))
     if targets.needs_conductivity:
-        first, second = (float(phase.conductivity or 0.0) for phase in (materials.stiff, materials.soft))
-        pairs.append((first, second))
+        pairs.append(_conductivities(materials))
     largest = max((contrast_of(*pair) for pair in pairs if max(pair) > 0.0), default=1.0)
     return _NECK_COST * (1.0 + _NECKS_PER_DECADE * max(np.log10(largest / _CLEAN), 0.0))
 
@@ -220,6 +231,11 @@ def choose_flips(
         lowered=estimated[:, chosen & stiff].sum(axis=1),
         exact=effects.exact * signs[chosen].sum(),
     )
+
+
+def _conductivities(materials: TwoPhase) -> tuple[float, float]:
+    """Conductivities of the stiff and the soft phase, 0 where they are not known [W/(m K)]."""
+    return float(materials.stiff.conductivity or 0.0), float(materials.soft.conductivity or 0.0)
 
 
 def _means(values: NDArray[np.float64], orbits: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -24,8 +24,8 @@ from scipy.special import expit
 
 __all__ = ["choose_shares", "round_shares"]
 
-_WIDTHS = (0.3, 0.1, 0.03, 0.01)
-"""Widths of the entropy, one after the other, in units of the cost."""
+_WIDTHS = (0.1, 0.01)
+"""Widths of the entropy, one after the other, in units of the cost: more of them lead to the same shares."""
 _SOFTNESS = 0.05
 """Miss of a quantity, in typical effects of a voxel, that a unit of its multiplier costs [-]."""
 _LEAST_OWN = 1e-3
@@ -40,6 +40,8 @@ _POLISHED, _EXCHANGES = 400, 60
 """Voxels of the largest shares that may be taken in or left out after rounding, and how often one is."""
 _LEAST_CLOSER = 0.02
 """How much nearer each of these has to bring the changes, in typical effects of a voxel [-]."""
+_NEAR = 0.1
+"""Miss at which no other start is polished, in typical effects of a voxel [-]."""
 _LEAST_SHARE = 0.02
 """Share of a voxel below which it is never flipped [-]."""
 
@@ -115,9 +117,15 @@ def round_shares(
     # wishes that oppose each other need many flips together: no first few of these bring them nearer
     together, likely = np.zeros_like(chosen), np.flatnonzero(whole & (share[order] > 0.5))
     together[order[: likely.max(initial=-1) + 1]] = True
-    starts = [_polished(start, share, changes, low, high, most, sets) for start in (chosen, together)]
-    misses = [float(np.linalg.norm(_missing(changes @ start, low, high))) for start in starts]
-    return starts[int(np.argmin(misses))]
+    best, least = chosen, np.inf
+    for start in (chosen, together):
+        polished = _polished(start, share, changes, low, high, most, sets)
+        missing = float(np.linalg.norm(_missing(changes @ polished, low, high)))
+        if missing < least:
+            best, least = polished, missing
+        if least < _NEAR:
+            break
+    return best
 
 
 def _missing(

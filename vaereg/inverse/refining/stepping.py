@@ -68,7 +68,8 @@ def based_on(
         None if heat is None else heat.sensitivity,
     )
     base = Base(volume=search.volume, cell=cell, effects=effects, largest_distance=deviation)
-    return replace(search, base=base, factor=1.0, ratios=search.ratios or first_ratios(gradients))
+    ratios = search.ratios or first_ratios(gradients, search.materials)
+    return replace(search, base=base, factor=1.0, ratios=ratios)
 
 
 def flipped(search: Search, reached: bool) -> Search | None:

@@ -24,10 +24,10 @@ from vaereg.model.modes.library import Rows
 from vaereg.targets import CellProperties
 from vaereg.workers import thread_map
 
-__all__ = ["CUTS", "LEAST_MOVE", "cut_again", "measured_exponent", "moved_cut", "realise"]
+__all__ = ["CUTS", "CUTS_CORRECTED", "LEAST_MOVE", "cut_again", "measured_exponent", "moved_cut", "realise"]
 
-CUTS = 3
-"""Volume fractions at which a field is cut."""
+CUTS, CUTS_CORRECTED = 3, 2
+"""Volume fractions at which a field is cut, and at which those of designs that are corrected are."""
 LEAST_MOVE = 1e-3
 """Change of the logarithm of the volume fraction from which the exponent is measured [-]."""
 _EXPONENTS = (0.6, 6.0)
@@ -46,8 +46,10 @@ def realise(
     stretch: float,
     generator: torch.Generator,
     on_progress: Callable[[int], None],
+    *,
+    cuts: int = CUTS,
 ) -> Designs:
-    """Decode some proposals once each, and judge the voxels by the encoder."""
+    """Decode some proposals once each, cut them at some volume fractions, and judge them by the encoder."""
     count = max(1, _VOXELS_AT_ONCE // size**3)
     parts = [rows[begin : begin + count] for begin in range(0, len(rows), count)]
     seeds = torch.randint(2**62, (len(rows),), generator=generator).numpy()
@@ -62,7 +64,7 @@ def realise(
         with torch.inference_mode():
             field = decode_fields(checkpoint, z, component, size, seeds=own_seeds, stretch=stretch)
             fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
-            return _cut_and_judged(judge, field, fraction, like)
+            return _cut_and_judged(judge, field, fraction, like, cuts)
 
     voxels: list[NDArray[np.uint8]] = []
     shares: list[NDArray[np.float64]] = []
@@ -117,7 +119,7 @@ def cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> 
 
 
 def _cut_and_judged(
-    judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None
+    judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None, cuts: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
     """Voxels, shape (B, X, Y, Z), at the best of several cuts (secants), the cuts, what the encoder sees."""
     best_share = fraction.double().cpu().numpy()
@@ -125,7 +127,7 @@ def _cut_and_judged(
     best_judged = last = judge.quick(best, like)
     share, exponent = best_share.copy(), np.full(len(best), EXPONENT)
     rows = np.arange(len(best))  # those whose last cut leaves something to make up for
-    for _ in range(CUTS - 1):
+    for _ in range(cuts - 1):
         scale, expected = best_scale(judge.targets, last.cells, exponent)
         aimed_fraction = scaled(last.cells, scale, exponent, allowed_range(judge.targets)).fraction
         factor = aimed_fraction / last.cells.fraction

@@ -55,6 +55,8 @@ VOID_ENERGY = 0.6
 """Factor of the residual over the bound with a void: some directions carry far less load than others [-]."""
 CONDUCTION_RESIDUAL = 1e-3
 """Relative residual at which the conductivity, which is always solved, counts as solved [-]."""
+EARLIER_STEPS = STEPS[3:]
+"""Iterations after which earlier predictions are returned: after fewer they tell little, and cost time."""
 MAX_STEP = 40
 """Most iterations: the residuals ask for as many only where stiff inclusions touch nothing."""
 HARD_CONTRAST = 1000.0
@@ -137,8 +139,8 @@ class StiffnessPrediction:
     volume an array of shape (21, X, Y, Z) [GPa].
     """
     earlier: tuple[dict[int, NDArray[np.float64]], ...] | None = None
-    """Stiffness (6, 6) [GPa] after each number of iterations of `STEPS` that was passed, where asked for: for
-    every volume one by that number.
+    """Stiffness (6, 6) [GPa] after each number of iterations of `EARLIER_STEPS` that was passed, where asked
+    for: for every volume one by that number.
     """
 
 
@@ -217,7 +219,8 @@ def predict_stiffness(
         sensitivities: Return what each voxel contributes to the stiffness as well.
         lower_bound: Compute the guaranteed lower bound, too; zero otherwise.
         iterations: Iterations of each volume, each one of `STEPS` above 0, whatever the residuals are.
-        earlier: Return the predictions after fewer iterations as well.
+        earlier: Return the predictions after fewer iterations as well, those of `EARLIER_STEPS`, of which
+            there is one at least.
         on_progress: Called with the volumes that are done and their number.
 
     Raises:
@@ -237,6 +240,7 @@ def predict_stiffness(
     solve = partial(
         _bounds,
         residual=FAST_RESIDUAL if fast else RESIDUAL,
+        steps=STEPS[STEPS.index(EARLIER_STEPS[0]) - 1 :] if earlier else STEPS,
         sensitivities=sensitivities,
         lower_bound=lower_bound,
     )
@@ -317,10 +321,11 @@ def _bounds(
     pair: TwoPhase,
     iterations: int,
     residual: float,
+    steps: tuple[int, ...],
     sensitivities: bool,
     lower_bound: bool,
 ) -> StiffnessBounds:
-    """Bounds after the given iterations, or where the residuals say so if these are 0."""
+    """Bounds after the given iterations; if these are 0, after those of `steps` that the residuals say."""
     place = STEPS.index(iterations)
     return bound_stiffness(
         field,
@@ -328,7 +333,7 @@ def _bounds(
         residual=0.0 if place else residual,
         energy=residual * (VOID_ENERGY if pair.has_void else 1.0),
         max_iter=iterations or MAX_STEP,
-        steps=STEPS[place - 1 : place + 1] if place else STEPS,
+        steps=STEPS[place - 1 : place + 1] if place else steps,
         only_after_steps=True,
         sensitivities=sensitivities,
         lower_bound=lower_bound,
