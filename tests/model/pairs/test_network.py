@@ -91,8 +91,32 @@ def test_features_are_finite_and_have_no_unit(rng: np.random.Generator) -> None:
 def test_the_share_lies_between_zero_and_one(size: float) -> None:
     generator = torch.Generator().manual_seed(0)
     answer = size * torch.randn(50, 6, 6, generator=generator)
-    values = torch.linalg.eigvalsh(between_bounds(answer + answer.transpose(1, 2)))
-    assert torch.isfinite(values).all() and values.min() >= -1e-9 and values.max() <= 1.0 + 1e-9
+    share = between_bounds(answer + answer.transpose(1, 2))
+    values = torch.linalg.eigvalsh(share)
+    assert torch.isfinite(values).all() and values.min() >= -1e-15 and values.max() <= 1.0 + 1e-14
+
+
+def test_the_share_is_the_inverse_of_one_plus_an_exponential() -> None:
+    """So are its derivatives, where eigenvalues are equal, too."""
+    generator = torch.Generator().manual_seed(0)
+    answer = torch.randn(5, 6, 6, dtype=torch.float64, generator=generator)
+    answer[0] = torch.eye(6)
+    symmetric = (answer + answer.mT).requires_grad_()
+
+    def by_exponential(matrix: torch.Tensor) -> torch.Tensor:
+        norm = matrix.square().sum((-1, -2), keepdim=True).sqrt()
+        bounded = matrix / (1.0 + (norm / 30.0) ** 4) ** 0.25
+        identity = torch.eye(6, dtype=torch.float64)
+        return torch.linalg.inv(identity + torch.matrix_exp(bounded - 2.0 * identity))
+
+    weights = torch.randn(5, 6, 6, dtype=torch.float64, generator=generator)
+    weights = weights + weights.mT
+    torch.testing.assert_close(between_bounds(symmetric), by_exponential(symmetric), rtol=1e-9, atol=1e-10)
+    own, other = (
+        torch.autograd.grad((function(symmetric) * weights).sum(), symmetric)[0]
+        for function in (between_bounds, by_exponential)
+    )
+    torch.testing.assert_close(own, 0.5 * (other + other.mT), rtol=1e-8, atol=1e-9)
 
 
 def test_the_stiffness_lies_between_its_bounds(network: PairRegressor, rng: np.random.Generator) -> None:

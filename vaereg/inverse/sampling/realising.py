@@ -159,10 +159,9 @@ def measured_exponent(
     where an entry of the diagonal carries no load.
     """
     log_fraction = np.log(cells.fraction / former.fraction)
-    after, before = diagonal_properties(cells.stiffness), diagonal_properties(former.stiffness)
-    loaded = (np.minimum(after, before) > 0.0).all(axis=1)
-    risen = np.log(np.where(loaded[:, None], after / np.where(loaded[:, None], before, 1.0), 1.0)).mean(
-        axis=1
-    )
+    after, before = (diagonal_properties(item.stiffness) for item in (cells, former))
+    loaded = np.minimum(after, before).min(axis=1) > 0.0
+    quotient = np.divide(after, before, out=np.ones_like(after), where=loaded[:, np.newaxis])
+    risen = np.log(quotient).mean(axis=1)
     differs = (np.abs(log_fraction) > LEAST_MOVE) & loaded
     return np.where(differs, np.clip(risen / np.where(differs, log_fraction, 1.0), *_EXPONENTS), exponent)

@@ -39,6 +39,8 @@ _LARGEST = 30.0
 """Norm that G stays below, so that its exponential does not overflow; 12 costs accuracy."""
 ROUNDING = 2e-7
 """What rounding of the fields in float32 leaves in the bounds and in the energies [E of the stiff phase]."""
+_EQUAL = 1e-5
+"""Difference of eigenvalues below which the mean of both slopes stands for a divided difference [-]."""
 _OUTPUT_SCALE = 0.3
 """Factor of the initial weights of the last layer."""
 
@@ -124,9 +126,34 @@ def between_bounds(answer: Tensor) -> Tensor:
     """T = (I + exp(G - 2 I))^-1 in float64, shape (B, 6, 6); its eigenvalues lie between 0 and 1."""
     matrix = answer.double()
     norm = matrix.square().sum((-1, -2), keepdim=True).sqrt()
-    matrix = matrix / (1.0 + (norm / _LARGEST) ** 4) ** 0.25
-    identity = torch.eye(6, dtype=torch.float64)
-    return torch.linalg.inv(identity + torch.matrix_exp(matrix - _PRIOR * identity))
+    return _Logistic.apply(matrix / (1.0 + (norm / _LARGEST) ** 4) ** 0.25)
+
+
+class _Logistic(torch.autograd.Function):
+    """(I + exp(G - 2 I))^-1 of symmetric matrices G by their eigenvalues, which no rounding takes beyond 0
+    or 1; its derivative by divided differences (Daleckii & Krein 1965), which exists where they are equal.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, matrix: Tensor) -> Tensor:
+        values, axes = torch.linalg.eigh(matrix)
+        share = torch.sigmoid(_PRIOR - values)
+        ctx.save_for_backward(values, axes, share)
+        return (axes * share.unsqueeze(-2)) @ axes.mT
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: torch.autograd.function.BackwardCFunction, gradient: Tensor
+    ) -> Tensor:
+        values, axes, share = ctx.saved_tensors  # pyright: ignore[reportAssignmentType]
+        difference = values.unsqueeze(-1) - values.unsqueeze(-2)
+        is_equal = difference.abs() < _EQUAL
+        slope = share * (share - 1.0)
+        mean_slope = 0.5 * (slope.unsqueeze(-1) + slope.unsqueeze(-2))
+        quotient = (share.unsqueeze(-1) - share.unsqueeze(-2)) / torch.where(is_equal, 1.0, difference)
+        quotient = torch.where(is_equal, mean_slope, quotient)
+        turned = axes.mT @ (0.5 * (gradient + gradient.mT)) @ axes
+        return axes @ (quotient * turned) @ axes.mT
 
 
 def stiffness_between(networks: Sequence[PairRegressor], features: PairFeatures) -> np.ndarray:
