@@ -167,6 +167,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(_all_aliases())
 """Other names that are understood, such as "E_x/density" and "C21"."""
 
 
+_USUAL = ("E_x", "E_y", "E_z", "G_yz", "nu_xy", "K", "C11", "k_x", "alpha_x", "density", "volume_fraction")
+"""Quantities that are named where another one was meant."""
 _BY_LOWER: dict[str, list[str]] = {}
 """All names by themselves in lower case."""
 for _name in (*QUANTITIES, *ALIASES):
@@ -187,7 +189,7 @@ def canonical_name(name: str) -> str:
         if len(alike) == 1:
             return alike.pop()
         near = get_close_matches(text, [*QUANTITIES, *ALIASES], n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(QUANTITIES)}"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(_USUAL)} …"
         raise InputError(f"unknown property {name.strip()[:40]!r}: {hint}")
     return text
 

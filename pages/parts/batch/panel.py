@@ -87,8 +87,9 @@ def show_progress(polling: bool) -> None:
     run = _run()
     if run is None:
         st.info(
-            "Choose a table in the sidebar: each row is a target, and designs of all rows are made in the "
-            "background with the phases, constraints, modes, cell size and seed of the Design page."
+            "Choose a table in the sidebar, then **Make designs for the table**: each row is a target, and "
+            "its designs are made in the background with the phases, constraints, modes, cell size and seed "
+            "of the Design page."
         )
         return
     if polling != run.is_running:
@@ -138,7 +139,9 @@ def show_progress(polling: bool) -> None:
         )
     widths: dict[str, Any] = dict.fromkeys(("Line", "Status", "Best design"), "small")
     widths |= {"Name": "small", "Target": "medium", "Why not": "large"}
-    columns = {name: st.column_config.Column(width=width) for name, width in widths.items()}
+    if not any(line["Why not"] for line in lines):
+        widths |= {"Target": "large", "Why not": None}
+    columns = {name: width and st.column_config.Column(width=width) for name, width in widths.items()}
     st.dataframe(pd.DataFrame(lines), hide_index=True, key="batch-table", column_config=columns)
     for line in [line for line in lines if line["Why not"]][:_EXPLAINED]:
         name = f"Line {line['Line']}" + (f", {line['Name']}" if line["Name"] else "")

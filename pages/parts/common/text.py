@@ -21,5 +21,5 @@ def sentence(text: str) -> str:
     text = text.strip().rstrip(".")
     end = "" if text.endswith("?") else "."
     begins_with_file = re.search(r"\.[A-Za-z]\w{1,4}$", text.partition(": ")[0])
-    is_symbol = not text[:1].isascii()  # ν is no N
+    is_symbol = not text[:1].isascii() or re.match(r"k[xyz]* ", text)  # ν is no N, and k no K
     return plain(text if begins_with_file or is_symbol else text[:1].upper() + text[1:]) + end

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.parts.common.requests.constraints import CHIPS
-from pages.parts.common.requests.controls import controlled, first_of
+from pages.parts.common.requests.controls import controlled, first_of, fresh
 from pages.parts.common.requests.current import current_request, set_request
 from pages.parts.common.requests.request import LENGTH_UNITS, VoxelLength
 from vaereg.inverse.constraints import Constraints
@@ -65,11 +65,12 @@ def constraint_inputs(checkpoint: Checkpoint) -> None:
 
 def _take(checkpoint: Checkpoint) -> None:
     request = current_request(checkpoint)
-    chips = set(st.session_state[_KEYS["chips"]])
-    factor = request.voxel.value if request.voxel else 1.0
-    feature = round(st.session_state[_KEYS["feature"]] / factor, 6)
     former = request.constraints
-    untouched = feature == (former.min_feature_stiff or former.min_feature_soft)
+    chips = set(fresh(_KEYS["chips"], [name for name in CHIPS if name in former.names]))
+    factor = request.voxel.value if request.voxel else 1.0
+    least = former.min_feature_stiff or former.min_feature_soft
+    feature = round(fresh(_KEYS["feature"], least * factor) / factor, 6)
+    untouched = feature == least
     constraints = Constraints(
         min_feature_stiff=former.min_feature_stiff if untouched else feature,
         min_feature_soft=former.min_feature_soft if untouched else feature,
@@ -80,7 +81,7 @@ def _take(checkpoint: Checkpoint) -> None:
         },
         no_islands="no_islands" in chips,
         no_closed_pores="no_closed_pores" in chips,
-        symmetry=st.session_state[_KEYS["symmetry"]],
+        symmetry=fresh(_KEYS["symmetry"], former.symmetry),
         volume_fraction=former.volume_fraction,
     )
     set_request(checkpoint, replace(request, constraints=constraints))
@@ -116,6 +117,8 @@ def voxel_inputs(checkpoint: Checkpoint) -> None:
 
 
 def _take_voxel(checkpoint: Checkpoint) -> None:
-    value = st.session_state[_VOXEL]
-    voxel = None if not value else VoxelLength(value=float(value), unit=st.session_state[_UNIT])
-    set_request(checkpoint, replace(current_request(checkpoint), voxel=voxel))
+    request = current_request(checkpoint)
+    value = fresh(_VOXEL, request.voxel.value if request.voxel else None)
+    unit = fresh(_UNIT, request.voxel.unit if request.voxel else st.session_state[_UNIT])
+    voxel = None if not value else VoxelLength(value=float(value), unit=unit)
+    set_request(checkpoint, replace(request, voxel=voxel))

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common.requests.controls import controlled, first_of
+from pages.parts.common.requests.controls import controlled, first_of, fresh
 from pages.parts.common.requests.current import (
     can_redo,
     can_undo,
@@ -138,16 +138,21 @@ def sampling_inputs(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
 
 
 def _take_sampling(checkpoint: Checkpoint) -> None:
-    request, chosen = current_request(checkpoint), st.session_state.get(CHOSEN_MODES) or []
-    component = st.session_state.get(COMPONENT, _ALL)
-    names = () if checkpoint.modes is None else checkpoint.modes.names
+    request = current_request(checkpoint)
+    names, component, chosen = (), request.component, ()
+    if checkpoint.modes is not None:
+        names, chosen = checkpoint.modes.names, fresh(CHOSEN_MODES, list(request.modes)) or []
+    else:
+        shown = _ALL if component is None else str(component + 1)
+        shown = fresh(COMPONENT, shown)
+        component = None if shown == _ALL else int(shown) - 1
     changed = replace(
         request,
-        count=int(st.session_state[COUNT]),
-        seed=int(st.session_state[SEED] or 0),
-        size=int(st.session_state[SIZE] or request.size),
+        count=int(fresh(COUNT, request.count)),
+        seed=int(fresh(SEED, request.seed) or 0),
+        size=int(fresh(SIZE, request.size) or request.size),
         modes=tuple(name for name in names if name in chosen),
-        component=None if component == _ALL else int(component) - 1,
+        component=component,
     )
     set_request(checkpoint, changed)
 
@@ -200,7 +205,7 @@ def _moved(item: Wanted, nearest: float | None) -> Wanted:
 
 
 def _take_preset(checkpoint: Checkpoint) -> None:
-    request, name = current_request(checkpoint), st.session_state[PRESET]
+    request, name = current_request(checkpoint), fresh(PRESET, None)
     if name is not None:
         wanted = _presets(checkpoint, checkpoint.hash, request.pair)[name]
         set_request(checkpoint, replace(request, wanted=wanted))

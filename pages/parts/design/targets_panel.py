@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts.common.requests.controls import controlled, first_of
+from pages.parts.common.requests.controls import controlled, first_of, fresh
 from pages.parts.common.requests.current import current_request, set_request
 from pages.parts.common.requests.live import LiveSlider, live_slider
 from pages.parts.common.requests.quantities import (
@@ -255,7 +255,7 @@ def _take_kind(checkpoint: Checkpoint, name: str) -> None:
     request = current_request(checkpoint)
     item = _item(request, name)
     if item is not None:
-        kind = st.session_state[_key(name, "is")]
+        kind = fresh(_key(name, "is"), kind_of(item))
         set_request(checkpoint, _replaced(request, with_kind(item, kind, slider_range(checkpoint, name))))
 
 
@@ -274,7 +274,7 @@ def _take_positions(checkpoint: Checkpoint, name: str, values: tuple[float, ...]
 
 def _take_numbers(checkpoint: Checkpoint, name: str, key: str) -> None:
     """Take what a typed number says."""
-    item, value = _item(current_request(checkpoint), name), st.session_state[key]
+    item, value = _item(current_request(checkpoint), name), fresh(key, None)
     if item is None or value is None:
         return
     low, high = item.low, item.high
@@ -291,7 +291,7 @@ def _take_priority(checkpoint: Checkpoint, name: str) -> None:
     request = current_request(checkpoint)
     item = _item(request, name)
     if item is not None:
-        changed = replace(item, weight=float(st.session_state[_key(name, "priority")]))
+        changed = replace(item, weight=float(fresh(_key(name, "priority"), item.weight)))
         set_request(checkpoint, _replaced(request, changed))
 
 

@@ -8,6 +8,7 @@ import pytest
 from dashboard import ask, asked_for, galleries
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.common.requests import controls
 from pages.parts.common.requests.request import VoxelLength
 from pages.parts.common.sessions import state
 from pages.parts.design.targets_panel import KINDS, kind_of, with_kind
@@ -79,7 +80,7 @@ def test_any_quantity_is_asked_for_in_its_row(app_of_modes: AppTest) -> None:
     assert texts(app) == ["density=:1.9", "E_x=max@2"]
     assert app.title[0].value == "Designs for density at most 1.9 g/cm³, Ex as large as possible"
     labels = [line["label"] for line in galleries(app)[0]["panels"][0]["lines"]]
-    assert labels == ["density", "Ex GPa", "fraction"]
+    assert labels == ["density g/cm³", "Ex GPa", "fraction"]
     # a number that the quantity cannot have is told in its row, and changes nothing
     app.number_input(key="target-density-typed").set_value(-3.0).run()
     assert any("must be positive" in box.value for box in app.error)
@@ -92,6 +93,30 @@ def test_any_quantity_is_asked_for_in_its_row(app_of_modes: AppTest) -> None:
     assert texts(app) == ["density=:1.9"]
     press(app, f"{state.FORMER}-0")
     assert texts(app) == ["density=:1.9", "E_x=max@2"]
+
+
+def test_what_a_browser_still_shows_undoes_nothing(
+    app_of_modes: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser that has not got the values of an undone step sends those before with the next click."""
+    app = app_of_modes
+    app.query_params["target"] = ["E_x=40"]
+    app.query_params[state.COUNT] = "1"
+    app.run()
+    for value in (41.0, 42.0):
+        app.number_input(key="target-E_x-typed").set_value(value).run()
+    press(app, "undo")
+    app.number_input(key="target-E_x-typed").set_value(42.0)
+    press(app, "undo")
+    assert texts(app) == ["E_x=40"]
+    app.number_input(key="target-E_x-typed").set_value(41.0).run()  # what the first step showed
+    assert texts(app) == ["E_x=40"]
+    press(app, "redo")
+    press(app, "redo")
+    assert texts(app) == ["E_x=42"]
+    monkeypatch.setattr(controls, "_ON_THE_WAY", 0.0)  # later it is what the user means
+    app.number_input(key="target-E_x-typed").set_value(41.0).run()
+    assert texts(app) == ["E_x=41"]
 
 
 @pytest.mark.parametrize(

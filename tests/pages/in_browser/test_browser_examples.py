@@ -1,6 +1,6 @@
-"""The worked examples in headless Chromium, from the choice of materials to an exported and reported design.
+"""The worked examples in headless Chromium, from the choice of materials to a refined and reported design.
 
-Each runs in a window of another size, one of them dark.
+Each runs in a window of one size, and is looked at in windows of all sizes, one of them dark.
 """
 
 import re
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.browser
 
 WIDE, TABLET, PHONE = (1440, 900), (1024, 768), (390, 844)
 """Sizes of windows [px]."""
+LOOKS = ((WIDE, False), (TABLET, True), (PHONE, False))
+"""Windows in which every example is looked at, and whether they are dark."""
 COUNT = 1
 """Designs of each example."""
 
@@ -67,21 +69,32 @@ def fits(page: Page) -> bool:
     return bool(main.evaluate("main => main.scrollWidth <= main.clientWidth"))
 
 
+def fits_everywhere(page: Page) -> None:
+    """Look at the page in windows of all sizes, and go back to its own."""
+    own, was_dark = page.viewport_size, page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert own is not None
+    for size, dark in (*LOOKS, ((own["width"], own["height"]), was_dark)):
+        look_through(page, size, dark=dark)
+        drawn(page)
+        assert fits(page), size
+
+
 def taken_home(page: Page, folder: Path) -> str:
-    """Put the first design aside once the solver has seen it, export it; its report."""
+    """Refine the first design once the solver has seen it, put it aside, export it; its report."""
     expect(page.get_by_text(f"solver {COUNT}/{COUNT}")).to_be_visible()
-    drawn(page)
-    assert fits(page)
+    fits_everywhere(page)
     card = page.locator(".card").first
     expect(card.locator("td.solver").first).to_have_text(re.compile(r"^\d+(\.\d+)?$"))
-    star = card.get_by_role("button", name=re.compile("to the shortlist"))
-    star.click()
-    expect(card.get_by_role("button", name=re.compile("^Take .* out of the shortlist"))).to_be_visible()
+    page.get_by_role("button", name=f"Refine {COUNT} design").click()
+    summary = page.locator(".st-key-summary-refined")
+    expect(summary.get_by_text("finished", exact=True)).to_be_visible()
+    expect(page.get_by_text("1 reached", exact=True)).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Add the refined one to the shortlist").click()
     settled(page)
     visit(page, "Compare & export")
     expect(page.locator("h1")).to_contain_text("One design")
-    drawn(page)
-    assert fits(page)
+    fits_everywhere(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the report").click()
     download.value.save_as(folder / "report.html")
@@ -93,7 +106,9 @@ def taken_home(page: Page, folder: Path) -> str:
         (volume,) = [name for name in names if name.endswith(".npy")]
         assert np.load(BytesIO(archive.read(volume))).shape == (32, 32, 32)
         assert "manifest.json" in names
-    return (folder / "report.html").read_text(encoding="utf-8")
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "refined from design #1" in report and "verified by the solver" in report
+    return report
 
 
 def test_a_glass_epoxy_bracket(page: Page, server: str, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.common.requests.controls import controlled, first_of
+from pages.parts.common.requests.controls import controlled, first_of, fresh
 from pages.parts.common.requests.current import current_request, own_phases, set_request
+from pages.parts.common.requests.quantities import rounded_number
 from pages.parts.common.sessions import state
 from pages.parts.common.text import plain, sentence
 from vaereg.errors import InputError
@@ -37,7 +38,12 @@ _OWN = "own-material-"
 def pair_line(pair: TwoPhase) -> str:
     """The pair in a few words: "E-glass / epoxy, contrast 22.5"."""
     names = [phase.name or f"{phase.young_modulus:g} GPa" for phase in (pair.stiff, pair.soft)]
-    return f"{' / '.join(names)}, " + ("porous" if pair.has_void else f"contrast {pair.contrast:.3g}")
+    return f"{' / '.join(names)}, " + ("porous" if pair.has_void else f"contrast {_contrast(pair)}")
+
+
+def _contrast(pair: TwoPhase) -> str:
+    """Three digits, and no exponent."""
+    return f"{rounded_number(pair.contrast):.12g}"
 
 
 def pair_doubt(pair: TwoPhase) -> str:
@@ -47,7 +53,7 @@ def pair_doubt(pair: TwoPhase) -> str:
         return "Both phases are equally stiff: the structure makes no difference to the stiffness."
     if not pair.has_void and pair.contrast > MOST_CONTRAST:
         return (
-            f"A contrast of {pair.contrast:.3g} is beyond the {MOST_CONTRAST:g} that the model knows: take a "
+            f"A contrast of {_contrast(pair)} is beyond the {MOST_CONTRAST:g} that the model knows: take a "
             "void for a phase as soft as this."
         )
     return ""
@@ -106,8 +112,9 @@ def _numbers(phase: Phase) -> str:
 
 def _choose(checkpoint: Checkpoint, which: str, phases: Mapping[str, Phase]) -> None:
     """Take the material that was chosen as one of the phases."""
-    name = st.session_state[_KEYS[which]]
-    _set_phase(checkpoint, which, {**phases, VOID.name: VOID}[name])
+    name, known = fresh(_KEYS[which], None), {**phases, VOID.name: VOID}
+    if name in known:
+        _set_phase(checkpoint, which, known[name])
 
 
 def _set_phase(checkpoint: Checkpoint, which: str, phase: Phase) -> None:
@@ -115,7 +122,7 @@ def _set_phase(checkpoint: Checkpoint, which: str, phase: Phase) -> None:
     try:
         pair = replace(request.pair, **{which: phase})
     except InputError as error:
-        st.session_state[state.MATERIAL_NOTE] = plain(str(error)).capitalize() + "."
+        st.session_state[state.MATERIAL_NOTE] = sentence(str(error))
         return
     if pair != pair.ordered():
         pair = pair.ordered()

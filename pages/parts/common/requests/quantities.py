@@ -95,7 +95,7 @@ def offered_quantities() -> list[str]:
 
 def with_symbols(text: str) -> str:
     """Message of the package with the symbols of the pages in place of names such as "nu_xy"."""
-    names = sorted((name for name in QUANTITIES if "_" in name), key=len, reverse=True)
+    names = sorted((name for name in QUANTITIES if "_" in name or name in _GREEK), key=len, reverse=True)
     return re.sub(rf"\b({'|'.join(names)})\b", lambda match: symbol(match[0]), text)
 
 

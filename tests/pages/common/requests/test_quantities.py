@@ -15,6 +15,7 @@ from pages.parts.common.requests.quantities import (
     target_text,
     with_symbols,
 )
+from pages.parts.common.text import sentence
 from pages.parts.common.views.cards import Judgement, card_lines, largest_first
 from vaereg.elasticity import isotropic_stiffness
 from vaereg.materials import VOID, TwoPhase, phase_by_name
@@ -37,9 +38,10 @@ def test_every_quantity_has_a_symbol_of_its_own() -> None:
         "kyz",
     ]
     assert describe_quantity("C12").startswith("C12 · stiffness matrix")
-    assert with_symbols("E_x = 20 GPa is above, nu_xy and specific_E_x too") == (
-        "Ex = 20 GPa is above, νxy and Ex/ρ too"
+    assert with_symbols("E_x = 20 GPa is above, nu_xy, nu and specific_E_x too") == (
+        "Ex = 20 GPa is above, νxy, ν mean and Ex/ρ too"
     )
+    assert sentence(with_symbols("k_x = 3 W/(m K) is low")).startswith("kx ")  # K is another quantity
 
 
 def test_a_target_in_words() -> None:
