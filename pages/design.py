@@ -1,5 +1,7 @@
 """Design: from phases and targets to microstructures of every mode, checked by the solver."""
 
+import time
+
 import streamlit as st
 
 from pages.parts.common import start
@@ -17,6 +19,7 @@ from vaereg.inverse.reach import out_of_reach
 from vaereg.model.checkpoint import Checkpoint
 
 POLL = 0.7  # time between two looks at the solver's progress [s]
+DRAWING = 0.3  # time in which the browser draws a first look, before what follows [s]; designs take longer
 
 
 def show_refinements(checkpoint: Checkpoint, designs: Designs | None) -> None:
@@ -51,9 +54,8 @@ if targets is None or unknown:
 title = st.empty()  # at once: the designs take a moment
 title.title(f"Designs for {target_text(request.wanted)}")
 st.caption(plain(pair_line(request.pair)))
-over = (
-    st.container()
-)  # says what is being made: in one place, so that all that follows stays the same to the browser
+# Says what is being made, in one place: all that follows stays the same to the browser.
+over = st.container(gap=None)
 with over:
     shown = panels.make_designs(checkpoint, request, begun)
 stale = shown.cancelled or shown.problem is not None
@@ -98,6 +100,7 @@ with notices:
         panels.relatives_bar(checkpoint, relatives)
 if shown.job is not None:
     st.fragment(panels.show_first_look)(checkpoint, designs)
+    time.sleep(DRAWING)
     with plane:
         reach_panel.show_closure(checkpoint, request, designs)
     reach_panel.show_out_of_reach(checkpoint, outlook)

@@ -11,6 +11,7 @@ from browser import CHROMIUM, chromium, page, server
 from dashboard import app, app_of_modes, gate, small_cells
 from streamlit.components.v2 import manifest_scanner
 
+from pages.parts.solving import design_jobs
 from pages.parts.solving.precedence import server_precedence
 
 __all__ = ["app", "app_of_modes", "chromium", "gate", "page", "server", "small_cells"]
@@ -24,6 +25,14 @@ def components_sought_once() -> Iterator[None]:
     found = cache(manifest_scanner.scan_component_manifests)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_head_start() -> Iterator[None]:
+    """No browser draws a first look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(design_jobs, "HEAD_START", 0.0)
         yield
 
 

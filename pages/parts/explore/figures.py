@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 SHORTLIST_COLOR = "#e5484d"
+DRAWN_AT_ONCE = 1300
+"""Largest number of points that are drawn of those in sight: the browser takes as long for each as for a line
+of text. All of them can be pointed at and chosen, and the closer the map is looked at, the more are drawn."""
 SEQUENTIAL = "Viridis"
 """Perceptually uniform, and monotonic in lightness."""
 
@@ -79,7 +82,7 @@ def map_figure(
     """A latent map, its points to be chosen with the pointer; `customdata` says which they are.
 
     Args:
-        places: Places of the volumes, shape (M, 2); of more than 5,000 an even choice is drawn.
+        places: Places of the volumes, shape (M, 2); of more than `MAX_POINTS` an even choice is taken.
         labels: Text under the pointer, one per volume.
         shade: What colours them.
         axes: Titles of both axes.
@@ -87,14 +90,14 @@ def map_figure(
         selected: Volumes that are chosen already.
     """
     shown = drawn_points(len(places))
-    figure = go.Figure()
-    for name, rows, marker in _groups(shade, shown):
+    figure, groups = go.Figure(), _groups(shade, shown)
+    for name, rows, marker in groups:
         figure.add_scatter(  # so few points need no WebGL, whose start takes longer than to draw them
             x=places[rows, 0],
             y=places[rows, 1],
             mode="markers",
             name=name,
-            marker={"size": 5, "opacity": 0.8} | marker,
+            marker={"size": 5, "opacity": 0.8, "maxdisplayed": DRAWN_AT_ONCE // len(groups)} | marker,
             customdata=rows.tolist(),
             text=[labels[row] for row in rows],
             selectedpoints=np.flatnonzero(np.isin(rows, selected)).tolist() if len(selected) else None,

@@ -150,7 +150,8 @@ def show_chosen(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[st
         )
         st.caption(
             "Each point is a volume of the data set, placed by what the encoder sees in it. Lasso and box "
-            "are in the toolbar at the map; its four arrows lead back to clicking. The wheel zooms."
+            "are in the toolbar at the map; its four arrows lead back to clicking. The wheel zooms, and the "
+            "closer the map is, the more of its points are drawn."
         )
     elif len(keys) == 1:
         _show_place(checkpoint, embedding, find_place(embedding, places, keys[0]))

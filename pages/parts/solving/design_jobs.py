@@ -33,6 +33,8 @@ NICENESS = 3
 """Niceness of what follows a first look, above that of the pages and below that of the solver. A browser that
 draws the first look, or previews of another session, get two thirds of a core beside it by the weights of
 Linux' scheduler (1024 to 526); where nobody else computes it has all."""
+HEAD_START = 0.25
+"""Time after a first look before its corrections begin [s]: a browser on this machine draws it meanwhile."""
 TICK = 0.05
 """Time between two looks of who waits [s]."""
 
@@ -173,6 +175,7 @@ class DesignJobs:
                 rank = Rank.DESIGN
                 later.enter_context(self._precedence.at_work(rank))
                 looking.close()
+                time.sleep(HEAD_START)
                 wait_for_kernels(SOLVING)
                 while not self._places.acquire(timeout=TICK):
                     before_cell()
