@@ -48,6 +48,8 @@ _WORDS = {
     "k": "k mean",
     "alpha": "\u03b1 mean",
 }
+_BETWEEN = {"1e-6/K": "·"}
+"""What stands between a number and its unit where it is no space."""
 _FRACTIONS = np.linspace(0.01, 0.99, 99)
 """Volume fractions at which ranges are computed [-]."""
 _OPEN_ENDS = {"nu": (-0.5, 1.0), "anisotropy": (0.0, 5.0)}
@@ -96,7 +98,8 @@ def offered_quantities() -> list[str]:
 def with_symbols(text: str) -> str:
     """Message of the package with the symbols of the pages in place of names such as "nu_xy"."""
     names = sorted((name for name in QUANTITIES if "_" in name or name in _GREEK), key=len, reverse=True)
-    return re.sub(rf"\b({'|'.join(names)})\b", lambda match: symbol(match[0]), text)
+    text = re.sub(rf"\b({'|'.join(names)})\b", lambda match: symbol(match[0]), text)
+    return text.replace(" 1e-6/K", "·10⁻⁶/K")
 
 
 def figure_text(value: float) -> str:
@@ -158,7 +161,7 @@ def wanted_text(item: Wanted, *, unit: bool = True) -> str:
     else:
         words = f"{ends[0]} to {ends[1]}"
     if unit and words and QUANTITIES[item.name].unit != "-":
-        words += f" {_unit(item.name)}"
+        words += _BETWEEN.get(QUANTITIES[item.name].unit, " ") + _unit(item.name)
     if item.goal:
         words += (", " if words else "") + f"as {'large' if item.goal == 'max' else 'small'} as possible"
     return words

@@ -15,6 +15,8 @@ __all__ = ["Curve", "convergence_figure"]
 COLUMNS = 6
 _LEAST = 0.2
 """Lowest error that is drawn, in tolerances: one that is zero has no logarithm."""
+_FEW_DECADES = 50
+"""Largest over smallest value of an axis of few decades, which has room for 1, 2, 5, 10 … [-]."""
 _STATUS_COLORS = {"reached": TARGET, "failed": "#c8604f"}
 
 
@@ -83,10 +85,12 @@ def convergence_figure(curves: Sequence[Curve], tolerance: float) -> go.Figure:
     figure.update_layout(**LAYOUT)
     figure.update_layout(height=60 + 128 * rows, showlegend=False, margin={"t": 26, "l": 46, "b": 42})
     figure.update_xaxes(range=[0.5, max(longest, 5) + 0.5], dtick=max(1, longest // 5), showgrid=False)
+    low, high = 0.8 * floor, 1.6 * max(most, 2 * limit)
+    steps = (1, 2, 5) if high < _FEW_DECADES * low else (1,)
     figure.update_yaxes(
         type="log",
-        range=np.log10([0.8 * floor, 1.6 * max(most, 2 * limit)]).tolist(),
-        tickvals=[0.01, 0.1, 1, 10, 100],
+        range=np.log10([low, high]).tolist(),
+        tickvals=[step * 10.0**decade for decade in range(-3, 3) for step in steps],
         zeroline=False,
     )
     figure.update_annotations(font={"size": 12})
