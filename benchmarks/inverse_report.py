@@ -105,10 +105,11 @@ def corrections(record: dict[str, Any]) -> str:
 
 
 def refined(record: dict[str, Any]) -> str:
-    """Solves that bring designs onto hidden targets, by kind and range of contrast."""
-    settings, figures = record["settings"], record["figures"]
+    """Solves that bring designs onto hidden targets, by size, kind and range of contrast."""
+    settings, summary = record["settings"], record["figures"]["summary"]
     rows = [
         [
+            f"{entry['size']}³",
             entry["kind"],
             entry["decade"],
             str(entry["targets"]),
@@ -119,19 +120,25 @@ def refined(record: dict[str, Any]) -> str:
             percent(entry["converged"]),
             f"{entry['refine_cpu']:.2g} s",
         ]
-        for entry in figures["summary"]
+        for entry in summary
+        if entry["targets"]
     ]
-    refused = ", ".join(f"{count} of {kind}" for kind, count in figures["refused"].items()) or "none"
+    refused = [
+        f"{entry['refused']} of {entry['kind']} at {entry['size']}³"
+        for entry in summary
+        if entry["decade"] == "all" and entry["refused"]
+    ]
     return (
-        f"## Refinement of designs for hidden targets\n\nTargets are the properties of volumes of random "
-        f"morphologies, {settings['size']}³ voxels, each with random phases: C11, C22, C33; with C44, C55, "
+        "## Refinement of designs for hidden targets\n\nTargets are the properties of volumes of random "
+        "morphologies, each with random phases: C11, C22, C33; with C44, C55, "
         f"C66; with k_x, k_y, k_z. The best of {settings['designs']} corrected designs by prediction is "
         f"refined until all are within {percent(settings['tolerance'])}, in at most "
         f"{settings['max_solves']} solves, of which the last, in float64, verifies. Targets "
-        f"that `design` refuses: {refused}. No mode comes within 12 % of those that are called far. "
-        "Medians.\n\n"
+        f"that `design` refuses: {', '.join(refused) or 'none'}. No mode comes within 12 % of those that are "
+        "called far. Medians.\n\n"
         + table(
             [
+                "voxels",
                 "quantities",
                 "contrast",
                 "targets",

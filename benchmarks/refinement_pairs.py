@@ -1,22 +1,24 @@
 """Solves that refine designs for hidden targets, at every contrast: results/refinement_pairs.json.
 
-    OMP_NUM_THREADS=1 python benchmarks/refinement_pairs.py [--size 32] [--targets 4]
+    OMP_NUM_THREADS=1 python benchmarks/refinement_pairs.py [--size 32] [--targets 4] [--seed 0] [--minutes 5]
 
 Targets are the properties, by the solver, of volumes of random morphologies that no model has seen, each with
 phases of its own from one of the ranges of contrast: C11, C22, C33; with C44, C55, C66; with k_x, k_y, k_z.
 The best of a few corrected designs by prediction is refined onto them. The record has the largest deviation
-after every solve.
+after every solve. Runs that it has already, of this size and seed, are kept: a benchmark that was stopped
+goes on, and other sizes and seeds are added; with --fresh, those of this size and seed are measured anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import write_record
+from record import RESULTS, write_record
 
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.direct import design
@@ -24,7 +26,7 @@ from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.reach import REACHED, mode_reach
 from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, refine
 from vaereg.materials import Phase, TwoPhase
-from vaereg.model.checkpoint import load_checkpoint
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import ConvergenceError, homogenize
 from vaereg.solver.problem import tolerance_for
@@ -42,6 +44,8 @@ CONDUCTIVITY = (1e-4, 1e4)
 CARRIES = 1e-3
 """Least of C11 ... C66 over E of the stiff phase, and of k over its largest entry, of hidden volumes [-]."""
 DESIGNS, CORRECTIONS = 4, 2
+PLACE = ("size", "seed", "target", "decade", "kind")
+"""What names a run."""
 
 
 def main() -> None:
@@ -51,72 +55,78 @@ def main() -> None:
     parser.add_argument("--decades", nargs="+", default=list(DECADES), choices=list(DECADES))
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=np.inf, help="begin no target after this time")
+    parser.add_argument("--fresh", action="store_true", help="measure runs of this size and seed anew")
     parser.add_argument("--out", type=Path, help="record to write (default: results/refinement_pairs.json)")
     arguments = parser.parse_args()
     checkpoint = load_checkpoint()
-    modes = checkpoint.modes
-    if modes is None:
-        raise SystemExit("expected a checkpoint with modes")
     settings: dict[str, object] = {
-        "size": arguments.size,
-        "seed": arguments.seed,
         "designs": DESIGNS,
         "corrections": CORRECTIONS,
         "max_solves": MAX_SOLVES,
         "tolerance": TOLERANCE,
         "checkpoint": checkpoint.hash,
     }
-    runs: list[dict[str, Any]] = []
-    refused: dict[str, int] = {}
+    path = arguments.out or RESULTS / "refinement_pairs.json"
+    runs = recorded(path, settings)
+    if arguments.fresh:
+        runs = [run for run in runs if (run["size"], run["seed"]) != (arguments.size, arguments.seed)]
+    done = {tuple(run[name] for name in PLACE) for run in runs}
+    begin = time.monotonic()
     for number in range(arguments.targets):
         for decade in arguments.decades:
             place = [arguments.seed, number, list(DECADES).index(decade)]
+            key = arguments.size, arguments.seed, number, decade
+            missing = [kind for kind in arguments.kinds if (*key, kind) not in done]
+            if not missing or time.monotonic() - begin > 60.0 * arguments.minutes:
+                continue
             generator = np.random.default_rng(place)
             pair = random_pair(decade, generator)
             name, cell = hidden(arguments.size, pair, generator)
-            for kind in arguments.kinds:
-                wanted = targets_of(cell, KINDS[kind])
-                begin = time.process_time()
-                try:
-                    designs = design(
-                        checkpoint,
-                        wanted,
-                        DESIGNS,
-                        arguments.size,
-                        materials=pair,
-                        seed=number,
-                        corrections=CORRECTIONS,
-                    )
-                except UnreachableTargetError:
-                    refused[kind] = refused.get(kind, 0) + 1
-                    continue
-                best = int(np.argmin(designs.largest_deviation))
-                made = time.process_time()
-                result = refine(designs.microstructures[best], wanted, pair)
-                runs.append(
-                    {
-                        "decade": decade,
-                        "kind": kind,
-                        "target": number,
-                        "morphology": name,
-                        "mode": designs.modes[designs.component[best]],
-                        "reached": bool(mode_reach(modes, wanted, pair).distance.min() <= REACHED),
-                        "contrast": pair.ordered().contrast if not pair.has_void else None,
-                        "predicted": float(designs.largest_deviation[best]),
-                        "errors": [step.largest_distance for step in result.history],
-                        "flipped": [step.flipped for step in result.history],
-                        "converged": result.converged,
-                        "changed": result.changed,
-                        "design_cpu": round(made - begin, 2),
-                        "refine_cpu": round(time.process_time() - made, 2),
-                    }
-                )
-        settings["targets"] = number + 1
-        results = {"summary": summary(runs), "refused": refused, "runs": runs}
-        path = write_record("refinement_pairs", settings, results, arguments.out)
-        print(f"{path}: {number + 1} of {arguments.targets} targets", flush=True)
+            for kind in missing:
+                run = measured(checkpoint, targets_of(cell, KINDS[kind]), pair, arguments.size, number)
+                runs.append({**dict(zip(PLACE, (*key, kind), strict=True)), "morphology": name, **run})
+                print(json.dumps(runs[-1]), flush=True)
+            write_record("refinement_pairs", settings, {"summary": summary(runs), "runs": runs}, path)
     for entry in summary(runs):
         print(entry)
+
+
+def recorded(path: Path, settings: dict[str, object]) -> list[dict[str, Any]]:
+    """Runs of a record that was made with the same settings; none if there is no such record."""
+    if not path.is_file():
+        return []
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return record["figures"]["runs"] if record["settings"] == settings else []
+
+
+def measured(checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int, seed: int) -> dict[str, Any]:
+    """Refinement of the best of a few designs."""
+    begin = time.process_time()
+    try:
+        designs = design(
+            checkpoint, wanted, DESIGNS, size, materials=pair, seed=seed, corrections=CORRECTIONS
+        )
+    except UnreachableTargetError:
+        return {"refused": True}
+    best = int(np.argmin(designs.largest_deviation))
+    made = time.process_time()
+    result = refine(designs.microstructures[best], wanted, pair)
+    if checkpoint.modes is None:
+        raise SystemExit("expected a checkpoint with modes")
+    return {
+        "refused": False,
+        "mode": designs.modes[designs.component[best]],
+        "reached": bool(mode_reach(checkpoint.modes, wanted, pair).distance.min() <= REACHED),
+        "contrast": pair.ordered().contrast if not pair.has_void else None,
+        "predicted": float(designs.largest_deviation[best]),
+        "errors": [step.largest_distance for step in result.history],
+        "flipped": [step.flipped for step in result.history],
+        "converged": result.converged,
+        "changed": result.changed,
+        "design_cpu": round(made - begin, 2),
+        "refine_cpu": round(time.process_time() - made, 2),
+    }
 
 
 def random_pair(decade: str, generator: np.random.Generator) -> TwoPhase:
@@ -164,26 +174,37 @@ def targets_of(cell: CellProperties, names: tuple[str, ...]) -> Targets:
 
 
 def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Median solves and the share within the tolerance, by kind and range of contrast, and of each kind."""
+    """Median solves and the share within the tolerance, by size, kind and range of contrast, and of each
+    kind.
+    """
     table = []
-    for kind in KINDS:
-        for decade in [*DECADES, "all"]:
-            own = [run for run in runs if run["kind"] == kind and decade in (run["decade"], "all")]
-            if own:
-                table.append(
-                    {
-                        "kind": kind,
-                        "decade": decade,
-                        "targets": len(own),
-                        "far": sum(not run["reached"] for run in own),
-                        "predicted": round(float(np.median([run["predicted"] for run in own])), 4),
-                        "first": round(float(np.median([run["errors"][0] for run in own])), 4),
-                        "solves": float(np.median([len(run["errors"]) for run in own])),
-                        "converged": round(float(np.mean([run["converged"] for run in own])), 3),
-                        "refine_cpu": round(float(np.median([run["refine_cpu"] for run in own])), 2),
-                    }
-                )
+    for size in sorted({run["size"] for run in runs}):
+        for kind in KINDS:
+            for decade in [*DECADES, "all"]:
+                own = [
+                    run
+                    for run in runs
+                    if (run["size"], run["kind"]) == (size, kind) and decade in (run["decade"], "all")
+                ]
+                table += [{"size": size, "kind": kind, "decade": decade, **figures(own)}] if own else []
     return table
+
+
+def figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians of some runs, of those that `design` did not refuse."""
+    own = [run for run in runs if not run["refused"]]
+    counts = {"targets": len(own), "refused": len(runs) - len(own)}
+    if not own:
+        return counts
+    return {
+        **counts,
+        "far": sum(not run["reached"] for run in own),
+        "predicted": round(float(np.median([run["predicted"] for run in own])), 4),
+        "first": round(float(np.median([run["errors"][0] for run in own])), 4),
+        "solves": float(np.median([len(run["errors"]) for run in own])),
+        "converged": round(float(np.mean([run["converged"] for run in own])), 3),
+        "refine_cpu": round(float(np.median([run["refine_cpu"] for run in own])), 2),
+    }
 
 
 if __name__ == "__main__":

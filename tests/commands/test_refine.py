@@ -139,3 +139,15 @@ def test_what_cannot_be_is_refused_before_any_solve(
 ) -> None:
     assert run(designs, tiny_checkpoint_path, "--target", "E_x=300") == 2
     assert "above Voigt's bound of 119.9 GPa" in capsys.readouterr().err
+
+
+def test_what_stalls_is_said_and_stored(
+    designs: Path, tiny_checkpoint_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--workers", "1", "--materials", "E-glass/epoxy", "--target", "E_x=20")
+    flags += ("--target", "density=1.85", "--target", "specific_E_x=13")  # not the one over the other
+    assert run(designs, tiny_checkpoint_path, *flags) == 0
+    said = capsys.readouterr().err
+    assert "ended early" in said and "--tolerance may help" in said
+    stalled = read_designs(designs.with_name("refined.h5")).stalled
+    assert stalled is not None and stalled.any()

@@ -60,6 +60,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         tell(f"refine: {is_reached.sum()} of {len(designs)} designs are there already")
     volumes, stiffness, conductivity = designs.microstructures.copy(), _stiffness(designs), _heat(designs)
     solves = np.zeros(len(designs), np.int64) if designs.solves is None else designs.solves.copy()
+    stalled = np.zeros(len(designs), dtype=bool)
     results: list[Refinement] = []
     if len(rows):
         with workers_of(arguments.workers, arguments.scheduler) as workers:
@@ -80,6 +81,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
             result.stiffness,
             solves[row] + result.solves,
         )
+        stalled[row] = result.stalled
         if result.properties.conductivity is not None:
             conductivity[row] = result.properties.conductivity[0]
     predicted, judge = _predicted(volumes, pair, checkpoint)
@@ -106,6 +108,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         solver_tolerance=np.full(len(designs), VERIFICATION_RTOL),
         solver_dtype=["float64"] * len(designs),
         solves=solves,
+        stalled=stalled,
         modes=designs.modes,
         weights=designs.weights,
         constraints=constraints.to_json(),
@@ -115,7 +118,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         recipes=designs.recipes,
         spread=_spread(designs, volumes, targets, pair),
     )
-    _tell_outcome(arguments, designs, results)
+    _tell_outcome(arguments, designs, results, targets)
     if judge == checkpoint.hash and checkpoint.hash != designs.made_by:
         tell(
             f"refine: the designs are of the checkpoint {designs.made_by}, the predictions and materials "
@@ -233,7 +236,9 @@ def _quantities(cells: CellProperties, targets: Targets) -> dict[str, NDArray[np
     }
 
 
-def _tell_outcome(arguments: argparse.Namespace, designs: DesignFile, results: Sequence[Refinement]) -> None:
+def _tell_outcome(
+    arguments: argparse.Namespace, designs: DesignFile, results: Sequence[Refinement], targets: Targets
+) -> None:
     import numpy as np
 
     from vaereg.microstructure.statistics import within_component
@@ -247,10 +252,19 @@ def _tell_outcome(arguments: argparse.Namespace, designs: DesignFile, results: S
         f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
         f"moved by {np.median(changes):.4f}{usual}"
     )
-    if missed := [result for result in results if not result.converged]:
-        least = min(result.largest_distance for result in missed)
+    missed = [result for result in results if not result.converged]
+    if not missed:
+        return
+    nearest = min(missed, key=lambda result: result.largest_distance)
+    deviations = np.nan_to_num(targets.deviations(nearest.properties)[0], nan=np.inf)
+    worst = targets.names[int(deviations.argmax())]
+    tell(
+        f"refine: {len(missed)} of {len(results)} designs are not there yet: "
+        f"more than {100 * arguments.tolerance:g} % off the target after up to {arguments.max_solves} "
+        f"solves, the nearest {100 * nearest.largest_distance:.2g} %, in {worst}"
+    )
+    if count := sum(result.stalled for result in missed):
         tell(
-            f"refine: {len(missed)} of {len(results)} designs are not there yet: "
-            f"more than {100 * arguments.tolerance:g} % off the target after up to {arguments.max_solves} "
-            f"solves, the nearest {100 * least:.2g} %"
+            f"refine: {count} of them ended early, since more solves brought them hardly nearer; another "
+            f"mode (design --mode), a larger cell (design --size) or a looser --tolerance may help"
         )

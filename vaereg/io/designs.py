@@ -85,6 +85,9 @@ class DesignFile:
     """Floating point type of the solver for each stiffness, where it is known, shape (N,)."""
     solves: NDArray[np.int64] | None = None
     """Solves that each design took where they were counted, shape (N,)."""
+    stalled: NDArray[np.bool_] | None = None
+    """Whether the refinement of each design ended short of its target because more solves were no use, where
+    that is known, shape (N,)."""
     modes: tuple[str, ...] = ()
     """Names of the mixture components by index; empty where they have none."""
     weights: NDArray[np.float64] | None = None
@@ -136,6 +139,7 @@ def write_designs(
     solver_tolerance: ArrayLike | None = None,
     solver_dtype: Sequence[str] | NDArray[np.str_] | None = None,
     solves: ArrayLike | None = None,
+    stalled: ArrayLike | None = None,
     modes: Sequence[str] = (),
     weights: ArrayLike | None = None,
     constraints: Mapping[str, Any] | None = None,
@@ -161,6 +165,7 @@ def write_designs(
         "stiffness": (stiffness, (count, 6, 6), np.float64),
         "solver_tolerance": (solver_tolerance, (count,), np.float64),
         "solves": (solves, (count,), np.int64),
+        "stalled": (stalled, (count,), np.uint8),
         "conductivity": (conductivity, (count, 3, 3), np.float64),
         "weights": (weights, (None,), np.float64),
         "met": (met, (count, None), np.uint8),
@@ -222,7 +227,7 @@ def read_designs(path: Path) -> DesignFile:
         ValueError: The file holds no designs of this format version, or contradicts itself.
     """
     predicted = stiffness = solves = solver_tolerance = solver_dtype = None
-    conductivity = weights = met = None
+    conductivity = weights = met = stalled = None
     with open_hdf5(path) as file:
         check_version(file)
         if file.attrs.get("units", "GPa") != "GPa":
@@ -250,6 +255,8 @@ def read_designs(path: Path) -> DesignFile:
             raise InputError(f"expected phases {PHASES!r} in {path}, got {str(file.attrs['phases'])[:60]!r}")
         if "solves" in file:
             solves = read_array(file, "solves", shape=(count,), kind="iu", dtype=np.int64)
+        if "stalled" in file:
+            stalled = read_array(file, "stalled", shape=(count,), kind="bu", dtype=np.bool_)
         if "conductivity" in file:
             conductivity = read_array(file, "conductivity", shape=(count, 3, 3), kind="f", dtype=np.float64)
         if "weights" in file:
@@ -280,6 +287,7 @@ def read_designs(path: Path) -> DesignFile:
             solver_tolerance=solver_tolerance,
             solver_dtype=solver_dtype,
             solves=solves,
+            stalled=stalled,
         )
 
 

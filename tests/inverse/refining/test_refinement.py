@@ -1,6 +1,7 @@
 """Refinement: the solver's word on the final volume, every solve counted, the morphology kept."""
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,14 @@ import pytest
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import gaussian_field
 from vaereg.inverse.refining import refinement as module
+from vaereg.inverse.refining.flips import Flips
 from vaereg.inverse.refining.refinement import Step, advance, begin, refine, refine_all
-from vaereg.materials import TwoPhase
+from vaereg.inverse.refining.search import FIRST_TRUST
+from vaereg.inverse.refining.stepping import based_on
+from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
+from vaereg.targets import CellProperties
 
 START = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(1))
 STIFFNESS = np.diag(homogenize(START).stiffness)
@@ -162,3 +167,33 @@ def test_predictions_bring_a_volume_near_before_the_first_solve() -> None:
     assert result.history[0].flipped > 0
     assert result.history[0].largest_distance < 0.03
     assert result.converged and result.solves <= 4
+
+
+def test_fewer_voxels_are_flipped_after_flips_that_led_away() -> None:
+    search = advance(begin(START, near(), solve_first=True))
+    flips = Flips(voxels=np.arange(40), raised=np.zeros(3), lowered=np.zeros(3), exact=np.zeros(3))
+    solved = homogenize(START, sensitivities=True)
+    cell = CellProperties(
+        stiffness=solved.stiffness[None], fraction=np.array([START.mean()]), materials=TwoPhase()
+    )
+    at_start = based_on(replace(search, volume=START, base=None, flips=None), solved, None, cell, back=True)
+    assert at_start.base is not None and at_start.trust == FIRST_TRUST
+    worse = replace(cell, stiffness=2.0 * cell.stiffness)
+    away = replace(at_start, volume=search.volume, flips=flips)
+    back = based_on(away, solved, None, worse, back=True)
+    assert back.base is at_start.base and back.trust == 20 / START.size
+    few = replace(away, flips=replace(flips, voxels=np.arange(3)))
+    assert based_on(few, solved, None, worse, back=True).avoided == (0, 1, 2)
+    on = based_on(replace(away, trust=0.01), solved, None, cell, back=False)
+    assert on.base is not at_start.base
+
+
+def test_a_search_that_stalls_ends_early_and_says_so() -> None:
+    """The modulus over the density is not that of the two."""
+    pair = TwoPhase(Phase("", 120.0, 0.3, density=4.0), Phase("", 2.4, 0.3, density=1.0))
+    density = 1.0 + 3.0 * START.mean()
+    wanted = {"E_x": 30.0, "density": density, "specific_E_x": 1.2 * 30.0 / density}
+    result = refine(START, wanted, pair)
+    assert result.stalled and not result.converged
+    assert result.solves < 15
+    assert not refine(START, near(), max_solves=1, tolerance=1e-5).stalled

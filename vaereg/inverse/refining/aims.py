@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["objective_gain", "wanted_changes"]
+__all__ = ["distance", "objective_gain", "wanted_changes"]
 
 _INSIDE = 0.25
 """Share of a range, from either end, beyond which a step aims [-]."""
@@ -20,7 +20,7 @@ _MARGIN = 5e-3
 
 
 def wanted_changes(
-    targets: Targets, properties: CellProperties, *, gain: float = 0.0, share: float = 1.0
+    targets: Targets, properties: CellProperties, *, gain: float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Least and largest change of each quantity that brings a cell onto its targets, and what these are
     relative to, each of shape (P,). The changes aim a little inside the ranges.
@@ -29,7 +29,6 @@ def wanted_changes(
         targets: What is wanted.
         properties: Those of one cell.
         gain: Relative gain in each objective that is aimed at [-]; with 0 it must not get worse.
-        share: Share of the missing changes that is asked for [-]; what may change stays as it is.
     """
     values, scale = properties.values(targets.names)[0], targets.scales(properties)[0]
     low, high = targets.limits()
@@ -46,7 +45,16 @@ def wanted_changes(
     least, most = (
         np.where(is_finite, end - values, sign * np.inf) for end, sign in ((low, -1.0), (high, 1.0))
     )
-    return np.where(least > 0.0, share * least, least), np.where(most < 0.0, share * most, most), scale
+    return least, most, scale
+
+
+def distance(targets: Targets, properties: CellProperties) -> float:
+    """Root of the summed squares of the deviations of one cell, each times its weight [-]: what small steps
+    can always lessen, as the largest deviation alone may not; infinite where a quantity is not known.
+    """
+    weights = np.array([item.weight for item in targets])
+    deviations = np.nan_to_num(targets.deviations(properties)[0], nan=np.inf)
+    return float(np.linalg.norm(weights * deviations))
 
 
 def objective_gain(

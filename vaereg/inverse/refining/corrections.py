@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, meet, satisfied
-from vaereg.inverse.refining.aims import wanted_changes
-from vaereg.inverse.refining.effects import Effects, effects_of_flips
+from vaereg.inverse.refining.aims import distance, wanted_changes
+from vaereg.inverse.refining.effects import Effects, effects_of_flips, interface_of
 from vaereg.inverse.refining.flips import (
     Flips,
     Ratios,
@@ -47,8 +47,12 @@ STEPS = 2
 """Steps of correction unless another number is asked for."""
 REACHED = 1e-3
 """Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
-_SMALLER = 0.5
-"""Share of the wanted change that is tried after a step that left a design worse [-]."""
+_TRUST = 0.03
+"""Largest share of the voxels that are flipped in a step, unless one left the design worse [-]."""
+_FEWER, _MORE = 0.5, 2.0
+"""What that is multiplied by after a step that left a design worse, by what it flipped, and nearer [-]."""
+_FEW = 5
+"""Voxels of such a step, up to which they are left alone from then on."""
 _AIMS = 4
 """Choices of flips under constraints: of what these leave, that nearest to the wanted change is tried."""
 _UNMET = 10.0
@@ -86,6 +90,7 @@ class _Judged:
     std: NDArray[np.float64]
     novelty: float
     deviation: float
+    distance: float
     met: bool
 
 
@@ -97,7 +102,8 @@ class _State:
     best: _Judged
     effects: Effects | None = None
     ratios: Ratios | None = None
-    factor: float = 1.0
+    trust: float = _TRUST
+    avoided: list[int] = field(default_factory=list)
     flips: Flips | None = None
     orbits: NDArray[np.intp] | None = field(default=None)
 
@@ -242,9 +248,11 @@ def _trial(state: _State, targets: Targets, constraints: Constraints | None) -> 
     """Volume to be judged next; None where nothing is left to flip."""
     if state.effects is None or state.ratios is None:
         return None
-    least, most, unit = wanted_changes(targets, state.base.properties, share=state.factor)
+    least, most, unit = wanted_changes(targets, state.base.properties)
     volume, necks = state.base.volume, neck_cost(targets, state.base.properties.materials)
     aim, best_trial, nearest = np.zeros(len(unit)), None, np.inf
+    allowed = interface_of(volume)
+    allowed.ravel()[state.avoided] = False
     for _ in range(1 if constraints is None else _AIMS):
         flips = choose_flips(
             volume,
@@ -253,8 +261,10 @@ def _trial(state: _State, targets: Targets, constraints: Constraints | None) -> 
             least + aim,
             most + aim,
             unit,
+            allowed=allowed,
             orbits=state.orbits,
             necks=necks,
+            trust=state.trust,
         )
         if flips is None:
             break
@@ -280,8 +290,8 @@ def _accept(
     pair: TwoPhase,
     constraints: Constraints | None,
 ) -> None:
-    """Learn from a trial, keep it where it is the best, and go on from it where it is nearer; where a second
-    one in a row is not, go on from that.
+    """Learn from a trial, keep it where it is the best, and go on from it where it is nearer; otherwise fewer
+    voxels are flipped.
     """
     judged = _judged(trial, answer, row, targets, constraints)
     if state.flips is not None and state.ratios is not None:
@@ -292,12 +302,13 @@ def _accept(
         )
     if judged.deviation < state.best.deviation and (judged.met or not state.best.met):
         state.best = judged
-    nearer = judged.deviation < state.base.deviation and (judged.met or not state.base.met)
-    if nearer or (state.factor < 1.0 and np.isfinite(judged.deviation)):
-        state.base, state.factor = judged, 1.0
+    if judged.distance < state.base.distance and (judged.met or not state.base.met):
+        state.base, state.trust = judged, min(_MORE * state.trust, _TRUST)
         _learn(state, answer, row, targets, pair)
-    else:
-        state.factor *= _SMALLER
+    elif state.flips is not None:
+        if len(state.flips.voxels) <= _FEW:
+            state.avoided += state.flips.voxels.tolist()
+        state.trust = _FEWER * max(len(state.flips.voxels), _FEW) / trial.size
 
 
 def _judged(
@@ -314,6 +325,7 @@ def _judged(
         std=answer.std(row),
         novelty=answer.novelty(row),
         deviation=_deviation(targets, properties),
+        distance=distance(targets, properties),
         met=constraints is None or satisfied(volume, constraints),
     )
 

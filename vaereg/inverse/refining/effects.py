@@ -95,6 +95,10 @@ _RAISED, _LOWERED = (
     ),
 )
 """Weights of the monomials for voxels that become the harder phase, and the softer [-]."""
+_TOGETHER = (0.7, 0.85)
+"""Share of the exponents that is left where many voxels flip at once, for voxels that become the harder phase
+and the softer [-]: flips side by side act more like a layer. Set by 621 sets of flips that `choose_flips`
+made for 16 voxels per edge: what they do over the sum of the estimates spreads by a fifth less."""
 _FACTORS = (0.0025, 55.0)
 """Least and largest factor on the change of a layer [-]."""
 
@@ -162,9 +166,11 @@ def effects_of_flips(
             for factor, strain in _strains(derivative):
                 layers = layers_of(volume, energies, strain, first, second, voxels)
                 change = layers.change
-                exponent = np.where(
-                    layers.raised, np.dot(_RAISED, layers.terms), np.dot(_LOWERED, layers.terms)
+                raised, lowered = (
+                    share * np.dot(weights, layers.terms)
+                    for share, weights in zip(_TOGETHER, (_RAISED, _LOWERED), strict=True)
                 )
+                exponent = np.where(layers.raised, raised, lowered)
                 single = np.exp(np.clip(exponent, *np.log(_FACTORS)))
                 change[voxels] *= np.where(layers.signed, single, 1.0)
                 estimated[row] += factor * change

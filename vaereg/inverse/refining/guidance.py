@@ -11,20 +11,21 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.inverse.refining.aims import distance
 from vaereg.inverse.refining.corrections import correct
-from vaereg.inverse.refining.predicting import predicted_properties, shifted
+from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.inverse.refining.search import Search
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties
 
-__all__ = ["corrected_by_prediction", "predicted_cells", "shifted_deviation", "trusts_predictions"]
+__all__ = ["corrected_by_prediction", "predicted_cells", "trusts_predictions"]
 
 _STEPS = 20
 """Corrections by prediction before the first solve, and between two solves."""
 _ENOUGH = 0.3
 """Predicted deviation, in units of the tolerance, at which these end [-]."""
 _SLOW = 0.6
-"""Share of the deviation that a solve has to leave at most, so that predictions go on [-]."""
+"""Share of the distance that a solve has to leave at most, so that predictions go on [-]."""
 
 
 def corrected_by_prediction(
@@ -59,28 +60,13 @@ def predicted_cells(search: Search, volume: NDArray[np.uint8]) -> CellProperties
     return predicted_properties(volume[None], search.targets, search.materials, model=_model())
 
 
-def shifted_deviation(
-    search: Search, volume: NDArray[np.uint8], before: CellProperties, solved: CellProperties
-) -> float:
-    """Predicted deviation of a volume, shifted by what the prediction of another one is off [-].
-
-    Args:
-        search: Targets and phases.
-        volume: Phases 0 and 1, shape (X, Y, Z).
-        before: Predicted properties of a similar volume.
-        solved: Its properties by the solver.
-    """
-    cells = shifted(predicted_cells(search, volume), before, solved)
-    return float(np.nan_to_num(search.targets.largest_deviation(cells), nan=np.inf)[0])
-
-
 @cache
 def _model() -> PairModel:
     """The shipped regressor for any pair of phases."""
     return load_pair_model()
 
 
-def trusts_predictions(search: Search, deviation: float) -> bool:
+def trusts_predictions(search: Search, cell: CellProperties) -> bool:
     """Whether predictions choose the next volume: as long as a solve finds them to help, and again after
     flips by the solver's sensitivities that helped.
     """
@@ -89,4 +75,4 @@ def trusts_predictions(search: Search, deviation: float) -> bool:
         return False
     if base is None:
         return search.by_prediction
-    return deviation <= base.largest_distance * (_SLOW if search.flips is None else 1.0)
+    return distance(search.targets, cell) <= base.distance * (_SLOW if search.flips is None else 1.0)

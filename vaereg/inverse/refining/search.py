@@ -16,10 +16,14 @@ from vaereg.inverse.refining.flips import Flips, Ratios
 from vaereg.materials import TwoPhase
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["FIRST_GAIN", "Base", "Best", "Refinement", "Search", "Step"]
+__all__ = ["FIRST_GAIN", "FIRST_TRUST", "Base", "Best", "Refinement", "Search", "Step"]
 
 FIRST_GAIN = 0.05
 """Relative gain in each objective that a search aims at first [-]."""
+
+
+FIRST_TRUST = 0.03
+"""Largest share of the voxels that are flipped between two solves, unless flips led away [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +58,8 @@ class Refinement:
     """Largest relative distance of a targeted property from its target [-], by that stiffness."""
     converged: bool
     """True if every quantity is within the tolerance, and every constraint is met."""
+    stalled: bool
+    """True if it is not, and more solves are no use: the last ones came hardly nearer, or no flips do."""
     solves: int
     """All solves, the last one in float64 among them."""
     history: tuple[Step, ...]
@@ -86,8 +92,8 @@ class Base:
     """Its properties."""
     effects: Effects
     """What flips of it would do."""
-    largest_distance: float
-    """Largest relative distance of a targeted quantity [-]."""
+    distance: float
+    """Distance from the targets, by which steps are judged; see `aims.distance` [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,8 +126,8 @@ class Search:
     """Flips that made `volume` from the volume before it."""
     base: Base | None = None
     """Volume that these flips were made to."""
-    factor: float = 1.0
-    """Share of the wanted change that is aimed at, less after a step that led away [-]."""
+    trust: float = FIRST_TRUST
+    """Largest share of the voxels that are flipped between two solves, less after flips that led away [-]."""
     avoided: tuple[int, ...] = ()
     """Voxels that are left alone: few flips that led away, as those that open a neck; indices in C order."""
     solve_first: bool = False

@@ -11,16 +11,17 @@ from dataclasses import replace
 import numpy as np
 
 from vaereg.inverse.constraints import meet
-from vaereg.inverse.refining.aims import wanted_changes
+from vaereg.inverse.refining.aims import distance, wanted_changes
 from vaereg.inverse.refining.effects import effects_of_flips, interface_of
 from vaereg.inverse.refining.flips import (
     choose_flips,
     first_ratios,
+    learn_ratios,
     neck_cost,
 )
-from vaereg.inverse.refining.guidance import predicted_cells, shifted_deviation
-from vaereg.inverse.refining.necks import necks_at
-from vaereg.inverse.refining.search import Base, Search
+from vaereg.inverse.refining.guidance import predicted_cells
+from vaereg.inverse.refining.predicting import shifted
+from vaereg.inverse.refining.search import FIRST_TRUST, Base, Search
 from vaereg.microstructure.symmetry import orbits_of
 from vaereg.solver.conduction import ConductionResult
 from vaereg.solver.homogenization import HomogenizationResult
@@ -30,13 +31,11 @@ __all__ = ["based_on", "flipped"]
 
 _SLACKS = (0.0, 0.7)
 """Shares of the tolerance by which the wanted changes are widened: the second where the first fails [-]."""
-_LESS = 0.5
-"""Share of the wanted change that is tried after a step that led away [-]."""
-_LEAST_FACTOR = 0.2
-"""Share of the wanted change below which a search goes on from a volume that led away [-]."""
+_FEWER, _MORE = 0.5, 2.0
+"""What the largest number of flips is multiplied by after flips that led away, and that helped [-]."""
 _FEW = 5
 """Voxels of a step that led away, up to which they are left alone from then on."""
-_TRIES = 5
+_TRIES = 8
 """Choices of flips that predictions look at before a solve."""
 
 
@@ -45,20 +44,21 @@ def based_on(
     solved: HomogenizationResult,
     heat: ConductionResult | None,
     cell: CellProperties,
-    deviation: float,
     *,
     back: bool,
 ) -> Search:
     """The search with the volume that the next flips are made to: this one, or the one before where this one
     led away for the first time, or by few voxels, and the search may go back.
     """
-    base, flips = search.base, search.flips
-    if base is not None and flips is None and deviation > base.largest_distance:
+    base, flips, off = search.base, search.flips, distance(search.targets, cell)
+    if base is not None and flips is None and off > base.distance:
         return search  # predictions led away: flips are made to the volume before
-    if back and base is not None and flips is not None and deviation > base.largest_distance:
-        careful = _more_careful(search, base, search)
-        if len(careful.avoided) > len(search.avoided) or search.factor > _LEAST_FACTOR:
-            return careful
+    trust = search.trust
+    if base is not None and flips is not None:
+        if off < base.distance:
+            trust = min(_MORE * trust, FIRST_TRUST)
+        elif back:
+            return _more_careful(search, base, search)
     gradients = cell.gradients(search.targets.names)
     effects = effects_of_flips(
         search.volume,
@@ -67,45 +67,49 @@ def based_on(
         solved.sensitivity,
         None if heat is None else heat.sensitivity,
     )
-    base = Base(volume=search.volume, cell=cell, effects=effects, largest_distance=deviation)
+    base = Base(volume=search.volume, cell=cell, effects=effects, distance=off)
     ratios = search.ratios or first_ratios(gradients, search.materials)
-    return replace(search, base=base, factor=1.0, ratios=ratios)
+    return replace(search, base=base, trust=trust, ratios=ratios)
 
 
 def flipped(search: Search, reached: bool) -> Search | None:
     """The search with the volume that is solved next; None where no flips bring it nearer.
 
-    A prediction, shifted by what it is off at the volume before, looks at the flips first: where they should
-    lead away, those at necks are left alone, or less is asked for.
+    Predictions, shifted by what they are off at the volume before, look at the flips first: where they should
+    lead away, others are chosen by what was learned of them, and fewer.
     """
-    base = search.base
-    if base is None or search.ratios is None:
+    base, ratios = search.base, search.ratios
+    if base is None or ratios is None:
         return None
     unseen = bool(search.targets.objectives) or not search.targets.needs_stiffness
     before = None if unseen else predicted_cells(search, base.volume)
     best, least = None, np.inf
+    unit = search.targets.scales(base.cell)[0]
+    values = base.cell.values(search.targets.names)[0]
     for _ in range(_TRIES):
         following = _with_flips(search, base, reached)
-        if following is None or before is None:
+        if following is None or following.flips is None or before is None:
             return best or following
-        off = shifted_deviation(search, following.volume, before, base.cell)
-        if best is None or off < least:
-            best, least = following, off
-        if off < base.largest_distance:
+        cells = shifted(predicted_cells(search, following.volume), before, base.cell)
+        off = distance(search.targets, cells)
+        if off < least:
+            best, least = replace(following, ratios=ratios), off
+        if off < base.distance:
             break
-        search = _more_careful(search, base, following)
+        change = np.nan_to_num(cells.values(search.targets.names)[0] - values)
+        learned = learn_ratios(ratios, following.flips, change, unit)
+        search = replace(_more_careful(search, base, following), ratios=learned)
     return best
 
 
 def _more_careful(search: Search, base: Base, attempt: Search) -> Search:
-    """The search that leaves alone the flips at necks that were tried, or all of a few, or asks for less."""
+    """The search that makes fewer flips than were tried, or leaves alone all of a few."""
     if attempt.flips is None:
         return search
     voxels = attempt.flips.voxels
-    risky = voxels if len(voxels) <= _FEW else voxels[necks_at(base.volume, voxels) > 0.0]
-    if len(risky):
-        return replace(search, avoided=(*search.avoided, *risky.tolist()))
-    return replace(search, factor=_LESS * search.factor)
+    if len(voxels) <= _FEW:
+        return replace(search, avoided=(*search.avoided, *voxels.tolist()))
+    return replace(search, trust=_FEWER * len(voxels) / base.volume.size)
 
 
 def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
@@ -113,9 +117,7 @@ def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
     if search.ratios is None:
         return None
     symmetry, (x, y, z) = search.constraints.symmetry, base.volume.shape
-    least, most, unit = wanted_changes(
-        search.targets, base.cell, gain=search.gain if reached else 0.0, share=search.factor
-    )
+    least, most, unit = wanted_changes(search.targets, base.cell, gain=search.gain if reached else 0.0)
     orbits = None if symmetry == "none" else orbits_of((x, y, z), symmetry)
     allowed = interface_of(base.volume)
     allowed.ravel()[list(search.avoided)] = False
@@ -132,6 +134,7 @@ def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
             allowed=allowed,
             orbits=orbits,
             necks=neck_cost(search.targets, search.materials),
+            trust=search.trust,
         )
         if flips is not None:
             break

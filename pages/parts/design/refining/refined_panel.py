@@ -29,7 +29,7 @@ from vaereg.inverse.designs import with_volumes
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["show_refined"]
+__all__ = ["show_refined", "stalled_words"]
 
 IN_CAPTIONS = 6
 """Largest number of quantities in the captions of the gallery."""
@@ -69,9 +69,20 @@ def show_refined(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinem
             f"of it between two shown designs of one {component_kind(checkpoint)}.",
             **widgets.PLAIN,
         )
+        if result.stalled:
+            st.caption(stalled_words(result))
         _actions(checkpoint, run, entry, result)
     with st.expander("Mesh check of the refined design: the cell refined by two"):
         mesh_panel.mesh_panel(result.volume, run.designs.materials)
+
+
+def stalled_words(result: Refinement) -> str:
+    """What a refinement that stalled has reached, and what would help."""
+    return (
+        f"Stalled {100 * result.largest_distance:.2g} % off the target after "
+        f"{counted(result.solves, 'solve')}: more of them bring it hardly nearer. Designs of another "
+        "mode, a larger cell, or a looser tolerance may get there."
+    )
 
 
 def _gallery(run: Run, entry: Entry, result: Refinement) -> None:

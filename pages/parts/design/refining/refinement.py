@@ -94,7 +94,10 @@ class Entry:
             return "done, its result is no longer kept"
         if self.result is None:
             return self.progress.status
-        return "reached" if self.result.converged else f"not reached after {counted(self.solves, 'solve')}"
+        if self.result.converged:
+            return "reached"
+        stalled = " (stalled)" if self.result.stalled else ""
+        return f"not reached{stalled} after {counted(self.solves, 'solve')}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

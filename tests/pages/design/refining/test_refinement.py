@@ -82,6 +82,7 @@ def finished(task: Task, error: float = 0.01) -> Progress:
         properties=CellProperties(stiffness=stiffness[None], fraction=fraction, materials=TwoPhase()),
         largest_distance=error,
         converged=error <= 0.02,
+        stalled=error > 0.1,
         solves=3,
         history=steps(0.3, 0.1, error),
         changed=1 / volume.size,
@@ -105,13 +106,14 @@ def test_the_most_promising_is_first(begin: Callable[..., Run], designs: Designs
 
 def test_what_was_seen_is_kept(begin: Callable[..., Run]) -> None:
     """The queue forgets finished tasks in the end; the session does not, and asks no more."""
-    run = begin(1, 0, 1, 2, 3)
+    run = begin(1, 0, 1, 2, 3, 4)
     names = [entry.task.name for entry in run.entries]
     reference = {
         names[0]: finished(run.entries[0].task),
         names[1]: finished(run.entries[1].task, 0.05),
         names[2]: Progress(status="running", history=steps(0.3)),
         names[3]: Progress(status="failed", error=RuntimeError("no")),
+        names[4]: finished(run.entries[4].task, 0.2),
     }
     run = refreshed(run, lambda task: reference.get(task.name))
     assert [entry.status for entry in run.entries] == [
@@ -119,11 +121,12 @@ def test_what_was_seen_is_kept(begin: Callable[..., Run]) -> None:
         "not reached after 3 solves",
         "running",
         "failed",
+        "not reached (stalled) after 3 solves",
     ]
-    assert (run.solves, len(run.reached), len(run.done), run.unfinished) == (7, 1, 2, True)
+    assert (run.solves, len(run.reached), len(run.done), run.unfinished) == (10, 1, 3, True)
     run = refreshed(run, lambda task: None)
     assert [entry.status for entry in run.entries][2] == "cancelled"
-    assert (run.solves, len(run.done), run.unfinished) == (7, 2, False)
+    assert (run.solves, len(run.done), run.unfinished) == (10, 3, False)
 
 
 def test_a_result_that_the_queue_forgot_is_not_cancelled(begin: Callable[..., Run]) -> None:
