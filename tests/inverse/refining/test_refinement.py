@@ -17,7 +17,7 @@ from vaereg.inverse.refining.stepping import based_on
 from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
-from vaereg.targets import CellProperties
+from vaereg.targets import CellProperties, parse
 
 START = gaussian_field(16, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(1))
 STIFFNESS = np.diag(homogenize(START).stiffness)
@@ -197,3 +197,13 @@ def test_a_search_that_stalls_ends_early_and_says_so() -> None:
     assert result.stalled and not result.converged
     assert result.solves < 15
     assert not refine(START, near(), max_solves=1, tolerance=1e-5).stalled
+
+
+def test_what_is_better_within_the_tolerance_is_gone_on_from_where_objectives_are_pushed() -> None:
+    targets = parse(["volume_fraction=:0.505"], maximize=["C11"])
+    search = advance(begin(START, targets, solve_first=True))
+    assert search.base is not None
+    solved = homogenize(START, sensitivities=True)
+    cell = CellProperties(stiffness=solved.stiffness[None], fraction=np.array([0.507]), materials=TwoPhase())
+    on = based_on(search, solved, None, cell, back=True)
+    assert on.base is not search.base and on.trust == search.trust

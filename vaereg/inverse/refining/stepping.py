@@ -51,13 +51,15 @@ def based_on(
     led away for the first time, or by few voxels, and the search may go back.
     """
     base, flips, off = search.base, search.flips, distance(search.targets, cell)
+    if search.targets.objectives:  # all within the tolerance is alike to a search that pushes objectives
+        off = max(off, search.tolerance)
     if base is not None and flips is None and off > base.distance:
         return search  # predictions led away: flips are made to the volume before
     trust = search.trust
     if base is not None and flips is not None:
         if off < base.distance:
             trust = min(_MORE * trust, FIRST_TRUST)
-        elif back:
+        elif back and off > base.distance:
             return _more_careful(search, base, search)
     gradients = cell.gradients(search.targets.names)
     effects = effects_of_flips(
