@@ -3,13 +3,15 @@
     OMP_NUM_THREADS=1 python benchmarks/constraints.py [--size 32] [--targets 10] [--count 5]
 
 The properties of volumes of every morphology are asked for, without and with each set of constraints, with
-two corrections under constraints, of as many steps as `design` makes of them, and four steps without any,
-and with the pairs of phases in turn that `--pairs` names. Every
-design is checked apart from how it was made, with scipy.ndimage and the solver alone: openings by a ball,
-clusters and percolation of the tiled cell, the symmetry of the stiffness. The record has the share of designs
-that are shown, since they are said to meet everything; of these the largest deviation by prediction, over all
-and of the best of each target, and the share that does meet everything; and the largest entry of the
-stiffness that a symmetry forbids. By default 200 constrained designs are checked.
+the two corrections that `design` makes unless it is told otherwise: that is two steps without constraints,
+six with, and twelve of symmetric designs; and without constraints once more, with six and with twelve steps.
+The pairs of phases that `--pairs` names are taken in turn. Every design is checked apart from how it was
+made, with scipy.ndimage and the solver alone: openings by a ball, clusters and percolation of the tiled cell,
+the symmetry of the stiffness. The record has the share of designs that are shown, since they are said to meet
+everything; of these the largest deviation by prediction, over all and of the best of each target, how many
+times that is what it is without constraints, by default and with as many steps, and the share that does meet
+everything; and the largest entry of the stiffness that a symmetry forbids. By default 200 constrained designs
+are checked.
 """
 
 from __future__ import annotations
@@ -29,21 +31,20 @@ from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.direct import design
 from vaereg.inverse.plausible import UnreachableTargetError
+from vaereg.inverse.refining.corrections import STEPS
 from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import parse
 
-CORRECTIONS = 2
-"""Corrections under constraints, of three steps each, or of six where designs are symmetric."""
-STEPS = 4
-"""Corrections without constraints, of one step each."""
-SYMMETRIC_STEPS = 6
-"""Steps that `design` makes of each correction of symmetric designs."""
+CORRECTIONS = STEPS
+"""Corrections, each of three steps under constraints, of six where designs are symmetric."""
 NAMES = ["E_x", "E_y", "E_z"]
+WITHOUT = {"none": CORRECTIONS, "none, six steps": 3 * CORRECTIONS, "none, twelve steps": 6 * CORRECTIONS}
+"""Corrections without constraints, of one step each."""
 SETS = {
-    "none": Constraints(),
+    **dict.fromkeys(WITHOUT, Constraints()),
     "least feature of 2 voxels": Constraints(min_feature_stiff=2.0, min_feature_soft=2.0),
     "stiff phase connected, no islands": Constraints(connected={"stiff": "xyz"}, no_islands=True),
     "no closed pores": Constraints(no_closed_pores=True),
@@ -85,7 +86,7 @@ def main() -> None:
                     arguments.size,
                     seed=targets,
                     materials=pair,
-                    corrections=CORRECTIONS if limits else STEPS,
+                    corrections=WITHOUT.get(label, CORRECTIONS),
                     constraints=limits,
                 )
                 found[label] = {
@@ -105,7 +106,6 @@ def main() -> None:
         for label, run in found.items():
             runs[label].append(run)
         settings = {key: getattr(arguments, key) for key in ("size", "targets", "count", "pairs", "seed")}
-        settings |= {"symmetric_steps": CORRECTIONS * SYMMETRIC_STEPS}
         write_record("constraints", settings, {"summary": summary(runs), "runs": runs}, arguments.out)
     for entry in summary(runs):
         print(entry)
@@ -180,9 +180,10 @@ def forbidden(volume: NDArray[np.uint8], pair: TwoPhase) -> float:
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Deviations with each set of constraints, and how they compare with those without any."""
-    table = []
-    base = None
+    """Deviations with each set of constraints, and how they compare with those without any: by default, and
+    with as many steps.
+    """
+    table: list[dict[str, Any]] = []
     for label, entries in runs.items():
         told = np.array([entry["told"] for entry in entries])
         every = np.where(told, np.array([entry["deviation"] for entry in entries]), np.nan)
@@ -201,9 +202,13 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             "forbidden": max(couplings) if couplings else None,
             "cpu_seconds": float(np.median([entry["cpu_seconds"] for entry in entries])),
         }
-        base = base or own
-        own["times"] = own["median"] / max(base["median"], 1e-12)
         table.append(own)
+    medians = {entry["constraints"]: max(entry["median"], 1e-12) for entry in table}
+    for own in table:
+        alike = "none, twelve steps" if SETS[own["constraints"]].symmetry != "none" else "none, six steps"
+        if own["constraints"] in WITHOUT:
+            alike = own["constraints"]
+        own["times"], own["times_alike"] = (own["median"] / medians[name] for name in ("none", alike))
     return table
 
 

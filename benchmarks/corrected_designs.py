@@ -4,9 +4,8 @@
 
 Targets are C11, C22 and C33, by the solver, of volumes of random morphologies that no model has seen, with
 the reference pair and with random phases of each range of contrast. `design` makes twelve designs for each,
-with the corrections that it makes unless it is told otherwise, and with a single one. The record has the
-largest deviation of each design before them and after them by prediction, and after them by the solver, and
-the CPU time of `design`.
+with the corrections that it makes unless it is told otherwise. The record has the largest deviation of each
+design before them and after them by prediction, and after them by the solver, and the CPU time of `design`.
 """
 
 from __future__ import annotations

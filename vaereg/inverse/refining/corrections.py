@@ -47,8 +47,10 @@ STEPS = 2
 """Steps of correction unless another number is asked for."""
 REACHED = 1e-3
 """Largest deviation below which a design is left as it is [-]: the prediction knows no better."""
-_TRUST = 0.03
-"""Largest share of the voxels that are flipped in a step, unless one left the design worse [-]."""
+_TRUST = 0.06
+"""Largest share of the voxels that are flipped in a step, unless one left the design worse [-]: twice what
+refinement flips. A step that leads too far costs one prediction, while many raw designs, of those under
+constraints the half, are farther off than flips of 3 % can make up for."""
 _FEWER, _MORE = 0.5, 2.0
 """What that is multiplied by after a step that left a design worse, by what it flipped, and nearer [-]."""
 _FEW = 5
