@@ -69,7 +69,7 @@ def test_the_first_step_brings_most_of_the_way(by: float) -> None:
     """What flips do beside their estimates is expected from the start."""
     result = correct(VOLUMES[:1], near(["C11", "C22", "C33"], TwoPhase(), by=by), steps=1)
     before, after = result.largest_deviation[0]
-    assert after < 0.25 * before
+    assert after < 0.3 * before
 
 
 def test_designs_that_are_far_off_are_flipped_farther() -> None:
