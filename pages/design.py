@@ -36,7 +36,7 @@ begun = None if targets is None or unknown else designing.begin_designs(checkpoi
 with st.sidebar:
     request_inputs(checkpoint)
     plane = st.container()
-    outlook = [] if targets is None or unknown else outlook_of(checkpoint, targets, request.pair)
+    outlook = [] if targets is None or unknown else outlook_of(checkpoint, targets, request)
     sampling_inputs(checkpoint, outlook)
 
 if targets is None or unknown:
@@ -73,7 +73,9 @@ with notices:
     reached = any(mode.reached for index, mode in enumerate(outlook) if not chosen or index in chosen)
     far = None
     if not (stale or reached):
-        far = out_of_reach(checkpoint, targets, request.pair, component=chosen or None)
+        far = out_of_reach(
+            checkpoint, targets, request.pair, component=chosen or None, symmetry=request.constraints.symmetry
+        )
     problem = shown.problem or far
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to

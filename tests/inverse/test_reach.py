@@ -13,10 +13,10 @@ from vaereg.errors import InputError
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.reach import REACHED, mode_reach, nearest_targets, unreachable
 from vaereg.io.designs import read_designs
-from vaereg.materials import TwoPhase
+from vaereg.materials import TwoPhase, choose_materials
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES, MODES
-from vaereg.targets import Targets, parse
+from vaereg.targets import Targets, check_possible, parse
 
 ROWS = [
     ("pores", [60.0, 60.0, 60.0, 20.0, 20.0, 20.0], 0.7),
@@ -164,3 +164,20 @@ def test_where_no_mode_reaches_a_target_the_nearest_makes_designs(
     grains, pores = MODE_NAMES.index("grains"), MODE_NAMES.index("pores")
     assert reach.makers(range(len(MODE_NAMES))).tolist() == [pores] and len(reach.makers([grains])) == 1
     assert len(mode_reach(modes_of(ROWS), {"C11": 3.0, "C22": 90.0}).makers([grains])) == 0
+
+
+def test_what_symmetric_cells_can_have_has_the_symmetry() -> None:
+    """So that the nearest targets can be asked for."""
+    checkpoint = load_checkpoint()
+    assert checkpoint.modes is not None
+    pair = choose_materials("E-glass/epoxy").pairs[0]
+    wanted = parse(["E_x=12", "E_y=12", "nu_xy=0.1", "C26=0"])
+    for symmetry in ("tetragonal", "cubic"):
+        reach = mode_reach(checkpoint.modes, wanted, pair, symmetry=symmetry)
+        for index in range(len(reach.names)):
+            nearest = reach.nearest(index, wanted.names)
+            assert nearest["E_x"] == pytest.approx(nearest["E_y"]) and nearest["C26"] == 0.0
+        offered = nearest_targets(checkpoint, wanted, pair, symmetry=symmetry).targets
+        check_possible(offered, pair, symmetry=symmetry)
+    unlike = mode_reach(checkpoint.modes, wanted, pair).nearest(0, wanted.names)
+    assert unlike["E_x"] != pytest.approx(unlike["E_y"], rel=1e-3)

@@ -1,4 +1,4 @@
-"""Targets that a symmetry excludes, against the stiffness of cells that have it."""
+"""What a symmetry makes of properties and targets, against the stiffness of cells that have it."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from vaereg.microstructure.symmetry import SYMMETRIES, symmetrise_volume
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import QUANTITIES, CellProperties, check_possible, parse
-from vaereg.targets.symmetries import _diagonal_of, _equal_to
+from vaereg.targets.symmetries import _diagonal_of, _equal_to, symmetrised
 
 PAIR = choose_materials("E-glass/epoxy").pairs[0]
 
@@ -68,3 +68,25 @@ def test_targets_that_a_symmetry_excludes_are_refused(symmetry: str, words: list
 )
 def test_what_a_symmetry_allows_is_not_refused(symmetry: str, words: list[str]) -> None:
     check_possible(parse(words), PAIR, symmetry=symmetry)
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_symmetrised_cells_have_the_symmetry(symmetry: str, volume: np.ndarray) -> None:
+    stiffness = homogenize(volume, PAIR, rtol=1e-6).stiffness[None]
+    conductivity = conduct(volume, PAIR, rtol=1e-6).conductivity[None]
+    cell = CellProperties(
+        stiffness=stiffness, fraction=np.array([0.3]), materials=PAIR, conductivity=conductivity
+    )
+    names = list(QUANTITIES)
+    made = symmetrised(cell, symmetry)
+    values = dict(zip(names, made.values(names)[0], strict=True))
+    if symmetry == "none":
+        assert made is cell
+        return
+    for name in names:
+        assert not _diagonal_of(name)[0] or values[name] == 0.0
+        for other in _equal_to(name, symmetry):
+            assert values[other] == pytest.approx(values[name], rel=1e-9)
+    trace = stiffness[0, :3, :3].trace(), stiffness[0, 3:, 3:].trace(), conductivity[0].trace()
+    own = made.stiffness[0, :3, :3].trace(), made.stiffness[0, 3:, 3:].trace(), made.conductivity[0].trace()
+    np.testing.assert_allclose(own, trace)

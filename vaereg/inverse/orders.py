@@ -80,7 +80,12 @@ def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **op
     """
     if order.nearest:
         targets = nearest_targets(
-            checkpoint, targets, order.materials, component=order.component, fixed=order.fixed
+            checkpoint,
+            targets,
+            order.materials,
+            component=order.component,
+            fixed=order.fixed,
+            symmetry=order.constraints.symmetry,
         ).targets
     settings: dict[str, Any] = {
         "materials": order.materials,
@@ -117,7 +122,13 @@ def carry_out(order: DesignOrder, targets: Targets, checkpoint: Checkpoint, **op
             told = ", ".join(f"{name} is not met by {count}" for name, count in unmet.items())
             raise InputError(f"none of {len(designs.met)} designs meets all constraints: {told}")
         designs, spread = chosen(designs, rows), None if spread is None else spread.rows(rows)
-    far = out_of_reach(checkpoint, targets, order.materials, component=order.component)
+    far = out_of_reach(
+        checkpoint,
+        targets,
+        order.materials,
+        component=order.component,
+        symmetry=order.constraints.symmetry,
+    )
     return Designed(
         designs=designs,
         recipes=recipes(checkpoint, designs),

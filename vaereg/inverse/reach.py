@@ -24,6 +24,7 @@ from vaereg.model.modes.release import Modes
 from vaereg.targets import QUANTITIES, CellProperties, Target, Targets, percent_off
 from vaereg.targets.bounds import quantity_bounds
 from vaereg.targets.quantities import canonical_name
+from vaereg.targets.symmetries import symmetrised
 
 __all__ = [
     "FARTHEST",
@@ -60,8 +61,8 @@ _GIVEN_UP = 0.01
 """Deviation of the nearest volume up to which a target stays as it is [-]."""
 _HELD = 10.0
 """Factor of the weight of targets that stay as they are."""
-_kept: deque[tuple[ModeLibrary, TwoPhase, Rows, CellProperties]] = deque(maxlen=4)
-"""Libraries with their properties for the last pairs of phases, 10 MB each."""
+_kept: deque[tuple[ModeLibrary, TwoPhase, str, Rows, CellProperties]] = deque(maxlen=4)
+"""Libraries with their properties for the last pairs of phases and symmetries, 10 MB each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,23 +134,24 @@ class Reach:
         return values
 
 
-def library_cells(modes: Modes, pair: TwoPhase) -> tuple[Rows, CellProperties]:
+def library_cells(modes: Modes, pair: TwoPhase, symmetry: str = "none") -> tuple[Rows, CellProperties]:
     """Every training volume of the modes with its axes in any order, mode by mode, and its expected
     properties with a pair of phases. Those of the last few pairs are kept.
 
     Args:
         modes: Trained modes.
         pair: Phases.
+        symmetry: Symmetry that is made of the volumes.
     """
-    for library, phases, rows, cells in _kept:
-        if library is modes.library and phases == pair:
+    for library, phases, own_symmetry, rows, cells in _kept:
+        if library is modes.library and phases == pair and own_symmetry == symmetry:
             return rows, cells
     every = [modes.library.rows_of(index) for index in range(len(modes.names))]
     rows = Rows(
         order=np.concatenate([part.order for part in every]), row=np.concatenate([part.row for part in every])
     )
-    cells = modes.cells(rows, pair)
-    _kept.append((modes.library, pair, rows, cells))
+    cells = symmetrised(modes.cells(rows, pair), symmetry)
+    _kept.append((modes.library, pair, symmetry, rows, cells))
     return rows, cells
 
 
@@ -163,17 +165,24 @@ def ends_of_modes(modes: Modes, rows: Rows) -> NDArray[np.intp]:
     return np.searchsorted(modes.library.mode[rows.row], np.arange(len(modes.names) + 1))
 
 
-def mode_reach(modes: Modes, wanted: Targets | Mapping[str, Target], pair: TwoPhase | None = None) -> Reach:
+def mode_reach(
+    modes: Modes,
+    wanted: Targets | Mapping[str, Target],
+    pair: TwoPhase | None = None,
+    *,
+    symmetry: str = "none",
+) -> Reach:
     """How near the training volumes of each mode come to a target.
 
     Args:
         modes: Trained modes.
         wanted: What is wanted.
         pair: Phases; the reference pair if left out.
+        symmetry: Symmetry that is made of the volumes.
     """
     targets = Targets.of(wanted)
     phases = REFERENCE_PAIR if pair is None else pair
-    together, cells = library_cells(modes, phases)
+    together, cells = library_cells(modes, phases, symmetry)
     deviation = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf)
     ends = ends_of_modes(modes, together)
     weights, candidates = np.zeros(len(modes.names)), [np.empty(0, dtype=np.intp)] * len(modes.names)
@@ -231,6 +240,7 @@ def nearest_targets(
     *,
     component: int | Sequence[int] | None = None,
     fixed: Sequence[str] = (),
+    symmetry: str = "none",
 ) -> NearestTargets:
     """Targets within reach that are nearest to those that are asked for; `design` takes them in their place.
 
@@ -240,6 +250,7 @@ def nearest_targets(
         pair: Phases; those of the checkpoint if left out.
         component: Mode, or modes, that the designs are to be of: indices; all if left out.
         fixed: Quantities whose targets stay as they are; the others give way to them.
+        symmetry: Symmetry that the designs are to have.
 
     Raises:
         InputError: The checkpoint has no modes, a fixed quantity is not asked for.
@@ -255,7 +266,7 @@ def nearest_targets(
         tuple(replace(item, weight=item.weight * (_HELD if item.name in held else 1.0)) for item in wanted)
     )
     phases = checkpoint.model.materials if pair is None else pair
-    reach = mode_reach(checkpoint.modes, weighed, phases)
+    reach = mode_reach(checkpoint.modes, weighed, phases, symmetry=symmetry)
     components = (
         list(range(checkpoint.components)) if component is None else np.atleast_1d(component).tolist()
     )
@@ -266,7 +277,9 @@ def nearest_targets(
     deviation = dict(zip(wanted.names, wanted.deviations(nearest.nearest)[0], strict=True))
     off = {item.name: item.weight * float(deviation[item.name]) for item in wanted}
     if held and max(off[name] for name in held) > REACHED:
-        raise unreachable(mode_reach(checkpoint.modes, wanted.only(held), phases), wanted.only(held), best)
+        held_targets = wanted.only(held)
+        own_reach = mode_reach(checkpoint.modes, held_targets, phases, symmetry=symmetry)
+        raise unreachable(own_reach, held_targets, best)
     if wanted.largest_deviation(nearest.nearest)[0] <= _NEAR_ENOUGH:
         return NearestTargets(targets=wanted, mode=reach.names[best], changed=())
     values = dict(zip(wanted.names, nearest.nearest.values(wanted.names)[0].tolist(), strict=True))
@@ -291,6 +304,7 @@ def out_of_reach(
     pair: TwoPhase | None = None,
     *,
     component: int | Sequence[int] | None = None,
+    symmetry: str = "none",
 ) -> UnreachableTargetError | None:
     """Words on a target that no mode reaches, to be told beside the designs for it; None where one does.
 
@@ -299,10 +313,12 @@ def out_of_reach(
         wanted: What is asked for.
         pair: Phases; those of the checkpoint if left out.
         component: Mode, or modes, that the designs are of: indices; all if left out.
+        symmetry: Symmetry that the designs have.
     """
     if checkpoint.modes is None:
         return None
-    reach = mode_reach(checkpoint.modes, wanted, checkpoint.model.materials if pair is None else pair)
+    phases = checkpoint.model.materials if pair is None else pair
+    reach = mode_reach(checkpoint.modes, wanted, phases, symmetry=symmetry)
     components = np.arange(len(reach.names)) if component is None else np.atleast_1d(component)
     nearest = int(components[np.argmin(reach.distance[components])])
     if reach.distance[nearest] <= REACHED:

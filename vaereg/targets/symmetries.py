@@ -1,4 +1,4 @@
-"""Targets that the symmetry of a cell excludes: quantities that vanish in it, and those that are equal.
+"""What the symmetry of a cell makes of its properties: quantities that vanish, and those that are equal.
 
 Cells with mirrors normal to x, y and z are orthotropic; tetragonal ones have x and y alike as well, cubic
 ones all three axes.
@@ -10,11 +10,14 @@ import math
 from collections.abc import Callable
 from itertools import permutations
 
+import numpy as np
+
 from vaereg.errors import InputError
+from vaereg.targets.properties import CellProperties
 from vaereg.targets.quantities import QUANTITIES, canonical_name
 from vaereg.targets.wanted import Targets
 
-__all__ = ["check_symmetry"]
+__all__ = ["check_symmetry", "symmetrised"]
 
 _TOLERANCE = 0.01
 """Deviation up to which a target counts as met [-]."""
@@ -55,6 +58,35 @@ def check_symmetry(targets: Targets, symmetry: str, largest: Callable[[str], flo
             if other in ranges and low - ranges[other][1] > _TOLERANCE * (abs(low) + abs(ranges[other][1])):
                 values = f"{name} = {_text(name, low)} and {other} = {_text(other, ranges[other][1])}"
                 raise InputError(f"{values} exclude each other: they are equal in every {symmetry} cell")
+
+
+def symmetrised(cells: CellProperties, symmetry: str) -> CellProperties:
+    """Cells with the mean stiffness and conductivity over the exchanges and mirrors of a symmetry: about what
+    cells have of which the geometry is made symmetric.
+
+    Args:
+        cells: N cells.
+        symmetry: "none", "orthotropic", "tetragonal" or "cubic".
+    """
+    if symmetry not in _AXES:
+        return cells
+    stiffness = np.mean(
+        [cells.stiffness[:, order][:, :, order] for order in map(_voigt_order, _AXES[symmetry])], axis=0
+    )
+    stiffness[:, 3:, :3] = stiffness[:, :3, 3:] = 0.0
+    stiffness[:, 3:, 3:] *= np.eye(3)
+    conductivity = cells.conductivity
+    if conductivity is not None:
+        orders = [["xyz".index(axis) for axis in axes] for axes in _AXES[symmetry]]
+        conductivity = np.mean([conductivity[:, order][:, :, order] for order in orders], axis=0) * np.eye(3)
+    return CellProperties(
+        stiffness=stiffness, fraction=cells.fraction, materials=cells.materials, conductivity=conductivity
+    )
+
+
+def _voigt_order(axes: str) -> list[int]:
+    """Place of each strain after an exchange of the axes, in Voigt order."""
+    return [int(_renamed(f"C{i}{i}", dict(zip("xyz", axes, strict=True)))[1]) - 1 for i in range(1, 7)]
 
 
 def _diagonal_of(name: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from pages.parts.common.requests.current import (
 from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.requests.modes import mode_picture, mode_title
 from pages.parts.common.requests.quantities import rounded_number, target_text
-from pages.parts.common.requests.request import MAX_SEED, SIZES
+from pages.parts.common.requests.request import MAX_SEED, SIZES, Request
 from pages.parts.common.sessions.state import CHOSEN_MODES, COMPONENT, COUNT, FORMER, PRESET, SEED, SIZE
 from pages.parts.design.constraints_panel import constraint_inputs, voxel_inputs
 from pages.parts.design.outlook import Outlook, mode_outlook
@@ -216,13 +216,15 @@ def _presets(_checkpoint: Checkpoint, checkpoint_hash: str, pair: TwoPhase) -> d
     return presets(_checkpoint, pair)
 
 
-def outlook_of(checkpoint: Checkpoint, targets: Targets, pair: TwoPhase) -> list[Outlook]:
-    """Prospects of the modes for a target; none of a model without modes."""
-    return _outlook(checkpoint, checkpoint.hash, targets, pair)
+def outlook_of(checkpoint: Checkpoint, targets: Targets, request: Request) -> list[Outlook]:
+    """Prospects of the modes for a target with the phases and the symmetry of a request; none of a model
+    without modes.
+    """
+    return _outlook(checkpoint, checkpoint.hash, targets, request.pair, request.constraints.symmetry)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _outlook(
-    _checkpoint: Checkpoint, checkpoint_hash: str, targets: Targets, pair: TwoPhase
+    _checkpoint: Checkpoint, checkpoint_hash: str, targets: Targets, pair: TwoPhase, symmetry: str
 ) -> list[Outlook]:
-    return mode_outlook(_checkpoint, targets, pair)
+    return mode_outlook(_checkpoint, targets, pair, symmetry=symmetry)

@@ -39,7 +39,11 @@ class Outlook:
 
 
 def mode_outlook(
-    checkpoint: Checkpoint, targets: Targets | Mapping[str, Target], pair: TwoPhase | None = None
+    checkpoint: Checkpoint,
+    targets: Targets | Mapping[str, Target],
+    pair: TwoPhase | None = None,
+    *,
+    symmetry: str = "none",
 ) -> list[Outlook]:
     """Prospects of all modes in the order of their components; none of a model without modes.
 
@@ -47,11 +51,12 @@ def mode_outlook(
         checkpoint: The model.
         targets: What is wanted.
         pair: The two phases; those of the model if left out.
+        symmetry: Symmetry that designs are to have.
     """
     if checkpoint.modes is None:
         return []
-    wanted = Targets.of(targets)
-    reach, names = mode_reach(checkpoint.modes, wanted, pair or checkpoint.model.materials), wanted.names
+    wanted, phases = Targets.of(targets), pair or checkpoint.model.materials
+    reach, names = mode_reach(checkpoint.modes, wanted, phases, symmetry=symmetry), wanted.names
     return [
         Outlook(
             name=mode.name,

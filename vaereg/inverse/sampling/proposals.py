@@ -93,7 +93,8 @@ def share_out(
             check_reachable(checkpoint, judge.targets.plain())
         np.add.at(quota, candidates[np.arange(count) % len(candidates)], 1)
         return Quota(designs=quota, reach=None)
-    reach = mode_reach(checkpoint.modes, judge.targets, judge.pair)
+    symmetry = judge.constraints.symmetry
+    reach = mode_reach(checkpoint.modes, judge.targets, judge.pair, symmetry=symmetry)
     makers = (
         reach.makers(candidates.tolist())
         if only_plausible
