@@ -140,6 +140,7 @@ def test_designs(tmp_path: Path, volume: np.ndarray) -> None:
         constraints={"symmetry": "cubic"},
         met=[[True]],
         solves=[1],
+        stalled=[False],
         materials=TwoPhase(),
         solver_tolerance=[1e-6],
         solver_dtype=["float64"],

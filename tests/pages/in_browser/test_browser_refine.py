@@ -13,7 +13,7 @@ from vaereg.solver.homogenization import homogenize
 
 pytestmark = pytest.mark.browser
 
-SHEAR = "&target=C44%3D13&target=C55%3D15&target=C66%3D15"
+SHEAR = "&target=C44%3D12&target=C55%3D14&target=C66%3D16"
 """Further moduli [GPa] in a link."""
 
 
