@@ -215,8 +215,7 @@ def more_like(
     mode = int(designs.component[index])
     rows = None
     if checkpoint.modes is not None:
-        symmetry = judge.constraints.symmetry
-        near = mode_reach(checkpoint.modes, designs.wanted, judge.pair, symmetry=symmetry).modes[mode]
+        near = mode_reach(checkpoint.modes, designs.wanted, judge.pair).modes[mode]
         rows = None if near is None else near.rows[np.zeros(1, dtype=np.intp)]
     parent = Proposals(
         latent=torch.from_numpy(designs.latent[[index]]).to(device_of(checkpoint.model)),

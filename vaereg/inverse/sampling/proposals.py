@@ -107,6 +107,8 @@ def share_out(
     likely = np.lexsort((reach.distance, -reach.weights))
     order = likely[allowed[likely]]
     np.add.at(quota, order[np.arange(count) % len(order)], 1)
+    if symmetry != "none":  # designs begin with volumes that nearly have the symmetry, not with means over it
+        reach = mode_reach(checkpoint.modes, judge.targets, judge.pair)
     return Quota(designs=quota, reach=reach)
 
 
