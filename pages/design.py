@@ -73,9 +73,8 @@ with notices:
     reached = any(mode.reached for index, mode in enumerate(outlook) if not chosen or index in chosen)
     far = None
     if not (stale or reached):
-        far = out_of_reach(
-            checkpoint, targets, request.pair, component=chosen or None, symmetry=request.constraints.symmetry
-        )
+        pair, symmetry = request.pair, request.constraints.symmetry
+        far = out_of_reach(checkpoint, targets, pair, component=chosen or None, symmetry=symmetry)
     problem = shown.problem or far
     if shown.problem:
         st.toast("This target is out of reach.")  # seen wherever the page is scrolled to

@@ -24,6 +24,7 @@ from vaereg.materials import TwoPhase
 __all__ = [
     "ENGINEERING_NAMES",
     "EngineeringConstants",
+    "conduction_factor",
     "directional_young",
     "engineering_constants",
     "loaded_directions",
@@ -165,6 +166,10 @@ def universal_anisotropy(stiffness: ArrayLike) -> NDArray[np.float64]:
     return 5.0 * shear_voigt / shear_reuss + bulk_voigt / bulk_reuss - 6.0
 
 
+_MIXED_CONTRAST = 100.0
+"""Contrast up to which the logarithmic rule of mixtures holds, above which percolation counts [-]."""
+_LEAST_CONDUCTIVITY = 1e-150
+"""Conductivity that stands for none [W/(m K)]."""
 _ALIKE_BULK = 1e-4
 """Relative difference of the bulk moduli [-], below which thermal expansion is the mean of the phases': the
 exact relation divides by the difference."""
@@ -222,6 +227,21 @@ def mixed_density(volume_fraction: float, materials: TwoPhase) -> float:
             raise InputError(f"expected the density of the {key} phase{phase.quoted}, which is not given")
         densities.append(phase.density)
     return float(volume_fraction * densities[0] + (1.0 - volume_fraction) * densities[1])
+
+
+def conduction_factor(difference: NDArray[np.float64], materials: TwoPhase) -> NDArray[np.float64]:
+    """Conductivity of cells over that of cells with another volume fraction, by the logarithmic rule of
+    mixtures (Lichtenecker 1926), shape (N,) [-]: below one where the stiff phase conducts less.
+
+    Args:
+        difference: Volume fractions of the stiff phase less the other ones, shape (N,) [-].
+        materials: The two phases; one without conductivity conducts nothing.
+    """
+    stiff, soft = (
+        max(phase.conductivity or 0.0, _LEAST_CONDUCTIVITY) for phase in (materials.stiff, materials.soft)
+    )
+    contrast = np.clip(stiff / soft, 1.0 / _MIXED_CONTRAST, _MIXED_CONTRAST)
+    return np.asarray(contrast**difference)
 
 
 def _compliance(

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from vaereg.elasticity import bulk_and_shear, mandel_to_voigt, voigt_to_mandel
 from vaereg.engineering import (
     EngineeringConstants,
+    conduction_factor,
     engineering_constants,
     mixed_density,
     thermal_expansion,
@@ -38,8 +39,6 @@ _SINGULAR = 1e-12
 """Eigenvalue of a stiffness over its largest [-], below which it counts as none."""
 _ALIKE_BULK = 1e-4
 """Relative difference of the bulk moduli [-], below which thermal expansion follows the fraction alone."""
-_MIXED_CONTRAST = 100.0
-"""Contrast up to which the logarithmic rule of mixtures holds, above which percolation counts [-]."""
 _TINY = 1e-150
 _CACHED = ("_sound", "_expansion", "_density")
 """Properties of every cell that are computed once."""
@@ -113,14 +112,13 @@ class CellProperties:
         return self.rows(np.tile(np.arange(len(self)), count))
 
     def scaled(self, factor: NDArray[np.float64], fraction: NDArray[np.float64]) -> CellProperties:
-        """Cells with other volume fractions, and stiffness times a factor, (N,) each [-]. Conductivity
-        follows the logarithmic rule of mixtures (Lichtenecker 1926): it falls where the stiff phase conducts
-        less.
+        """Cells with other volume fractions, and stiffness times a factor, (N,) each [-]; conductivity
+        follows the logarithmic rule of mixtures.
         """
         conductivity = self.conductivity
         if conductivity is not None:
-            mixed = _conduction_contrast(self.materials) ** (fraction - self.fraction)
-            conductivity = conductivity * mixed[:, None, None]
+            factor_of_conduction = conduction_factor(fraction - self.fraction, self.materials)
+            conductivity = conductivity * factor_of_conduction[:, None, None]
         cells = replace(
             self,
             stiffness=self.stiffness * factor[:, None, None],
@@ -263,14 +261,6 @@ class CellProperties:
             if np.isfinite(value):
                 by_stiffness[place], by_conductivity[place], by_fraction[place] = calculus.gradient(name)
         return Gradients(stiffness=by_stiffness, conductivity=by_conductivity, fraction=by_fraction)
-
-
-def _conduction_contrast(materials: TwoPhase) -> float:
-    """Conductivity of the stiff over that of the soft phase [-], within `_MIXED_CONTRAST`."""
-    stiff, soft = (
-        max(float(phase.conductivity or 0.0), _TINY) for phase in (materials.stiff, materials.soft)
-    )
-    return float(np.clip(stiff / soft, 1.0 / _MIXED_CONTRAST, _MIXED_CONTRAST))
 
 
 def _unit(size: int, i: int, j: int) -> NDArray[np.float64]:
