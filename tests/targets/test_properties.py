@@ -168,7 +168,7 @@ def test_a_predicted_stiffness_may_be_a_little_indefinite() -> None:
 
 @pytest.mark.parametrize("pair", ["silicon carbide/aluminium", "E-glass/epoxy", "titanium/aluminium"])
 def test_cells_with_more_of_the_stiff_phase_conduct_as_their_phases_do(pair: str) -> None:
-    """Of one random field, cut at two volume fractions: as the solver says, not as the stiffness does."""
+    """The conductivity of a random field, cut at two volume fractions, by the rule and by the solver."""
     materials = choose_materials(pair).pairs[0]
     field = gaussian_filter(np.random.default_rng(0).normal(size=(16, 16, 16)), 2.0, mode="wrap")
     volumes = [(field > np.quantile(field, 1.0 - fraction)).astype(np.uint8) for fraction in (0.3, 0.6)]

@@ -146,11 +146,16 @@ def library_cells(modes: Modes, pair: TwoPhase, symmetry: str = "none") -> tuple
     for library, phases, own_symmetry, rows, cells in _kept:
         if library is modes.library and phases == pair and own_symmetry == symmetry:
             return rows, cells
+    if symmetry != "none":
+        rows, cells = library_cells(modes, pair)
+        cells = symmetrised(cells, symmetry)
+        _kept.append((modes.library, pair, symmetry, rows, cells))
+        return rows, cells
     every = [modes.library.rows_of(index) for index in range(len(modes.names))]
     rows = Rows(
         order=np.concatenate([part.order for part in every]), row=np.concatenate([part.row for part in every])
     )
-    cells = symmetrised(modes.cells(rows, pair), symmetry)
+    cells = modes.cells(rows, pair)
     _kept.append((modes.library, pair, symmetry, rows, cells))
     return rows, cells
 

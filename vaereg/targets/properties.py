@@ -27,12 +27,12 @@ from vaereg.engineering import (
 from vaereg.materials import TwoPhase
 from vaereg.targets.quantities import QUANTITIES, STIFFNESS_ENTRIES, canonical_name
 
-__all__ = ["CellProperties", "Gradients"]
+__all__ = ["COUPLING_SHARE", "CellProperties", "Gradients"]
 
 _AXES, _PLANES = "xyz", ("yz", "xz", "xy")
 _PAIRS = ("xy", "xz", "yx", "yz", "zx", "zy")
 _POWERS = {"specific_E": 1.0, "specific_sqrt_E": 1.0 / 2.0, "specific_cbrt_E": 1.0 / 3.0}
-_COUPLING_SHARE = 0.1
+COUPLING_SHARE = 0.1
 """Share of the geometric mean of two diagonal entries that deviations of the entry between them are relative
 to, where what was asked for is less [-]."""
 _SINGULAR = 1e-12
@@ -241,7 +241,7 @@ class CellProperties:
             else:
                 i, j = _AXES.index(name[2]), _AXES.index(name[3])
                 matrix = self.conductivity if self.conductivity is not None else np.zeros((len(self), 3, 3))
-            columns.append(_COUPLING_SHARE * np.sqrt(np.maximum(matrix[:, i, i] * matrix[:, j, j], 0.0)))
+            columns.append(COUPLING_SHARE * np.sqrt(np.maximum(matrix[:, i, i] * matrix[:, j, j], 0.0)))
         return np.stack(columns, axis=1) if columns else np.empty((len(self), 0))
 
     def gradients(self, names: Sequence[str], row: int = 0) -> Gradients:

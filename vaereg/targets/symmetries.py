@@ -12,8 +12,9 @@ from itertools import permutations
 
 import numpy as np
 
+from vaereg.elasticity import AXIS_ORDERS
 from vaereg.errors import InputError
-from vaereg.targets.properties import CellProperties
+from vaereg.targets.properties import COUPLING_SHARE, CellProperties
 from vaereg.targets.quantities import QUANTITIES, canonical_name
 from vaereg.targets.wanted import Targets
 
@@ -21,9 +22,6 @@ __all__ = ["check_symmetry", "symmetrised"]
 
 _TOLERANCE = 0.01
 """Deviation up to which a target counts as met [-]."""
-_COUPLING_SHARE = 0.1
-"""Share of the geometric mean of two diagonal entries that deviations of the one between them are relative
-to, as in `vaereg.targets.properties` [-]."""
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 _AXES = {
     "orthotropic": ["xyz"],
@@ -50,7 +48,7 @@ def check_symmetry(targets: Targets, symmetry: str, largest: Callable[[str], flo
     for name, (low, high) in ranges.items():
         asked = low if low > 0.0 else min(high, 0.0)
         first, second = _diagonal_of(name)
-        scale = _COUPLING_SHARE * math.sqrt(max(largest(first) * largest(second), 0.0)) if first else 0.0
+        scale = COUPLING_SHARE * math.sqrt(max(largest(first) * largest(second), 0.0)) if first else 0.0
         if first and abs(asked) > _TOLERANCE * max(scale, abs(asked)):
             raise InputError(f"{name} = {_text(name, asked)} cannot be had: it is 0 in every {symmetry} cell")
     for name, (low, _) in ranges.items():
@@ -70,23 +68,17 @@ def symmetrised(cells: CellProperties, symmetry: str) -> CellProperties:
     """
     if symmetry not in _AXES:
         return cells
-    stiffness = np.mean(
-        [cells.stiffness[:, order][:, :, order] for order in map(_voigt_order, _AXES[symmetry])], axis=0
-    )
+    orders = [tuple("xyz".index(axis) for axis in axes) for axes in _AXES[symmetry]]
+    of_voigt = [order for order in AXIS_ORDERS if order[:3] in orders]
+    stiffness = np.mean([cells.stiffness[:, order][:, :, order] for order in of_voigt], axis=0)
     stiffness[:, 3:, :3] = stiffness[:, :3, 3:] = 0.0
     stiffness[:, 3:, 3:] *= np.eye(3)
     conductivity = cells.conductivity
     if conductivity is not None:
-        orders = [["xyz".index(axis) for axis in axes] for axes in _AXES[symmetry]]
         conductivity = np.mean([conductivity[:, order][:, :, order] for order in orders], axis=0) * np.eye(3)
     return CellProperties(
         stiffness=stiffness, fraction=cells.fraction, materials=cells.materials, conductivity=conductivity
     )
-
-
-def _voigt_order(axes: str) -> list[int]:
-    """Place of each strain after an exchange of the axes, in Voigt order."""
-    return [int(_renamed(f"C{i}{i}", dict(zip("xyz", axes, strict=True)))[1]) - 1 for i in range(1, 7)]
 
 
 def _diagonal_of(name: str) -> tuple[str, str]:

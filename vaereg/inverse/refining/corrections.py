@@ -24,6 +24,9 @@ from vaereg.inverse.constraints import Constraints, meet, satisfied
 from vaereg.inverse.refining.aims import distance, wanted_changes
 from vaereg.inverse.refining.effects import Effects, effects_of_flips, interface_of
 from vaereg.inverse.refining.flips import (
+    FEW,
+    FEWER,
+    MORE,
     Flips,
     Ratios,
     choose_flips,
@@ -51,10 +54,6 @@ _TRUST = 0.06
 """Largest share of the voxels that are flipped in a step, unless one left the design worse [-]: twice what
 refinement flips. A step that leads too far costs one prediction, while many raw designs, of those under
 constraints the half, are farther off than flips of 3 % can make up for."""
-_FEWER, _MORE = 0.5, 2.0
-"""What that is multiplied by after a step that left a design worse, by what it flipped, and nearer [-]."""
-_FEW = 5
-"""Voxels of such a step, up to which they are left alone from then on."""
 _AIMS = 4
 """Choices of flips under constraints: of what these leave, that nearest to the wanted change is tried."""
 _UNMET = 10.0
@@ -305,12 +304,12 @@ def _accept(
     if judged.deviation < state.best.deviation and (judged.met or not state.best.met):
         state.best = judged
     if judged.distance < state.base.distance and (judged.met or not state.base.met):
-        state.base, state.trust = judged, min(_MORE * state.trust, _TRUST)
+        state.base, state.trust = judged, min(MORE * state.trust, _TRUST)
         _learn(state, answer, row, targets, pair)
     elif state.flips is not None:
-        if len(state.flips.voxels) <= _FEW:
+        if len(state.flips.voxels) <= FEW:
             state.avoided += state.flips.voxels.tolist()
-        state.trust = _FEWER * max(len(state.flips.voxels), _FEW) / trial.size
+        state.trust = FEWER * max(len(state.flips.voxels), FEW) / trial.size
 
 
 def _judged(

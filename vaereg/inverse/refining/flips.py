@@ -30,6 +30,9 @@ from vaereg.targets import Targets
 from vaereg.targets.properties import Gradients
 
 __all__ = [
+    "FEW",
+    "FEWER",
+    "MORE",
     "Flips",
     "Ratios",
     "choose_flips",
@@ -63,6 +66,10 @@ up to a contrast of `_HARD` and above, and of conductivities. So did the first c
 stiffened at once, the less each voxel does."""
 _HARD = 1000.0
 """Contrast above which moduli have the second ratios [-]."""
+FEWER, MORE = 0.5, 2.0
+"""What the largest number of flips is multiplied by after flips that led away, and that helped [-]."""
+FEW = 5
+"""Voxels of flips that led away, up to which they are left alone from then on."""
 _SPREAD, _TIE = 0.35, 0.7
 """Standard deviation of the two ratios, and their correlation: over designs, they are 0.4 to 1.4."""
 _DRIFT = 0.05

@@ -20,8 +20,6 @@ __all__ = ["FIRST_GAIN", "FIRST_TRUST", "Base", "Best", "Refinement", "Search", 
 
 FIRST_GAIN = 0.05
 """Relative gain in each objective that a search aims at first [-]."""
-
-
 FIRST_TRUST = 0.03
 """Largest share of the voxels that are flipped between two solves, unless flips led away [-]."""
 

@@ -14,6 +14,9 @@ from vaereg.inverse.constraints import meet
 from vaereg.inverse.refining.aims import distance, wanted_changes
 from vaereg.inverse.refining.effects import effects_of_flips, interface_of
 from vaereg.inverse.refining.flips import (
+    FEW,
+    FEWER,
+    MORE,
     choose_flips,
     first_ratios,
     learn_ratios,
@@ -31,10 +34,6 @@ __all__ = ["based_on", "flipped"]
 
 _SLACKS = (0.0, 0.7)
 """Shares of the tolerance by which the wanted changes are widened: the second where the first fails [-]."""
-_FEWER, _MORE = 0.5, 2.0
-"""What the largest number of flips is multiplied by after flips that led away, and that helped [-]."""
-_FEW = 5
-"""Voxels of a step that led away, up to which they are left alone from then on."""
 _TRIES = 8
 """Choices of flips that predictions look at before a solve."""
 
@@ -58,7 +57,7 @@ def based_on(
     trust = search.trust
     if base is not None and flips is not None:
         if off < base.distance:
-            trust = min(_MORE * trust, FIRST_TRUST)
+            trust = min(MORE * trust, FIRST_TRUST)
         elif back and off > base.distance:
             return _more_careful(search, base, search)
     gradients = cell.gradients(search.targets.names)
@@ -109,9 +108,9 @@ def _more_careful(search: Search, base: Base, attempt: Search) -> Search:
     if attempt.flips is None:
         return search
     voxels = attempt.flips.voxels
-    if len(voxels) <= _FEW:
+    if len(voxels) <= FEW:
         return replace(search, avoided=(*search.avoided, *voxels.tolist()))
-    return replace(search, trust=_FEWER * len(voxels) / base.volume.size)
+    return replace(search, trust=FEWER * len(voxels) / base.volume.size)
 
 
 def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
