@@ -87,6 +87,7 @@ def test_symmetrised_cells_have_the_symmetry(symmetry: str, volume: np.ndarray) 
         assert not _diagonal_of(name)[0] or values[name] == 0.0
         for other in _equal_to(name, symmetry):
             assert values[other] == pytest.approx(values[name], rel=1e-9)
+    assert made.conductivity is not None
     trace = stiffness[0, :3, :3].trace(), stiffness[0, 3:, 3:].trace(), conductivity[0].trace()
     own = made.stiffness[0, :3, :3].trace(), made.stiffness[0, 3:, 3:].trace(), made.conductivity[0].trace()
     np.testing.assert_allclose(own, trace)
