@@ -7,10 +7,11 @@ import streamlit as st
 from pages.parts.common import start
 from pages.parts.common.requests.current import current_request
 from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.sessions import state
 from pages.parts.common.text import plain
 from pages.parts.common.views.figures import class_title
 from pages.parts.explore import latent_map, map_state, walks
-from pages.parts.explore.places import Place, sample_place, typical_samples
+from pages.parts.explore.places import Place, known_places, sample_place, typical_samples
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
 
@@ -27,6 +28,22 @@ def show_space(
     latent_map.show_gallery(embedding, places)
 
 
+def show_walk(checkpoint: Checkpoint, embedding: Embedding, places: Mapping[str, Place]) -> None:
+    """The walk, made once its box is open."""
+    box = st.expander("Walk through the latent space", key=state.WALK_BOX, on_change="rerun")
+    if not box.open:
+        return
+    kept = {key: latent_map.find_place(embedding, places, key) for key in map_state.kept_keys()}
+    typical = [
+        sample_place(embedding, number, f"typical {class_title(family)}")
+        for family, number in typical_samples(embedding).items()
+    ]
+    ends = kept | dict(places) | {place.key: place for place in typical}
+    with box:
+        st.caption("Latent vectors on a straight line, each of them decoded: what changes on the way.")
+        walks.show_walk(checkpoint, embedding, ends)
+
+
 checkpoint = start.start_page("pages/explore.py")
 embedding = checkpoint.embedding
 st.title("Explore")
@@ -41,21 +58,10 @@ with st.sidebar:
     view = latent_map.view_inputs(embedding)
     st.caption(f"{len(embedding)} volumes of the data set, {embedding.size}³ voxels each.")
 
-places = latent_map.known_places(checkpoint)
+places = known_places(checkpoint)
 map_state.forget(places)
 if start.has_arrived():
     map_state.redraw()
 st.fragment(show_space)(checkpoint, embedding, view, places)
 
-st.subheader(
-    "Walk through the latent space",
-    help="Latent vectors on a straight line, each of them decoded: what changes on the way.",
-)
-kept = {key: latent_map.find_place(embedding, places, key) for key in map_state.kept_keys()}
-typical = [
-    sample_place(embedding, number, f"typical {class_title(family)}")
-    for family, number in typical_samples(embedding).items()
-]
-st.fragment(walks.show_walk)(
-    checkpoint, embedding, kept | dict(places) | {place.key: place for place in typical}
-)
+st.fragment(show_walk)(checkpoint, embedding, places)

@@ -43,7 +43,7 @@ class Plane {
     room.replaceChildren(...pictures);
     room.classList.add("shown");
     const low = layout.yaxis._offset + layout.yaxis._length;
-    Object.assign(room.style, { width: `${layout.width}px`, height: `${Math.min(low + 44, layout.height)}px` });
+    Object.assign(room.style, { width: `${layout.width}px`, height: `${Math.min(low + 54, layout.height)}px` });
   }
 
   hide(room) {

@@ -71,8 +71,8 @@ class Slider {
   }
 
   show() {
-    const { low, high, digits, unit } = this.data;
-    const texts = this.positions().map((value) => String(Number(value.toFixed(digits + 2))));
+    const { low, high, unit } = this.data;
+    const texts = this.texts();
     this.values.textContent = texts.join(" to ") + (unit ? ` ${unit}` : "");
     this.inputs.forEach((input, index) => input.setAttribute("aria-valuetext", `${texts[index]} ${unit}`));
     const places = this.inputs.map((input) => (100 * (input.value - low)) / Math.max(high - low, 1e-12));
@@ -90,9 +90,21 @@ class Slider {
       if (Number(from.value) > Number(to.value)) input.value = input === from ? to.value : from.value;
     }
     this.show();
+    this.follow();
     clearTimeout(this.rest);
     live.ask(this.data, this.positions(), this.root);
     if (this.byKey) this.settle();
+  }
+
+  // The numbers that can be typed are fields of the page beside the slider, which sets them after the release.
+  follow() {
+    const row = this.root.getRootNode().host?.closest("[class*=st-key-row-]");
+    const fields = row?.querySelectorAll("input[aria-label$=typed]") ?? [];
+    this.texts().forEach((text, index) => fields[index] && (fields[index].value = text));
+  }
+
+  texts() {
+    return this.positions().map((value) => String(Number(value.toFixed(this.data.digits + 2))));
   }
 
   // A handle that nobody has touched has the value that was typed, which may lie between two steps.

@@ -241,6 +241,7 @@ def _tell_outcome(
 ) -> None:
     import numpy as np
 
+    from vaereg.inverse.refining.search import STALLED
     from vaereg.microstructure.statistics import within_component
 
     if not results:
@@ -265,6 +266,6 @@ def _tell_outcome(
     )
     if count := sum(result.stalled for result in missed):
         tell(
-            f"refine: {count} of them ended early, since more solves brought them hardly nearer; another "
-            f"mode (design --mode), a larger cell (design --size) or a looser --tolerance may help"
+            f"refine: {count} of them ended early. Of each: {STALLED} (design --mode, design --size, "
+            "refine --tolerance)"
         )

@@ -19,7 +19,6 @@ from pages.parts.solving.batches import MAX_ROWS, BatchRun, read_rows, start_bat
 from vaereg.errors import InputError
 from vaereg.inverse.orders import DesignOrder
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import percent_off
 
 __all__ = ["batch_order", "is_running", "show_progress", "table_inputs"]
 
@@ -28,6 +27,8 @@ EXAMPLE = "name,E_x [GPa],E_y [GPa],density [g/cm3]\nplate,20,12,:2.1\nbeam,15:2
 """Table that can be downloaded to begin with."""
 EXAMPLE_WITHOUT_DENSITY = "name,E_x [GPa],E_y [GPa],volume_fraction\nplate,20,12,:0.5\nbeam,15:20,,min\n"
 """The same for phases of which one has no density."""
+_BEST = "Best design, off target [%]"
+_BEST_HELP = "Largest relative deviation over all that is asked for, by prediction."
 _SHOWN = 500
 """Rows that are shown; the file has all."""
 _EXPLAINED = 5
@@ -133,16 +134,18 @@ def show_progress(polling: bool) -> None:
                 "Name": row.name,
                 "Target": target_text(row.targets),
                 "Status": status_of(outcome),
-                "Best design": "" if best is None else percent_off(best),
+                _BEST: None if best is None else 100.0 * best,
                 "Why not": "" if outcome is None else with_symbols(with_titles(outcome.error)),
             }
         )
-    widths: dict[str, Any] = dict.fromkeys(("Line", "Status", "Best design"), "small")
+    widths: dict[str, Any] = dict.fromkeys(("Line", "Status"), "small")
     widths |= {"Name": "small", "Target": "medium", "Why not": "large"}
     if not any(line["Why not"] for line in lines):
         widths |= {"Target": "large", "Why not": None}
     columns = {name: width and st.column_config.Column(width=width) for name, width in widths.items()}
-    st.dataframe(pd.DataFrame(lines), hide_index=True, key="batch-table", column_config=columns)
+    columns[_BEST] = st.column_config.NumberColumn(width="small", format="%.1f", help=_BEST_HELP)
+    table = pd.DataFrame(lines).astype({_BEST: float})
+    st.dataframe(table, hide_index=True, key="batch-table", column_config=columns, placeholder="–")
     for line in [line for line in lines if line["Why not"]][:_EXPLAINED]:
         name = f"Line {line['Line']}" + (f", {line['Name']}" if line["Name"] else "")
         st.caption(f"**{plain(name)}**: {sentence(line['Why not'])}")

@@ -44,7 +44,15 @@ from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Targets, Wanted
 
-__all__ = ["front_figure", "front_inputs", "front_targets", "is_searching", "picked_designs", "show_front"]
+__all__ = [
+    "front_figure",
+    "front_inputs",
+    "front_targets",
+    "gain_words",
+    "is_searching",
+    "picked_designs",
+    "show_front",
+]
 
 TASK, GALLERY, FIGURE = "front-task", "front-gallery", "front-figure"
 _GOALS = {"max": "as large as possible", "min": "as small as possible"}
@@ -176,8 +184,7 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
         chosen, shown = picked[0], list(range(len(volumes)))
     st.caption(
         f"{counted(len(volumes), 'design')} of which none is better in both, verified by the solver, of "
-        f"{counted(front.candidates, 'candidate')}. Of the rectangle around both lines the designs are ahead "
-        f"of {100 * front.hypervolume:.0f} %, the known volumes of {100 * front.known_hypervolume:.0f} %. "
+        f"{counted(front.candidates, 'candidate')}. {gain_words(front, checkpoint.model.materials)} "
         "**Click** a point to choose its design; the **box** in the toolbar shows some alone, and a double "
         "click all of them again."
     )
@@ -191,6 +198,26 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
         pinned=[place for place, volume in enumerate(inside) if put_aside.is_in_shortlist(volume)],
         on_pin=partial(_toggle, search, front, shown),
     )
+
+
+def gain_words(front: DesignFront, own: TwoPhase) -> str:
+    """How the designs of a front compare with the volumes that the model was trained on.
+
+    Args:
+        front: The front.
+        own: Phases that the known volumes were solved with.
+    """
+    designs, known = (round(100 * share) for share in (front.hypervolume, front.known_hypervolume))
+    gain = "the designs go beyond them" if designs > known else "**the designs gain nothing over them**"
+    words = (
+        f"Of the rectangle around both fronts known volumes cover {known} %, the designs {designs} %: {gain}."
+    )
+    doubts = []
+    if front.designs.materials != own:
+        doubts.append("are estimated for these phases")
+    if front.designs.constraints:
+        doubts.append("need not meet the constraints")
+    return f"{words} Known volumes {' and '.join(doubts)}." if doubts else words
 
 
 def picked_designs(points: Sequence[Mapping[str, Any]]) -> list[int]:

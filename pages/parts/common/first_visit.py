@@ -8,6 +8,7 @@ import streamlit as st
 from pages.parts.common.requests.current import current_request, set_request
 from pages.parts.common.requests.request_link import read_link
 from pages.parts.common.sessions.shown import show_example
+from pages.parts.common.sessions.state import FIRST_STEPS
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["EXAMPLES", "GLOSSARY", "HELP", "Example", "first_steps", "help_panel"]
@@ -107,21 +108,29 @@ GLOSSARY = {
 
 def first_steps(checkpoint: Checkpoint) -> None:
     """Three steps, and examples in a click; closed until it is opened."""
-    with st.expander("First steps and examples", expanded=False, key="first-steps", icon=":material/school:"):
-        for column, step in zip(st.columns(len(_STEPS), gap="medium"), _STEPS, strict=True):
-            column.markdown(step)
-        for column, example in zip(st.columns(len(EXAMPLES), gap="small"), EXAMPLES, strict=True):
-            column.button(
-                example.title,
-                key=f"example-{example.title}",
-                on_click=_take,
-                args=(checkpoint, example),
-                width="stretch",
-                help=example.sentence,
-            )
-            column.caption(example.sentence)
+    box = st.expander(
+        "First steps and examples", key=FIRST_STEPS, icon=":material/school:", on_change="rerun"
+    )
+    if box.open:  # the browser takes long for what it has to lay out, in sight or not
+        with box:
+            _steps_and_examples(checkpoint)
     if st.session_state.pop(SEEN, None) == "scan":
         st.switch_page("pages/predict.py")
+
+
+def _steps_and_examples(checkpoint: Checkpoint) -> None:
+    for column, step in zip(st.columns(len(_STEPS), gap="medium"), _STEPS, strict=True):
+        column.markdown(step)
+    for column, example in zip(st.columns(len(EXAMPLES), gap="small"), EXAMPLES, strict=True):
+        column.button(
+            example.title,
+            key=f"example-{example.title}",
+            on_click=_take,
+            args=(checkpoint, example),
+            width="stretch",
+            help=example.sentence,
+        )
+        column.caption(example.sentence)
 
 
 def _take(checkpoint: Checkpoint, example: Example) -> None:

@@ -22,14 +22,16 @@ __all__ = [
 
 _SOURCES = ("predicted", "file", "solver")
 _DASHES = ("solid", "dash", "dot")
+_COLORS = tuple(color for color in COMPONENT_COLORS if color not in ("#17a92a", "#3e9e96"))
+"""Those that are not taken for the target's."""
 _ACROSS = 3
 """Surfaces beside each other."""
 
 
 def item_line(index: int) -> dict[str, Any]:
     """Colour and dash of the line of one volume, the same in every figure."""
-    count = len(COMPONENT_COLORS)
-    return {"color": COMPONENT_COLORS[index % count], "dash": _DASHES[index // count % len(_DASHES)]}
+    count = len(_COLORS)
+    return {"color": _COLORS[index % count], "dash": _DASHES[index // count % len(_DASHES)]}
 
 
 def statistics_figure(statistics: Mapping[str, Statistics]) -> go.Figure:

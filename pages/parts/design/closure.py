@@ -63,7 +63,7 @@ def closure_figure(
     points("designs, solver", solver, {"color": SOLVER, "size": 6, "symbol": "diamond"})
     _add_target(figure, axes, targets)
     figure.update_layout(
-        margin={"l": 4, "r": 6, "t": 4, "b": 4},
+        margin={"l": 54, "r": 6, "t": 4, "b": 196},  # where Plotly has to make room, it draws twice
         height=330,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.parts.common.requests.constraints import CHIPS
+from pages.parts.common.requests.constraints import CHIPS, constraint_words
 from pages.parts.common.requests.controls import controlled, first_of, fresh
 from pages.parts.common.requests.current import current_request, set_request
 from pages.parts.common.requests.request import LENGTH_UNITS, VoxelLength
+from pages.parts.common.sessions import state
 from vaereg.inverse.constraints import Constraints
 from vaereg.microstructure.symmetry import SYMMETRIES
 from vaereg.model.checkpoint import Checkpoint
 
-__all__ = ["constraint_inputs", "voxel_inputs"]
+__all__ = ["constraints_box"]
 
 _KEYS = {"chips": "constraint-chips", "symmetry": "constraint-symmetry", "feature": "constraint-feature"}
 _VOXEL, _UNIT = "voxel-length", "voxel-unit"
@@ -20,7 +21,23 @@ _MOST_FEATURE = 12.0
 """Largest feature that can be asked for [voxel]."""
 
 
-def constraint_inputs(checkpoint: Checkpoint) -> None:
+def constraints_box(checkpoint: Checkpoint) -> None:
+    """Inputs of constraints and of the voxel's edge; a box that is closed says what of them is in force."""
+    box = st.expander("Constraints and lengths", key=state.CONSTRAINTS_BOX, on_change="rerun")
+    if box.open:  # the browser takes long for what it has to lay out, in sight or not
+        with box:
+            _constraint_inputs(checkpoint)
+            _voxel_inputs(checkpoint)
+        return
+    request = current_request(checkpoint)
+    words = [constraint_words(name, request) for name in request.constraints.names]
+    if request.voxel:
+        words.append(f"voxel of {request.voxel.text(1)}")
+    if words:
+        st.caption(f"**In force**: {', '.join(words)}")
+
+
+def _constraint_inputs(checkpoint: Checkpoint) -> None:
     """Chips of what every design has to meet, symmetry and least feature."""
     request = current_request(checkpoint)
     constraints = request.constraints
@@ -87,7 +104,7 @@ def _take(checkpoint: Checkpoint) -> None:
     set_request(checkpoint, replace(request, constraints=constraints))
 
 
-def voxel_inputs(checkpoint: Checkpoint) -> None:
+def _voxel_inputs(checkpoint: Checkpoint) -> None:
     """Edge of a voxel: chosen once, used by all lengths."""
     request = current_request(checkpoint)
     arguments = {"on_change": _take_voxel, "args": (checkpoint,)}

@@ -22,7 +22,7 @@ from pages.parts.common.requests.modes import mode_picture, mode_title
 from pages.parts.common.requests.quantities import rounded_number, target_text
 from pages.parts.common.requests.request import MAX_SEED, SIZES, Request
 from pages.parts.common.sessions.state import CHOSEN_MODES, COMPONENT, COUNT, FORMER, PRESET, SEED, SIZE
-from pages.parts.design.constraints_panel import constraint_inputs, voxel_inputs
+from pages.parts.design.constraints_panel import constraints_box
 from pages.parts.design.outlook import Outlook, mode_outlook
 from pages.parts.design.presets import presets
 from pages.parts.design.targets_panel import target_rows
@@ -64,9 +64,7 @@ def request_inputs(checkpoint: Checkpoint) -> None:
     )
     target_rows(checkpoint)
     if checkpoint.modes is not None:
-        with st.expander("Constraints and lengths", expanded=bool(request.constraints or request.voxel)):
-            constraint_inputs(checkpoint)
-            voxel_inputs(checkpoint)
+        constraints_box(checkpoint)
 
 
 def _former(checkpoint: Checkpoint) -> None:

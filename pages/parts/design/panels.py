@@ -288,11 +288,13 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
 
 
 def show_table(checkpoint: Checkpoint, designs: Designs) -> None:
-    """All figures of all designs, and the file of them."""
+    """All figures of all designs, once their box is open, and the file of them."""
     volumes = list(designs.microstructures)
-    st.subheader("All designs")
-    table = view.design_table(checkpoint, designs, background.outcomes_of(designs.materials, volumes))
-    widgets.show_table(table, key="design-table", missing="–")
+    box = st.expander("All designs in a table", key=state.TABLE_BOX, on_change="rerun")
+    if box.open:
+        table = view.design_table(checkpoint, designs, background.outcomes_of(designs.materials, volumes))
+        with box:
+            widgets.show_table(table, key="design-table", missing="–")
     # Built from what is known when it is clicked.
     st.download_button(
         "Download all designs (designs.h5)",

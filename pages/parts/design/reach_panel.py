@@ -1,13 +1,14 @@
 """What of a target is out of reach, and the figure of what is reachable."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 
 import streamlit as st
 
 from pages.parts.common import background
 from pages.parts.common.known import known_values
 from pages.parts.common.requests.controls import controlled, first_of
-from pages.parts.common.requests.modes import with_titles
+from pages.parts.common.requests.modes import mode_title, with_titles
 from pages.parts.common.requests.quantities import (
     axis_title,
     missing_property,
@@ -31,6 +32,8 @@ from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import TARGETS, ImpossibleTargetError, Targets
 
 __all__ = ["show_closure", "show_out_of_reach", "show_problem"]
+
+_NEAREST_OF = "nearest-of"
 
 
 def show_problem(checkpoint: Checkpoint, problem: InputError, *, coming: bool) -> None:
@@ -61,26 +64,36 @@ def show_problem(checkpoint: Checkpoint, problem: InputError, *, coming: bool) -
 def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> None:
     """Modes that cannot reach the target, each with the nearest that it has."""
     missing = [mode for mode in outlook if not mode.reached]
-    with st.container(key="out-of-reach", gap=None):
+    known = {mode.name: mode for mode in missing if mode.nearest}
+    with st.container(key="out-of-reach"):
         if not missing:
             return
-        st.markdown(f"**Out of reach** for {len(missing)} of {len(outlook)} modes")
-        for mode in missing:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.image(mode.picture, width=34, alt=mode.title)
-                offer = f"nearest {nearest_text(mode.nearest)}" if mode.nearest else "nothing is known of it"
-                st.caption(
-                    f"**{mode.title}** · {mode.sentence} {offer[:1].upper()}{offer[1:]}", width="stretch"
-                )
-                if mode.nearest:
-                    st.button(
-                        "Ask for this",
-                        key=f"nearest-{mode.name}",
-                        type="tertiary",
-                        help="Sets the target to the nearest that this mode has.",
-                        on_click=set_nearest,
-                        args=(checkpoint, mode.nearest),
-                    )
+        # Few elements, since the browser takes long for each.
+        rows = "".join(_mode_line(mode) for mode in missing)
+        st.html(f"<p><b>Out of reach</b> for {len(missing)} of {len(outlook)} modes</p><ul>{rows}</ul>")
+        if known:
+            st.pills(
+                "Ask for the nearest of",
+                list(known),
+                format_func=mode_title,
+                key=controlled(_NEAREST_OF, None),
+                help="Sets the target to the nearest that this mode has.",
+                on_change=_ask_nearest,
+                args=(checkpoint, known),
+            )
+
+
+def _mode_line(mode: Outlook) -> str:
+    """Picture, name and sentence of a mode and the nearest that it has, as HTML."""
+    offer = f"Nearest {nearest_text(mode.nearest)}" if mode.nearest else "Nothing is known of it"
+    text = f"<b>{escape(mode.title)}</b> · {escape(f'{mode.sentence} {offer}')}"
+    return f'<li><img src="{mode.picture}" width="34" height="34" alt=""><span>{text}</span></li>'
+
+
+def _ask_nearest(checkpoint: Checkpoint, known: Mapping[str, Outlook]) -> None:
+    name = st.session_state[_NEAREST_OF]
+    if name in known:
+        set_nearest(checkpoint, known[name].nearest)
 
 
 def _choose_axis(key: str, usual: str) -> None:

@@ -36,6 +36,8 @@ SHORTLIST_COLOR = "#e5484d"
 DRAWN_AT_ONCE = 1300
 """Largest number of points that are drawn of those in sight: the browser takes as long for each as for a line
 of text. All of them can be pointed at and chosen, and the closer the map is looked at, the more are drawn."""
+_MAP_MARGIN = {"l": 64, "b": 156}
+"""Room for the axes and the legend [px]: where Plotly has to make it, it draws all points twice."""
 SEQUENTIAL = "Viridis"
 """Perceptually uniform, and monotonic in lightness."""
 
@@ -123,6 +125,7 @@ def map_figure(
             hovertemplate="%{text}<extra></extra>",
         )
     figure.update_layout(**LAYOUT, height=590, dragmode="pan", clickmode="event+select")
+    figure.update_layout(margin=_MAP_MARGIN)
     figure.update_layout(modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)"})
     below = {"y": -0.14, "yanchor": "top", "itemsizing": "constant", "font": {"size": 11}}
     figure.update_layout(

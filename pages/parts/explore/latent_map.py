@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pages.parts.common import widgets
 from pages.parts.common.sessions import put_aside, state
 from pages.parts.common.sessions.shortlist import ShortlistItem
-from pages.parts.common.sessions.shown import show_volume, shown_designs
+from pages.parts.common.sessions.shown import show_volume
 from pages.parts.common.text import plain
 from pages.parts.common.views.figures import COMPONENT_COLORS, class_title
 from pages.parts.common.views.gallery import Caption, Line, Row, selected_volume, volume_gallery
@@ -18,9 +18,6 @@ from pages.parts.explore import map_state
 from pages.parts.explore.figures import SHORTLIST_COLOR, Overlay, Shade, histogram_figure, map_figure
 from pages.parts.explore.places import (
     Place,
-    component_names,
-    design_places,
-    item_places,
     sample_key,
     sample_number,
     sample_place,
@@ -28,10 +25,9 @@ from pages.parts.explore.places import (
 )
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.walks import axis_variance
-from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
-from vaereg.model.prediction import encode_batch, predict
+from vaereg.model.prediction import predict
 
 __all__ = ["View", "show_chosen", "show_gallery", "show_map", "view_inputs"]
 
@@ -204,20 +200,6 @@ def show_gallery(embedding: Embedding, places: Mapping[str, Place]) -> None:
     _gallery(state.MAP_GALLERY, shown, rows, embedding, None)
 
 
-def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
-    """Designs of the current target and volumes that were put aside, by key."""
-    designs, names = shown_designs(), component_names(checkpoint)
-
-    def encode(volume: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _latent(checkpoint, checkpoint.hash, volume_hash(volume), volume)
-
-    own = []
-    if designs is not None:
-        own = design_places(designs, names, None if checkpoint.modes is None else encode)
-    items = item_places(put_aside.shortlist(), checkpoint, names, encode)
-    return {place.key: place for place in own + items}
-
-
 def find_place(embedding: Embedding, places: Mapping[str, Place], key: str) -> Place:
     """The place that a key stands for."""
     number = sample_number(key)
@@ -255,14 +237,6 @@ def _show_place(checkpoint: Checkpoint, embedding: Embedding, place: Place) -> N
             type="tertiary",
             icon="↩",
         )
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _latent(
-    _checkpoint: Checkpoint, checkpoint_hash: str, name: str, _volume: NDArray[np.uint8]
-) -> NDArray[np.float32]:
-    """Latent vector of a volume that this model did not decode, shape (D,)."""
-    return encode_batch(_checkpoint, _volume[None])[2][0]
 
 
 def _put_aside(checkpoint: Checkpoint, place: Place) -> None:

@@ -101,11 +101,12 @@ def redraw() -> None:
 
 
 def keep_end(key: str, end: int) -> None:
-    """Make a place the start (0) or the end (1) of the path."""
+    """Make a place the start (0) or the end (1) of the path, and show it."""
     explored = _explored()
     if sample_number(key) is not None:
         explored.kept = tuple(dict.fromkeys((key, *explored.kept)))[:MOST_KEPT]
     st.session_state[state.WALK_ENDS[end]] = key
+    st.session_state[state.WALK_BOX] = True
 
 
 def kept_keys() -> tuple[str, ...]:

@@ -7,18 +7,22 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.parts.common.sessions import put_aside
 from pages.parts.common.sessions.shortlist import ShortlistItem
+from pages.parts.common.sessions.shown import shown_designs
 from pages.parts.common.views.figures import class_rank, class_title
 from vaereg.inverse.designs import Designs
 from vaereg.microstructure.volume import volume_hash
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.embedding import Embedding
+from vaereg.model.prediction import encode_batch
 
 __all__ = [
     "Place",
     "component_names",
     "design_places",
     "item_places",
+    "known_places",
     "sample_key",
     "sample_number",
     "sample_place",
@@ -26,6 +30,8 @@ __all__ = [
 ]
 
 _SAMPLE = "sample "
+_AT_ONCE = 12 * 32**3
+"""Largest number of voxels that are encoded at once, for the memory that it takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -121,23 +127,39 @@ def component_names(checkpoint: Checkpoint) -> list[str]:
     return [f"component {index + 1}" for index in range(checkpoint.components)]
 
 
+def known_places(checkpoint: Checkpoint) -> dict[str, Place]:
+    """Designs of the current target and volumes that were put aside, by key."""
+    designs, names = shown_designs(), component_names(checkpoint)
+
+    def encode(volumes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return _latent(checkpoint, checkpoint.hash, volume_hash(volumes), volumes)
+
+    own = []
+    if designs is not None:
+        latent = None if checkpoint.modes is None else encode(designs.microstructures)
+        own = design_places(designs, names, latent)
+    items = item_places(put_aside.shortlist(), checkpoint, names, lambda volume: encode(volume[None])[0])
+    return {place.key: place for place in own + items}
+
+
 def design_places(
-    designs: Designs, names: Sequence[str], encode: Callable[[NDArray[np.uint8]], NDArray] | None = None
+    designs: Designs, names: Sequence[str], latent: NDArray[np.floating] | None = None
 ) -> list[Place]:
     """The designs of the current target.
 
     Args:
         designs: The designs.
         names: Names of the components or modes by index.
-        encode: Gives the place (D,) of a volume in the latent space of the map, where the designs were
-            decoded from another one.
+        latent: Where they are in the latent space of the map, shape (N, D), if they were decoded from another
+            one.
     """
+    own = designs.latent if latent is None else latent
     return [
         Place(
             key=f"design {number} {volume_hash(designs.microstructures[number])[:16]}",
             name=f"design #{number + 1}",
             note=f"{designs.size}³ voxels",
-            latent=designs.latent[number] if encode is None else encode(designs.microstructures[number]),
+            latent=own[number],
             component=int(component),
             kind=names[int(component)],
             volume_fraction=float(designs.microstructures[number].mean()),
@@ -189,6 +211,11 @@ def item_places(
     return places
 
 
-def common_shape(volumes: Sequence[NDArray[np.uint8]]) -> bool:
-    """Whether volumes have the same number of voxels along every axis."""
-    return len({volume.shape for volume in volumes}) == 1
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _latent(
+    _checkpoint: Checkpoint, checkpoint_hash: str, name: str, _volumes: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Latent vectors of N volumes that this model did not decode, shape (N, D)."""
+    group = max(1, _AT_ONCE // _volumes[0].size)
+    parts = [_volumes[begin : begin + group] for begin in range(0, len(_volumes), group)]
+    return np.concatenate([encode_batch(_checkpoint, part)[2] for part in parts])

@@ -91,6 +91,7 @@ def server_kernels() -> Kernels:
 
 def compile_kernels() -> None:
     """Call the kernels for decoding, then those for solving, once each, and say so line by line."""
+    from vaereg.generators.morphologies import sample
     from vaereg.generators.periodic import LATTICES, lattice_field
     from vaereg.generators.points import separated_points
     from vaereg.model.modes.constructive.nearest import nearest_bodies, nearest_points
@@ -113,6 +114,7 @@ def compile_kernels() -> None:
     print(SOLVING, flush=True)
     solve_unlike_phases()
     nearest_bodies(places, points, np.ones_like(points), edges, np.full(len(points), 2.0, np.float32), False)
+    sample("fibres", 16, generator=numbers)  # shown by the Explore page
 
 
 def solve_something() -> None:

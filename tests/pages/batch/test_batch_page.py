@@ -1,8 +1,10 @@
 """Tables of targets in the background: rows, refusals, what is resumed, and files."""
 
+import json
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
@@ -10,15 +12,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.batch.panel import RUN
 from pages.parts.solving import batches
 from pages.parts.solving.batches import BatchRun, read_rows, start_batch
 from pages.parts.solving.queue import SolverQueue
 from vaereg.errors import InputError
+from vaereg.inverse.batch import RECORD, RowOutcome
 from vaereg.inverse.direct import design
 from vaereg.inverse.orders import Designed, DesignOrder
 from vaereg.io.designs import read_designs
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.targets import TableRow
+from vaereg.targets import TableRow, parse
 
 TABLE = b"name,C11 [GPa]\n=one,%d\ntwo,%d\nfar,1000\n"
 
@@ -98,3 +102,17 @@ def test_the_page_opens_and_says_what_to_do(app_of_modes: AppTest) -> None:
     app_of_modes.switch_page("pages/batch.py").run()
     assert not app_of_modes.exception
     assert "Choose a table" in app_of_modes.info[0].value
+
+
+def test_the_best_design_of_a_row_has_its_figure(app_of_modes: AppTest, tmp_path: Path) -> None:
+    near = RowOutcome(line=2, name="a", key="", file="a.h5", error="")
+    far = RowOutcome(line=3, name="", key="", file="", error="no")
+    (tmp_path / RECORD).write_text("".join(f"{json.dumps(asdict(row))}\n" for row in (near, far)), "utf-8")
+    (tmp_path / "a.json").write_text('{"best": 0.0034}', encoding="utf-8")
+    rows = [TableRow(line=line, name="", targets=parse(["E_x=20"])) for line in (2, 3, 4)]
+    app_of_modes.session_state[RUN] = BatchRun(rows=rows, folder=tmp_path, done=2, is_running=False)
+    app_of_modes.run()
+    app_of_modes.switch_page("pages/batch.py").run()
+    assert not app_of_modes.exception
+    best = app_of_modes.dataframe[0].value["Best design, off target [%]"]
+    np.testing.assert_allclose(best, [0.34, np.nan, np.nan])

@@ -1,6 +1,7 @@
 """The Chart page: materials, regions, guide lines, and the box that asks for ranges."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ from dashboard import SIZE, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.chart.figure import Points, box_ends, chart_figure, guide_slope, hull, material_values
-from pages.parts.chart.front import front_figure, front_targets, picked_designs
+from pages.parts.chart.front import front_figure, front_targets, gain_words, picked_designs
 from pages.parts.chart.panel import with_ranges
 from pages.parts.common.requests.request import Request
 from vaereg.errors import InputError
 from vaereg.inverse.direct import design
 from vaereg.inverse.fronts.verified import DesignFront
 from vaereg.inverse.orders import DesignOrder
-from vaereg.materials import TwoPhase, library, phase_by_name
+from vaereg.materials import VOID, TwoPhase, library, phase_by_name
 from vaereg.model.checkpoint import load_checkpoint
 from vaereg.targets import Targets, parse
 
@@ -156,24 +157,40 @@ def traces(figure: go.Figure) -> list[Any]:
     return list(figure.select_traces())
 
 
+def front_of(path: Path) -> DesignFront:
+    """A front of three designs that cover more than known volumes do."""
+    designs = design(load_checkpoint(path), {"C11": (40.0, 70.0)}, 3, SIZE)
+    return DesignFront(
+        designs=designs,
+        properties=designs.cells,
+        values=designs.cells.values(["volume_fraction", "E_x"]),
+        known_values=np.array([[0.4, 30.0]]),
+        hypervolume=0.5,
+        known_hypervolume=0.4,
+        candidates=3,
+        judged=3,
+        verified=3,
+    )
+
+
+def test_what_designs_gain_over_known_volumes_is_said(modes_checkpoint_path: Path) -> None:
+    front, own = front_of(modes_checkpoint_path), TwoPhase()
+    assert gain_words(front, own).endswith(
+        "known volumes cover 40 %, the designs 50 %: the designs go beyond them."
+    )
+    words = gain_words(replace(front, hypervolume=0.396), TwoPhase(phase_by_name("E-glass"), VOID))
+    assert "40 %: **the designs gain nothing over them**." in words
+    assert words.endswith("Known volumes are estimated for these phases.")
+
+
 def test_a_trade_off_is_searched_in_the_background(
     app_of_modes: AppTest, modes_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    designs = design(load_checkpoint(modes_checkpoint_path), {"C11": (40.0, 70.0)}, 3, 16)
+    front = front_of(modes_checkpoint_path)
 
     def found(order: DesignOrder, targets: Targets) -> DesignFront:
         assert targets.objectives[0].goal == "min" and order.size == SIZE
-        return DesignFront(
-            designs=designs,
-            properties=designs.cells,
-            values=designs.cells.values([item.name for item in targets.objectives]),
-            known_values=np.array([[0.4, 30.0]]),
-            hypervolume=0.5,
-            known_hypervolume=0.4,
-            candidates=3,
-            judged=3,
-            verified=3,
-        )
+        return front
 
     monkeypatch.setattr("pages.parts.chart.front.find_front", found)
     app = app_of_modes.run()

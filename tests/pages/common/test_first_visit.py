@@ -40,7 +40,9 @@ def current(app: AppTest) -> Request:
 
 
 def test_an_example_is_taken_by_a_click(app_of_modes: AppTest) -> None:
-    app = app_of_modes.run()
+    app = app_of_modes
+    app.session_state[state.FIRST_STEPS] = True
+    app.run()
     app.button("example-Glass/epoxy bracket").click().run()
     assert not app.exception
     request = current(app)

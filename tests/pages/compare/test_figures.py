@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from comparing import item
+from numpy.typing import NDArray
 
 from pages.parts.common.sessions.shortlist import MAX_ITEMS, ShortlistItem, add_item
+from pages.parts.common.views.figures import TARGET
 from pages.parts.compare import tables
 from pages.parts.compare.figures import (
     item_line,
@@ -38,6 +40,20 @@ def test_a_full_shortlist_has_a_letter_and_a_line_for_each() -> None:
     assert len({tuple(item_line(i).values()) for i in range(MAX_ITEMS)}) == MAX_ITEMS
     figure = statistics_figure({entry.letter: entry.statistics for entry in every})
     assert len(traces(figure)) == 9 * MAX_ITEMS
+
+
+def lightness_and_colour(color: str) -> NDArray[np.float64]:
+    """OKLab of a colour #rrggbb, https://bottosson.github.io/posts/oklab."""
+    parts = np.array([int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    cones = [[0.41222, 0.53633, 0.05145], [0.2119, 0.6807, 0.1074], [0.0883, 0.28172, 0.62998]]
+    mix = [[0.21045, 0.79362, -0.00407], [1.978, -2.42859, 0.45059], [0.0259, 0.78277, -0.80868]]
+    return np.array(mix) @ np.cbrt(np.array(cones) @ linear)
+
+
+def test_no_design_has_the_colour_of_the_target() -> None:
+    lines = [lightness_and_colour(item_line(index)["color"]) for index in range(MAX_ITEMS)]
+    assert min(np.linalg.norm(lines - lightness_and_colour(TARGET), axis=1)) > 0.13
 
 
 def test_parallel_coordinates_hold_every_figure() -> None:

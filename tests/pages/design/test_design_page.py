@@ -110,6 +110,7 @@ def test_sliders_have_the_ranges_of_the_training_data(app: AppTest, tiny_checkpo
 
 
 def test_solver_values_stand_beside_the_predictions(app: AppTest, targets: dict[str, float]) -> None:
+    app.session_state[state.TABLE_BOX] = True
     settled(fix_only(app.run(), targets))
     for panel in gallery(app)["panels"]:
         labels = [line["label"] for line in panel["lines"]]
@@ -322,6 +323,7 @@ def test_volume_fraction_and_ranges_are_targets(app: AppTest, tiny_checkpoint: C
     middle = round((low + high) / 2, 2)
     stiffness = tiny_checkpoint.property_ranges["C11"]
     ends = (round(stiffness[0] + 0.1, 1), round(stiffness[1] - 0.1, 1))
+    app.session_state[state.TABLE_BOX] = True
     fix_only(app.run(), {"C11": ends, "volume_fraction": middle})
     assert not app.exception
     (table,) = [table.value for table in app.dataframe if "Volume fraction [-]" in table.value.columns]

@@ -145,6 +145,7 @@ def test_constraints_are_answered_on_every_card(app_of_modes: AppTest) -> None:
     app.query_params["target"] = ["density=:2.4"]
     app.query_params[state.COUNT] = "2"
     app.query_params["soft"], app.query_params["stiff"] = "epoxy", "E-glass"
+    app.session_state[state.CONSTRAINTS_BOX] = True
     app.run()
     app.button_group(key="constraint-chips").set_value(["connected_soft"]).run()
     app.number_input(key="voxel-length").set_value(10.0).run()
@@ -161,6 +162,16 @@ def test_constraints_are_answered_on_every_card(app_of_modes: AppTest) -> None:
             "Least feature, soft 2 voxels (20 µm)",
         }
     assert any("edges of 160 µm" in box.value for box in app.caption)
+    # the box is closed, and opened again: nothing is hidden, nothing is lost
+    asked = asked_for(app)
+    app.session_state[state.CONSTRAINTS_BOX] = False
+    app.run()
+    (told,) = [box.value for box in app.sidebar.caption if "In force" in box.value]
+    assert "Soft phase connected" in told and "soft 2 voxels (20 µm)" in told and "voxel of 10 µm" in told
+    assert not [box for box in app.number_input if box.key == "voxel-length"]
+    app.session_state[state.CONSTRAINTS_BOX] = True
+    app.run()
+    assert app.number_input(key="voxel-length").value == 10.0 and asked_for(app) == asked
 
 
 def test_designs_that_meet_the_constraints_come_first(modes_checkpoint_path: Path) -> None:

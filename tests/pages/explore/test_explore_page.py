@@ -130,7 +130,16 @@ def test_a_sample_becomes_the_end_of_a_walk(page: AppTest) -> None:
     assert "to sample 7" in galleries(page)[-1]["rows"][0]["note"]
 
 
-def test_steps_and_realisations_change_the_walk(page: AppTest) -> None:
+@pytest.fixture
+def walk(page: AppTest) -> AppTest:
+    """The page with the box of the walk open."""
+    assert len(galleries(page)) == 1
+    page.session_state[state.WALK_BOX] = True
+    return page.run()
+
+
+def test_steps_and_realisations_change_the_walk(walk: AppTest) -> None:
+    page = walk
     first = galleries(page)[-1]["set"]
     page.slider(state.WALK_STEP).set_value(3).run()
     second = galleries(page)[-1]["set"]
@@ -139,7 +148,8 @@ def test_steps_and_realisations_change_the_walk(page: AppTest) -> None:
     assert not page.exception
 
 
-def test_a_walk_along_an_axis(page: AppTest) -> None:
+def test_a_walk_along_an_axis(walk: AppTest) -> None:
+    page = walk
     (kind,) = [group for group in page.segmented_control if group.key == state.WALK_KIND]
     kind.set_value("Along a principal axis").run()
     assert not page.exception
@@ -214,7 +224,7 @@ def test_designs_of_modes_are_placed_by_what_the_encoder_sees() -> None:
         seed=0,
         checkpoint="",
     )
-    places = design_places(designs, MODE_NAMES, lambda cell: np.full(4, cell.mean()))
+    places = design_places(designs, MODE_NAMES, np.array([[0.0] * 4, [0.125] * 4]))
     assert [place.kind for place in places] == ["particles", "fibres"]
     assert [place.latent.tolist() for place in places] == [[0.0] * 4, [0.125] * 4]
     assert design_places(designs, MODE_NAMES)[0].latent.tolist() == [1.0] * 12

@@ -80,6 +80,7 @@ def test_a_design_by_keyboard_alone(page: Page, server: str, tmp_path: Path) -> 
         if crosses:
             break
     assert crosses == 1 and circles > 1
+    expect(typed).to_have_value(f"{float(slider.input_value()):g}")  # beside it, at once
     page.keyboard.press("ArrowLeft")  # never back to 20, however many steps that took
     value = f"{float(slider.input_value()):g}"
     expect(page.locator("h1")).to_have_text(f"Designs for Ex = {value} GPa")

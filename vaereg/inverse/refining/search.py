@@ -16,12 +16,14 @@ from vaereg.inverse.refining.flips import Flips, Ratios
 from vaereg.materials import TwoPhase
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["FIRST_GAIN", "FIRST_TRUST", "Base", "Best", "Refinement", "Search", "Step"]
+__all__ = ["FIRST_GAIN", "FIRST_TRUST", "STALLED", "Base", "Best", "Refinement", "Search", "Step"]
 
 FIRST_GAIN = 0.05
 """Relative gain in each objective that a search aims at first [-]."""
 FIRST_TRUST = 0.03
 """Largest share of the voxels that are flipped between two solves, unless flips led away [-]."""
+STALLED = "more solves bring it hardly nearer; another mode, a larger cell or a looser tolerance may help"
+"""What is said of a refinement that stalled."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

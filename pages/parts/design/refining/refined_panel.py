@@ -27,6 +27,7 @@ from pages.parts.design.refining.refinement import Entry, Run, comparison_table
 from vaereg.inverse.constraints import check
 from vaereg.inverse.designs import with_volumes
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
+from vaereg.inverse.refining.search import STALLED
 from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["show_refined", "stalled_words"]
@@ -80,8 +81,7 @@ def stalled_words(result: Refinement) -> str:
     """What a refinement that stalled has reached, and what would help."""
     return (
         f"Stalled {100 * result.largest_distance:.2g} % off the target after "
-        f"{counted(result.solves, 'solve')}: more of them bring it hardly nearer. Designs of another "
-        "mode, a larger cell, or a looser tolerance may get there."
+        f"{counted(result.solves, 'solve')}: {STALLED}."
     )
 
 
