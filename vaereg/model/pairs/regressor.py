@@ -28,7 +28,7 @@ from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pairs.calibration import decade_of, spread_features
 from vaereg.model.pairs.features import FRACTION, LOG_STEP, STEPS, PairFeatures, pair_features
 from vaereg.model.pairs.network import ROUNDING, PairRegressor, near_the_bound, stiffness_between
-from vaereg.solver.bounds import StiffnessBounds, bound_stiffness, residual_over_bound
+from vaereg.solver.bounds import StiffnessBounds, StrainEnergies, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
 from vaereg.workers import thread_map
 
@@ -134,10 +134,8 @@ class StiffnessPrediction:
     """Distance from the training set, shape (N,) [-]."""
     in_distribution: NDArray[np.bool_]
     """True where the novelty is at most 1, shape (N,)."""
-    sensitivity: tuple[NDArray, ...] | None = None
-    """Nearly dC_ij / d phase of each voxel, where asked for, see `StiffnessBounds.sensitivity`: for every
-    volume an array of shape (21, X, Y, Z) [GPa].
-    """
+    sensitivity: tuple[StrainEnergies, ...] | None = None
+    """What each voxel of every volume contributes to its stiffness, where asked for."""
     earlier: tuple[dict[int, NDArray[np.float64]], ...] | None = None
     """Stiffness (6, 6) [GPa] after each number of iterations of `EARLIER_STEPS` that was passed, where asked
     for: for every volume one by that number.
@@ -232,11 +230,10 @@ def predict_stiffness(
     phases = list(pairs) * len(fields) if len(pairs) == 1 else list(pairs)
     if len(phases) != len(fields):
         raise InputError(f"expected one pair of phases or {len(fields)}, got {len(phases)}")
-    signs = np.ones(len(fields), dtype=np.float32)
+    exchanged = [pair.e_stiff < pair.e_soft for pair in phases]
     for place, pair in enumerate(phases):
-        if pair.e_stiff < pair.e_soft:  # the regressor takes the stiff phase as voxel value 1
+        if exchanged[place]:  # the regressor takes the stiff phase as voxel value 1
             fields[place], phases[place] = (1 - fields[place]).astype(np.uint8), pair.ordered()
-            signs[place] = -1.0
     solve = partial(
         _bounds,
         residual=FAST_RESIDUAL if fast else RESIDUAL,
@@ -285,8 +282,8 @@ def predict_stiffness(
         novelty=novelty,
         in_distribution=novelty <= 1.0,
         sensitivity=tuple(
-            sign * bound.sensitivity
-            for sign, bound in zip(signs, bounds, strict=True)
+            bound.sensitivity.negated() if is_exchanged else bound.sensitivity
+            for is_exchanged, bound in zip(exchanged, bounds, strict=True)
             if bound.sensitivity is not None
         )
         if sensitivities
