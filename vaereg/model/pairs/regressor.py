@@ -27,7 +27,13 @@ from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pairs.calibration import decade_of, spread_features
 from vaereg.model.pairs.features import FRACTION, LOG_STEP, STEPS, PairFeatures, pair_features
-from vaereg.model.pairs.network import ROUNDING, PairRegressor, near_the_bound, stiffness_between
+from vaereg.model.pairs.network import (
+    ROUNDING,
+    PairRegressor,
+    StepAnswer,
+    near_the_bound,
+    stiffness_between,
+)
 from vaereg.solver.bounds import StiffnessBounds, StrainEnergies, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
 from vaereg.workers import thread_map
@@ -136,9 +142,9 @@ class StiffnessPrediction:
     """True where the novelty is at most 1, shape (N,)."""
     sensitivity: tuple[StrainEnergies, ...] | None = None
     """What each voxel of every volume contributes to its stiffness, where asked for."""
-    earlier: tuple[dict[int, NDArray[np.float64]], ...] | None = None
-    """Stiffness (6, 6) [GPa] after each number of iterations of `EARLIER_STEPS` that was passed, where asked
-    for: for every volume one by that number.
+    answers: tuple[dict[int, StepAnswer], ...] = ()
+    """For every volume its predictions by the number of iterations: after the last one, and after each of
+    `EARLIER_STEPS` that was passed where earlier ones are asked for; none where nothing was left to predict.
     """
 
 
@@ -251,7 +257,7 @@ def predict_stiffness(
     mean, std, novelty = upper.copy(), np.zeros_like(upper), np.zeros(len(fields))
     fraction = np.array([float(field.mean()) for field in fields])
     last = np.array([bound.iterations for bound in bounds])
-    before: tuple[dict[int, NDArray[np.float64]], ...] = tuple({} for _ in fields)
+    answers: tuple[dict[int, StepAnswer], ...] = tuple({} for _ in fields)
     sizes = np.array([float(field.size) ** (1.0 / 3.0) for field in fields])
     two_phase = (fraction > 0.0) & (fraction < 1.0)
     # after other numbers of iterations the solver had nothing left to do: the bound is the stiffness
@@ -262,13 +268,15 @@ def predict_stiffness(
             continue
         row_bounds, row_pairs = [bounds[row] for row in rows], [phases[row] for row in rows]
         early = fast or iterations is not None
-        answers = _answers_after(model, step, row_bounds, row_pairs, fraction[rows], sizes[rows], early)
+        step_answer = _answers_after(model, step, row_bounds, row_pairs, fraction[rows], sizes[rows], early)
         for place, row in enumerate(rows):
-            unit = phases[row].e_stiff
-            before[row][step] = answers.mean[place] * unit
+            unit, own = phases[row].e_stiff, bounds[row]
+            at, own_mean = own.steps.index(step), step_answer.mean[place] * unit
+            matrices = {"upper": own.uppers[at], "residual_energy": own.residual_energies[at]}
+            answers[row][step] = StepAnswer(mean=own_mean, **matrices)
             if last[row] == step:
-                mean[row], std[row] = before[row][step], answers.std[place] * unit
-                novelty[row] = answers.novelty[place]
+                mean[row], std[row] = own_mean, step_answer.std[place] * unit
+                novelty[row] = step_answer.novelty[place]
     for row, pair in enumerate(phases):
         if pair.has_void:  # what rounding leaves where no load is carried
             mean[row] = pair.e_stiff * without_rounding(mean[row] / pair.e_stiff)[0]
@@ -288,7 +296,7 @@ def predict_stiffness(
         )
         if sensitivities
         else None,
-        earlier=before if earlier else None,
+        answers=answers,
     )
 
 
