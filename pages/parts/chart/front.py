@@ -45,6 +45,8 @@ from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import Targets, Wanted
 
 __all__ = [
+    "choose_card",
+    "choose_point",
     "front_figure",
     "front_inputs",
     "front_targets",
@@ -55,6 +57,8 @@ __all__ = [
 ]
 
 TASK, GALLERY, FIGURE = "front-task", "front-gallery", "front-figure"
+CHOSEN, MARKED = "front-chosen", "front-marked"
+"""State: the design that is chosen, and the one that is drawn larger."""
 _GOALS = {"max": "as large as possible", "min": "as small as possible"}
 
 
@@ -126,6 +130,7 @@ def _begin(checkpoint: Checkpoint, request: Request, targets: Targets) -> None:
     task = CallTask(call=partial(find_front, order, targets), label=label)
     background.solver().start(background.session_name(), [task])
     st.session_state[TASK] = Search(task=task, targets=targets, request=request)
+    st.session_state[CHOSEN] = st.session_state[MARKED] = 0
 
 
 def is_searching() -> bool:
@@ -168,20 +173,21 @@ def show_front(checkpoint: Checkpoint, polling: bool) -> None:
 def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
     names = [item.name for item in search.targets.objectives]
     volumes = list(front.designs.microstructures)
-    chosen = selected_volume(GALLERY, volumes) or 0
-    event: Any = st.plotly_chart(
-        front_figure(names, front.values, front.known_values, chosen, front.designs.materials),
-        key=f"{FIGURE}-{search.task.label}",
-        on_select="rerun",
+    key = f"{FIGURE}-{search.task.label}"
+    picked = _picked(key)
+    is_part = len(picked) > 1
+    chosen, shown = st.session_state[CHOSEN], picked if is_part else list(range(len(volumes)))
+    if not is_part:  # another figure would let go what was drawn around some
+        st.session_state[MARKED] = chosen
+    marked = st.session_state[MARKED]
+    st.plotly_chart(
+        front_figure(names, front.values, front.known_values, marked, front.designs.materials),
+        key=key,
+        on_select=partial(choose_point, key),
         selection_mode=["points", "box"],
         config={"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"]},
         alt=f"Trade-off: {axis_title(names[1])} over {axis_title(names[0])}",
     )
-    points = (event.get("selection") or {}).get("points") or []
-    picked = picked_designs(points)
-    shown = picked or list(range(len(volumes)))
-    if len(picked) == 1:
-        chosen, shown = picked[0], list(range(len(volumes)))
     st.caption(
         f"{counted(len(volumes), 'design')} of which none is better in both, verified by the solver, of "
         f"{counted(front.candidates, 'candidate')}. {gain_words(front, checkpoint.model.materials)} "
@@ -196,8 +202,28 @@ def _show(checkpoint: Checkpoint, search: Search, front: DesignFront) -> None:
         [_caption(checkpoint, front, i, names) for i in shown],
         selected=shown.index(chosen) if chosen in shown else None,
         pinned=[place for place, volume in enumerate(inside) if put_aside.is_in_shortlist(volume)],
+        on_select=partial(choose_card, front, shown),
         on_pin=partial(_toggle, search, front, shown),
     )
+
+
+def _picked(key: str) -> list[int]:
+    """Designs that are picked in the figure."""
+    return picked_designs(((st.session_state.get(key) or {}).get("selection") or {}).get("points") or [])
+
+
+def choose_point(key: str) -> None:
+    """Choose the design that was clicked in the figure; what is drawn around some chooses none."""
+    picked = _picked(key)
+    if len(picked) == 1:
+        st.session_state[CHOSEN] = picked[0]
+
+
+def choose_card(front: DesignFront, shown: list[int]) -> None:
+    """Choose the design whose card was clicked."""
+    place = selected_volume(GALLERY, [front.designs.microstructures[i] for i in shown])
+    if place is not None:
+        st.session_state[CHOSEN] = shown[place]
 
 
 def gain_words(front: DesignFront, own: TwoPhase) -> str:
@@ -295,8 +321,8 @@ def front_figure(
         name="known volumes",
         line={"color": GREY_LINE, "width": 1, "dash": "dot"},
         marker={"color": GREY_LINE, "size": 5},
-        hoverinfo="name",
     )
+    figure.update_traces(hoverinfo="skip")  # a click is for the designs, which may lie on these lines
     sizes = np.where(np.arange(len(values)) == chosen, 15, 10)
     figure.add_scatter(
         x=values[:, 0],

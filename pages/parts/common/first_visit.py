@@ -134,6 +134,7 @@ def _steps_and_examples(checkpoint: Checkpoint) -> None:
 
 
 def _take(checkpoint: Checkpoint, example: Example) -> None:
+    st.session_state[FIRST_STEPS] = False  # its designs are seen at once
     if not example.link:
         show_example()
         st.session_state[SEEN] = "scan"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # the first designs of a server do not wait for it
 
 PLAIN: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 
+_LONG = 30
+"""Letters of a cell of a table that are shown."""
 PROPERTY_HELP = (
     "C11, C22, C33: stress per strain along x, y, z, all other strains held at zero. C44, C55, C66: shear "
     "stress per shear strain in the planes y-z, x-z, x-y."
@@ -142,7 +144,14 @@ def show_table(table: pd.DataFrame, key: str, *, missing: str, digits: int = 1) 
                 places = max(places, 2 - math.floor(math.log10(known.max())))
             config[name] = st.column_config.NumberColumn(format=f"%.{places}f")
             table = table.assign(**{str(name): column.mask(column.abs() < 0.5 * 0.1**places, 0)})  # not -0.0
+        elif max(map(len, map(str, column)), default=0) > _LONG:
+            config[name] = st.column_config.TextColumn(width=8 * _LONG)  # figures are in sight beside it
     st.dataframe(table, hide_index=True, column_config=config, key=key, placeholder=missing)
+
+
+def whole_text(texts: Iterable[str]) -> Any:  # noqa: ANN401 (of Streamlit)
+    """Column of a table that is wide enough for its texts: by itself it is so for the first rows alone."""
+    return st.column_config.TextColumn(width=8 * max(map(len, texts)) + 24)
 
 
 def property_table(columns: Mapping[str, ArrayLike]) -> pd.DataFrame:

@@ -277,7 +277,13 @@ def show_details(checkpoint: Checkpoint, designs: Designs, polling: bool) -> Non
         st.caption(_about(checkpoint, designs, chosen))
         volume = designs.microstructures[chosen]
         table = view.quantity_table(designs.wanted, judgement, chosen, designs.std[chosen], volume)
-        st.dataframe(table, hide_index=True, key="selected-table", height=35 * (min(len(table), 11) + 1) + 2)
+        st.dataframe(
+            table,
+            hide_index=True,
+            key="selected-table",
+            height=35 * (min(len(table), 11) + 1) + 2,
+            column_config={"Target": widgets.whole_text(table["Target"])},
+        )
         if isinstance(outcomes[chosen], Exception):
             st.error(f"The solver gave up on this design. {sentence(str(outcomes[chosen]))}")
         _actions(checkpoint, designs, chosen, outcomes[chosen])

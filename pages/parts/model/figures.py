@@ -16,6 +16,7 @@ from pages.parts.common.views.figures import (
     PREDICTED,
     SOLVER,
     class_style,
+    class_title,
     drawn_points,
 )
 from vaereg.elasticity import PROPERTIES, diagonal_properties, reuss_bound, voigt_bound
@@ -318,9 +319,9 @@ def coverage_figure(
             x=properties[rows, 0].tolist(),
             y=properties[rows, 1].tolist(),
             mode="markers",
-            name=name,
+            name=class_title(name),
             marker={"size": 4, "color": color, "symbol": symbol, "opacity": 0.7},
-            hovertemplate=f"{name}: C11 %{{x:.1f}}, C22 %{{y:.1f}} GPa<extra></extra>",
+            hovertemplate=f"{class_title(name)}: C11 %{{x:.1f}}, C22 %{{y:.1f}} GPa<extra></extra>",
         )
     figure.update_layout(**LAYOUT, height=520)
     figure.update_layout(legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"})

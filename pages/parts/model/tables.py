@@ -220,7 +220,7 @@ def mode_figures_table(figures: Mapping[str, Any]) -> pd.DataFrame:
     targets = [figures[kind] for kind in ("isotropic", "any", "pairs") if "raw" in figures[kind]]
     rows = []
     for name in MODE_NAMES:
-        row: dict[str, Any] = {"Mode": name}
+        row: dict[str, Any] = {"Mode": mode_title(name)}
         for judge, title in ((own, ""), (other, ", independent")):
             for kind, label in _RECOGNISED.items():
                 found = judge.get(kind, {}).get("by_mode", {}).get(name)

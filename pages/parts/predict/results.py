@@ -92,7 +92,10 @@ def show_results(
     }
     views: dict[str, Callable[[], None]] = {
         "Stiffness": lambda: widgets.show_table(
-            widgets.property_table(columns), key="volume-properties", missing="–"
+            widgets.property_table(columns),
+            key="volume-properties",
+            missing="–",
+            digits=2,  # ends of an interval that differ
         ),
         "Whole matrix": lambda: _predicted(answer, answers.matrix_panel),
         "Engineering constants": lambda: panels.constants_panel(answer, whole, shown.volume, own),

@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import streamlit as st
 from dashboard import SIZE, galleries
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.chart.figure import Points, box_ends, chart_figure, guide_slope, hull, material_values
-from pages.parts.chart.front import front_figure, front_targets, gain_words, picked_designs
+from pages.parts.chart.front import (
+    CHOSEN,
+    choose_card,
+    choose_point,
+    front_figure,
+    front_targets,
+    gain_words,
+    picked_designs,
+)
 from pages.parts.chart.panel import with_ranges
 from pages.parts.common.requests.request import Request
 from vaereg.errors import InputError
@@ -143,6 +152,7 @@ def test_the_front_stands_beside_that_of_known_volumes() -> None:
     assert (least.y <= most.y).all() and [least.name, most.name] == ["bounds"] * 2
     assert [known_trace.name, own_trace.name] == ["known volumes", "designs, solver"]
     assert known_trace.x.tolist() == [1.0, 2.0] and own_trace.marker.size.tolist() == [10, 15]
+    assert {trace.hoverinfo for trace in (most, least, known_trace)} == {"skip"} != {own_trace.hoverinfo}
     assert len(traces(front_figure(["density", "E_x"], values, np.empty((0, 2)), 0, pair))) == 4
 
 
@@ -181,6 +191,22 @@ def test_what_designs_gain_over_known_volumes_is_said(modes_checkpoint_path: Pat
     words = gain_words(replace(front, hypervolume=0.396), TwoPhase(phase_by_name("E-glass"), VOID))
     assert "40 %: **the designs gain nothing over them**." in words
     assert words.endswith("Known volumes are estimated for these phases.")
+
+
+def test_a_click_on_a_point_or_a_card_chooses_a_design(
+    modes_checkpoint_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: dict[str, Any] = {CHOSEN: 0, "figure": {"selection": {"points": [{"customdata": [2]}]}}}
+    monkeypatch.setattr(st, "session_state", session)
+    choose_point("figure")
+    assert session[CHOSEN] == 2
+    points = [{"customdata": [0]}, {"customdata": [1]}]
+    session["figure"] = {"selection": {"points": points}}
+    choose_point("figure")  # what is drawn around some chooses none
+    assert session[CHOSEN] == 2
+    monkeypatch.setattr("pages.parts.chart.front.selected_volume", lambda key, volumes: len(volumes) - 1)
+    choose_card(front_of(modes_checkpoint_path), [0, 1])  # the second one of those around which it is drawn
+    assert session[CHOSEN] == 1
 
 
 def test_a_trade_off_is_searched_in_the_background(

@@ -47,5 +47,8 @@ def test_an_example_is_taken_by_a_click(app_of_modes: AppTest) -> None:
     assert not app.exception
     request = current(app)
     assert request.pair.stiff.name == "E-glass" and request.constraints.connected == {"stiff": "xyz"}
+    assert not app.session_state[state.FIRST_STEPS]
+    app.session_state[state.FIRST_STEPS] = True
+    app.run()
     app.button("example-CT scan").click().run()
     assert not app.exception and app.title[0].value.startswith("Stiffness of")

@@ -88,7 +88,7 @@ def test_a_design_by_keyboard_alone(page: Page, server: str, tmp_path: Path) -> 
     expect(marks).to_have_count(0)
     drawn(page, other_than=first)
 
-    # A design is chosen, checked by the solver, and put aside.
+    # A design is chosen, checked by the solver, put aside and taken out again.
     expect(page.get_by_text("solver 1/1")).to_be_visible()
     settled(page)
     card = page.locator(".card").first
@@ -98,14 +98,33 @@ def test_a_design_by_keyboard_alone(page: Page, server: str, tmp_path: Path) -> 
     star = card.get_by_role("button", name=re.compile("to the shortlist"))
     tab_to(page, star)
     page.keyboard.press("Enter")
-    expect(card.get_by_role("button", name=re.compile("^Take .* out of the shortlist"))).to_be_visible()
+    taken = card.get_by_role("button", name=re.compile("^Take .* out of the shortlist"))
+    expect(taken).to_be_visible()
+    settled(page)
+    tab_to(page, taken)
+    page.keyboard.press("Enter")
+    expect(taken).to_have_count(0)
     settled(page)
 
-    # It is exported.
+    # It is refined, and what comes of it is put aside, reported and exported.
+    tab_to(page, page.get_by_role("button", name="Refine 1 design"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-summary-refined").get_by_text("finished", exact=True)).to_be_visible()
+    settled(page)
+    tab_to(page, page.get_by_role("button", name="Add the refined one to the shortlist"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Take the refined one out of the shortlist")).to_be_visible()
+    settled(page)
+
     tab_to(page, page.get_by_role("link", name="Compare & export"))
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("One design")
     settled(page)
+    tab_to(page, page.get_by_role("button", name="Download the report"))
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    download.value.save_as(tmp_path / "report.html")
+    assert "refined from design #1" in (tmp_path / "report.html").read_text(encoding="utf-8")
     tab_to(page, page.get_by_role("button", name="Download the design as a zip"))
     with page.expect_download() as download:
         page.keyboard.press("Enter")

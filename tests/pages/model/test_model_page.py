@@ -191,10 +191,10 @@ def test_every_part_has_its_figure_and_table(
 def test_modes_are_shown_with_what_is_recognised_and_met() -> None:
     modes = tables.mode_figures_table(MODES).set_index("Mode")
     assert len(modes) == len(MODE_NAMES)
-    foam = modes.loc["closed-foam"]
+    foam = modes.loc["Closed foam"]
     assert foam["Real [%]"] == foam["Real, independent [%]"] == 75.0
     assert (foam["Targets tried"], foam["Within 5 %, raw"]) == (4, 2)
-    assert modes.loc["pores", "Targets tried"] == 0
+    assert modes.loc["Pores", "Targets tried"] == 0
 
 
 def test_the_open_part_outlives_a_change_of_pages(open_page: Callable[..., AppTest], full: Path) -> None:
@@ -229,8 +229,9 @@ def test_a_search_that_never_arrives_is_said_to() -> None:
 
 def test_data_lie_within_the_bounds_that_are_drawn() -> None:
     properties = np.full((3, 6), 20.0)
-    figure = coverage_figure(properties, np.array(["spheres"] * 3), TwoPhase()).to_plotly_json()
-    bounds = figure["data"][0]
+    figure = coverage_figure(properties, np.array(["tpms"] * 3), TwoPhase()).to_plotly_json()
+    bounds, cloud = figure["data"]
+    assert cloud["name"] == "minimal surface"
     assert min(bounds["x"]) < 20.0 < max(bounds["x"])
     assert bounds["x"][0] == pytest.approx(bounds["y"][0])
     assert max(bounds["x"]) == pytest.approx(max(bounds["y"]))

@@ -103,7 +103,7 @@ def _numbers(phase: Phase) -> str:
     if phase.is_void:
         return "no stiffness, no conduction, no mass"
     known = [
-        f"{_SYMBOLS[name]} {getattr(phase, name):g}{_BETWEEN.get(unit, ' ')}{unit}"
+        f"{_SYMBOLS[name]} {getattr(phase, name):g}{_BETWEEN.get(unit, ' ')}{unit}".replace(" ", "\u00a0")
         for name, unit in _UNITS.items()
         if getattr(phase, name) is not None
     ]

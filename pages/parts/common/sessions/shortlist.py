@@ -127,7 +127,9 @@ def add_item(items: Sequence[ShortlistItem], item: ShortlistItem) -> list[Shortl
 
 def free_name(name: str, taken: set[str]) -> str:
     """A name on one line, not too long, with a number behind it where it is taken."""
-    name = " ".join(name.split())[:MAX_NAME].strip() or "unnamed"
+    name = " ".join(name.split()) or "unnamed"
+    if len(name) > MAX_NAME:
+        name = f"{name[: MAX_NAME - 1].rstrip()}…"
     result, number = name, 2
     while result in taken:
         result, number = f"{name[: MAX_NAME - 6]} ({number})", number + 1

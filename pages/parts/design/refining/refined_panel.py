@@ -57,6 +57,7 @@ def show_refined(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinem
         table = comparison_table(run, entry, bounds)
         digits = {"Before, solver": "%.4g", "After, verified": "%.4g", "Off target [%]": "%+.2f"}
         config: dict[Any, Any] = {name: st.column_config.NumberColumn(format=f) for name, f in digits.items()}
+        config["Target"] = widgets.whole_text(table["Target"])
         st.dataframe(table, hide_index=True, key="refined-table", placeholder="–", column_config=config)
         usual = "–" if run.usual is None else f"{run.usual:.4f}"
         with st.container(key="summary-changes"):

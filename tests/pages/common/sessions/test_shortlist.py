@@ -19,7 +19,7 @@ def test_a_volume_is_put_aside_once_and_names_differ() -> None:
     items = add_item(items, item(2, name=" \n "))
     items = add_item(items, item(3, name="x" * 500))
     assert [entry.name for entry in items][:3] == ["design 0", "design 0 (2)", "unnamed"]
-    assert len(items[3].name) == shortlist.MAX_NAME
+    assert len(items[3].name) == shortlist.MAX_NAME and items[3].name.endswith("x…")
 
 
 def test_the_shortlist_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
