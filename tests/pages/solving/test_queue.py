@@ -271,4 +271,4 @@ def test_the_program_ends_without_waiting_for_a_solve(tmp_path: Path) -> None:
         assert process.stdout.readline() == "ends [None]\n"
         begin = time.monotonic()
         assert process.wait(60) == 0
-        assert time.monotonic() - begin < 10.0  # the solve takes the better part of a minute
+        assert time.monotonic() - begin < 30.0  # the solve takes the better part of a minute
