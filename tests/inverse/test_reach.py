@@ -76,6 +76,15 @@ def test_modes_without_volumes_are_infinitely_far_and_refusals_say_so() -> None:
     assert "no training volume" in str(unreachable(reach, Targets.of({"C11": 60.0}), fibres))
 
 
+def test_no_cubic_cell_has_layers() -> None:
+    stiffness = [40.0, 40.0, 40.0, 12.0, 12.0, 12.0]
+    modes, layers = modes_of([("layers", stiffness, 0.4)]), MODE_NAMES.index("layers")
+    assert mode_reach(modes, {"C11": 40.0}, symmetry="orthotropic").distance[layers] < REACHED
+    cubic = mode_reach(modes, {"C11": 40.0}, symmetry="cubic")
+    assert np.isinf(cubic.distance[layers])
+    assert "no cubic volume" in str(unreachable(cubic, Targets.of({"C11": 40.0}), layers))
+
+
 def test_a_refusal_names_the_nearest() -> None:
     targets = parse(["E_x=1", "E_y=500"])
     reach = mode_reach(modes_of(ROWS), targets)
@@ -174,7 +183,7 @@ def test_what_symmetric_cells_can_have_has_the_symmetry() -> None:
     wanted = parse(["E_x=12", "E_y=12", "nu_xy=0.1", "C26=0"])
     for symmetry in ("tetragonal", "cubic"):
         reach = mode_reach(checkpoint.modes, wanted, pair, symmetry=symmetry)
-        for index in range(len(reach.names)):
+        for index in np.flatnonzero(np.isfinite(reach.distance)):
             nearest = reach.nearest(index, wanted.names)
             assert nearest["E_x"] == pytest.approx(nearest["E_y"]) and nearest["C26"] == 0.0
         offered = nearest_targets(checkpoint, wanted, pair, symmetry=symmetry).targets

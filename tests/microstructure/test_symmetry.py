@@ -9,13 +9,19 @@ from vaereg.microstructure.symmetry import (
     SYMMETRIES,
     average_field,
     cut_symmetric,
-    fold_volume,
+    fold_field,
     group_of,
     is_symmetric,
     orbits_of,
     symmetrise_volume,
 )
 from vaereg.solver.homogenization import homogenize
+
+
+def fold_volume(volume: np.ndarray, symmetry: str) -> np.ndarray:
+    """One part of a volume, mirrored."""
+    return fold_field(volume, symmetry).astype(np.uint8)
+
 
 VOLUME = gaussian_field(12, (1.5, 2.0, 3.0), 0.5, generator=np.random.default_rng(0))
 

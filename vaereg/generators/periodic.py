@@ -23,6 +23,7 @@ __all__ = [
     "lattice_field",
     "make_lattice",
     "make_tpms",
+    "mirrored_shift",
     "surface_field",
 ]
 
@@ -142,7 +143,7 @@ def make_tpms(parameters: SurfaceParameters, size: int, generator: Generator) ->
         size,
         sheet=parameters.sheet,
         inverted=parameters.inverted,
-        generator=generator,
+        shift=generator.random(3),
     )
     counts = _counts(parameters.period, size)
     recipe = {
@@ -157,7 +158,7 @@ def make_tpms(parameters: SurfaceParameters, size: int, generator: Generator) ->
 
 
 def surface_field(
-    variant: str, period: Field, size: int, *, sheet: bool, inverted: bool, generator: Generator
+    variant: str, period: Field, size: int, *, sheet: bool, inverted: bool, shift: Field
 ) -> Field:
     """Field of a minimal surface whose highest values are stiff, shape (n, n, n).
 
@@ -167,9 +168,9 @@ def surface_field(
         size: Voxels per edge, n.
         sheet: Whether one phase is a sheet along the surface.
         inverted: Whether soft and stiff change places.
-        generator: Source of the random shift.
+        shift: Displacement along x, y, z, over the periods, shape (3,) [-].
     """
-    level = surface_level(size, variant, _counts(period, size), generator.random(3).tolist())
+    level = surface_level(size, variant, _counts(period, size), shift.tolist())
     level = -np.abs(level) if sheet else level
     return -level if inverted else level
 
@@ -185,7 +186,8 @@ def make_lattice(parameters: LatticeParameters, size: int, generator: Generator)
         generator: Source of the random shift.
     """
     weights = np.asarray(parameters.weights)
-    field = lattice_field(parameters.variant, np.asarray(parameters.period), weights, size, generator)
+    period = np.asarray(parameters.period)
+    field = lattice_field(parameters.variant, period, weights, size, generator.random(3))
     counts = _counts(parameters.period, size)
     volume = cut_at_quantile(field, parameters.volume_fraction)
     recipe = {
@@ -199,7 +201,7 @@ def make_lattice(parameters: LatticeParameters, size: int, generator: Generator)
     return Microstructure(volume=volume, recipe=recipe)
 
 
-def lattice_field(variant: str, period: Field, weights: Field, size: int, generator: Generator) -> Field:
+def lattice_field(variant: str, period: Field, weights: Field, size: int, shift: Field) -> Field:
     """Field of a lattice whose highest values are stiff: minus the distance to the bars, shape (n, n, n).
 
     Args:
@@ -207,16 +209,23 @@ def lattice_field(variant: str, period: Field, weights: Field, size: int, genera
         period: Periods along x, y, z, rounded so that whole numbers lie in the cell, shape (3,) [voxel].
         weights: Relative thickness of bars along x, y, z, shape (3,) [-].
         size: Voxels per edge, n.
-        generator: Source of the random shift.
+        shift: Displacement along x, y, z, over the periods, shape (3,) [-].
     """
     counts = np.array(_counts(period, size))
     directions, origins = LATTICES[variant]
     squares = directions**2 / (directions**2).sum(axis=1, keepdims=True)
     x, y, z = [
-        ((np.arange(size) * count % size) / size + shift) % 1.0
-        for count, shift in zip(counts.tolist(), generator.random(3).tolist(), strict=True)
+        ((np.arange(size) * count % size) / size + start) % 1.0
+        for count, start in zip(counts.tolist(), shift.tolist(), strict=True)
     ]
     return -_bar_distance(x, y, z, directions, origins, squares @ weights, size / counts)
+
+
+def mirrored_shift(period: Field, size: int) -> Field:
+    """Displacement, over the periods, that brings the origin of the unit cell into the mirrors of the array
+    of voxels, half a voxel before the first, shape (3,) [-].
+    """
+    return 0.5 * np.array(_counts(period, size)) / size
 
 
 def _counts(period: Sequence[float] | Field, size: int) -> list[int]:

@@ -86,9 +86,11 @@ class Reach:
     names: tuple[str, ...]
     """Names of the modes, K of them."""
     modes: tuple[ModeReach | None, ...]
-    """Nearest rows of each mode, K of them; None where it has no row."""
+    """Nearest rows of each mode, K of them; None where it has no row, or cannot have the symmetry."""
     weights: NDArray[np.float64]
     """Probability of each mode at the target, summing to one, shape (K,); 0 where it has nothing near."""
+    symmetry: str = "none"
+    """Symmetry of the cells."""
 
     @property
     def distance(self) -> NDArray[np.float64]:
@@ -193,7 +195,7 @@ def mode_reach(
     weights, candidates = np.zeros(len(modes.names)), [np.empty(0, dtype=np.intp)] * len(modes.names)
     for index in range(len(modes.names)):
         places = np.arange(ends[index], ends[index + 1])
-        if len(places):
+        if len(places) and modes.can_have(index, symmetry):
             weights[index] = np.exp(-0.5 * np.square(deviation[places] / _WIDTH)).mean()
             order = targets.order(cells.rows(places), tolerance=0.5 * REACHED)
             candidates[index] = places[order[:_TRIED]]
@@ -222,7 +224,10 @@ def mode_reach(
         )
     total = weights.sum()
     return Reach(
-        names=modes.names, modes=tuple(reach_of_modes), weights=weights / total if total > 0.0 else weights
+        names=modes.names,
+        modes=tuple(reach_of_modes),
+        weights=weights / total if total > 0.0 else weights,
+        symmetry=symmetry,
     )
 
 
@@ -343,7 +348,8 @@ def unreachable(reach: Reach, targets: Targets, mode: int | None) -> Unreachable
     nearest = reach.nearest(index, targets.names)
     words = "no mode reaches" if mode is None else f"the mode {reach.names[index]} does not reach"
     if not nearest:
-        return UnreachableTargetError(f"{words} {targets.words()}: it has no training volume", {}, np.inf)
+        kind = "training volume" if reach.symmetry == "none" else f"{reach.symmetry} volume"
+        return UnreachableTargetError(f"{words} {targets.words()}: it has no {kind}", {}, np.inf)
     offer = ", ".join(
         f"{name} = {value:.4g} {QUANTITIES[name].unit.strip('-')}".strip() for name, value in nearest.items()
     )

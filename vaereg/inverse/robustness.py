@@ -31,7 +31,6 @@ from vaereg.microstructure.statistics import specific_surface
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
-from vaereg.model.decoding import decode_fields
 from vaereg.model.pairs.regressor import PairModel
 from vaereg.targets import CellProperties, Target, Targets
 from vaereg.workers import thread_map
@@ -258,14 +257,8 @@ def _realisations(judge: Judge, designs: Designs, row: int, seeds: NDArray[np.in
 
     def decode(number: int) -> NDArray[np.uint8]:
         with torch.inference_mode():
-            field = decode_fields(
-                judge.checkpoint,
-                z,
-                designs.component[[row]],
-                designs.size,
-                seeds=[number],
-                stretch=designs.stretch,
-            )
+            component, stretch = designs.component[[row]], designs.stretch
+            field = judge.fields(z, component, designs.size, seeds=[number], stretch=stretch)
             return judge.cut(field, torch.from_numpy(designs.fraction[[row]]).to(field))[0]
 
     return np.stack(list(thread_map(decode, seeds.tolist())))

@@ -24,7 +24,7 @@ __all__ = [
     "SYMMETRIES",
     "average_field",
     "cut_symmetric",
-    "fold_volume",
+    "fold_field",
     "group_of",
     "is_symmetric",
     "orbits_of",
@@ -36,8 +36,6 @@ SYMMETRIES = ("none", "orthotropic", "tetragonal", "cubic")
 
 _SMOOTHING = 1.0
 """Standard deviation of the filter before a volume is averaged over its group [voxel]."""
-_PLACES = 4
-"""Places per axis at which the part of a volume that is mirrored may begin."""
 
 
 def group_of(symmetry: str) -> tuple[tuple[tuple[int, int, int], tuple[int, ...]], ...]:
@@ -113,8 +111,7 @@ def cut_symmetric(field: ArrayLike, fraction: float, symmetry: str) -> NDArray[n
 def symmetrise_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
     """Volume averaged over the group, smoothed a little and cut at its own volume fraction.
 
-    Irregular volumes keep their kind; averages of built ones, such as foams and particles, do not:
-    `fold_volume` is for these.
+    Volumes that nearly have the symmetry keep their kind; of others, walls and grains are doubled.
     """
     phases = as_two_phase(volume)
     if is_symmetric(phases, symmetry):
@@ -123,24 +120,12 @@ def symmetrise_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
     return cut_symmetric(smooth, float(phases.mean()), symmetry)
 
 
-def fold_volume(volume: ArrayLike, symmetry: str) -> NDArray[np.uint8]:
-    """Volume made of the images of one part of another, an eighth or less: nothing is averaged, so walls stay
-    walls. Of several parts that with the nearest volume fraction is taken.
-    """
-    phases = as_two_phase(volume)
-    if is_symmetric(phases, symmetry):
-        return phases
-    orbits = orbits_of(_shape(phases), symmetry)
+def fold_field(field: ArrayLike, symmetry: str) -> NDArray[np.float64]:
+    """Field made of the images of one part of another, an eighth or less, shape (X, Y, Z); no mean of it."""
+    values = np.asarray(field, dtype=np.float64)
+    orbits = orbits_of(_shape(values), symmetry)
     _, first = np.unique(orbits.ravel(), return_index=True)
-    best, nearest = phases, np.inf
-    steps = [max(1, edge // _PLACES) for edge in phases.shape]
-    for place in product(range(_PLACES), repeat=3):
-        image = np.roll(phases, [a * b for a, b in zip(place, steps, strict=True)], (0, 1, 2))
-        folded = image.ravel()[first][orbits]
-        distance = abs(float(folded.mean()) - float(phases.mean()))
-        if distance < nearest:
-            best, nearest = folded, distance
-    return best
+    return values.ravel()[first][orbits]
 
 
 def is_symmetric(volume: ArrayLike, symmetry: str) -> bool:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaereg.microstructure.symmetry import average_field
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.model.modes.constructive.decoder import BUILT
@@ -60,6 +61,7 @@ def decode_fields(
     seeds: Sequence[int] | NDArray[np.int64],
     stretch: float = 1.0,
     matched: bool = True,
+    symmetry: str = "none",
 ) -> Tensor:
     """Continuous fields whose highest values become stiff, shape (B, 1, n, n, n).
 
@@ -72,14 +74,25 @@ def decode_fields(
         stretch: Factor of all lengths [-].
         matched: Whether realisations of the irregular mode get the surface that z stands for, which takes two
             or three decodings of each.
+        symmetry: Symmetry of the fields, to rounding, see `vaereg.microstructure.symmetry`: built modes are
+            built symmetric, the irregular one is averaged over the images.
     """
     if checkpoint.modes is None:
         model = checkpoint.model
-        return model.decoder.field(z, _noise(model, [int(seed) for seed in seeds], size), stretch)
+        noise = _noise(model, [int(seed) for seed in seeds], size)
+        return _averaged(model.decoder.field(z, noise, stretch), symmetry)
     modes = checkpoint.modes
     base = modes.base(component)
     return mode_fields(
-        checkpoint.model, modes.networks, z, base, size, seeds=seeds, stretch=stretch, matched=matched
+        checkpoint.model,
+        modes.networks,
+        z,
+        base,
+        size,
+        seeds=seeds,
+        stretch=stretch,
+        matched=matched,
+        symmetry=symmetry,
     )
 
 
@@ -112,13 +125,14 @@ def mode_fields(
     seeds: Sequence[int] | NDArray[np.int64],
     stretch: float = 1.0,
     matched: bool = True,
+    symmetry: str = "none",
 ) -> Tensor:
     """Continuous fields of modes, shape (B, 1, n, n, n).
 
     Args:
         model: Joint model, whose decoder makes the irregular mode.
         networks: Networks of the built modes.
-        z, mode, size, seeds, stretch, matched: As for `decode_fields`.
+        z, mode, size, seeds, stretch, matched, symmetry: As for `decode_fields`.
     """
     seeds = [int(seed) for seed in seeds]
     fields = torch.empty((len(z), 1, size, size, size), device=z.device)
@@ -128,19 +142,33 @@ def mode_fields(
         component = torch.from_numpy(mode[built_rows]).to(z.device)
         built_generators = [generators[row] for row in built_rows]
         fields[rows] = networks.decoder.field(
-            z[rows], component, (size, size, size), generators=built_generators, stretch=stretch
+            z[rows],
+            component,
+            (size, size, size),
+            generators=built_generators,
+            stretch=stretch,
+            symmetry=symmetry,
         )
     for row in np.flatnonzero(mode == PERIODIC):
-        field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch)
+        field = periodic_field(z[row].cpu().numpy(), size, generators[row], stretch, symmetry)
         fields[row, 0] = torch.from_numpy(field).to(fields)
     if len(irregular := np.flatnonzero(mode == IRREGULAR)):
         rows = torch.from_numpy(irregular).to(z.device)
         noise = _noise(model, [seeds[row] for row in irregular], size)
         if matched:
-            fields[rows] = matched_field(networks.irregular_surface, model.decoder, z[rows], noise, stretch)
+            own = matched_field(networks.irregular_surface, model.decoder, z[rows], noise, stretch)
         else:
-            fields[rows] = model.decoder.field(z[rows], noise, stretch)
+            own = model.decoder.field(z[rows], noise, stretch)
+        fields[rows] = _averaged(own, symmetry)
     return fields
+
+
+def _averaged(fields: Tensor, symmetry: str) -> Tensor:
+    """Means of fields over their images, shape (B, 1, n, n, n)."""
+    if symmetry == "none":
+        return fields
+    means = [average_field(field[0].cpu().numpy(), symmetry) for field in fields]
+    return torch.from_numpy(np.stack(means)[:, None]).to(fields)
 
 
 def _noise(model: VaeReg, seeds: Sequence[int], size: int) -> Tensor:

@@ -103,7 +103,7 @@ def compile_kernels() -> None:
     places = np.stack(np.meshgrid(*[np.arange(8.0)] * 3, indexing="ij")).astype(np.float32)
     edges = box.astype(np.float32)
     nearest_points(places, points, edges, np.zeros(len(points), np.float32), 2)
-    lattice_field(next(iter(LATTICES)), box, np.ones(3), 8, numbers)
+    lattice_field(next(iter(LATTICES)), box, np.ones(3), 8, np.zeros(3))
     print(DECODING, flush=True)
     if sys.platform != "win32":
         os.nice(NICENESS)

@@ -9,6 +9,7 @@ from modes_fixture import modes_of
 from vaereg.errors import InputError
 from vaereg.inverse.sampling.preview import Previewer
 from vaereg.materials import VOID, Phase, TwoPhase
+from vaereg.microstructure.symmetry import is_symmetric
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.modes.catalogue import MODE_NAMES
 from vaereg.targets import parse
@@ -72,6 +73,17 @@ def test_previews_have_the_phases_that_are_asked_for(checkpoint: Checkpoint) -> 
     np.testing.assert_allclose(preview.values[:, 0], 2.7 * preview.volumes.mean((1, 2, 3)), rtol=0.01)
     with pytest.raises(InputError, match="conductivity"):
         Previewer(checkpoint, pair).preview(parse(["k_x=1"]))
+
+
+@pytest.mark.parametrize("symmetry", ["orthotropic", "cubic"])
+def test_previews_have_the_symmetry(checkpoint: Checkpoint, symmetry: str) -> None:
+    preview = Previewer(checkpoint, checkpoint.model.materials).preview(
+        parse(["E_x=30"]), also=["E_z", "C16"], symmetry=symmetry, size=16
+    )
+    assert len(preview.modes) == 4
+    assert all(is_symmetric(volume, symmetry) for volume in preview.volumes)
+    assert (preview.values[:, 2] == 0.0).all()
+    assert np.allclose(preview.values[:, 0], preview.values[:, 1]) == (symmetry == "cubic")
 
 
 def test_a_free_mixture_has_no_previews(tiny_checkpoint: Checkpoint) -> None:

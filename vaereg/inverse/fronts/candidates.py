@@ -21,7 +21,7 @@ from vaereg.inverse.sampling.judging import Judge
 from vaereg.inverse.sampling.proposals import drawn_latents
 from vaereg.inverse.sampling.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
-from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
+from vaereg.model.decoding import PERIODIC, decoded_fraction
 from vaereg.model.modes.library import Rows
 from vaereg.model.modes.release import Modes
 from vaereg.targets import CellProperties, Targets
@@ -213,14 +213,8 @@ def decoded(
         part = chosen[places_of_part]
         fraction = part.cells.fraction
         with torch.inference_mode():
-            field = decode_fields(
-                judge.checkpoint,
-                part.latent,
-                part.component,
-                size,
-                seeds=seeds[places_of_part],
-                stretch=stretch,
-            )
+            own_seeds = seeds[places_of_part]
+            field = judge.fields(part.latent, part.component, size, seeds=own_seeds, stretch=stretch)
             volumes = judge.cut(field, torch.from_numpy(fraction).to(field))
             cells = judge.quick(volumes, part.rows).cells
             if bounded:  # cut again, at the fraction that makes up for what is too stiff or too soft

@@ -9,7 +9,7 @@ Letters: B volumes, T properties.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,9 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, meet
 from vaereg.inverse.sampling.scoring import score
 from vaereg.materials import TwoPhase
+from vaereg.microstructure.symmetry import cut_symmetric
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.decoding import decode_fields
 from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
 from vaereg.model.pairs.regressor import CONDUCTION_RESIDUAL, PairModel, load_pair_model, predict_stiffness
@@ -98,9 +100,29 @@ class Judge:
         targets.check_materials(self.pair)
         self._pairs: PairModel | None = None if self.plain else load_pair_model()
 
+    def fields(
+        self,
+        z: torch.Tensor,
+        component: NDArray[np.int64],
+        size: int,
+        *,
+        seeds: Sequence[int] | NDArray[np.int64],
+        stretch: float,
+    ) -> torch.Tensor:
+        """Fields of latent vectors with the symmetry that is wanted; see `model.decoding.decode_fields`."""
+        symmetry = self.constraints.symmetry
+        return decode_fields(
+            self.checkpoint, z, component, size, seeds=seeds, stretch=stretch, symmetry=symmetry
+        )
+
     def cut(self, field: torch.Tensor, fraction: torch.Tensor) -> NDArray[np.uint8]:
         """Volumes, shape (B, X, Y, Z), from fields (B, 1, X, Y, Z) cut at fractions (B,), constraints met."""
-        volumes = cut(field, fraction).squeeze(1).to(torch.uint8).cpu().numpy()
+        symmetry = self.constraints.symmetry
+        if symmetry == "none":
+            volumes = cut(field, fraction).squeeze(1).to(torch.uint8).cpu().numpy()
+        else:
+            parts = zip(field.squeeze(1).cpu().numpy(), fraction.tolist(), strict=True)
+            volumes = np.stack([cut_symmetric(part, share, symmetry) for part, share in parts])
         if not self.constraints:
             return volumes
         return np.stack([meet(volume, self.constraints) for volume in volumes])

@@ -24,12 +24,14 @@ from vaereg.inverse.reach import REACHED, ends_of_modes, library_cells
 from vaereg.inverse.sampling.proposals import drawn_built_latents, drawn_latents
 from vaereg.inverse.sampling.scoring import allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
+from vaereg.microstructure.symmetry import cut_symmetric
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import PERIODIC, decode_fields, decoded_fraction
 from vaereg.model.modes.constructive.decoder import BUILT
 from vaereg.model.modes.library import Rows
 from vaereg.model.networks import cut
 from vaereg.targets import CellProperties, Targets
+from vaereg.targets.symmetries import symmetrised
 
 __all__ = ["PREVIEW_EDGE", "Preview", "Previewer"]
 
@@ -87,6 +89,7 @@ class Previewer:
         size: int = PREVIEW_EDGE,
         seed: int = 0,
         also: Sequence[str] = (),
+        symmetry: str = "none",
         threads: Executor | None = None,
     ) -> Preview:
         """One design of each mode that knows volumes, as near to the target as a latent vector is found.
@@ -97,6 +100,7 @@ class Previewer:
             size: Voxels per edge.
             seed: Seed of all random numbers.
             also: Quantities whose values are told besides.
+            symmetry: Symmetry that the designs are to have, see `vaereg.microstructure.symmetry`.
             threads: Threads that decode, each with one thread of computation; none for this one.
 
         Raises:
@@ -104,8 +108,8 @@ class Previewer:
         """
         targets.check_materials(self.pair)
         names = tuple(dict.fromkeys((*targets.names, *also)))
-        near, tried, scale, deviation = self._nearest(targets, modes)
-        made, latents, cells = self._latents(targets, near, tried, scale, seed)
+        near, tried, scale, deviation = self._nearest(targets, modes, symmetry)
+        made, latents, cells = self._latents(targets, near, tried, scale, seed, symmetry)
         stretch = size / REFERENCE_EDGE
         numbers = np.random.default_rng(seed)
         seeds = numbers.integers(2**31, size=len(self.modes.names))
@@ -116,8 +120,17 @@ class Previewer:
                 own = [int(seeds[made[place]])]
                 z = latents[place]
                 field = decode_fields(
-                    self.checkpoint, z, component, size, seeds=own, stretch=stretch, matched=False
+                    self.checkpoint,
+                    z,
+                    component,
+                    size,
+                    seeds=own,
+                    stretch=stretch,
+                    matched=False,
+                    symmetry=symmetry,
                 )
+                if symmetry != "none":
+                    return cut_symmetric(field.squeeze().numpy(), float(cells.fraction[place]), symmetry)
                 share = torch.tensor([cells.fraction[place]], dtype=field.dtype)
                 return cut(field, share).squeeze().to(torch.uint8).numpy()
 
@@ -133,25 +146,29 @@ class Previewer:
         )
 
     def _nearest(
-        self, targets: Targets, modes: Sequence[int]
+        self, targets: Targets, modes: Sequence[int], symmetry: str
     ) -> tuple[list[int], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
         """Modes, and the place in the library, the scale and the deviation of the nearest volume of each."""
-        off = np.nan_to_num(targets.largest_deviation(self._cells), nan=np.inf)
+        known = self._cells
+        if symmetry != "none":
+            _, known = library_cells(self.modes, self.pair, symmetry)
+        off = np.nan_to_num(targets.largest_deviation(known), nan=np.inf)
         if targets.objectives:  # the best of those that have the rest
-            merit = np.nan_to_num(targets.merit(self._cells), nan=-np.inf)
+            merit = np.nan_to_num(targets.merit(known), nan=-np.inf)
             off = np.where(off <= 0.5 * REACHED, -1.0 - np.exp(np.minimum(merit, 50.0)), off)
         indices: list[int] = []
         parts: list[NDArray[np.intp]] = []
         for index in range(len(self.modes.names)):
             places = np.arange(self._ends[index], self._ends[index + 1])
-            if len(places) and (not modes or index in modes):
+            can_have = self.modes.can_have(index, symmetry)
+            if len(places) and can_have and (not modes or index in modes):
                 indices.append(index)
                 parts.append(places[_least(off[places])])
         if not indices:
             raise InputError("expected a mode that knows volumes, got none")
         candidates = np.concatenate(parts)
-        scale, _ = best_scale(targets, self._cells.rows(candidates), levels=_LEVELS)
-        moved = scaled(self._cells.rows(candidates), scale)
+        scale, _ = best_scale(targets, known.rows(candidates), levels=_LEVELS)
+        moved = scaled(known.rows(candidates), scale)
         rank = np.empty(len(candidates), dtype=np.intp)
         rank[targets.order(moved, tolerance=0.5 * REACHED)] = np.arange(len(candidates))
         starts = np.cumsum([0, *map(len, parts)])
@@ -166,6 +183,7 @@ class Previewer:
         places: NDArray[np.intp],
         scale: NDArray[np.float64],
         seed: int,
+        symmetry: str,
     ) -> tuple[list[int], list[torch.Tensor], CellProperties]:
         """Mode, latent vector and expected properties of the most promising draw of each mode."""
         rows = self._rows[places]
@@ -179,6 +197,7 @@ class Previewer:
             diagonal=np.concatenate([values for _, values, _ in draws]),
             fraction=np.concatenate([fraction for _, _, fraction in draws]),
         )
+        cells = symmetrised(cells, symmetry)
         change, error = best_scale(targets, cells, levels=_LEVELS)
         cost = error + 0.1 * np.abs(change)
         starts = np.cumsum([0, *(len(z) for z, _, _ in draws)])

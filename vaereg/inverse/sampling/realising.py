@@ -19,7 +19,7 @@ from vaereg.inverse.sampling.judging import Judge, Judged
 from vaereg.inverse.sampling.proposals import Proposals
 from vaereg.inverse.sampling.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.model.batches import device_of
-from vaereg.model.decoding import decode_fields, decoded_fraction
+from vaereg.model.decoding import decoded_fraction
 from vaereg.model.modes.library import Rows
 from vaereg.targets import CellProperties
 from vaereg.workers import thread_map
@@ -62,7 +62,7 @@ def realise(
         z, component = proposals.latent[torch.from_numpy(part)], proposals.component[part]
         like = None if proposals.rows is None else proposals.rows[part]
         with torch.inference_mode():
-            field = decode_fields(checkpoint, z, component, size, seeds=own_seeds, stretch=stretch)
+            field = judge.fields(z, component, size, seeds=own_seeds, stretch=stretch)
             fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
             return _cut_and_judged(judge, field, fraction, like, cuts)
 
@@ -97,20 +97,13 @@ def realise(
 
 def cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
     """The same fields, cut at other volume fractions, shape (N,) [-]."""
-    checkpoint, size = judge.checkpoint, designs.size
-    device = device_of(checkpoint.model)
+    device = device_of(judge.checkpoint.model)
 
     def decode(row: int) -> NDArray[np.uint8]:
         z = torch.from_numpy(designs.latent[[row]]).to(device)
         with torch.inference_mode():
-            field = decode_fields(
-                checkpoint,
-                z,
-                designs.component[[row]],
-                size,
-                seeds=designs.realisation[[row]],
-                stretch=designs.stretch,
-            )
+            seeds, stretch = designs.realisation[[row]], designs.stretch
+            field = judge.fields(z, designs.component[[row]], designs.size, seeds=seeds, stretch=stretch)
             return judge.cut(field, torch.from_numpy(fraction[[row]]).to(field))[0]
 
     volumes = np.stack(list(thread_map(decode, range(len(fraction)))))

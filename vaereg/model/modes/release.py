@@ -68,6 +68,13 @@ class Modes:
             component
         ]
 
+    def can_have(self, component: int, symmetry: str) -> bool:
+        """Whether there are volumes of a mode with a symmetry: layers have a normal, and cubic cells no such
+        direction.
+        """
+        mode = MODES[int(self.base(np.array([component]))[0])]
+        return not (symmetry == "cubic" and mode.construction == "layers")
+
     def cells(
         self,
         rows: Rows,

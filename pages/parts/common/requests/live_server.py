@@ -119,6 +119,7 @@ class LiveService:
             modes=request.components(self._checkpoint),
             seed=request.seed,
             also=also,
+            symmetry=request.constraints.symmetry,
             threads=self._threads,
         )
         return packed(preview, message["id"], self._checkpoint.modes.names)

@@ -22,6 +22,7 @@ from torch import Tensor
 from vaereg.generators.bodies import DISTANCE
 from vaereg.generators.points import separated_points
 from vaereg.model.modes.constructive.nearest import ROUNDING, nearest_bodies, nearest_points
+from vaereg.model.modes.constructive.symmetric import closed_bodies, closed_points
 
 __all__ = ["bodies_field", "cells_field", "coordinates"]
 
@@ -53,6 +54,7 @@ def cells_field(
     order: int,
     apart: float = 0.0,
     layered: bool = False,
+    symmetry: str = "none",
     generator: np.random.Generator,
 ) -> Tensor:
     """Distance to the nearest of scattered points, or how much farther others are, shape (X, Y, Z) [-].
@@ -65,6 +67,7 @@ def cells_field(
             vanishes), 3 for F3 - F1 (edges of the cells).
         apart: Distance to which points repel one another, over their mean spacing [-].
         layered: Whether a spacing above the length of the cell stands for no structure along this axis.
+        symmetry: Symmetry that the positions have.
         generator: Source of the positions.
     """
     lengths = np.array(places.shape[1:], dtype=np.float64)
@@ -76,10 +79,21 @@ def cells_field(
         mean_spacing = (layers / count) ** (1.0 / 3.0)
     else:
         count, share, mean_spacing = _counted(box, _FEWEST_CELLS)
-    points = separated_points(box, count, distance=apart * mean_spacing, generator=generator) * scale
-    offsets = generator.standard_normal(count)
-    hidden = np.zeros(count)
-    hidden[-1] = _HIDDEN * (1.0 - share)
+    if symmetry == "none":
+        points = separated_points(box, count, distance=apart * mean_spacing, generator=generator)
+        offsets, hidden = generator.standard_normal(count), np.zeros(count)
+        hidden[-1] = _HIDDEN * (1.0 - share)
+    else:  # points that come with their images are whole
+        points, base = closed_points(
+            box,
+            count + share - 1.0,
+            symmetry=symmetry,
+            distance=apart * mean_spacing,
+            spacing=mean_spacing,
+            generator=generator,
+        )
+        offsets, hidden = generator.standard_normal(base.max() + 1)[base], np.zeros(len(points))
+    points = points * scale
     nearest, distances = nearest_points(
         (places.detach().cpu().numpy() / scale.astype(np.float32)[:, None, None, None]).astype(
             np.float32, copy=False
@@ -105,6 +119,7 @@ def bodies_field(
     places: Tensor,
     *,
     flat: bool,
+    symmetry: str = "none",
     generator: np.random.Generator,
 ) -> Tensor:
     """Distance to the nearest oriented needle or disc, shape (X, Y, Z) [voxel].
@@ -116,17 +131,32 @@ def bodies_field(
             normalised (angular central Gaussian distribution, Tyler 1987, doi:10.1093/biomet/74.3.579).
         places: Coordinates of the voxels, shape (3, X, Y, Z) [voxel].
         flat: Whether bodies are discs with the direction as their normal; otherwise needles along it.
+        symmetry: Symmetry that positions and directions have.
         generator: Source of positions and directions.
     """
     lengths = np.array(places.shape[1:], dtype=np.float64)
     scale = spacing.detach().double().cpu().numpy()
     box = lengths / scale
     count, share, mean_spacing = _counted(box, 1)
-    points = separated_points(box, count, distance=DISTANCE * mean_spacing, generator=generator) * scale
-    directions = weights * torch.from_numpy(generator.standard_normal((count, 3))).to(weights)
-    directions = directions / directions.norm(dim=1, keepdim=True)
-    shares = torch.ones(count).to(extent)
-    shares[-1] = share ** (0.5 if flat else 1.0)  # of the area of a disc, of the length of a needle
+    if symmetry == "none":
+        points = separated_points(box, count, distance=DISTANCE * mean_spacing, generator=generator)
+        directions = _directions(weights, count, generator)
+        shares = torch.ones(count).to(extent)
+        shares[-1] = share ** (0.5 if flat else 1.0)  # of the area of a disc, of the length of a needle
+    else:
+        points, base = closed_points(
+            box,
+            count + share - 1.0,
+            symmetry=symmetry,
+            distance=DISTANCE * mean_spacing,
+            spacing=mean_spacing,
+            generator=generator,
+        )
+        drawn = _directions(weights, base.max() + 1, generator).detach().cpu().numpy()
+        points, axes = closed_bodies(points, base, drawn, box, symmetry, mean_spacing)
+        directions = torch.from_numpy(axes).to(weights)
+        shares = torch.ones(len(points)).to(extent)
+    points = points * scale
     extents = extent * shares
     nearest, distances = nearest_bodies(
         places.detach().cpu().numpy(),
@@ -151,6 +181,12 @@ def bodies_field(
         return (along.square() + beyond.square() + ROUNDING).sqrt()
     beyond = torch.relu(along.abs() - reached)
     return (across + beyond.square() + ROUNDING).sqrt()
+
+
+def _directions(weights: Tensor, count: int, generator: np.random.Generator) -> Tensor:
+    """Random unit vectors, shape (N, 3)."""
+    directions = weights * torch.from_numpy(generator.standard_normal((count, 3))).to(weights)
+    return directions / directions.norm(dim=1, keepdim=True)
 
 
 def _counted(box: NDArray[np.float64], least: int) -> tuple[int, float, float]:

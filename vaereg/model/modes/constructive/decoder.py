@@ -17,6 +17,7 @@ from vaereg.generators.cells import DENSEST, GAP
 from vaereg.model.modes.catalogue import MODES
 from vaereg.model.modes.constructive.construction import bodies_field, cells_field, coordinates
 from vaereg.model.modes.constructive.geometry import Geometry, GeometryHead
+from vaereg.model.modes.constructive.symmetric import equal_axes, symmetric_displacement
 from vaereg.model.networks import cut
 
 __all__ = ["BUILT", "WARP_LENGTH", "ConstructiveDecoder"]
@@ -70,6 +71,7 @@ class ConstructiveDecoder(nn.Module):
         *,
         generators: Sequence[np.random.Generator],
         stretch: float = 1.0,
+        symmetry: str = "none",
     ) -> Tensor:
         """Continuous fields before the cut, zero mean and unit variance, shape (B, 1, X, Y, Z).
 
@@ -79,12 +81,14 @@ class ConstructiveDecoder(nn.Module):
             shape: Voxels along the axes.
             generators: Source of positions, directions and noise of each volume.
             stretch: Factor of all lengths [-].
+            symmetry: Symmetry that the geometry is closed under, see `vaereg.microstructure.symmetry`.
 
         Raises:
             ValueError: A mode is not built of cells, layers or bodies.
         """
         geometry = self.geometry(z, mode).stretched(stretch)
-        return self.build(geometry, mode, self.volume_fraction(z, mode), shape, generators=generators)
+        fraction = self.volume_fraction(z, mode)
+        return self.build(geometry, mode, fraction, shape, generators=generators, symmetry=symmetry)
 
     def build(
         self,
@@ -94,6 +98,7 @@ class ConstructiveDecoder(nn.Module):
         shape: tuple[int, int, int],
         *,
         generators: Sequence[np.random.Generator],
+        symmetry: str = "none",
     ) -> Tensor:
         """Fields as of `field`, of geometries themselves.
 
@@ -103,6 +108,7 @@ class ConstructiveDecoder(nn.Module):
             fraction: Volume fractions that the fields will be cut at, shape (B,) [-].
             shape: Voxels along the axes.
             generators: Source of positions, directions and noise of each volume.
+            symmetry: As for `field`.
 
         Raises:
             ValueError: A mode is not built of cells, layers or bodies.
@@ -112,7 +118,9 @@ class ConstructiveDecoder(nn.Module):
             name = MODES[index].name
             if index not in BUILT:
                 raise ValueError(f"expected a mode of cells, layers or bodies, got {name}")
-            fields.append(self._built_field(name, geometry, row, fractions[row], shape, generators[row]))
+            fields.append(
+                self._built_field(name, geometry, row, fractions[row], shape, generators[row], symmetry)
+            )
         field = torch.stack(fields)[:, None]
         centred = field - field.mean((2, 3, 4), keepdim=True)
         return centred * torch.rsqrt(centred.square().mean((2, 3, 4), keepdim=True) + 1e-8)
@@ -139,10 +147,14 @@ class ConstructiveDecoder(nn.Module):
         fraction: float,
         shape: tuple[int, int, int],
         generator: np.random.Generator,
+        symmetry: str,
     ) -> Tensor:
         """Field of cells, layers or bodies, shape (X, Y, Z)."""
-        spacing, warp = geometry.spacing[row], geometry.warp[row]
+        spacing, weights, warp = geometry.spacing[row], geometry.weights[row], geometry.warp[row]
         displacement = _displacement(shape, generator).to(warp)
+        if symmetry != "none":
+            spacing, weights = equal_axes(spacing, symmetry), equal_axes(weights, symmetry)
+            displacement = symmetric_displacement(displacement, symmetry)
         if name == "layers" and float(warp.detach()) < _PLANE:
             displacement = torch.zeros_like(displacement)
             lengths = torch.tensor(shape).to(spacing)
@@ -157,15 +169,17 @@ class ConstructiveDecoder(nn.Module):
                 order=order,
                 apart=_apart(name, spacing, fraction),
                 layered=name == "layers",
+                symmetry=symmetry,
                 generator=generator,
             )
         flat, sign = _BODIES[name]
         return sign * bodies_field(
             spacing,
             geometry.extent[row],
-            geometry.weights[row],
+            weights,
             places,
             flat=flat,
+            symmetry=symmetry,
             generator=generator,
         )
 

@@ -15,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vaereg.generators.morphologies import REFERENCE_EDGE
-from vaereg.generators.periodic import LATTICES, lattice_field, surface_field
+from vaereg.generators.periodic import LATTICES, lattice_field, mirrored_shift, surface_field
 from vaereg.generators.shapes import SURFACES
+from vaereg.microstructure.symmetry import average_field, fold_field
+from vaereg.model.modes.constructive.symmetric import equal_axes
 
 __all__ = [
     "LEAST_LATENT",
@@ -34,6 +37,8 @@ VARIANTS = (*SURFACES, *LATTICES)
 """Names of the minimal surfaces, then of the lattices."""
 LEAST_LATENT = 10
 """Least size D of a latent vector that holds all of these."""
+_ROUNDING = 1e-6
+"""Change by the mean over images, over the range of a field, below which it is symmetric [-]."""
 
 
 def periodic_latent(recipe: Mapping[str, Any] | str, size: int, latent: int) -> NDArray[np.float32]:
@@ -69,16 +74,33 @@ def permute_latent(latent: NDArray[np.float32], axes: Sequence[int]) -> NDArray[
 
 
 def periodic_field(
-    latent: NDArray[np.floating], size: int, generator: np.random.Generator, stretch: float = 1.0
+    latent: NDArray[np.floating],
+    size: int,
+    generator: np.random.Generator,
+    stretch: float = 1.0,
+    symmetry: str = "none",
 ) -> NDArray[np.float64]:
     """Field whose highest values are stiff, shape (n, n, n), of a latent vector, shape (D,).
 
-    Periods are multiplied by `stretch`.
+    Periods are multiplied by `stretch`. With a symmetry, mirrors of lattices and surfaces lie in those of the
+    cell; of surfaces without, such as the gyroid, one part is mirrored.
     """
     variant = VARIANTS[int(np.clip(round(float(latent[0])), 0, len(VARIANTS) - 1))]
     period = stretch * REFERENCE_EDGE / np.maximum(latent[3:6].astype(np.float64), 1e-3)
-    if variant in SURFACES:
-        return surface_field(
-            variant, period, size, sheet=latent[1] > 0.5, inverted=latent[2] > 0.5, generator=generator
+    weights, shift = np.asarray(latent[6:9], dtype=np.float64), generator.random(3)
+    if symmetry != "none":
+        period, weights = (
+            equal_axes(torch.from_numpy(values), symmetry).numpy() for values in (period, weights)
         )
-    return lattice_field(variant, period, np.asarray(latent[6:9], dtype=np.float64), size, generator)
+        shift = mirrored_shift(period, size) + 0.5 * (shift[0] < 0.5)
+    if variant in SURFACES:
+        sheet, inverted = latent[1] > 0.5, latent[2] > 0.5
+        field = surface_field(variant, period, size, sheet=sheet, inverted=inverted, shift=shift)
+    else:
+        field = lattice_field(variant, period, weights, size, shift)
+    if symmetry == "none":
+        return field
+    average = average_field(field, symmetry)
+    return (
+        average if np.abs(average - field).max() < _ROUNDING * np.ptp(field) else fold_field(field, symmetry)
+    )
