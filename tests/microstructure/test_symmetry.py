@@ -38,7 +38,8 @@ def test_order_of_the_group(symmetry: str, order: int) -> None:
 def test_the_stiffness_is_exactly_symmetric(make, symmetry: str) -> None:  # noqa: ANN001
     volume = make(VOLUME, symmetry)
     assert is_symmetric(volume, symmetry) and not is_symmetric(VOLUME, symmetry)
-    assert abs(float(volume.mean()) - float(VOLUME.mean())) < 0.1
+    if make is symmetrise_volume:
+        assert abs(float(volume.mean()) - float(VOLUME.mean())) < 0.1
     c = homogenize(volume, rtol=1e-9).stiffness
     scale = c.max()
     beside = np.ones((6, 6), dtype=bool)

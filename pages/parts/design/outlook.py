@@ -30,7 +30,7 @@ class Outlook:
     reached: bool
     """Whether the mode reaches the target."""
     nearest: dict[str, float]
-    """The nearest that it has, by name, each in its unit; empty where nothing is known of it."""
+    """The nearest that it has, by name, each in its unit; empty where it has no such cells."""
 
     @property
     def title(self) -> str:

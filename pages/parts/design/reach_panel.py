@@ -85,7 +85,7 @@ def show_out_of_reach(checkpoint: Checkpoint, outlook: Sequence[Outlook]) -> Non
 
 def _mode_line(mode: Outlook) -> str:
     """Picture, name and sentence of a mode and the nearest that it has, as HTML."""
-    offer = f"Nearest {nearest_text(mode.nearest)}" if mode.nearest else "Nothing is known of it"
+    offer = f"Nearest {nearest_text(mode.nearest)}" if mode.nearest else "It has no cells like that"
     text = f"<b>{escape(mode.title)}</b> · {escape(f'{mode.sentence} {offer}')}"
     return f'<li><img src="{mode.picture}" width="34" height="34" alt=""><span>{text}</span></li>'
 
