@@ -18,6 +18,7 @@ __all__ = [
     "AXIS_ORDERS",
     "MANDEL_FACTORS",
     "PROPERTIES",
+    "SYMMETRY_ORDERS",
     "VOIGT_ORDER",
     "VOIGT_PAIRS",
     "HashinShtrikmanBounds",
@@ -47,6 +48,13 @@ AXIS_ORDERS = tuple((*order, *(3 + axis for axis in order)) for order in permuta
 """Indices of `PROPERTIES` under the six permutations of the axes.
 
 A shear is named by the normal of its plane, so that C44, C55, C66 are permuted as C11, C22, C33 are."""
+SYMMETRY_ORDERS = {
+    "none": ((0, 1, 2),),
+    "orthotropic": ((0, 1, 2),),
+    "tetragonal": ((0, 1, 2), (1, 0, 2)),
+    "cubic": tuple(permutations(range(3))),
+}
+"""Orders of the axes in which a cell of each symmetry is the same; all but "none" have mirrors as well."""
 
 _BULK_PROJECTION = np.pad(np.ones((3, 3)), (0, 3))
 _SHEAR_PROJECTION = np.diag([2.0, 2.0, 2.0, 1.0, 1.0, 1.0]) - 2.0 / 3.0 * _BULK_PROJECTION

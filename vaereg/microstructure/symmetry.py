@@ -11,12 +11,13 @@ Letters: X Y Z voxels, O orbits.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import permutations, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
+from vaereg.elasticity import SYMMETRY_ORDERS
 from vaereg.errors import InputError
 from vaereg.microstructure.volume import as_two_phase
 
@@ -31,7 +32,7 @@ __all__ = [
     "symmetrise_volume",
 ]
 
-SYMMETRIES = ("none", "orthotropic", "tetragonal", "cubic")
+SYMMETRIES = tuple(SYMMETRY_ORDERS)
 """Symmetries of a cell: mirrors along all axes; x and y alike besides; all axes alike."""
 
 _SMOOTHING = 1.0
@@ -46,18 +47,12 @@ def group_of(symmetry: str) -> tuple[tuple[tuple[int, int, int], tuple[int, ...]
     """
     if symmetry not in SYMMETRIES:
         raise InputError(f"expected a symmetry of {', '.join(SYMMETRIES)}, got {symmetry!r}")
-    orders = {
-        "none": [(0, 1, 2)],
-        "orthotropic": [(0, 1, 2)],
-        "tetragonal": [(0, 1, 2), (1, 0, 2)],
-        "cubic": list(permutations(range(3))),
-    }[symmetry]
     mirrors = (
         [()]
         if symmetry == "none"
         else [tuple(axis for axis in range(3) if flip[axis]) for flip in product((False, True), repeat=3)]
     )
-    return tuple(((a, b, c), flips) for a, b, c in orders for flips in mirrors)
+    return tuple(((a, b, c), flips) for a, b, c in SYMMETRY_ORDERS[symmetry] for flips in mirrors)
 
 
 @lru_cache(maxsize=16)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import permutations
 
 import numpy as np
 
-from vaereg.elasticity import AXIS_ORDERS
+from vaereg.elasticity import AXIS_ORDERS, SYMMETRY_ORDERS, VOIGT_ORDER
 from vaereg.errors import InputError
 from vaereg.targets.properties import COUPLING_SHARE, CellProperties
 from vaereg.targets.quantities import QUANTITIES, canonical_name
@@ -22,13 +21,6 @@ __all__ = ["check_symmetry", "symmetrised"]
 
 _TOLERANCE = 0.01
 """Deviation up to which a target counts as met [-]."""
-_VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
-_AXES = {
-    "orthotropic": ["xyz"],
-    "tetragonal": ["xyz", "yxz"],
-    "cubic": ["".join(p) for p in permutations("xyz")],
-}
-"""What x, y and z may be exchanged for."""
 
 
 def check_symmetry(targets: Targets, symmetry: str, largest: Callable[[str], float]) -> None:
@@ -42,7 +34,7 @@ def check_symmetry(targets: Targets, symmetry: str, largest: Callable[[str], flo
     Raises:
         InputError: A quantity vanishes by symmetry, or two are equal, and other values are asked for.
     """
-    if symmetry not in _AXES:
+    if symmetry == "none":
         return
     ranges = {item.name: (item.low, item.high) for item in targets if item.is_bounded}
     for name, (low, high) in ranges.items():
@@ -66,9 +58,9 @@ def symmetrised(cells: CellProperties, symmetry: str) -> CellProperties:
         cells: N cells.
         symmetry: "none", "orthotropic", "tetragonal" or "cubic".
     """
-    if symmetry not in _AXES:
+    if symmetry == "none":
         return cells
-    orders = [tuple("xyz".index(axis) for axis in axes) for axes in _AXES[symmetry]]
+    orders = SYMMETRY_ORDERS[symmetry]
     of_voigt = [order for order in AXIS_ORDERS if order[:3] in orders]
     stiffness = np.mean([cells.stiffness[:, order][:, :, order] for order in of_voigt], axis=0)
     stiffness[:, 3:, :3] = stiffness[:, :3, 3:] = 0.0
@@ -88,7 +80,7 @@ def _diagonal_of(name: str) -> tuple[str, str]:
     if name.startswith("k_"):
         return f"k_{name[2]}", f"k_{name[3]}"
     i, j = int(name[1]), int(name[2])
-    letters = _VOIGT[i - 1] + _VOIGT[j - 1]
+    letters = VOIGT_ORDER[i - 1] + VOIGT_ORDER[j - 1]
     if all(letters.count(axis) % 2 == 0 for axis in "xyz"):  # no mirror changes its sign
         return "", ""
     return f"C{i}{i}", f"C{j}{j}"
@@ -96,14 +88,17 @@ def _diagonal_of(name: str) -> tuple[str, str]:
 
 def _equal_to(name: str, symmetry: str) -> set[str]:
     """Other quantities that have the same value in every cell of a symmetry."""
-    return {_renamed(name, dict(zip("xyz", axes, strict=True))) for axes in _AXES[symmetry]} - {name}
+    return {_renamed(name, order) for order in SYMMETRY_ORDERS[symmetry]} - {name}
 
 
-def _renamed(name: str, axes: dict[str, str]) -> str:
-    """The quantity along other axes."""
+def _renamed(name: str, order: tuple[int, ...]) -> str:
+    """The quantity with each axis exchanged for the one at its place in an order."""
+    axes = {axis: "xyz"[place] for axis, place in zip("xyz", order, strict=True)}
     if name[0] == "C" and name[1:].isdigit():
-        moved = ["".join(sorted(axes[letter] for letter in _VOIGT[int(digit) - 1])) for digit in name[1:]]
-        return canonical_name("C" + "".join(str(_VOIGT.index(pair) + 1) for pair in moved))
+        moved = [
+            "".join(sorted(axes[letter] for letter in VOIGT_ORDER[int(digit) - 1])) for digit in name[1:]
+        ]
+        return canonical_name("C" + "".join(str(VOIGT_ORDER.index(pair) + 1) for pair in moved))
     kind, _, suffix = name.rpartition("_")
     if not kind or not set(suffix) <= set("xyz"):
         return name
