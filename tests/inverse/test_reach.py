@@ -183,7 +183,7 @@ def test_what_symmetric_cells_can_have_has_the_symmetry() -> None:
     wanted = parse(["E_x=12", "E_y=12", "nu_xy=0.1", "C26=0"])
     for symmetry in ("tetragonal", "cubic"):
         reach = mode_reach(checkpoint.modes, wanted, pair, symmetry=symmetry)
-        for index in np.flatnonzero(np.isfinite(reach.distance)):
+        for index in np.flatnonzero(np.isfinite(reach.distance)).tolist():
             nearest = reach.nearest(index, wanted.names)
             assert nearest["E_x"] == pytest.approx(nearest["E_y"]) and nearest["C26"] == 0.0
         offered = nearest_targets(checkpoint, wanted, pair, symmetry=symmetry).targets
