@@ -39,6 +39,8 @@ LIMITS = (-6.0, 4.0)
 """Least and largest logarithm of the factor on the change of a layer [-]."""
 LEAST_ROWS = 6
 """Flips of a group from which it is told what is left open."""
+EACH_MONOMIAL = np.repeat(np.eye(15)[:, None], 2, axis=1)
+"""Weights of each monomial alone, for both directions of a flip."""
 FOLDS = 4
 """Parts of the cells, each estimated by weights that are fitted to the others."""
 
@@ -129,7 +131,7 @@ def flips_of(
     ]
     was_stiff, rows = volume.ravel()[voxels] == 1, []
     for place, (energies, strain, values, (first, second)) in enumerate(quantities):
-        layers = layers_of(volume, np.asarray(energies), strain, first, second, voxels)
+        layers = layers_of(volume, np.asarray(energies), strain, first, second, voxels, EACH_MONOMIAL)
         sign = np.where(was_stiff, -1.0, 1.0) * (1.0 if first >= second else -1.0)
         layer, change = np.abs(layers.change[voxels]), (values[1:] - values[0]) * sign
         group = 2 * (len(quantities) * number + place) + layers.raised
@@ -141,7 +143,7 @@ def flips_of(
                     layers.raised,
                     np.log(np.maximum(layer, 1e-300)),
                     change,
-                    *layers.terms,
+                    *layers.exponents,
                 ]
             )[:, layers.signed & (layer > 0.0)].T
         )

@@ -94,3 +94,23 @@ def test_something_can_be_called_before_each_cell() -> None:
         list(thread_map(abs, range(1000)))
     assert len(called) == 5
     assert list(thread_map(abs, range(3))) == [0, 1, 2]
+
+
+def test_memory_of_arrays_is_used_again() -> None:
+    """New pages from the system for the fields of every cell took a tenth of the time of predictions."""
+    code = (
+        "import resource\n"
+        "import numpy as np\n"
+        "from vaereg.workers import thread_map\n"
+        "def pages():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(50):\n"
+        "        fields = [np.zeros(2**20, np.uint8) + 1 for _ in range(5)]\n"
+        "        del fields\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "def work(item):\n"
+        "    pages()\n"
+        "    return pages()\n"
+        "assert max(thread_map(work, range(4))) < 5 * 256\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

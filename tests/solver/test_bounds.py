@@ -9,6 +9,7 @@ from vaereg.elasticity import (
     isotropic_stiffness,
     lame_parameters,
     reuss_bound,
+    unpack_symmetric,
     voigt_bound,
     voigt_to_mandel,
 )
@@ -182,3 +183,23 @@ def test_isolated_inclusions_are_iterated_until_the_residual_is_small_beside_the
     assert early.iterations < late.iterations < 40
     assert residual_over_bound(late.uppers, late.residual_energies)[-1] <= 0.05
     assert np.trace(late.upper) < 1.05 * exact and np.trace(early.upper) > 1.5 * exact
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=IDS)
+@pytest.mark.parametrize("options", [{}, {"element": "bbar"}, {"voxel_size": (1.0, 1.5, 0.8)}], ids=str)
+def test_energies_under_a_strain_are_those_of_all_load_cases(
+    pair: TwoPhase, options: dict, rng: np.random.Generator
+) -> None:
+    """After many iterations they are the sensitivities of the solver, under any strain."""
+    phase = (rng.random((6, 5, 7)) < 0.4).astype(float)
+    bounds = bound_stiffness(
+        phase, pair, residual=1e-10, max_iter=400, dtype=np.float64, sensitivities=True, **options
+    )
+    solved = homogenize(phase, pair, rtol=1e-10, sensitivities=True, **options)
+    assert bounds.sensitivity is not None and solved.sensitivity is not None
+    strain = rng.standard_normal(6)
+    matrices = unpack_symmetric(solved.sensitivity)
+    expected = np.einsum("i,ijxyz,j->xyz", strain, matrices, strain)
+    actual = bounds.sensitivity.under(strain)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7 * np.abs(expected).max())
+    np.testing.assert_array_equal(bounds.sensitivity.negated().under(strain), -actual)

@@ -76,6 +76,9 @@ _STEPS_CONSTRAINED = 3
 _STEPS_SYMMETRIC = 6
 """The same for symmetric designs, whose raw ones are twice as far off and whose voxels flip by up to eight:
 of 24 designs of 16 voxels per edge, twelve steps leave a half of what eight do in the median."""
+_MORE_STEPS_HARD = 1
+"""Further steps above `_TRUSTED_CONTRAST`, where raw designs are twice as far off: they leave two fifths of
+what two steps do in the median, at contrasts of 100 to 1000."""
 _TRUSTED_CONTRAST = 100.0
 """Ratio of Young's moduli up to which the encoder knows the scale of a cell well enough to begin corrections
 without a pass of the guided regressor: above it, the encoder is 12 % off in the mean [-]."""
@@ -113,7 +116,8 @@ def design(
         component: Take all designs from this component, or from these: indices of modes, where the
             checkpoint has modes.
         corrections: Steps of correction without a solve (`vaereg.inverse.refining.corrections`), three
-            times as many under constraints, six times of symmetric ones; 0 for raw designs.
+            times as many under constraints, six times of symmetric ones, else one more above a contrast of
+            100; 0 for raw designs.
         constraints: What every design has to meet besides; `Designs.met` says of each whether it does.
         only_plausible: Refuse targets that are out of reach; with False they are tried all the same.
         on_first: Called with the first raw designs as soon as there are any, as the encoder sees them; the
@@ -149,9 +153,11 @@ def design(
         numbers=np.random.default_rng(seed),
         generator=generator,
     )
-    steps_at_most = corrections
+    steps_at_most, is_hard = corrections, judge.pair.ordered().contrast > _TRUSTED_CONTRAST
     if judge.constraints:
         steps_at_most *= _STEPS_CONSTRAINED if judge.constraints.symmetry == "none" else _STEPS_SYMMETRIC
+    elif corrections and is_hard:
+        steps_at_most += _MORE_STEPS_HARD
     steps = steps_at_most + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
     draws, cuts = (_MORE_DRAWS_CORRECTED, CUTS_CORRECTED) if steps else (_MORE_DRAWS, CUTS)
@@ -176,7 +182,7 @@ def design(
         candidates, latent_of = joined(candidates, candidates_again), np.concatenate([latent_of, again])
     raw = replace(chosen(candidates, _best(candidates, latent_of, quota.designs)), seed=seed)
     # a correction shifts the interface as a whole, too, but knows no objectives
-    if steps and not judge.targets.objectives and judge.pair.ordered().contrast <= _TRUSTED_CONTRAST:
+    if steps and not judge.targets.objectives and not is_hard:
         return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count))
     raw = _ranked(judge, raw, partial(report, total - (CUTS + steps) * count))
     return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count)) if steps else raw

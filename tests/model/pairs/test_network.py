@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from vaereg.elasticity import isotropic_stiffness, reuss_bound, voigt_bound, voigt_to_mandel
+from vaereg.elasticity import (
+    isotropic_stiffness,
+    mandel_to_voigt,
+    reuss_bound,
+    voigt_bound,
+    voigt_to_mandel,
+)
 from vaereg.materials import TwoPhase
 from vaereg.model.pairs.features import (
     MATRICES,
@@ -17,6 +23,7 @@ from vaereg.model.pairs.features import (
 )
 from vaereg.model.pairs.network import (
     PairRegressor,
+    StepAnswer,
     between_bounds,
     gaps_of,
     near_the_bound,
@@ -179,3 +186,16 @@ def test_layers_that_are_solved_are_told_exactly(axis: int) -> None:
     error = np.abs(np.diagonal(told.mean[0] - exact))
     assert (error <= 1e-4 * np.diagonal(exact)).all()
     assert (error <= 1.645 * np.diagonal(told.std[0])).all()
+
+
+def test_gaps_of_volumes_much_alike(rng: np.random.Generator) -> None:
+    """With the matrices of the other a volume has its stiffness; with twice the energy, twice its gap."""
+    noise = rng.standard_normal((2, 6, 6))
+    energy, gap = (mandel_to_voigt(matrix @ matrix.T) for matrix in noise)
+    upper = isotropic_stiffness(100.0, 0.3)
+    other = StepAnswer(mean=upper, upper=upper, residual_energy=energy)
+    np.testing.assert_allclose(other.with_gap_of(other, upper - gap), upper - gap, rtol=1e-4, atol=1e-3)
+    own = StepAnswer(mean=upper, upper=upper, residual_energy=2.0 * energy)
+    np.testing.assert_allclose(own.with_gap_of(other, upper - gap), upper - 2.0 * gap, rtol=1e-4, atol=1e-3)
+    above = own.with_gap_of(other, upper + gap)  # what rounding leaves
+    np.testing.assert_allclose(above, upper, rtol=1e-6, atol=1e-6)

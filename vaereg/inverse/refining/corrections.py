@@ -36,7 +36,7 @@ from vaereg.inverse.refining.flips import (
     learn_ratios,
     neck_cost,
 )
-from vaereg.inverse.refining.predicting import COARSE, FINE, Anchor, Answer, judge
+from vaereg.inverse.refining.predicting import Anchor, Answer, closeness, judge
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.symmetry import orbits_of
 from vaereg.microstructure.volume import as_two_phase
@@ -207,8 +207,8 @@ def _correct_some(
             break
         trial_volumes = np.stack([trial for _, trial in new_trials])
         steps_follow = step + 1 < steps
-        closeness = COARSE if step in (0, steps - 1) else FINE
-        like = anchor, [row for row, _ in new_trials], closeness
+        close = closeness(pair, coarse=step in (0, steps - 1))
+        like = anchor, [row for row, _ in new_trials], close
         answer = judge(trial_volumes, targets, pair, model, sensitivities=steps_follow, like=like)
         for place, (row, trial) in enumerate(new_trials):
             _accept(states[row], trial, answer, place, targets, pair, constraints)

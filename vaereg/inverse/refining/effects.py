@@ -23,16 +23,20 @@ the strains v_m; Young's moduli, shear moduli and conductivities have a single o
 Letters: P targeted quantities, M strains, V voxels, X Y Z voxels along the axes.
 """
 
+# Compiled functions take their types from their arguments.
+# pyright: reportMissingParameterType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from vaereg.inverse.refining.smoothing import smoothed
 from vaereg.materials import TwoPhase
+from vaereg.solver.bounds import StrainEnergies
 from vaereg.targets.properties import Gradients
 
 __all__ = [
@@ -58,43 +62,45 @@ _TINY = 1e-30
 """Sensitivity that stands for none, in the unit of the modulus."""
 _SCALES, _LIMITS = (4.0, 8.0, 8.0), (2.0, 1.5)
 """What a, b, c are divided by, and how large a and b may then be [-]."""
-_RAISED, _LOWERED = (
+_WEIGHTS = np.array(
     (
-        -0.215,
-        4.395,
-        -0.38,
-        -1.254,
-        -1.138,
-        -1.484,
-        -2.257,
-        0.865,
-        -2.759,
-        0.284,
-        6.444,
-        -3.434,
-        1.569,
-        2.976,
-        -1.492,
-    ),
-    (
-        0.057,
-        2.501,
-        0.293,
-        1.076,
-        -0.191,
-        -2.758,
-        1.723,
-        0.035,
-        0.733,
-        3.678,
-        -0.779,
-        -0.434,
-        -0.523,
-        -0.304,
-        0.18,
-    ),
+        (
+            -0.215,
+            4.395,
+            -0.38,
+            -1.254,
+            -1.138,
+            -1.484,
+            -2.257,
+            0.865,
+            -2.759,
+            0.284,
+            6.444,
+            -3.434,
+            1.569,
+            2.976,
+            -1.492,
+        ),
+        (
+            0.057,
+            2.501,
+            0.293,
+            1.076,
+            -0.191,
+            -2.758,
+            1.723,
+            0.035,
+            0.733,
+            3.678,
+            -0.779,
+            -0.434,
+            -0.523,
+            -0.304,
+            0.18,
+        ),
+    )
 )
-"""Weights of the monomials for voxels that become the harder phase, and the softer [-]."""
+"""Weights of the monomials for voxels that become the harder phase, and the softer, shape (2, 15) [-]."""
 _TOGETHER = (0.7, 0.85)
 """Share of the exponents that is left where many voxels flip at once, for voxels that become the harder phase
 and the softer [-]: flips side by side act more like a layer. Set by 621 sets of flips that `choose_flips`
@@ -119,8 +125,8 @@ class Layers:
 
     change: NDArray[np.float64]
     """Change of the energy by each voxel of a layer that becomes stiff, shape (X Y Z,)."""
-    terms: NDArray[np.float64]
-    """Monomials of some voxels, shape (15, V)."""
+    exponents: NDArray[np.float64]
+    """Sums of the weighted monomials of some voxels, shape (W, V)."""
     raised: NDArray[np.bool_]
     """Whether the flips of these make them of the harder phase, shape (V,)."""
     signed: NDArray[np.bool_]
@@ -140,7 +146,7 @@ def effects_of_flips(
     volume: NDArray[np.uint8],
     materials: TwoPhase,
     gradients: Gradients,
-    sensitivity: NDArray | None = None,
+    sensitivity: NDArray | StrainEnergies | None = None,
     conduction: NDArray | None = None,
 ) -> Effects:
     """Estimated change of every quantity by the flip of each voxel.
@@ -149,8 +155,8 @@ def effects_of_flips(
         volume: Phases 0 and 1, shape (X, Y, Z).
         materials: The two phases.
         gradients: Derivatives of the quantities of this volume.
-        sensitivity: From `homogenize` or `bound_stiffness`, shape (21, X, Y, Z) [GPa]; may be left out where
-            no quantity goes through the stiffness.
+        sensitivity: From `bound_stiffness`, or from `homogenize`, shape (21, X, Y, Z) [GPa]; may be left out
+            where no quantity goes through the stiffness.
         conduction: From `conduct`, shape (6, X, Y, Z) [W/(m K)]; likewise.
     """
     estimated = np.zeros((len(gradients.fraction), volume.size))
@@ -166,12 +172,8 @@ def effects_of_flips(
             for factor, strain in _strains(derivative):
                 layers = layers_of(volume, energies, strain, first, second, voxels)
                 change = layers.change
-                raised, lowered = (
-                    share * np.dot(weights, layers.terms)
-                    for share, weights in zip(_TOGETHER, (_RAISED, _LOWERED), strict=True)
-                )
-                exponent = np.where(layers.raised, raised, lowered)
-                single = np.exp(np.clip(exponent, *np.log(_FACTORS)))
+                left = np.where(layers.raised, *_TOGETHER) * layers.exponents[0]
+                single = np.exp(np.clip(left, *np.log(_FACTORS)))
                 change[voxels] *= np.where(layers.signed, single, 1.0)
                 estimated[row] += factor * change
     return Effects(estimated=estimated, exact=gradients.fraction / volume.size)
@@ -179,74 +181,94 @@ def effects_of_flips(
 
 def layers_of(
     volume: NDArray[np.uint8],
-    energies: NDArray,
+    energies: NDArray | StrainEnergies,
     strain: NDArray[np.float64],
     first: float,
     second: float,
     voxels: NDArray[np.intp],
+    weights: NDArray[np.float64] = _WEIGHTS[None],
 ) -> Layers:
     """What flips of layers do to the energy under a strain, and what those of single voxels depend on.
 
     Args:
         volume: Phases 0 and 1, shape (X, Y, Z).
-        energies: Sensitivities, packed, shape (21, X, Y, Z) or (6, X, Y, Z).
+        energies: Sensitivities; packed ones have the shape (21, X, Y, Z) or (6, X, Y, Z).
         strain: Macroscopic strain or gradient, shape (6,) or (3,).
         first: Modulus or conductivity of the stiff phase.
         second: That of the soft phase.
         voxels: Indices in C order, shape (V,).
+        weights: Weights of the monomials for voxels that become the harder phase, and the softer, shape
+            (W, 2, 15).
     """
     stiff = volume.astype(np.float32)
     share = smoothed(stiff, _NEIGHBOURS)
-    energy = (_pack(strain) @ energies.reshape(len(energies), -1)).reshape(volume.shape)
+    energy = _energy(energies, strain).astype(np.float32, copy=False).reshape(volume.shape)
     inside = smoothed(stiff * energy, _NEIGHBOURS) / np.maximum(share, _LEAST_SHARE)
     outside = smoothed((1.0 - stiff) * energy, _NEIGHBOURS) / np.maximum(1.0 - share, _LEAST_SHARE)
     # phases of unlike Poisson ratios may have energies of unlike signs: no estimate there
     change = np.sqrt(np.maximum(inside * outside, 0.0)) * np.sign(inside)
     sign = 1.0 if first >= second else -1.0
+    is_stiff = volume.ravel()[voxels] == 1
+    raised = ~is_stiff if first >= second else is_stiff
+    exponents, signed = np.empty((len(weights), len(voxels))), np.empty(len(voxels), dtype=bool)
     own, within, without = (
         sign * part.ravel()[voxels].astype(np.float64) for part in (energy, inside, outside)
     )
-    shares = share.ravel()[voxels].astype(np.float64)
-    is_stiff = volume.ravel()[voxels] == 1
-    logs = [np.log(np.maximum(part, _TINY)) for part in (own, within, without)]
-    return Layers(
-        change=change.ravel().astype(np.float64),
-        terms=_monomials(
-            logs[0],
-            np.where(is_stiff, logs[2], logs[1]),
-            np.where(is_stiff, logs[1], logs[2]),
-            contrast_of(first, second),
-            shares if first >= second else 1.0 - shares,
-        ),
-        raised=~is_stiff if first >= second else is_stiff,
-        signed=(own > 0.0) & (within > 0.0) & (without > 0.0),
+    _sum_monomials(
+        own,
+        within,
+        without,
+        share.ravel()[voxels].astype(np.float64),
+        is_stiff,
+        first >= second,
+        np.log(contrast_of(first, second)) / _SCALES[2],
+        weights,
+        exponents,
+        signed,
     )
+    return Layers(change=change.ravel().astype(np.float64), exponents=exponents, raised=raised, signed=signed)
 
 
-def _monomials(
-    own: NDArray[np.float64],
-    joined: NDArray[np.float64],
-    left: NDArray[np.float64],
-    contrast: float,
-    share: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Monomials of what the factor on the change of a layer depends on, shape (15, V).
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum_monomials(own, inside, outside, share, is_stiff, stiff_is_harder, contrast, weights, out, signed):  # noqa: ANN001, ANN202
+    """Weighted sums of the monomials of what the factor on the change of a layer depends on.
 
     Args:
-        own: Logarithm of the sensitivity of each voxel, shape (V,).
-        joined: That of the mean around it over the phase that it joins, shape (V,).
-        left: That over the phase that it leaves, shape (V,).
-        contrast: Harder over softer modulus [-].
-        share: Share of the harder phase around it, shape (V,) [-].
+        own: Sensitivity of each voxel, shape (V,).
+        inside: Mean around it over the stiff phase, and `outside` over the soft one, shape (V,).
+        share: Share of the stiff phase around it, shape (V,) [-].
+        is_stiff: Whether it is of the stiff phase, shape (V,).
+        stiff_is_harder: Whether the stiff phase is the harder one.
+        contrast: Logarithm of the contrast, scaled.
+        weights: Shape (W, 2, 15).
+        out: Sums, shape (W, V).
+        signed: Whether all three energies of a voxel are above zero, shape (V,).
     """
-    variables = (
-        np.clip((own - (joined + left) / 2.0) / _SCALES[0], -_LIMITS[0], _LIMITS[0]),
-        np.clip((joined - left) / _SCALES[1], -_LIMITS[1], _LIMITS[1]),
-        np.full_like(own, np.log(contrast) / _SCALES[2]),
-        2.0 * share - 1.0,
-    )
-    squares = [one * other for one, other in combinations_with_replacement(variables, 2)]
-    return np.stack([np.ones_like(own), *variables, *squares])
+    terms = np.empty(15)
+    variables = np.empty(4)
+    for v in range(own.size):
+        signed[v] = own[v] > 0.0 and inside[v] > 0.0 and outside[v] > 0.0
+        logs = np.log(max(own[v], _TINY)), np.log(max(inside[v], _TINY)), np.log(max(outside[v], _TINY))
+        joined, left = (logs[2], logs[1]) if is_stiff[v] else (logs[1], logs[2])
+        side, limit = (logs[0] - (joined + left) / 2.0) / _SCALES[0], _LIMITS[0]
+        variables[0] = min(max(side, -limit), limit)
+        side, limit = (joined - left) / _SCALES[1], _LIMITS[1]
+        variables[1] = min(max(side, -limit), limit)
+        variables[2] = contrast
+        variables[3] = 2.0 * share[v] - 1.0 if stiff_is_harder else 1.0 - 2.0 * share[v]
+        terms[0] = 1.0
+        at = 5
+        for i in range(4):
+            terms[i + 1] = variables[i]
+            for j in range(i, 4):
+                terms[at] = variables[i] * variables[j]
+                at += 1
+        direction = 1 if is_stiff[v] == stiff_is_harder else 0
+        for w in range(len(weights)):
+            total = 0.0
+            for m in range(15):
+                total += weights[w, direction, m] * terms[m]
+            out[w, v] = total
 
 
 def contrast_of(first: float, second: float) -> float:
@@ -266,7 +288,10 @@ def _strains(derivative: NDArray[np.float64]) -> list[tuple[float, NDArray[np.fl
     ]
 
 
-def _pack(strain: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Factors of the packed entries (i, j), i <= j, in the energy under a strain."""
+def _energy(energies: NDArray | StrainEnergies, strain: NDArray[np.float64]) -> NDArray:
+    """Energies of all voxels under a strain, X Y Z of them."""
+    if isinstance(energies, StrainEnergies):
+        return energies.under(strain)
     rows, columns = np.triu_indices(len(strain))
-    return (np.where(rows == columns, 1.0, 2.0) * strain[rows] * strain[columns]).astype(np.float32)
+    factors = np.where(rows == columns, 1.0, 2.0) * strain[rows] * strain[columns]
+    return factors.astype(np.float32) @ energies.reshape(len(energies), -1)

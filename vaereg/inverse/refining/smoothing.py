@@ -40,16 +40,18 @@ def _filter_axis(values, weights, out):  # noqa: ANN001, ANN202
     """Filter along the second of three axes, periodically."""
     before, length, after = values.shape
     radius = weights.size // 2
-    row = np.empty(length + 2 * radius, values.dtype)
+    row, total = np.empty(length + 2 * radius, values.dtype), np.empty(length, values.dtype)
     for b in range(before):
         if after == 1:
             for n in range(length + 2 * radius):
                 row[n] = values[b, (n - radius) % length, 0]
+            total[:] = 0
+            for k in range(weights.size):
+                weight = weights[k]
+                for n in range(length):
+                    total[n] += weight * row[n + k]
             for n in range(length):
-                total = weights[0] * row[n]
-                for k in range(1, weights.size):
-                    total += weights[k] * row[n + k]
-                out[b, n, 0] = total
+                out[b, n, 0] = total[n]
         else:
             for n in range(length):
                 target = out[b, n]

@@ -14,17 +14,20 @@ Letters: B batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vaereg.elasticity import mandel_to_voigt, voigt_to_mandel
 from vaereg.model.pairs.features import MATRICES, SCALARS, SYMMETRIES, PairFeatures
 
 __all__ = [
     "ROUNDING",
     "PairRegressor",
+    "StepAnswer",
     "between_bounds",
     "gaps_of",
     "near_the_bound",
@@ -209,3 +212,36 @@ def _roots(energy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     roots = np.sqrt(values), 1.0 / np.sqrt(values + ROUNDING)
     root, inverse = (np.einsum("nij,nj,nkj->nik", axes, value, axes) for value in roots)
     return root, inverse
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepAnswer:
+    """Predicted stiffness of one volume after a number of iterations, with the matrices that say how far it
+    may be off.
+    """
+
+    mean: NDArray[np.float64]
+    """Stiffness, Voigt order, shape (6, 6) [GPa]."""
+    upper: NDArray[np.float64]
+    """Guaranteed upper bound, like it."""
+    residual_energy: NDArray[np.float64]
+    """Energy of the preconditioned residual, like it."""
+
+    def with_gap_of(self, other: StepAnswer, stiffness: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Stiffness whose gap below the upper bound is, relative to the energy of the residual, that of a
+        volume much like this one after as many iterations, shape (6, 6) [GPa].
+
+        Args:
+            other: Answer for the other volume.
+            stiffness: What its stiffness is, Voigt order, shape (6, 6) [GPa].
+        """
+        unit = np.trace(other.upper) / 6.0
+        upper, energy, known, known_upper, known_energy = (
+            voigt_to_mandel(matrix)[None] / unit
+            for matrix in (self.upper, self.residual_energy, stiffness, other.upper, other.residual_energy)
+        )
+        root, _ = _roots(energy)
+        _, inverse = _roots(known_energy)
+        gaps, axes = np.linalg.eigh(inverse @ (known_upper - known) @ inverse)
+        gap = np.einsum("nij,nj,nkj->nik", axes, np.maximum(gaps, 0.0), axes)
+        return unit * mandel_to_voigt(upper - root @ gap @ root)[0]

@@ -27,8 +27,14 @@ from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.checkpoint import CheckpointError, save_state, shipped_file
 from vaereg.model.pairs.calibration import decade_of, spread_features
 from vaereg.model.pairs.features import FRACTION, LOG_STEP, STEPS, PairFeatures, pair_features
-from vaereg.model.pairs.network import ROUNDING, PairRegressor, near_the_bound, stiffness_between
-from vaereg.solver.bounds import StiffnessBounds, bound_stiffness, residual_over_bound
+from vaereg.model.pairs.network import (
+    ROUNDING,
+    PairRegressor,
+    StepAnswer,
+    near_the_bound,
+    stiffness_between,
+)
+from vaereg.solver.bounds import StiffnessBounds, StrainEnergies, bound_stiffness, residual_over_bound
 from vaereg.solver.problem import without_rounding
 from vaereg.workers import thread_map
 
@@ -134,13 +140,11 @@ class StiffnessPrediction:
     """Distance from the training set, shape (N,) [-]."""
     in_distribution: NDArray[np.bool_]
     """True where the novelty is at most 1, shape (N,)."""
-    sensitivity: tuple[NDArray, ...] | None = None
-    """Nearly dC_ij / d phase of each voxel, where asked for, see `StiffnessBounds.sensitivity`: for every
-    volume an array of shape (21, X, Y, Z) [GPa].
-    """
-    earlier: tuple[dict[int, NDArray[np.float64]], ...] | None = None
-    """Stiffness (6, 6) [GPa] after each number of iterations of `EARLIER_STEPS` that was passed, where asked
-    for: for every volume one by that number.
+    sensitivity: tuple[StrainEnergies, ...] | None = None
+    """What each voxel of every volume contributes to its stiffness, where asked for."""
+    answers: tuple[dict[int, StepAnswer], ...] = ()
+    """For every volume its predictions by the number of iterations: after the last one, and after each of
+    `EARLIER_STEPS` that was passed where earlier ones are asked for; none where nothing was left to predict.
     """
 
 
@@ -232,11 +236,10 @@ def predict_stiffness(
     phases = list(pairs) * len(fields) if len(pairs) == 1 else list(pairs)
     if len(phases) != len(fields):
         raise InputError(f"expected one pair of phases or {len(fields)}, got {len(phases)}")
-    signs = np.ones(len(fields), dtype=np.float32)
+    exchanged = [pair.e_stiff < pair.e_soft for pair in phases]
     for place, pair in enumerate(phases):
-        if pair.e_stiff < pair.e_soft:  # the regressor takes the stiff phase as voxel value 1
+        if exchanged[place]:  # the regressor takes the stiff phase as voxel value 1
             fields[place], phases[place] = (1 - fields[place]).astype(np.uint8), pair.ordered()
-            signs[place] = -1.0
     solve = partial(
         _bounds,
         residual=FAST_RESIDUAL if fast else RESIDUAL,
@@ -254,7 +257,7 @@ def predict_stiffness(
     mean, std, novelty = upper.copy(), np.zeros_like(upper), np.zeros(len(fields))
     fraction = np.array([float(field.mean()) for field in fields])
     last = np.array([bound.iterations for bound in bounds])
-    before: tuple[dict[int, NDArray[np.float64]], ...] = tuple({} for _ in fields)
+    answers: tuple[dict[int, StepAnswer], ...] = tuple({} for _ in fields)
     sizes = np.array([float(field.size) ** (1.0 / 3.0) for field in fields])
     two_phase = (fraction > 0.0) & (fraction < 1.0)
     # after other numbers of iterations the solver had nothing left to do: the bound is the stiffness
@@ -265,13 +268,15 @@ def predict_stiffness(
             continue
         row_bounds, row_pairs = [bounds[row] for row in rows], [phases[row] for row in rows]
         early = fast or iterations is not None
-        answers = _answers_after(model, step, row_bounds, row_pairs, fraction[rows], sizes[rows], early)
+        step_answer = _answers_after(model, step, row_bounds, row_pairs, fraction[rows], sizes[rows], early)
         for place, row in enumerate(rows):
-            unit = phases[row].e_stiff
-            before[row][step] = answers.mean[place] * unit
+            unit, own = phases[row].e_stiff, bounds[row]
+            at, own_mean = own.steps.index(step), step_answer.mean[place] * unit
+            matrices = {"upper": own.uppers[at], "residual_energy": own.residual_energies[at]}
+            answers[row][step] = StepAnswer(mean=own_mean, **matrices)
             if last[row] == step:
-                mean[row], std[row] = before[row][step], answers.std[place] * unit
-                novelty[row] = answers.novelty[place]
+                mean[row], std[row] = own_mean, step_answer.std[place] * unit
+                novelty[row] = step_answer.novelty[place]
     for row, pair in enumerate(phases):
         if pair.has_void:  # what rounding leaves where no load is carried
             mean[row] = pair.e_stiff * without_rounding(mean[row] / pair.e_stiff)[0]
@@ -285,13 +290,13 @@ def predict_stiffness(
         novelty=novelty,
         in_distribution=novelty <= 1.0,
         sensitivity=tuple(
-            sign * bound.sensitivity
-            for sign, bound in zip(signs, bounds, strict=True)
+            bound.sensitivity.negated() if is_exchanged else bound.sensitivity
+            for is_exchanged, bound in zip(exchanged, bounds, strict=True)
             if bound.sensitivity is not None
         )
         if sensitivities
         else None,
-        earlier=before if earlier else None,
+        answers=answers,
     )
 
 
