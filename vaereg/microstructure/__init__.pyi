@@ -29,7 +29,6 @@ from .statistics import (
 from .symmetry import (
     SYMMETRIES as SYMMETRIES,
     cut_symmetric as cut_symmetric,
-    fold_volume as fold_volume,
     is_symmetric as is_symmetric,
     symmetrise_volume as symmetrise_volume,
 )
