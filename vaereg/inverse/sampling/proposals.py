@@ -173,9 +173,10 @@ def _from_modes(
         if near is None:
             continue
         if index == PERIODIC:
-            near_rows = near.rows[np.resize(np.arange(len(near.rows)), keep)]
-            latents.append(drawn_latents(checkpoint, index, near_rows, generator=generator)[0])
-            rows.append(near_rows)
+            z, _ = drawn_latents(checkpoint, index, near.rows, generator=generator)
+            best = np.resize(_unlike_first(z.cpu().numpy(), near.deviation), keep)
+            latents.append(z[torch.from_numpy(best).to(device)])
+            rows.append(near.rows[best])
             continue
         weight = np.exp(-0.5 * np.square(near.deviation / max(_CLOSEST, float(near.deviation[0]))))
         drawn = numbers.choice(len(weight), _POOL, p=weight / weight.sum())
@@ -276,6 +277,21 @@ def drawn_built_latents(
         z, _ = networks.prior(networks.standardise(c)).sample(generator=generator, component=component)
         logs = networks.regressor(z, component)
         return z, networks.unstandardise(logs).cpu().numpy().astype(np.float64)
+
+
+def _unlike_first(latent: NDArray[np.float32], deviation: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows of the periodic mode in their order, but last those with the lattice of an earlier one, of any
+    volume fraction and along any axes, and those that are much farther off than the first.
+
+    Args:
+        latent: Latent vectors from the nearest on, shape (B, D).
+        deviation: Deviation of each, shape (B,) [-].
+    """
+    axes = np.sort(latent[:, 3:6].astype(np.float64) * 1e3 + latent[:, 6:9], axis=1)
+    lattices = np.concatenate([latent[:, :3], axes.round(3)], axis=1)
+    _, first = np.unique(lattices, axis=0, return_index=True)
+    near = first[deviation[first] <= max(_CLOSEST, 2.0 * deviation[0])]
+    return np.concatenate([np.sort(near), np.setdiff1d(np.arange(len(latent)), near)])
 
 
 def _completed(judge: Judge, modes: Modes, near: ModeReach, drawn: NDArray[np.intp]) -> NDArray[np.float64]:
