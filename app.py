@@ -44,9 +44,10 @@ elif __name__ != "__mp_main__":
 
     from pages.parts.common.requests.live_server import live_routes
     from pages.parts.design.warm_up import begin_warm_up
+    from pages.parts.explore.warm_up import prepare_map
 
     hosts = list(config.get_option("server.corsAllowedOrigins"))
     if config.is_manually_set("browser.serverAddress"):
         hosts.append(config.get_option("browser.serverAddress"))
     app = App(__file__, routes=live_routes(config.get_option("server.baseUrlPath") or "", hosts))
-    begin_warm_up()
+    begin_warm_up(prepare_map)

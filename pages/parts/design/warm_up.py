@@ -1,19 +1,30 @@
 """What a server does before its first visitor: it loads libraries and model, and makes the first designs."""
 
+from __future__ import annotations
+
 import logging
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vaereg.model.checkpoint import Checkpoint
 
 __all__ = ["begin_warm_up"]
 
 _log = logging.getLogger(__name__)
 
 
-def begin_warm_up() -> None:
-    """Begin in a thread of its own; whoever comes meanwhile waits for the same libraries and designs."""
-    threading.Thread(target=_warm_up, name="warm up", daemon=True).start()
+def begin_warm_up(*further: Callable[[Checkpoint], None]) -> None:
+    """Begin in a thread of its own; whoever comes meanwhile waits for the same libraries and designs.
+
+    Args:
+        further: Called at the end, in order: they prepare other pages.
+    """
+    threading.Thread(target=_warm_up, args=further, name="warm up", daemon=True).start()
 
 
-def _warm_up() -> None:
+def _warm_up(*further: Callable[[Checkpoint], None]) -> None:
     from pages.parts.solving.compiling import server_kernels
 
     kernels = server_kernels()
@@ -35,5 +46,7 @@ def _warm_up() -> None:
         kernels.prepare()
         job.wait(lambda done, total: None)
         prepare_previews(checkpoint)
+        for prepare in further:
+            prepare(checkpoint)
     except Exception:  # the first visitor is told what is wrong
         _log.debug("the server could not be prepared", exc_info=True)

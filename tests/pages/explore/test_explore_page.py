@@ -13,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.common.sessions import state
 from pages.parts.common.views.figures import MAX_POINTS, class_rank, class_style, class_title, drawn_points
-from pages.parts.explore import map_state
+from pages.parts.explore import map_state, places
 from pages.parts.explore.figures import Shade, histogram_figure, map_figure
 from pages.parts.explore.places import design_places, sample_key, sample_number, typical_samples
+from pages.parts.explore.warm_up import prepare_map
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.constraints import Constraints
@@ -73,6 +74,16 @@ def test_the_empty_page_shows_typical_volumes(page: AppTest, tiny_embedding: Emb
     shown = [panel["title"] for panel in galleries(page)[0]["panels"]]
     assert set(typical) == set(tiny_embedding.family.tolist())
     assert shown == [class_title(name) for name in typical]
+
+
+def test_typical_volumes_are_made_before_the_page_is_opened(
+    tiny_checkpoint: Checkpoint, tiny_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(places, "_volume", lambda *arguments: made.append(arguments[-1]))
+    prepare_map(replace(tiny_checkpoint, embedding=tiny_embedding))
+    assert made == list(typical_samples(tiny_embedding).values())
+    prepare_map(replace(tiny_checkpoint, embedding=None))  # there is nothing to prepare
 
 
 def test_a_chosen_sample_stands_before_its_neighbours(page: AppTest, tiny_embedding: Embedding) -> None:
@@ -224,9 +235,9 @@ def test_designs_of_modes_are_placed_by_what_the_encoder_sees() -> None:
         seed=0,
         checkpoint="",
     )
-    places = design_places(designs, MODE_NAMES, np.array([[0.0] * 4, [0.125] * 4]))
-    assert [place.kind for place in places] == ["particles", "fibres"]
-    assert [place.latent.tolist() for place in places] == [[0.0] * 4, [0.125] * 4]
+    shown = design_places(designs, MODE_NAMES, np.array([[0.0] * 4, [0.125] * 4]))
+    assert [place.kind for place in shown] == ["particles", "fibres"]
+    assert [place.latent.tolist() for place in shown] == [[0.0] * 4, [0.125] * 4]
     assert design_places(designs, MODE_NAMES)[0].latent.tolist() == [1.0] * 12
 
 
