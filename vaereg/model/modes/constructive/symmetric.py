@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from vaereg.elasticity import SYMMETRY_ORDERS
@@ -30,6 +31,8 @@ _SAME = 1e-3
 """Distance, over the mean spacing, within which images are the same point [-]."""
 _CANDIDATES = 16
 """Candidates for each point and its images, of which the farthest from the earlier ones are taken."""
+_BESIDE = 256
+"""Points beside the tree of the others from which the tree is built anew."""
 _SWEEPS, _PUSH, _SETTLED = 60, 0.25, 0.02
 """Sweeps that push points apart, the share of an overlap that each moves by, and the overlap, over the
 distance asked for, at which they end [-]."""
@@ -64,20 +67,21 @@ def closed_points(
         Positions, shape (N, 3), and the point whose image each is, as a number from 0, shape (N,).
     """
     orbits: list[Field] = []
-    points = np.zeros((0, 3))
-    while len(points) < number:
+    known = _KnownPoints(box)
+    while known.count < number:
         places = _settled(generator.random((_CANDIDATES, 3)) * box, box, symmetry, spacing)
-        gaps = _apart(places[:, None], points[None], box).min(axis=1) if orbits else np.zeros(len(places))
-        offered = [_distinct(_images(places[row], box, symmetry), box, spacing) for row in np.argsort(-gaps)]
-        room = 2.0 * (number - len(points))
-        fitting = [images for images in offered if len(images) <= room]
-        if orbits and not fitting:
+        farthest_first = places[np.argsort(-known.distances(places))]
+        offered = (_distinct(_images(place, box, symmetry), box, spacing) for place in farthest_first)
+        room = 2.0 * (number - known.count) if orbits else np.inf
+        images = next((images for images in offered if len(images) <= room), None)
+        if images is None:
             break
-        orbits.append((fitting or offered)[0])
-        points = np.concatenate(orbits)
+        orbits.append(images)
+        known.add(images)
     if distance > 0.0:
         starts = np.cumsum([0, *map(len, orbits[:-1])])
-        places = _settled(_pushed_apart(points, box, distance)[starts], box, symmetry, spacing)
+        moved = _pushed_apart(np.concatenate(orbits), box, distance)
+        places = _settled(moved[starts], box, symmetry, spacing)
         orbits = [_distinct(_images(place, box, symmetry), box, spacing) for place in places]
     return np.concatenate(orbits), np.repeat(np.arange(len(orbits)), [len(images) for images in orbits])
 
@@ -175,14 +179,46 @@ def _distinct(images: Field, box: Field, spacing: float) -> Field:
     return images[kept]
 
 
+class _KnownPoints:
+    """Points of a periodic box, to which more are added, and distances to them."""
+
+    def __init__(self, box: Field) -> None:
+        self.box = box
+        self._tree = KDTree(np.zeros((0, 3)), boxsize=box)
+        self._beside = np.zeros((0, 3))
+
+    @property
+    def count(self) -> int:
+        return self._tree.n + len(self._beside)
+
+    def add(self, points: Field) -> None:
+        self._beside = np.concatenate([self._beside, points])
+        if len(self._beside) > max(_BESIDE, self._tree.n // 8):
+            self._tree = _tree(np.concatenate([self._tree.data, self._beside]), self.box)
+            self._beside = np.zeros((0, 3))
+
+    def distances(self, places: Field) -> Field:
+        """Distances to the nearest point, shape (C,); infinite without points."""
+        near = self._tree.query(places % self.box)[0] if self._tree.n else np.full(len(places), np.inf)
+        beside = _apart(places[:, None], self._beside[None], self.box)
+        return np.minimum(near, beside.min(axis=1, initial=np.inf))
+
+
+def _tree(points: Field, box: Field) -> KDTree:
+    return KDTree(np.where(points % box < box, points % box, 0.0), boxsize=box)
+
+
 def _pushed_apart(points: Field, box: Field, distance: float) -> Field:
     """Points of which near ones are moved apart all at once, so that images stay images."""
     for _ in range(_SWEEPS):
-        steps = _steps(points[:, None], points, box)
-        lengths = np.linalg.norm(steps, axis=-1)
-        overlap = np.maximum(distance - lengths, 0.0)
-        np.fill_diagonal(overlap, 0.0)
-        if overlap.max() < _SETTLED * distance:
+        one, other = _tree(points, box).query_pairs(distance, output_type="ndarray").T
+        steps = _steps(points[one], points[other], box)
+        lengths = np.linalg.norm(steps, axis=1, keepdims=True)
+        if not len(one) or (distance - lengths).max() < _SETTLED * distance:
             break
-        points = points + _PUSH * (steps * (overlap / np.maximum(lengths, 1e-9))[..., None]).sum(axis=1)
+        push = _PUSH * (distance - lengths) * steps / np.maximum(lengths, 1e-9)
+        moves = np.zeros_like(points)
+        np.add.at(moves, one, push)
+        np.add.at(moves, other, -push)
+        points = points + moves
     return points
