@@ -1,5 +1,7 @@
 """Worker processes of one thread each, which end with the process that started them; threads of a pool."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -12,7 +14,10 @@ from contextvars import ContextVar
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 __all__ = [
     "THREAD_VARIABLES",
@@ -65,10 +70,17 @@ def limit_thread_to_one_thread() -> None:
     OpenMP threads belongs to the calling thread alone, but PyTorch sets it at its first use in a thread.
     """
     import torch
-    from threadpoolctl import ThreadpoolController
 
     torch.get_num_threads()  # the first use
-    ThreadpoolController().select(user_api="openmp").limit(limits=1)
+    _openmp().limit(limits=1)
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    """The OpenMP libraries of this process, PyTorch's among them: to look for them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="openmp")
 
 
 def cell_threads() -> int:

@@ -41,6 +41,7 @@ from vaereg.materials import TwoPhase
 from vaereg.microstructure.symmetry import orbits_of
 from vaereg.microstructure.volume import as_two_phase
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
+from vaereg.solver.bounds import StrainEnergies
 from vaereg.targets import CellProperties, Target, Targets
 from vaereg.workers import thread_map
 
@@ -101,6 +102,8 @@ class _State:
 
     base: _Judged
     best: _Judged
+    energies: tuple[StrainEnergies | None, NDArray | None] | None = None
+    """Sensitivities of the base, elastic and of conduction, until flips are chosen by them."""
     effects: Effects | None = None
     ratios: Ratios | None = None
     trust: float = _TRUST
@@ -196,7 +199,7 @@ def _correct_some(
     ]
     raw = answer.properties
     for row, state in enumerate(states):
-        _learn(state, answer, row, targets, pair)
+        _learn(state, answer, row, targets)
     history = [[state.best.deviation for state in states]]
     for step in range(steps):
         active = [row for row, state in enumerate(states) if not state.best.deviation <= enough]
@@ -211,7 +214,7 @@ def _correct_some(
         like = anchor, [row for row, _ in new_trials], close
         answer = judge(trial_volumes, targets, pair, model, sensitivities=steps_follow, like=like)
         for place, (row, trial) in enumerate(new_trials):
-            _accept(states[row], trial, answer, place, targets, pair, constraints)
+            _accept(states[row], trial, answer, place, targets, constraints)
         report((step + 1) * len(volumes) + len(new_trials))
         history.append([state.best.deviation for state in states])
     best = [state.best for state in states]
@@ -231,26 +234,28 @@ def _deviation(targets: Targets, properties: CellProperties) -> float:
     return float(np.nan_to_num(targets.largest_deviation(properties), nan=np.inf)[0])
 
 
-def _learn(state: _State, answer: Answer, row: int, targets: Targets, pair: TwoPhase) -> None:
-    """Keep what flips of this volume would do, where the iterations say so."""
+def _learn(state: _State, answer: Answer, row: int, targets: Targets) -> None:
+    """Keep the energies that say what flips of the base do, where the iterations have told them."""
     prediction, conduction = answer.prediction, answer.conduction
     sensitivity = prediction.sensitivity[row] if prediction and prediction.sensitivity else None
     heat = conduction[row] if conduction else None
-    if (targets.needs_stiffness and sensitivity is None) or (targets.needs_conductivity and heat is None):
-        state.effects = None
-        return
-    gradients = state.base.properties.gradients(targets.names)
-    state.effects = effects_of_flips(state.base.volume, pair, gradients, sensitivity, heat)
-    if state.ratios is None:
-        state.ratios = first_ratios(gradients, pair)
+    unknown = (targets.needs_stiffness and sensitivity is None) or (
+        targets.needs_conductivity and heat is None
+    )
+    state.effects, state.energies = None, None if unknown else (sensitivity, heat)
 
 
 def _trial(state: _State, targets: Targets, constraints: Constraints | None) -> NDArray[np.uint8] | None:
     """Volume to be judged next; None where nothing is left to flip."""
+    pair = state.base.properties.materials
+    if state.energies is not None:
+        gradients = state.base.properties.gradients(targets.names)
+        state.effects = effects_of_flips(state.base.volume, pair, gradients, *state.energies)
+        state.energies, state.ratios = None, state.ratios or first_ratios(gradients, pair)
     if state.effects is None or state.ratios is None:
         return None
     least, most, unit = wanted_changes(targets, state.base.properties)
-    volume, necks = state.base.volume, neck_cost(targets, state.base.properties.materials)
+    volume, necks = state.base.volume, neck_cost(targets, pair)
     aim, best_trial, nearest = np.zeros(len(unit)), None, np.inf
     allowed = interface_of(volume)
     allowed.ravel()[state.avoided] = False
@@ -288,7 +293,6 @@ def _accept(
     answer: Answer,
     row: int,
     targets: Targets,
-    pair: TwoPhase,
     constraints: Constraints | None,
 ) -> None:
     """Learn from a trial, keep it where it is the best, and go on from it where it is nearer; otherwise fewer
@@ -305,7 +309,7 @@ def _accept(
         state.best = judged
     if judged.distance < state.base.distance and (judged.met or not state.base.met):
         state.base, state.trust = judged, min(MORE * state.trust, _TRUST)
-        _learn(state, answer, row, targets, pair)
+        _learn(state, answer, row, targets)
     elif state.flips is not None:
         if len(state.flips.voxels) <= FEW:
             state.avoided += state.flips.voxels.tolist()

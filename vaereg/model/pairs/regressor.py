@@ -140,7 +140,7 @@ class StiffnessPrediction:
     """Distance from the training set, shape (N,) [-]."""
     in_distribution: NDArray[np.bool_]
     """True where the novelty is at most 1, shape (N,)."""
-    sensitivity: tuple[StrainEnergies, ...] | None = None
+    sensitivity: tuple[StrainEnergies, ...] = ()
     """What each voxel of every volume contributes to its stiffness, where asked for."""
     answers: tuple[dict[int, StepAnswer], ...] = ()
     """For every volume its predictions by the number of iterations: after the last one, and after each of
@@ -259,16 +259,15 @@ def predict_stiffness(
     last = np.array([bound.iterations for bound in bounds])
     answers: tuple[dict[int, StepAnswer], ...] = tuple({} for _ in fields)
     sizes = np.array([float(field.size) ** (1.0 / 3.0) for field in fields])
-    two_phase = (fraction > 0.0) & (fraction < 1.0)
     # after other numbers of iterations the solver had nothing left to do: the bound is the stiffness
+    rows_after: dict[int, NDArray[np.intp]] = {}
     for step in STEPS[1:]:
         has_answer = [step in bound.steps[1:] and (earlier or bound.iterations == step) for bound in bounds]
-        rows = np.flatnonzero(two_phase & has_answer)
-        if len(rows) == 0:
-            continue
-        row_bounds, row_pairs = [bounds[row] for row in rows], [phases[row] for row in rows]
-        early = fast or iterations is not None
-        step_answer = _answers_after(model, step, row_bounds, row_pairs, fraction[rows], sizes[rows], early)
+        if len(rows := np.flatnonzero((fraction > 0.0) & (fraction < 1.0) & has_answer)):
+            rows_after[step] = rows
+    after = partial(_answers_after, model, bounds, phases, fraction, sizes, fast or iterations is not None)
+    step_answers = thread_map(after, rows_after, rows_after.values())
+    for (step, rows), step_answer in zip(rows_after.items(), step_answers, strict=True):
         for place, row in enumerate(rows):
             unit, own = phases[row].e_stiff, bounds[row]
             at, own_mean = own.steps.index(step), step_answer.mean[place] * unit
@@ -293,32 +292,32 @@ def predict_stiffness(
             bound.sensitivity.negated() if is_exchanged else bound.sensitivity
             for is_exchanged, bound in zip(exchanged, bounds, strict=True)
             if bound.sensitivity is not None
-        )
-        if sensitivities
-        else None,
+        ),
         answers=answers,
     )
 
 
 def _answers_after(
     model: PairModel,
-    step: int,
-    bounds: list[StiffnessBounds],
-    pairs: list[TwoPhase],
+    all_bounds: list[StiffnessBounds],
+    all_pairs: list[TwoPhase],
     fraction: NDArray[np.float64],
     sizes: NDArray[np.float64],
     fast: bool,
+    step: int,
+    rows: NDArray[np.intp],
 ) -> PairAnswer:
-    """Answers after a number of iterations that all volumes have passed."""
+    """Answers of some volumes after a number of iterations that all of these have passed."""
+    bounds, pairs = [all_bounds[row] for row in rows], [all_pairs[row] for row in rows]
     places = [bound.steps.index(step) for bound in bounds]
     uppers, energies = (
         np.array([stack[place - 1 : place + 1] for stack, place in zip(stacks, places, strict=True)])
         for stacks in ([bound.uppers for bound in bounds], [bound.residual_energies for bound in bounds])
     )
     residual = np.array([bound.residuals[step] for bound in bounds])
-    features = pair_features(fraction, pairs, uppers, energies, step, residual)
+    features = pair_features(fraction[rows], pairs, uppers, energies, step, residual)
     unit = np.array([pair.e_stiff for pair in pairs])[:, None, None]
-    return answer(model, features, uppers[:, 1] / unit, energies[:, 1] / unit, pairs, sizes, fast=fast)
+    return answer(model, features, uppers[:, 1] / unit, energies[:, 1] / unit, pairs, sizes[rows], fast=fast)
 
 
 def _bounds(
