@@ -65,7 +65,8 @@ _LATENTS_PER_DESIGN = 2
 _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
 _MORE_DRAWS_CORRECTED = 1
-"""The same for designs that are corrected."""
+"""The same for designs that are corrected, but for those whose corrections begin at once: there these would
+take a tenth of the time and leave corrected ones as far off, 0.6 % in the median."""
 _LEAST_GAIN = 0.001
 """Expected gain from which a field is cut anew [-]: what the guided regressor is off."""
 _ENOUGH = 0.003
@@ -160,7 +161,11 @@ def design(
         steps_at_most += _MORE_STEPS_HARD
     steps = steps_at_most + 1 if corrections else 0
     # in the end a prediction for each cut and for each correction
+    # a correction shifts the interface as a whole, too, but knows no objectives
+    at_once = steps > 0 and not judge.targets.objectives and not is_hard
     draws, cuts = (_MORE_DRAWS_CORRECTED, CUTS_CORRECTED) if steps else (_MORE_DRAWS, CUTS)
+    if at_once:
+        draws = 0
     total = len(proposals.component) + (draws + CUTS + steps) * count
 
     def report(before: int, done: int) -> None:
@@ -181,8 +186,7 @@ def design(
         candidates_again = drawn_designs(again, len(latent_of))
         candidates, latent_of = joined(candidates, candidates_again), np.concatenate([latent_of, again])
     raw = replace(chosen(candidates, _best(candidates, latent_of, quota.designs)), seed=seed)
-    # a correction shifts the interface as a whole, too, but knows no objectives
-    if steps and not judge.targets.objectives and not is_hard:
+    if at_once:
         return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count))
     raw = _ranked(judge, raw, partial(report, total - (CUTS + steps) * count))
     return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count)) if steps else raw

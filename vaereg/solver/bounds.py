@@ -193,7 +193,7 @@ class _SixLoads:
         self.displacements = [np.zeros_like(load) for load in self.loads]
         self.residuals = [load.copy() for load in self.loads]
         self.conditioned, self.energies = self._precondition()
-        self.directions = [conditioned.copy() for conditioned in self.conditioned]
+        self.directions = list(self.conditioned)  # which `advance` replaces
         self.image = cell.empty()
         self.start = np.where(self.energies > 0.0, self.energies, 1.0)
 
