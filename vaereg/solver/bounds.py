@@ -115,7 +115,7 @@ def bound_stiffness(
         energy: Residual relative to the bound (see `residual_over_bound`) that must be reached as well [-].
         max_iter: Upper limit of iterations.
         steps: Iterations after which upper bounds are kept besides the last; those not reached are left out.
-        only_after_steps: Stop for the residual only after one of `steps`.
+        only_after_steps: Stop for the residual only after one of `steps`, and not after the first.
         dtype: Precision of the fields. In float32 the bounds hold to 1e-6 of the stiffness.
         voxel_size: Edges of a voxel along x, y, z; cubes if left out.
         element: As in `homogenize`.
@@ -133,12 +133,12 @@ def bound_stiffness(
     element_name = choose_element(element, pair)
     cell = Cell(field, pair, np.dtype(dtype), edges=voxel_edges(voxel_size), bbar=element_name == "bbar")
     iteration = _SixLoads(cell, voigt_bound(float(field.mean()), pair))
-    step_set, records = set(steps), []
+    step_set, stops, records = set(steps), set(sorted(steps)[1:]), []
     residuals = [iteration.relative_residual()]
     while True:
         if iteration.count in step_set:
             records.append((iteration.count, iteration.upper(), iteration.residual_energy()))
-        small = residuals[-1] <= residual and (iteration.count in step_set or not only_after_steps)
+        small = residuals[-1] <= residual and (iteration.count in stops or not only_after_steps)
         if small and np.isfinite(energy):
             ratio = residual_over_bound(iteration.upper(), iteration.residual_energy())
             small = bool(ratio <= energy)

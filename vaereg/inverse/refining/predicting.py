@@ -111,19 +111,21 @@ class Anchor:
             by_gap = own.with_gap_of(other, best_known.stiffness[place])
             stiffness[place] = (stiffness[place] + by_gap) / 2.0
         return Answer(
-            prediction=self._as_sure(answer.prediction, rows),
+            prediction=self._as_sure(answer.prediction, rows, list(pairs)),
             conduction=answer.conduction,
             properties=replace(properties, stiffness=stiffness),
         )
 
     def _as_sure(
-        self, prediction: StiffnessPrediction | None, rows: Sequence[int]
+        self, prediction: StiffnessPrediction | None, rows: Sequence[int], places: list[int]
     ) -> StiffnessPrediction | None:
-        """A prediction with the spread that it has once it is shifted."""
+        """A prediction with the spread that it has once it is shifted, at some places."""
         if prediction is None or self.answer.prediction is None:
             return prediction
-        known = np.zeros_like(prediction.std) if self.solved else self.answer.prediction.std[list(rows)]
-        return replace(prediction, std=np.hypot(known, _LEFT * prediction.std))
+        std = prediction.std.copy()
+        known = self.answer.prediction.std[[rows[place] for place in places]]
+        std[places] = np.hypot(0.0 if self.solved else known, _LEFT * std[places])
+        return replace(prediction, std=std)
 
 
 def closeness(pair: TwoPhase, *, coarse: bool) -> float:
