@@ -207,6 +207,7 @@ def predict_stiffness(
     pairs: Sequence[TwoPhase],
     *,
     fast: bool = False,
+    residual: float | None = None,
     sensitivities: bool = False,
     lower_bound: bool = True,
     iterations: Sequence[int] | None = None,
@@ -219,7 +220,8 @@ def predict_stiffness(
         model: Trained regressor.
         volumes: Phases 0 and 1, each of shape (X, Y, Z).
         pairs: Phases of each volume, or one pair for all.
-        fast: Stop at a residual of `FAST_RESIDUAL` in place of `RESIDUAL`.
+        fast: Stop at a residual of `FAST_RESIDUAL`.
+        residual: Stop at this one [-]; at `RESIDUAL` if left out.
         sensitivities: Return what each voxel contributes to the stiffness as well.
         lower_bound: Compute the guaranteed lower bound, too; zero otherwise.
         iterations: Iterations of each volume, each one of `STEPS` above 0, whatever the residuals are.
@@ -242,7 +244,7 @@ def predict_stiffness(
             fields[place], phases[place] = (1 - fields[place]).astype(np.uint8), pair.ordered()
     solve = partial(
         _bounds,
-        residual=FAST_RESIDUAL if fast else RESIDUAL,
+        residual=FAST_RESIDUAL if fast else residual or RESIDUAL,
         steps=STEPS[STEPS.index(EARLIER_STEPS[0]) - 1 :] if earlier else STEPS,
         sensitivities=sensitivities,
         lower_bound=lower_bound,
@@ -269,12 +271,11 @@ def predict_stiffness(
     step_answers = thread_map(after, rows_after, rows_after.values())
     for (step, rows), step_answer in zip(rows_after.items(), step_answers, strict=True):
         for place, row in enumerate(rows):
-            unit, own = phases[row].e_stiff, bounds[row]
-            at, own_mean = own.steps.index(step), step_answer.mean[place] * unit
+            unit, own, at = phases[row].e_stiff, bounds[row], bounds[row].steps.index(step)
             matrices = {"upper": own.uppers[at], "residual_energy": own.residual_energies[at]}
-            answers[row][step] = StepAnswer(mean=own_mean, **matrices)
+            answers[row][step] = StepAnswer(mean=step_answer.mean[place] * unit, **matrices)
             if last[row] == step:
-                mean[row], std[row] = own_mean, step_answer.std[place] * unit
+                mean[row], std[row] = answers[row][step].mean, step_answer.std[place] * unit
                 novelty[row] = step_answer.novelty[place]
     for row, pair in enumerate(phases):
         if pair.has_void:  # what rounding leaves where no load is carried
