@@ -66,7 +66,7 @@ _MORE_DRAWS = 2
 """Further draws of noise per design, dealt to the components by the square of how far off they are."""
 _MORE_DRAWS_CORRECTED = 1
 """The same for designs that are corrected, but for those whose corrections begin at once: there these would
-take a tenth of the time and leave corrected ones as far off, 0.6 % in the median."""
+take a tenth of the time and leave corrected ones nearly as far off."""
 _LEAST_GAIN = 0.001
 """Expected gain from which a field is cut anew [-]: what the guided regressor is off."""
 _ENOUGH = 0.003
