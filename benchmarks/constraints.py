@@ -1,6 +1,6 @@
 """What constraints cost, and whether they are met: results/constraints.json.
 
-    OMP_NUM_THREADS=1 python benchmarks/constraints.py [--size 32] [--targets 10] [--count 5]
+    OMP_NUM_THREADS=1 python benchmarks/constraints.py [--size 32] [--targets 10] [--count 5] [--minutes 5]
 
 The properties of volumes of every morphology are asked for, without and with each set of constraints, with
 the two corrections that `design` makes unless it is told otherwise: that is two steps without constraints,
@@ -11,7 +11,8 @@ the symmetry of the stiffness. The record has the share of designs that are show
 everything; of these the largest deviation by prediction, over all and of the best of each target, how many
 times that is what it is without constraints, by default and with as many steps, and the share that does meet
 everything; and the largest entry of the stiffness that a symmetry forbids. By default 200 constrained designs
-are checked.
+are checked. Targets that the record has already, of this size and seed, are kept: a benchmark that was
+stopped goes on, and other sizes are added; with --fresh, those of this size and seed are measured anew.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from record import write_record
-from refinement_pairs import CARRIES, DECADES, random_pair
+from record import RESULTS, write_record
+from refinement_pairs import CARRIES, DECADES, random_pair, recorded
 from scipy import ndimage
 
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
@@ -34,9 +35,9 @@ from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.refining.corrections import STEPS
 from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.materials import TwoPhase
-from vaereg.model.checkpoint import load_checkpoint
+from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.solver.homogenization import homogenize
-from vaereg.targets import parse
+from vaereg.targets import Targets, parse
 
 CORRECTIONS = STEPS
 """Corrections, each of three steps under constraints, of six where designs are symmetric."""
@@ -59,56 +60,75 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5, help="designs per target and set of constraints")
     parser.add_argument("--pairs", nargs="+", default=["reference"], choices=["reference", *DECADES])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=np.inf, help="begin no target after this time")
+    parser.add_argument("--fresh", action="store_true", help="measure targets of this size and seed anew")
     parser.add_argument("--out", type=Path, help="record to write (default: results/constraints.json)")
     arguments = parser.parse_args()
-    checkpoint = load_checkpoint()
-    generator = np.random.default_rng(arguments.seed)
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in SETS}
-    targets = 0
-    while targets < arguments.targets:
+    checkpoint, begin = load_checkpoint(), time.monotonic()
+    settings: dict[str, object] = {"count": arguments.count, "pairs": arguments.pairs}
+    path = arguments.out or RESULTS / "constraints.json"
+    runs = recorded(path, settings)
+    place = (arguments.size, arguments.seed)
+    if arguments.fresh:
+        runs = [run for run in runs if (run["size"], run["seed"]) != place]
+    done = {(run["size"], run["seed"], run["target"]) for run in runs}
+    for number in range(arguments.targets):
+        if (*place, number) in done or time.monotonic() - begin > 60.0 * arguments.minutes:
+            continue
+        kind = arguments.pairs[number % len(arguments.pairs)]
+        name, found = measured(checkpoint, kind, arguments.size, arguments.count, (arguments.seed, number))
+        head = {"size": arguments.size, "seed": arguments.seed, "target": number}
+        head |= {"morphology": name, "pair": kind}
+        runs += [{**head, "constraints": label, **run} for label, run in found.items()]
+        write_record("constraints", settings, {"summary": summary(runs), "runs": runs}, path)
+    for entry in summary(runs):
+        print(entry)
+
+
+def measured(
+    checkpoint: Checkpoint, kind: str, size: int, count: int, seed: tuple[int, int]
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Morphology of a random target, and designs for it under each set of constraints."""
+    generator = np.random.default_rng(seed)
+    while True:
         name = str(generator.choice(list(MORPHOLOGIES)))
-        volume = sample(name, arguments.size, relative=True, generator=generator).volume
+        volume = sample(name, size, relative=True, generator=generator).volume
         plain = parse([f"{quantity}=1" for quantity in NAMES])
-        kind = arguments.pairs[targets % len(arguments.pairs)]
         pair = checkpoint.model.materials if kind == "reference" else random_pair(kind, generator)
         own = predicted_properties(volume[None], plain, pair).values(NAMES)[0]
         if not own.min() > CARRIES * pair.e_stiff:
             continue  # a relative deviation is of cells that carry load
         wanted = parse([f"{quantity}={value:.6g}" for quantity, value in zip(NAMES, own, strict=True)])
-        found: dict[str, dict[str, Any]] = {}
         try:
-            for label, limits in SETS.items():
-                begin = time.process_time()
-                made = design(
-                    checkpoint,
-                    wanted,
-                    arguments.count,
-                    arguments.size,
-                    seed=targets,
-                    materials=pair,
-                    corrections=WITHOUT.get(label, CORRECTIONS),
-                    constraints=limits,
-                )
-                found[label] = {
-                    "morphology": name,
-                    "pair": kind,
-                    "deviation": made.largest_deviation.round(5).tolist(),
-                    "told": made.met.all(axis=1).tolist(),
-                    "met": [satisfied_by_scipy(cell, limits) for cell in made.microstructures],
-                    "forbidden": forbidden(made.microstructures[0], pair)
-                    if limits.symmetry != "none"
-                    else None,
-                    "cpu_seconds": round(time.process_time() - begin, 2),
-                }
+            return name, {
+                label: designed(checkpoint, wanted, pair, size, count, seed[1], label) for label in SETS
+            }
         except UnreachableTargetError:
             continue
-        targets += 1
-        for label, run in found.items():
-            runs[label].append(run)
-        settings = {key: getattr(arguments, key) for key in ("size", "targets", "count", "pairs", "seed")}
-        write_record("constraints", settings, {"summary": summary(runs), "runs": runs}, arguments.out)
-    for entry in summary(runs):
-        print(entry)
+
+
+def designed(
+    checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int, count: int, seed: int, label: str
+) -> dict[str, Any]:
+    """Designs for a target under a set of constraints, checked."""
+    begin, limits = time.process_time(), SETS[label]
+    made = design(
+        checkpoint,
+        wanted,
+        count,
+        size,
+        seed=seed,
+        materials=pair,
+        corrections=WITHOUT.get(label, CORRECTIONS),
+        constraints=limits,
+    )
+    return {
+        "deviation": made.largest_deviation.round(5).tolist(),
+        "told": made.met.all(axis=1).tolist(),
+        "met": [satisfied_by_scipy(cell, limits) for cell in made.microstructures],
+        "forbidden": forbidden(made.microstructures[0], pair) if limits.symmetry != "none" else None,
+        "cpu_seconds": round(time.process_time() - begin, 2),
+    }
 
 
 def satisfied_by_scipy(volume: NDArray[np.uint8], limits: Constraints) -> bool:
@@ -179,37 +199,42 @@ def forbidden(volume: NDArray[np.uint8], pair: TwoPhase) -> float:
     return float(np.abs(coupling).max() / np.abs(stiffness).max())
 
 
-def summary(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Deviations with each set of constraints, and how they compare with those without any: by default, and
-    with as many steps.
+def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Deviations with each set of constraints at each size, and how they compare with those without any: by
+    default, and with as many steps.
     """
     table: list[dict[str, Any]] = []
-    for label, entries in runs.items():
-        told = np.array([entry["told"] for entry in entries])
-        every = np.where(told, np.array([entry["deviation"] for entry in entries]), np.nan)
-        shown = [
-            met for entry in entries for met, said in zip(entry["met"], entry["told"], strict=True) if said
-        ]
-        couplings = [entry["forbidden"] for entry in entries if entry["forbidden"] is not None]
-        own = {
-            "constraints": label,
-            "designs": int(every.size),
-            "median": float(np.nanmedian(every)),
-            "best": float(np.median(np.nanmin(every[told.any(axis=1)], axis=1))),
-            "met": float(np.mean(shown)),
-            "told": float(told.mean()),
-            "agreed": bool(all(entry["met"] == entry["told"] for entry in entries)),
-            "forbidden": max(couplings) if couplings else None,
-            "cpu_seconds": float(np.median([entry["cpu_seconds"] for entry in entries])),
-        }
-        table.append(own)
-    medians = {entry["constraints"]: max(entry["median"], 1e-12) for entry in table}
-    for own in table:
-        alike = "none, twelve steps" if SETS[own["constraints"]].symmetry != "none" else "none, six steps"
-        if own["constraints"] in WITHOUT:
-            alike = own["constraints"]
-        own["times"], own["times_alike"] = (own["median"] / medians[name] for name in ("none", alike))
+    for size in sorted({run["size"] for run in runs}):
+        own = [run for run in runs if run["size"] == size]
+        entries = [figures(label, [run for run in own if run["constraints"] == label]) for label in SETS]
+        medians = {entry["constraints"]: max(entry["median"], 1e-12) for entry in entries}
+        for entry in entries:
+            label = entry["constraints"]
+            alike = "none, twelve steps" if SETS[label].symmetry != "none" else "none, six steps"
+            names = "none", label if label in WITHOUT else alike
+            entry["times"], entry["times_alike"] = (entry["median"] / medians[name] for name in names)
+        table += [{"size": size, **entry} for entry in entries]
     return table
+
+
+def figures(label: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Deviations of designs under one set of constraints, and whether these are met."""
+    told = np.array([run["told"] for run in runs])
+    every = np.where(told, np.array([run["deviation"] for run in runs]), np.nan)
+    shown = [met for run in runs for met, said in zip(run["met"], run["told"], strict=True) if said]
+    couplings = [run["forbidden"] for run in runs if run["forbidden"] is not None]
+    return {
+        "constraints": label,
+        "targets": len(runs),
+        "designs": int(every.size),
+        "median": float(np.nanmedian(every)),
+        "best": float(np.median(np.nanmin(every[told.any(axis=1)], axis=1))),
+        "met": float(np.mean(shown)),
+        "told": float(told.mean()),
+        "agreed": bool(all(run["met"] == run["told"] for run in runs)),
+        "forbidden": max(couplings) if couplings else None,
+        "cpu_seconds": float(np.median([run["cpu_seconds"] for run in runs])),
+    }
 
 
 if __name__ == "__main__":

@@ -127,8 +127,9 @@ def corrections(record: dict[str, Any]) -> str:
         )
     return (
         f"## Corrections and refinement\n\nVolumes of every morphology, {settings['size']}³ voxels, each "
-        f"with a target near its own properties: every quantity is off by {percent(settings['spread'])} in "
-        "the standard deviation, each on its own, so that some targets are no volume's. Medians; "
+        "with a target near its own properties by the solver: every quantity is off by "
+        f"{percent(settings['spread'])} in the standard deviation, each on its own, so that some targets are "
+        "no volume's. Medians; "
         "refinement goes on from the corrected volumes until every quantity is within 1 %, at most 20 "
         "solves.\n\n"
         + table(
@@ -199,9 +200,10 @@ def refined(record: dict[str, Any]) -> str:
 
 def constraints(record: dict[str, Any]) -> str:
     """What constraints cost, and whether they are met."""
-    settings = record["settings"]
+    settings, summary = record["settings"], record["figures"]["summary"]
     rows = [
         [
+            f"{entry['size']}³",
             entry["constraints"],
             str(entry["designs"]),
             percent(entry["told"]),
@@ -213,18 +215,22 @@ def constraints(record: dict[str, Any]) -> str:
             "yes" if entry["agreed"] else "no",
             "" if entry["forbidden"] is None else f"{entry['forbidden']:.1e}",
         ]
-        for entry in record["figures"]["summary"]
+        for entry in summary
     ]
+    targets = " and ".join(
+        dict.fromkeys(f"{entry['targets']} at {entry['size']}³ voxels" for entry in summary)
+    )
     pairs = ", ".join(settings["pairs"])
     return (
-        f"## Constraints\n\n{settings['targets']} targets, E_x, E_y and E_z of volumes of random classes, "
+        f"## Constraints\n\nTargets ({targets}) are E_x, E_y and E_z of volumes of random classes, "
         f"{settings['count']} designs each, with the corrections that `design` makes by default: two steps "
         "without constraints, six with, twelve if symmetric; and without constraints once more with as many. "
-        f"{settings['size']}³ voxels, phases in turn: {pairs}. Designs that do "
+        f"Phases in turn: {pairs}. Designs that do "
         "not meet all constraints are not shown; deviations are of those "
         "shown. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
         + table(
             [
+                "voxels",
                 "constraints",
                 "designs",
                 "shown",
