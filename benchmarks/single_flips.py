@@ -1,6 +1,6 @@
 """What the flip of one voxel does, and the weights that estimate it: results/single_flips.json.
 
-    OMP_NUM_THREADS=1 python benchmarks/single_flips.py [--cells 60] [--flips 40]
+    OMP_NUM_THREADS=1 python benchmarks/single_flips.py [--cells 60] [--flips 40] [--rows FOLDER]
 
 Cells of random morphologies have random phases of every range of contrast. Voxels of their interface are
 flipped one by one, and each is solved for the stiffness and the conductivity. Effects are the changes of
@@ -8,7 +8,8 @@ C11 ... C66, of the Young's moduli and of the conductivities along the axes. The
 `vaereg.inverse.refining.effects` are fitted to them, each cell, quantity and direction of the flip counting
 as much as another. The record has the weights of all cells, and what estimates leave open on cells that they
 were not fitted to: for each cell, quantity and direction the root of the mean square, after the best factor,
-over that of the effects.
+over that of the effects. With --rows the flips of each cell are kept in a folder, and a benchmark that was
+stopped goes on from there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from refinement_pairs import DECADES, random_pair
 
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.refining.effects import interface_of, layers_of
+from vaereg.inverse.refining.necks import necks_at
 from vaereg.materials import TwoPhase
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import ConvergenceError, homogenize
@@ -41,6 +43,8 @@ LEAST_ROWS = 6
 """Flips of a group from which it is told what is left open."""
 EACH_MONOMIAL = np.repeat(np.eye(15)[:, None], 2, axis=1)
 """Weights of each monomial alone, for both directions of a flip."""
+NECKS = 3
+"""One of how many flips opens or closes a neck, where there are any."""
 FOLDS = 4
 """Parts of the cells, each estimated by weights that are fitted to the others."""
 
@@ -51,16 +55,24 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=60)
     parser.add_argument("--flips", type=int, default=40, help="voxels that are flipped in each cell")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=Path, help="folder that keeps the flips of each cell")
     parser.add_argument("--out", type=Path, help="record to write (default: results/single_flips.json)")
     arguments = parser.parse_args()
     rows: list[NDArray[np.float64]] = []
     begin = time.process_time()
     for number in range(arguments.cells):
+        kept = None if arguments.rows is None else arguments.rows / f"{number}.npy"
+        if kept is not None and kept.is_file():
+            rows.append(np.load(kept))
+            continue
         generator = np.random.default_rng([arguments.seed, number])
         pair = random_pair(list(DECADES)[number % len(DECADES)], generator)
         rows.append(
             flips_of(number, loaded_cell(arguments.size, pair, generator), pair, arguments.flips, generator)
         )
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            np.save(kept, rows[-1])
         print(f"{number + 1} of {arguments.cells} cells, {time.process_time() - begin:.0f} s", flush=True)
     table = np.concatenate(rows)
     cells, groups, raised = table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2] == 1.0
@@ -103,13 +115,17 @@ def flips_of(
     number: int, volume: NDArray[np.uint8], pair: TwoPhase, count: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """Single flips of one cell, a row of each and of every quantity: cell, group, whether the voxel becomes
-    of the harder phase, logarithm of the change of a layer, actual change of the same sign, monomials.
+    of the harder phase, logarithm of the change of a layer, actual change of the same sign, monomials, and the
+    same times n c.
     """
     options: dict[str, Any] = {"rtol": RTOL, "dtype": np.float64}
     elastic = homogenize(volume, pair, sensitivities=True, keep_displacement=True, **options)
     heat = conduct(volume, pair, sensitivities=True, **options)
     interface = np.flatnonzero(interface_of(volume))
-    voxels = generator.choice(interface, min(count, len(interface)), replace=False)
+    complex_ones = interface[necks_at(volume, interface) >= 1.0]
+    some = generator.choice(complex_ones, min(count // NECKS, len(complex_ones)), replace=False)
+    rest = np.setdiff1d(interface, some)
+    voxels = np.append(some, generator.choice(rest, min(count - len(some), len(rest)), replace=False))
     stiffness, conductivity = [elastic.stiffness], [heat.conductivity]
     for voxel in voxels:
         flipped = volume.copy()
@@ -129,6 +145,7 @@ def flips_of(
     quantities += [
         (heat.sensitivity, np.eye(3)[n], np.stack(conductivity)[:, n, n], heat_of) for n in range(3)
     ]
+    necks = necks_at(volume, voxels)
     was_stiff, rows = volume.ravel()[voxels] == 1, []
     for place, (energies, strain, values, (first, second)) in enumerate(quantities):
         layers = layers_of(volume, np.asarray(energies), strain, first, second, voxels, EACH_MONOMIAL)
@@ -144,6 +161,7 @@ def flips_of(
                     np.log(np.maximum(layer, 1e-300)),
                     change,
                     *layers.exponents,
+                    *(layers.contrast * necks * layers.exponents),
                 ]
             )[:, layers.signed & (layer > 0.0)].T
         )

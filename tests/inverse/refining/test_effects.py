@@ -37,3 +37,17 @@ def test_a_bump_and_a_pit_on_a_flat_wall(name: str, place: tuple[int, int, int],
     of_layer = float(whole - before.values([name])[0, 0]) / layer[0].size
     if name == "C11":
         assert actual / of_layer > 2.0 if kind == "bump" else actual / of_layer < 0.2
+
+
+def test_a_bridge_between_two_grains() -> None:
+    """One voxel that joins stiff grains does many times what a bump does, as the estimate knows."""
+    volume = np.ones((8, 8, 8), dtype=np.uint8)
+    volume[0], volume[:, 0], volume[:, :, 0] = 0, 0, 0
+    solved = homogenize(volume, PAIR, rtol=1e-6, sensitivities=True)
+    before = cell_of(solved.stiffness, volume)
+    effects = effects_of_flips(volume, PAIR, before.gradients(["C11"]), solved.sensitivity)
+    bridged = volume.copy()
+    bridged[0, 4, 4] = 1
+    actual = homogenize(bridged, PAIR, rtol=1e-6).stiffness[0, 0] - solved.stiffness[0, 0]
+    estimate = effects.estimated[0, np.ravel_multi_index((0, 4, 4), volume.shape)]
+    assert 0.3 < estimate / actual < 3.0

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["necks_at"]
+__all__ = ["flips_apart", "necks_at"]
 
 _AROUND = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)], dtype=np.int64)
 """The 26 voxels around one."""
@@ -29,6 +29,8 @@ _BESIDE = np.array(
 """Those of them that touch each, as bits."""
 _PAIR = 0.5
 """How much of a neck a wall or bar of two voxels is [-]."""
+_ORDER = 0.6180339887498949
+"""Golden ratio, whose multiples by the voxels' indices put them in an order without direction."""
 
 
 def necks_at(volume: NDArray[np.uint8], voxels: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -66,6 +68,58 @@ def _mark_complex(padded, places, around, beside, necks):  # noqa: ANN001, ANN20
             stiff |= int(padded[places[n] + around[k]]) << k
         if not (_is_one_piece(stiff, beside) and _is_one_piece(every & ~stiff, beside)):
             necks[n] = 1.0
+
+
+def flips_apart(
+    volume: NDArray[np.uint8], voxels: NDArray[np.intp], sets: NDArray[np.intp] | None = None
+) -> NDArray[np.bool_]:
+    """Which of some flips open or close no neck together, shape (V,): one after the other, those are left out
+    that were simple but no longer are after the flips before. Those that are not simple by themselves stay.
+
+    Args:
+        volume: Phases 0 and 1, shape (X, Y, Z).
+        voxels: Indices in C order, shape (V,).
+        sets: Number of the set of each voxel, shape (V,): voxels of one set are flipped or left out together.
+    """
+    by_itself = necks_at(volume, voxels) >= 1.0
+    flipped = volume.copy()
+    flipped.ravel()[voxels[by_itself]] ^= 1
+    rest = np.flatnonzero(~by_itself)
+    keys = voxels if sets is None else sets
+    scattered = np.modf(_ORDER * keys[rest])[0]
+    rest = rest[np.lexsort((keys[rest], scattered))]
+    apart = np.ones(len(voxels), dtype=bool)
+    kept = np.zeros(len(rest), dtype=bool)
+    _flip_simple(flipped, voxels[rest], keys[rest], _AROUND, _BESIDE, kept)
+    apart[rest] = kept
+    return apart
+
+
+@njit(cache=True, nogil=True)
+def _flip_simple(volume, voxels, keys, around, beside, kept):  # noqa: ANN001, ANN202
+    """Flip voxels one after the other where they are simple, and write which; those with the same key are
+    flipped back where one of them is not.
+    """
+    x, y, z = volume.shape
+    every, first = (1 << 26) - 1, 0
+    for n in range(voxels.size):
+        if keys[n] != keys[first]:
+            first = n
+        elif n > first and not kept[n - 1]:
+            continue
+        i, j, k = voxels[n] // (y * z), voxels[n] // z % y, voxels[n] % z
+        stiff = 0
+        for m in range(26):
+            place = (i + around[m, 0]) % x, (j + around[m, 1]) % y, (k + around[m, 2]) % z
+            stiff |= int(volume[place]) << m
+        if _is_one_piece(stiff, beside) and _is_one_piece(every & ~stiff, beside):
+            volume[i, j, k] = 1 - volume[i, j, k]
+            kept[n] = True
+            continue
+        for m in range(first, n):
+            i, j, k = voxels[m] // (y * z), voxels[m] // z % y, voxels[m] % z
+            volume[i, j, k] = 1 - volume[i, j, k]
+            kept[m] = False
 
 
 @njit(cache=True, nogil=True)
