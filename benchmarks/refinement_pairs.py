@@ -6,7 +6,8 @@ Targets are the properties, by the solver, of volumes of random morphologies tha
 phases of its own from one of the ranges of contrast: C11, C22, C33; with C44, C55, C66; with k_x, k_y, k_z.
 The best of a few corrected designs by prediction is refined onto them. The record has the largest deviation
 after every solve. Runs that it has already, of this size and seed, are kept: a benchmark that was stopped
-goes on, and other sizes and seeds are added; with --fresh, those of this size and seed are measured anew.
+goes on, and other sizes and seeds are added; with --fresh, those of this size, seed and these kinds are
+measured anew.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=np.inf, help="begin no target after this time")
-    parser.add_argument("--fresh", action="store_true", help="measure runs of this size and seed anew")
+    parser.add_argument("--fresh", action="store_true", help="measure runs of this size, seed, kinds anew")
     parser.add_argument("--out", type=Path, help="record to write (default: results/refinement_pairs.json)")
     arguments = parser.parse_args()
     checkpoint = load_checkpoint()
@@ -70,7 +71,10 @@ def main() -> None:
     path = arguments.out or RESULTS / "refinement_pairs.json"
     runs = recorded(path, settings)
     if arguments.fresh:
-        runs = [run for run in runs if (run["size"], run["seed"]) != (arguments.size, arguments.seed)]
+        own = arguments.size, arguments.seed
+        runs = [
+            run for run in runs if (run["size"], run["seed"]) != own or run["kind"] not in arguments.kinds
+        ]
     done = {tuple(run[name] for name in PLACE) for run in runs}
     begin = time.monotonic()
     for number in range(arguments.targets):

@@ -115,8 +115,8 @@ def flips_of(
     number: int, volume: NDArray[np.uint8], pair: TwoPhase, count: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """Single flips of one cell, a row of each and of every quantity: cell, group, whether the voxel becomes
-    of the harder phase, logarithm of the change of a layer, actual change of the same sign, monomials, and the
-    same times n c.
+    of the harder phase, logarithm of the change of a layer, actual change of the same sign, monomials, and
+    the same times n c.
     """
     options: dict[str, Any] = {"rtol": RTOL, "dtype": np.float64}
     elastic = homogenize(volume, pair, sensitivities=True, keep_displacement=True, **options)

@@ -9,10 +9,10 @@ import pytest
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.generators.families import gaussian_field
-from vaereg.inverse.refining import refinement as module
+from vaereg.inverse.refining import refinement as module, stepping
 from vaereg.inverse.refining.flips import Flips
 from vaereg.inverse.refining.refinement import Step, advance, begin, refine, refine_all
-from vaereg.inverse.refining.search import FIRST_TRUST
+from vaereg.inverse.refining.search import FIRST_TRUST, Search
 from vaereg.inverse.refining.stepping import based_on
 from vaereg.materials import Phase, TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
@@ -207,3 +207,25 @@ def test_what_is_better_within_the_tolerance_is_gone_on_from_where_objectives_ar
     cell = CellProperties(stiffness=solved.stiffness[None], fraction=np.array([0.507]), materials=TwoPhase())
     on = based_on(search, solved, None, cell, back=True)
     assert on.base is not search.base and on.trust == search.trust
+
+
+def test_flips_that_predictions_refuse_are_followed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many without every second one of them, then fewer; none of them is left alone for good."""
+    search = begin(START, near(), solve_first=True)
+    tried: list[tuple[int, ...]] = []
+
+    def refused(search: Search, volume: np.ndarray) -> CellProperties:
+        if not np.array_equal(volume, START):
+            tried.append(tuple(np.flatnonzero((volume != START).ravel())))
+        return CellProperties(
+            stiffness=np.diag(STIFFNESS)[None] * (1.0 if np.array_equal(volume, START) else 0.5),
+            fraction=np.array([volume.mean()]),
+            materials=search.materials,
+        )
+
+    monkeypatch.setattr(stepping, "predicted_cells", refused)
+    monkeypatch.setattr(module, "trusts_predictions", lambda search, cell: False)
+    following = advance(search)
+    assert len(tried) == 8 and following.flips is not None and not following.avoided
+    assert not set(tried[1]) & set(tried[0][::2])
+    assert len(tried[2]) < 0.7 * len(tried[0])

@@ -77,7 +77,8 @@ def flipped(search: Search, reached: bool) -> Search | None:
     """The search with the volume that is solved next; None where no flips bring it nearer.
 
     Predictions, shifted by what they are off at the volume before, look at the flips first: where they should
-    lead away, others are chosen by what was learned of them, and fewer.
+    lead away, others are chosen by what was learned of them, in turn as many without every second one of
+    these, and fewer.
     """
     base, ratios = search.base, search.ratios
     if base is None or ratios is None:
@@ -87,19 +88,25 @@ def flipped(search: Search, reached: bool) -> Search | None:
     best, least = None, np.inf
     unit = search.targets.scales(base.cell)[0]
     values = base.cell.values(search.targets.names)[0]
-    for _ in range(_TRIES):
+    careful = search
+    for number in range(_TRIES):
         following = _with_flips(search, base, reached)
         if following is None or following.flips is None or before is None:
             return best or following
         cells = shifted(predicted_cells(search, following.volume), before, base.cell)
         off = distance(search.targets, cells)
         if off < least:
-            best, least = replace(following, ratios=ratios), off
+            best, least = replace(following, ratios=ratios, avoided=careful.avoided), off
         if off < base.distance:
             break
         change = np.nan_to_num(cells.values(search.targets.names)[0] - values)
         learned = learn_ratios(ratios, following.flips, change, unit)
-        search = replace(_more_careful(search, base, following), ratios=learned)
+        careful = _more_careful(careful, base, following)
+        search = replace(careful, ratios=learned)
+        if number % 2 == 0:
+            voxels = following.flips.voxels
+            trust = max(careful.trust, len(voxels) / base.volume.size)
+            search = replace(search, trust=trust, avoided=(*careful.avoided, *voxels[::2].tolist()))
     return best
 
 
