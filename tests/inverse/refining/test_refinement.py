@@ -216,7 +216,7 @@ def test_flips_that_predictions_refuse_are_followed_by_others(monkeypatch: pytes
 
     def refused(search: Search, volume: np.ndarray) -> CellProperties:
         if not np.array_equal(volume, START):
-            tried.append(tuple(np.flatnonzero((volume != START).ravel())))
+            tried.append(tuple(np.flatnonzero((volume != START).ravel()).tolist()))
         return CellProperties(
             stiffness=np.diag(STIFFNESS)[None] * (1.0 if np.array_equal(volume, START) else 0.5),
             fraction=np.array([volume.mean()]),
