@@ -60,8 +60,8 @@ _CLEAN, _NECKS_PER_DECADE = 10.0, 0.5
 """Contrast up to which that cost is enough [-], and by how much of itself it grows with every further decade.
 Set by refinements of hard targets: at 5 and 1.5, 14 and 15 of 16 lattices with void reach theirs, at 0.5 all.
 """
-_APART, _ROUNDS, _NEVER = 1.2, 4, 1e6
-"""Cost of a neck, that of a contrast of 25, from which flips that open or close one together are left out;
+_APART, _ROUNDS, _NEVER = 1.5, 4, 1e6
+"""Cost of a neck, that of a contrast of 100, from which flips that open or close one together are left out;
 most choices without those that were; and what these cost then [-]. Stiff grains touch where the wall between
 them is thinned from both sides: of a cell at a contrast of 765, 660 flips that should have lowered C11 by
 0.7 % raised it by 89 %.
