@@ -2,15 +2,16 @@
 
     OMP_NUM_THREADS=1 python benchmarks/constraints.py [--size 32] [--targets 10] [--count 5] [--minutes 5]
 
-The properties of volumes of every morphology are asked for, without and with each set of constraints, with
-the two corrections that `design` makes unless it is told otherwise: that is two steps without constraints,
-six with, and twelve of symmetric designs; and without constraints once more, with six and with twelve steps.
-The pairs of phases that `--pairs` names are taken in turn. Every design is checked apart from how it was
-made, with scipy.ndimage and the solver alone: openings by a ball, clusters and percolation of the tiled cell,
-the symmetry of the stiffness. The record has the share of designs that are shown, since they are said to meet
-everything; of these the largest deviation by prediction, over all and of the best of each target, how many
-times that is what it is without constraints, by default and with as many steps, and the share that does meet
-everything; and the largest entry of the stiffness that a symmetry forbids. By default 200 constrained designs
+The properties of volumes of every morphology are asked for, without and with each set of constraints,
+with the two corrections that `design` makes unless it is told otherwise: that is two steps without
+constraints, six with, and twelve of symmetric designs; and without constraints once more, with six and
+with twelve steps. The pairs of phases that `--pairs` names are taken in turn. Every design is checked
+apart from how it was made, with scipy.ndimage and the solver alone: openings by a ball, clusters and
+percolation of the tiled cell, the symmetry of the stiffness. The record has the share of designs that are
+shown, since they are said to meet everything; of these the largest deviation by prediction, over all and
+of the best of each target, how many times that is what it is without constraints, by default and with as
+many steps, and the share that does meet everything; the share that a classifier recognises as of their
+mode; and the largest entry of the stiffness that a symmetry forbids. By default 200 constrained designs
 are checked. Targets that the record has already, of this size and seed, are kept: a benchmark that was
 stopped goes on, and other sizes are added; with --fresh, those of this size and seed are measured anew.
 """
@@ -36,6 +37,7 @@ from vaereg.inverse.refining.corrections import STEPS
 from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.materials import TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
+from vaereg.model.recognition import load_classifier
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import Targets, parse
 
@@ -122,10 +124,13 @@ def designed(
         corrections=WITHOUT.get(label, CORRECTIONS),
         constraints=limits,
     )
+    votes = load_classifier().predict_proba(made.microstructures)
+    recognised = load_classifier().mode_proba(votes).argmax(axis=1)
     return {
         "deviation": made.largest_deviation.round(5).tolist(),
         "told": made.met.all(axis=1).tolist(),
         "met": [satisfied_by_scipy(cell, limits) for cell in made.microstructures],
+        "recognised": (recognised == made.component).tolist(),
         "forbidden": forbidden(made.microstructures[0], pair) if limits.symmetry != "none" else None,
         "cpu_seconds": round(time.process_time() - begin, 2),
     }
@@ -231,6 +236,7 @@ def figures(label: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "best": float(np.median(np.nanmin(every[told.any(axis=1)], axis=1))),
         "met": float(np.mean(shown)),
         "told": float(told.mean()),
+        "recognised": float(np.mean([run["recognised"] for run in runs], where=told)),
         "agreed": bool(all(run["met"] == run["told"] for run in runs)),
         "forbidden": max(couplings) if couplings else None,
         "cpu_seconds": float(np.median([run["cpu_seconds"] for run in runs])),

@@ -212,6 +212,7 @@ def constraints(record: dict[str, Any]) -> str:
             f"{entry['times']:.2f}",
             f"{entry['times_alike']:.2f}",
             percent(entry["met"]),
+            percent(entry["recognised"]),
             "yes" if entry["agreed"] else "no",
             "" if entry["forbidden"] is None else f"{entry['forbidden']:.1e}",
         ]
@@ -227,7 +228,8 @@ def constraints(record: dict[str, Any]) -> str:
         "without constraints, six with, twelve if symmetric; and without constraints once more with as many. "
         f"Phases in turn: {pairs}. Designs that do "
         "not meet all constraints are not shown; deviations are of those "
-        "shown. Every design is checked with scipy.ndimage, apart from how it was made.\n\n"
+        "shown. Every design is checked with scipy.ndimage, apart from how it was made; recognised by the "
+        "classifier of [recognition.md](recognition.md).\n\n"
         + table(
             [
                 "voxels",
@@ -239,6 +241,7 @@ def constraints(record: dict[str, Any]) -> str:
                 "times that without, by default",
                 "with as many steps",
                 "shown that meet all",
+                "recognised as of their mode",
                 "as the program says",
                 "forbidden entry",
             ],
