@@ -113,6 +113,7 @@ def taken_home(page: Page, folder: Path) -> str:
 
 def test_a_glass_epoxy_bracket(page: Page, server: str, tmp_path: Path) -> None:
     page.goto(f"{server}/?count={COUNT}")  # the designs of a first visit, which the example replaces
+    settled(page)  # a list that is open while its page is drawn anew may lose the click on it
     choose_phase(page, "Soft", "epoxy")
     choose_phase(page, "Stiff", "E-glass")
     line = page.get_by_text("E-glass / epoxy, contrast", exact=False).last
