@@ -73,7 +73,6 @@ def main() -> None:
     place = (arguments.size, arguments.seed)
     if arguments.fresh:
         runs = [run for run in runs if (run["size"], run["seed"]) != place]
-    runs = [run for run in runs if "recognised" in run]  # those of before are measured anew
     done = {(run["size"], run["seed"], run["target"]) for run in runs}
     for number in range(arguments.targets):
         if (*place, number) in done or time.monotonic() - begin > 60.0 * arguments.minutes:

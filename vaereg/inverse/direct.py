@@ -160,12 +160,12 @@ def design(
     elif corrections and is_hard:
         steps_at_most += _MORE_STEPS_HARD
     steps = steps_at_most + 1 if corrections else 0
-    # in the end a prediction for each cut and for each correction
     # a correction shifts the interface as a whole, too, but knows no objectives
     at_once = steps > 0 and not judge.targets.objectives and not is_hard
     draws, cuts = (_MORE_DRAWS_CORRECTED, CUTS_CORRECTED) if steps else (_MORE_DRAWS, CUTS)
     if at_once:
         draws = 0
+    # in the end a prediction for each cut and for each correction
     total = len(proposals.component) + (draws + CUTS + steps) * count
 
     def report(before: int, done: int) -> None:
