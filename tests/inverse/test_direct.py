@@ -17,7 +17,7 @@ from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design, more_like
 from vaereg.inverse.plausible import UnreachableTargetError
-from vaereg.inverse.sampling import judging, proposals, realising
+from vaereg.inverse.sampling import judging, proposals, realising, selecting
 from vaereg.materials import choose_materials
 from vaereg.model import prediction
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
@@ -173,7 +173,7 @@ def test_progress_is_told_and_may_end_it_all(
 
 def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
     result = replace(designs, score=np.where(designs.component == 1, 0.2, 0.1))
-    again = module._drawn_again(result, np.arange(len(result.mean_distance)), 50)
+    again = selecting.drawn_again(result, np.arange(len(result.mean_distance)), 50)
     counts = np.bincount(result.component[again])
     rest = len(counts) - 1
     assert counts[1] == 50 * 4 // (4 + rest)
@@ -182,7 +182,7 @@ def test_the_worst_component_gets_most_draws(designs: Designs) -> None:
         np.unique(again), np.arange(len(result.mean_distance)), err_msg="each latent vector is drawn again"
     )
     exact = replace(designs, score=np.zeros(len(designs.score)))
-    assert len(module._drawn_again(exact, np.arange(len(exact.mean_distance)), 50)) == 0
+    assert len(selecting.drawn_again(exact, np.arange(len(exact.mean_distance)), 50)) == 0
 
 
 @pytest.mark.parametrize(

@@ -212,15 +212,21 @@ def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
 
     from vaereg.targets import percent_off
 
-    best = float(np.nanmin(designs.largest_deviation))
-    middle = float(np.nanmedian(designs.largest_deviation))
+    known = designs.largest_deviation[np.isfinite(designs.largest_deviation)]
     components = sorted(set(designs.component.tolist()))
     names = (
         ", ".join(designs.modes[index] for index in components)
         if designs.modes
         else f"{len(components)} components"
     )
-    tell(f"design: {names}; by prediction the best is {percent_off(best)}, the median {percent_off(middle)}")
+    off = (
+        f"the best is {percent_off(float(known.min()))}, the median {percent_off(float(np.median(known)))}"
+        if len(known)
+        else "none has all that is asked for"
+    )
+    tell(f"design: {names}; by prediction {off}")
+    if designs.idle:
+        tell(f"design: {'some designs are' if designs.idle.kept else 'left out:'} {designs.idle.words()}")
     if left_out:
         counts = ", ".join(f"{name} is not met by {count}" for name, count in left_out.items())
         tell(f"design: designs that do not meet all constraints are left out: {counts}")

@@ -6,14 +6,16 @@ Letters: N designs, D latent size, K components, T properties, X Y Z voxels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, check
+from vaereg.inverse.idle import Idle, carries, idle_of
 from vaereg.inverse.sampling.judging import Judge, Judged
 from vaereg.io.designs import write_designs
 from vaereg.materials import TwoPhase
@@ -25,11 +27,13 @@ __all__ = [
     "Designs",
     "chosen",
     "constraints_met",
+    "idle_designs",
     "joined",
     "judged_columns",
     "replaced",
     "save_designs",
     "with_volumes",
+    "without_idle",
 ]
 
 COLUMNS = (
@@ -104,6 +108,8 @@ class Designs:
     """Seed of all random numbers."""
     checkpoint: str
     """Hash of the checkpoint that made the designs."""
+    idle: Idle = field(default_factory=Idle)
+    """Candidates that carry nothing of what is asked for, left out unless their mode was asked for."""
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -119,6 +125,32 @@ class Designs:
             materials=self.materials,
             conductivity=None if np.isnan(self.conductivity).all() else self.conductivity,
         )
+
+
+def idle_designs(designs: Designs, *, kept: bool = False) -> Idle:
+    """What is to be told of designs of which some carry nothing of what is asked for.
+
+    Args:
+        designs: Designs, or candidates for them.
+        kept: Whether such designs are shown all the same.
+    """
+    modes = [designs.modes[k] if designs.modes else f"component {k}" for k in designs.component]
+    return idle_of(designs.wanted, designs.cells, modes, kept=kept)
+
+
+def without_idle(designs: Designs) -> Designs:
+    """Designs but those that carry nothing of what is asked for, which `idle` tells then.
+
+    Raises:
+        InputError: None does.
+    """
+    carrying = carries(designs.wanted, designs.cells)
+    if carrying.all():
+        return designs
+    idle = designs.idle.joined(idle_designs(designs))
+    if not carrying.any():
+        raise InputError(f"all designs are {idle.words()}")
+    return replace(chosen(designs, np.flatnonzero(carrying)), idle=idle)
 
 
 def judged_columns(judged: Judged, targets: Targets) -> dict[str, NDArray]:

@@ -27,9 +27,11 @@ from vaereg.inverse.designs import (
     Designs,
     chosen,
     constraints_met,
+    idle_designs,
     joined,
     judged_columns,
     replaced,
+    without_idle,
 )
 from vaereg.inverse.plausible import UnreachableTargetError
 from vaereg.inverse.reach import mode_reach
@@ -46,6 +48,7 @@ from vaereg.inverse.sampling.realising import (
     realise,
 )
 from vaereg.inverse.sampling.scoring import EXPONENT, allowed_range, best_scale, scaled
+from vaereg.inverse.sampling.selecting import best_realisations, drawn_again
 from vaereg.materials import TwoPhase
 from vaereg.model.batches import device_of
 from vaereg.model.checkpoint import Checkpoint
@@ -178,18 +181,21 @@ def design(
 
     latent_of = np.arange(len(proposals.component))
     candidates = drawn_designs(latent_of)
-    best = _best(candidates, latent_of, quota.designs)
+    named = component is not None
+    best = best_realisations(candidates, latent_of, quota.designs, named)
     if on_first:
         on_first(replace(chosen(candidates, best), seed=seed))
-    again = _drawn_again(candidates, best, draws * count)
+    again = drawn_again(candidates, best, draws * count)
     if len(again):
         candidates_again = drawn_designs(again, len(latent_of))
         candidates, latent_of = joined(candidates, candidates_again), np.concatenate([latent_of, again])
-    raw = replace(chosen(candidates, _best(candidates, latent_of, quota.designs)), seed=seed)
-    if at_once:
-        return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count))
-    raw = _ranked(judge, raw, partial(report, total - (CUTS + steps) * count))
-    return _corrected(judge, raw, steps_at_most, partial(report, total - steps * count)) if steps else raw
+    raw = chosen(candidates, best_realisations(candidates, latent_of, quota.designs, named))
+    raw = replace(raw, seed=seed, idle=idle_designs(candidates))
+    if not at_once:
+        raw = _ranked(judge, raw, partial(report, total - (CUTS + steps) * count))
+    if steps:
+        raw = _corrected(judge, raw, steps_at_most, partial(report, total - steps * count))
+    return replace(raw, idle=idle_designs(raw, kept=True)) if named else without_idle(raw)
 
 
 def more_like(
@@ -248,36 +254,6 @@ def more_like(
     return _ranked(judge, replace(chosen(candidates, nearest), seed=seed), partial(report, pool))
 
 
-def _best(candidates: Designs, latent_of: NDArray[np.int64], quota: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Rows of the nearest realisations of each component, one of each latent vector.
-
-    Args:
-        candidates: Realisations.
-        latent_of: Index of the latent vector of each realisation.
-        quota: Number of designs that are wanted of each component.
-    """
-    order = np.argsort(candidates.score, kind="stable")
-    _, first = np.unique(latent_of[order], return_index=True)
-    rows = order[np.sort(first)]
-    return np.concatenate([rows[candidates.component[rows] == k][:n] for k, n in enumerate(quota)])
-
-
-def _drawn_again(candidates: Designs, best: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Latent vectors to be decoded once more, `count` at most: the worse a component, the more of them."""
-    components = np.unique(candidates.component[best])
-    worse = candidates.score[best]
-    if candidates.wanted.objectives:  # whose scores have no zero
-        worse = worse - worse.min()
-    excess = np.array([np.mean(worse[candidates.component[best] == k]) ** 2 for k in components])
-    share = np.floor(count * excess / max(excess.sum(), 1e-12) + 1e-9).astype(np.int64)
-    return np.concatenate(
-        [
-            np.resize(np.flatnonzero(candidates.component == k), n)
-            for k, n in zip(components, share, strict=True)
-        ]
-    )
-
-
 def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> Designs:
     """Each component's designs from the best on, as the physics-guided regressor sees it.
 
@@ -301,7 +277,7 @@ def _ranked(judge: Judge, designs: Designs, report: Callable[[int], None]) -> De
         scale, expected = best_scale(judge.targets, designs.cells, exponent)
         aimed_fraction = scaled(designs.cells, scale, exponent, allowed_range(judge.targets)).fraction
         moved = np.abs(np.log(aimed_fraction / designs.fraction)) > LEAST_MOVE
-        rows = np.flatnonzero(moved & (best.score - expected > _LEAST_GAIN))
+        rows = np.flatnonzero(moved & (expected < best.score - _LEAST_GAIN))
         if not len(rows):
             break
         before = chosen(designs, rows)

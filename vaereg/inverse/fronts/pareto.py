@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, satisfied
+from vaereg.inverse.idle import carries
 from vaereg.targets import CellProperties, Targets
 
 __all__ = [
@@ -255,7 +256,7 @@ def pareto_front(
     meets = np.array(
         [constraints is None or satisfied(volume, constraints) for volume in volumes], dtype=bool
     )
-    rows = np.flatnonzero(near & meets & ~np.isnan(values).any(axis=1))
+    rows = np.flatnonzero(near & meets & carries(targets, properties) & ~np.isnan(values).any(axis=1))
     if len(rows) == 0:
         nearest = float(np.nanmin(targets.largest_deviation(properties)))
         raise InputError(

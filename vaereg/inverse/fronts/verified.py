@@ -48,6 +48,7 @@ from vaereg.inverse.fronts.pareto import (
     reaching,
     shares_of_box,
 )
+from vaereg.inverse.idle import Idle, carries
 from vaereg.inverse.refining.corrections import correct
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
 from vaereg.inverse.sampling.judging import Judge
@@ -182,7 +183,7 @@ def design_front(
 
     seeds = torch.randint(2**62, (number,), generator=generator).numpy()
     volumes, cut_at, quick = decoded(judge, chosen, seeds, size, stretch, partial(report, 0))
-    sound = np.array([0 < volume.mean() < 1 for volume in volumes])
+    sound = np.array([0 < volume.mean() < 1 for volume in volumes]) & carries(targets, quick)
     values = near_values(targets, objective_values(targets, quick), quick, tolerance=TRUSTED)
     values[~sound] = np.nan
     best = reaching(values, judged, generator=numbers)
@@ -225,6 +226,7 @@ def design_front(
         stretch=stretch,
         seed=seed,
         checkpoint=checkpoint.hash,
+        idle=Idle(),
     )
     values_of_front = objective_values(targets, front.properties)
     hypervolume, known_hypervolume = shares_of_box(
@@ -276,7 +278,10 @@ def _promising(
     off = np.nan_to_num(targets.largest_deviation(properties), nan=np.inf)
     meets = constraints_met(volumes, constraints).all(axis=1)
     values = objective_values(targets, properties)
-    usable = meets & np.isfinite(values).all(axis=1)
+    carrying = carries(targets, properties)
+    if not carrying.any():
+        raise InputError(f"all candidates of {len(volumes)} carry nothing of {targets.words()}")
+    usable = meets & carrying & np.isfinite(values).all(axis=1)
     if not usable.any():
         raise InputError(
             f"no candidate of {len(volumes)} meets the constraints {', '.join(constraints.names)}"

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.materials import TwoPhase
+from vaereg.microstructure.carrying import carried_part
 from vaereg.model.pairs.features import STEPS
 from vaereg.model.pairs.network import StepAnswer
 from vaereg.model.pairs.regressor import (
@@ -231,4 +232,12 @@ def judge(
         conductivity=conductivity,
     )
     answer = Answer(prediction=prediction, conduction=conduction, properties=properties)
-    return answer if like is None else like[0].shifted(answer, like[1])
+    if like is None:
+        return answer
+    answer = like[0].shifted(answer, like[1])
+    if prediction is None:
+        return answer
+    # what the others were off is no stiffness of strains that a volume does not resist
+    parts = zip(answer.properties.stiffness, prediction.carried, strict=True)
+    stiffness = np.stack([carried_part(matrix, carried) for matrix, carried in parts])
+    return replace(answer, properties=replace(answer.properties, stiffness=stiffness))

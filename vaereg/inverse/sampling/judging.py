@@ -10,7 +10,7 @@ Letters: B volumes, T properties.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, meet
 from vaereg.inverse.sampling.scoring import score
 from vaereg.materials import TwoPhase
+from vaereg.microstructure.carrying import carried_part, carried_strains
 from vaereg.microstructure.symmetry import cut_symmetric
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.model.decoding import decode_fields
@@ -141,8 +142,17 @@ class Judge:
             cells = CellProperties.from_diagonal(mean, fraction, self.pair)
         else:
             cells = modes.cells(rows, self.pair, diagonal=mean, fraction=fraction)
+            if self.pair.has_void:
+                cells = self._held_together(cells, np.asarray(torch.as_tensor(volumes).cpu()))
         diagonal = diagonal_properties(cells.stiffness)
         return Judged(cells=cells, std=diagonal * std / mean, score=score(self.targets, cells))
+
+    def _held_together(self, cells: CellProperties, volumes: NDArray[np.uint8]) -> CellProperties:
+        """Cells without what the surrogate says of strains that meet no stress."""
+        solids = volumes == (0 if self.pair.stiff.is_void else 1)
+        parts = zip(cells.stiffness, solids, strict=True)
+        stiffness = np.stack([carried_part(matrix, carried_strains(solid)) for matrix, solid in parts])
+        return replace(cells, stiffness=stiffness)
 
     def final(
         self, volumes: NDArray[np.uint8], on_progress: Callable[[int, int], None] | None = None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import diagonal_properties
 from vaereg.inverse.designs import Designs, constraints_met, judged_columns
+from vaereg.inverse.idle import Idle
 from vaereg.inverse.sampling.judging import Judge, Judged
 from vaereg.inverse.sampling.proposals import Proposals
 from vaereg.inverse.sampling.scoring import EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
@@ -92,6 +93,7 @@ def realise(
         stretch=stretch,
         seed=0,
         checkpoint=checkpoint.hash,
+        idle=Idle(),
     )
 
 
@@ -124,8 +126,8 @@ def _cut_and_judged(
         scale, expected = best_scale(judge.targets, last.cells, exponent)
         aimed_fraction = scaled(last.cells, scale, exponent, allowed_range(judge.targets)).fraction
         factor = aimed_fraction / last.cells.fraction
-        gain = best_judged.score[rows] - expected
-        moving = np.flatnonzero((np.abs(np.log(factor)) > LEAST_MOVE) & (gain > _LEAST_GAIN))
+        is_better = expected < best_judged.score[rows] - _LEAST_GAIN
+        moving = np.flatnonzero((np.abs(np.log(factor)) > LEAST_MOVE) & is_better)
         if not len(moving):
             break
         rows, former = rows[moving], last.cells.rows(moving)

@@ -34,8 +34,8 @@ from vaereg.model.pairs.network import (
     near_the_bound,
     stiffness_between,
 )
+from vaereg.model.pairs.voids import carried_by, with_voids
 from vaereg.solver.bounds import StiffnessBounds, StrainEnergies, bound_stiffness, residual_over_bound
-from vaereg.solver.problem import without_rounding
 from vaereg.workers import thread_map
 
 __all__ = [
@@ -142,10 +142,11 @@ class StiffnessPrediction:
     """True where the novelty is at most 1, shape (N,)."""
     sensitivity: tuple[StrainEnergies, ...] = ()
     """What each voxel of every volume contributes to its stiffness, where asked for."""
+    carried: tuple[NDArray[np.float64] | None, ...] = ()
+    """Projection on the strains that each volume resists, see `voids.carried_by`."""
     answers: tuple[dict[int, StepAnswer], ...] = ()
-    """For every volume its predictions by the number of iterations: after the last one, and after each of
-    `EARLIER_STEPS` that was passed where earlier ones are asked for; none where nothing was left to predict.
-    """
+    """Predictions of every volume by the number of iterations: the last one, and each of `EARLIER_STEPS` that
+    was passed where these are asked for; none where nothing was left to predict."""
 
 
 def novelty_inputs(features: PairFeatures) -> NDArray[np.float64]:
@@ -277,9 +278,8 @@ def predict_stiffness(
             if last[row] == step:
                 mean[row], std[row] = answers[row][step].mean, step_answer.std[place] * unit
                 novelty[row] = step_answer.novelty[place]
-    for row, pair in enumerate(phases):
-        if pair.has_void:  # what rounding leaves where no load is carried
-            mean[row] = pair.e_stiff * without_rounding(mean[row] / pair.e_stiff)[0]
+    carried = tuple(thread_map(carried_by, fields, phases))
+    mean, upper, std = with_voids(mean, upper, std, phases, carried)
     return StiffnessPrediction(
         mean=mean,
         std=std,
@@ -294,6 +294,7 @@ def predict_stiffness(
             for is_exchanged, bound in zip(exchanged, bounds, strict=True)
             if bound.sensitivity is not None
         ),
+        carried=carried,
         answers=answers,
     )
 
