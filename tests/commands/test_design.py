@@ -209,3 +209,43 @@ def test_modes_says_which_modes_reach_a_target(tmp_path: Path, capsys: pytest.Ca
         f"modes: reached by {', '.join(reaching)}; the nearest of the others is {nearest}, "
         f"{percent_off(others[nearest])}"
     )
+
+
+def test_modes_tries_whether_cells_with_a_void_hold_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "modes.json"
+    flags = ["--materials", "titanium/void", "--target", "E_x=20", "--target", "alpha=8.6"]
+    assert main(["modes", *flags, "--out", str(out)]) == 0
+    modes = json.loads(out.read_text(encoding="utf-8"))["modes"]
+    assert modes["layers"]["in_pieces"] == 1.0 and not modes["layers"]["reached"]
+    assert modes["pores"]["in_pieces"] == 0.0 and modes["pores"]["reached"]
+    said = capsys.readouterr().err.splitlines()
+    assert "layers 100 %" in said[-1]
+    assert "layers" not in said[-2].partition(";")[0]
+
+
+def test_modes_tells_how_far_an_objective_gets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "modes.json"
+    assert main(["modes", "--maximize", "E_x", "--target", "volume_fraction=0.3", "--out", str(out)]) == 0
+    assert re.search(r"E_x \[GPa\] that is expected of the nearest cells: \w+", capsys.readouterr().err)
+
+
+def test_design_tells_objectives_and_pieces_in_a_void(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, refined = tmp_path / "d.h5", tmp_path / "r.h5"
+    flags = ["--materials", "aluminium/void", "--maximize", "E_x", "--size", "16", "--count", "2"]
+    particles = ["--mode", "particles", "--target", "density=:0.5"]
+    assert main(["design", *flags, *particles, "--out", str(made)]) == 0
+    said = capsys.readouterr().err
+    assert "by prediction none has all that is asked for" in said
+    assert "some designs are pieces apart in a void, without E_x: particles (2 of 2)" in said
+    assert main(["refine", str(made), "--max-solves", "2", "--workers", "1", "--out", str(refined)]) == 0
+    said = capsys.readouterr().err
+    assert "some designs are pieces apart in a void, without E_x: particles (2 of 2)" in said
+    assert "by the solver none has all that is asked for" in said
+    assert main(["design", *flags, "--out", str(made)]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"by prediction E_x up to 6\d(\.\d+)? GPa, median", said)
+    assert "nearly all of the stiff phase, since nothing is asked for that weighs against that" in said

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vaereg.arguments import load_model, materials_of, phases_given
-from vaereg.commands.reporting import progress, write_json
+from vaereg.commands.reporting import deviation_words, progress, write_json
 from vaereg.console import tell
 from vaereg.design_arguments import constraints_of, spread_limits_of, targets_of
 from vaereg.errors import InputError
@@ -16,12 +16,16 @@ from vaereg.errors import InputError
 if TYPE_CHECKING:
     from vaereg.inverse.designs import Designs
     from vaereg.inverse.orders import DesignOrder
+    from vaereg.inverse.reach import Reach
     from vaereg.inverse.robustness import DesignSpread
     from vaereg.materials import TwoPhase
     from vaereg.model.checkpoint import Checkpoint
-    from vaereg.targets import Targets
+    from vaereg.targets import Targets, Wanted
 
 __all__ = ["run_design", "run_modes"]
+
+_EXTREME = 0.95
+"""Volume fraction of one phase, above which designs of an objective are hardly composites [-]."""
 
 
 def run_design(arguments: argparse.Namespace) -> None:
@@ -151,6 +155,8 @@ def _run_table(arguments: argparse.Namespace) -> None:
 def run_modes(arguments: argparse.Namespace) -> None:
     """Say which modes reach a target."""
     from vaereg.inverse.reach import mode_reach
+    from vaereg.inverse.sampling.judging import Judge
+    from vaereg.inverse.sampling.trials import shares_in_pieces
     from vaereg.io.exporting.provenance import describe_run
     from vaereg.io.files import check_output
 
@@ -162,6 +168,8 @@ def run_modes(arguments: argparse.Namespace) -> None:
     pair = _pair(arguments) or checkpoint.model.materials
     targets.check_materials(pair)
     reach = mode_reach(checkpoint.modes, targets, pair)
+    pieces = {} if not pair.has_void else shares_in_pieces(Judge(checkpoint, targets, pair), reach)
+    reach = reach.without([index for index, share in pieces.items() if share == 1.0])
     modes = {}
     for index, mode in enumerate(checkpoint.modes.catalogue):
         distance = float(reach.distance[index])
@@ -172,6 +180,8 @@ def run_modes(arguments: argparse.Namespace) -> None:
             "largest_deviation": distance if distance < float("inf") else None,
             "nearest": reach.nearest(index, targets.names),
         }
+        if index in pieces:
+            modes[mode.name]["in_pieces"] = pieces[index]
     content = {
         **describe_run(pair, checkpoint=checkpoint.hash),
         "target": targets.to_json(),
@@ -179,6 +189,27 @@ def run_modes(arguments: argparse.Namespace) -> None:
     }
     write_json(arguments.out, content)
     tell(f"modes: {reach.words()}")
+    for item in targets.objectives:
+        if reach.reached.any():
+            tell(f"modes: {_objective_words(item, reach)}")
+    apart = ", ".join(f"{reach.names[index]} {100 * share:.0f} %" for index, share in pieces.items() if share)
+    if apart:
+        tell(f"modes: trial cells that are pieces apart in a void, without all that is asked for: {apart}")
+
+
+def _objective_words(item: Wanted, reach: Reach) -> str:
+    """How far each mode that reaches the target gets with an objective, the best first."""
+    from vaereg.targets import QUANTITIES
+
+    sign = -1.0 if item.goal == "max" else 1.0
+    offers = [
+        (sign * reach.nearest(index, (item.name,))[item.name], name)
+        for index, name in enumerate(reach.names)
+        if reach.reached[index]
+    ]
+    values = ", ".join(f"{name} {sign * value:.4g}" for value, name in sorted(offers))
+    unit = QUANTITIES[item.name].unit.replace("-", "")
+    return f"{item.name}{f' [{unit}]' if unit else ''} that is expected of the nearest cells: {values}"
 
 
 def _wanted(arguments: argparse.Namespace) -> Targets:
@@ -208,25 +239,23 @@ def _components(arguments: argparse.Namespace, checkpoint: Checkpoint) -> list[i
 
 def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
     """Print components or modes of the designs and their deviations."""
-    import numpy as np
-
-    from vaereg.targets import percent_off
-
-    known = designs.largest_deviation[np.isfinite(designs.largest_deviation)]
     components = sorted(set(designs.component.tolist()))
     names = (
         ", ".join(designs.modes[index] for index in components)
         if designs.modes
         else f"{len(components)} components"
     )
-    off = (
-        f"the best is {percent_off(float(known.min()))}, the median {percent_off(float(np.median(known)))}"
-        if len(known)
-        else "none has all that is asked for"
-    )
-    tell(f"design: {names}; by prediction {off}")
+    tell(f"design: {names}; by prediction {deviation_words(designs.wanted, designs.cells)}")
     if designs.idle:
         tell(f"design: {'some designs are' if designs.idle.kept else 'left out:'} {designs.idle.words()}")
+    extreme = "nearly all" if min(designs.fraction) > _EXTREME else "hardly any"
+    if designs.wanted.objectives and (
+        min(designs.fraction) > _EXTREME or max(designs.fraction) < 1 - _EXTREME
+    ):
+        tell(
+            f"design: the designs are {extreme} of the stiff phase, since nothing is asked for that weighs "
+            "against that, such as --target density=:1.5 or --target volume_fraction=0.3"
+        )
     if left_out:
         counts = ", ".join(f"{name} is not met by {count}" for name, count in left_out.items())
         tell(f"design: designs that do not meet all constraints are left out: {counts}")

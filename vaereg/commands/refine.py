@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vaereg.arguments import load_model, materials_of, phases_given
-from vaereg.commands.reporting import progress
+from vaereg.commands.reporting import deviation_words, progress
 from vaereg.console import tell
 from vaereg.design_arguments import constraints_of, targets_of
 from vaereg.errors import InputError
@@ -118,7 +119,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         recipes=designs.recipes,
         spread=_spread(designs, volumes, targets, pair),
     )
-    _tell_outcome(arguments, designs, results, targets)
+    _tell_outcome(arguments, designs, results, targets, replace(cells, stiffness=stiffness))
     if judge == checkpoint.hash and checkpoint.hash != designs.made_by:
         tell(
             f"refine: the designs are of the checkpoint {designs.made_by}, the predictions and materials "
@@ -155,6 +156,7 @@ def _reached(
     import numpy as np
 
     from vaereg.inverse.constraints import satisfied
+    from vaereg.inverse.idle import carries
     from vaereg.inverse.refining.refinement import VERIFICATION_RTOL
     from vaereg.targets import CellProperties
 
@@ -171,6 +173,7 @@ def _reached(
         conductivity=designs.conductivity,
     )
     near = np.nan_to_num(targets.largest_deviation(cells), nan=np.inf) <= tolerance
+    near &= carries(targets, cells)
     meets = np.array(
         [not constraints or satisfied(volume, constraints) for volume in designs.microstructures]
     )
@@ -237,10 +240,15 @@ def _quantities(cells: CellProperties, targets: Targets) -> dict[str, NDArray[np
 
 
 def _tell_outcome(
-    arguments: argparse.Namespace, designs: DesignFile, results: Sequence[Refinement], targets: Targets
+    arguments: argparse.Namespace,
+    designs: DesignFile,
+    results: Sequence[Refinement],
+    targets: Targets,
+    solved: CellProperties,
 ) -> None:
     import numpy as np
 
+    from vaereg.inverse.idle import idle_of
     from vaereg.inverse.refining.search import STALLED
     from vaereg.microstructure.statistics import within_component
 
@@ -253,7 +261,11 @@ def _tell_outcome(
         f"refine: {sum(solves)} solves, median {np.median(solves):g} per design; two-point statistics "
         f"moved by {np.median(changes):.4f}{usual}"
     )
-    missed = [result for result in results if not result.converged]
+    tell(f"refine: by the solver {deviation_words(targets, solved)}")
+    names = [designs.modes[k] if designs.modes else f"component {k}" for k in designs.component]
+    if idle := idle_of(targets, solved, names):
+        tell(f"refine: some designs are {idle.words()}")
+    missed = [result for result in results if not result.converged and np.isfinite(result.largest_distance)]
     if not missed:
         return
     nearest = min(missed, key=lambda result: result.largest_distance)

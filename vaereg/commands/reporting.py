@@ -12,9 +12,20 @@ from vaereg.console import tell
 
 if TYPE_CHECKING:
     from vaereg.io.importing import ImportedVolume
+    from vaereg.targets import CellProperties, Targets
 
-__all__ = ["iteration_progress", "progress", "tell_reading", "tell_seams", "write_json", "write_text"]
+__all__ = [
+    "deviation_words",
+    "iteration_progress",
+    "progress",
+    "tell_reading",
+    "tell_seams",
+    "write_json",
+    "write_text",
+]
 
+_NEAR = 0.02
+"""Largest deviation at which the objectives of a design are told, unless none is as near [-]."""
 _SECONDS = 5.0
 """Time between two reports of one solve [s]."""
 
@@ -45,6 +56,35 @@ def _pace(rate: float, left: int) -> str:
         return f", {pace}"
     seconds = left / rate
     return f", {pace}, {f'{seconds:.0f} s' if seconds < 60.0 else f'{seconds / 60.0:.1f} min'} left"
+
+
+def deviation_words(targets: Targets, cells: CellProperties) -> str:
+    """How near designs come to what is asked for, in words: the best and the median deviation, and how far
+    objectives get in the designs that are near in all else.
+    """
+    import numpy as np
+
+    from vaereg.inverse.idle import carries
+    from vaereg.targets import QUANTITIES, percent_off
+
+    off = targets.largest_deviation(cells)
+    usable = carries(targets, cells) & np.isfinite(off)
+    if not usable.any():
+        return "none has all that is asked for"
+    words = []
+    if any(item.is_bounded for item in targets):
+        best, middle = float(off[usable].min()), float(np.median(off[usable]))
+        words.append(f"the best is {percent_off(best)}, the median {percent_off(middle)}")
+    near = usable & (off <= max(_NEAR, float(off[usable].min())))
+    for item in targets.objectives:
+        values = cells.values([item.name])[near, 0]
+        best = values.max() if item.goal == "max" else values.min()
+        unit = QUANTITIES[item.name].unit.replace("-", "")
+        direction = "up to" if item.goal == "max" else "down to"
+        words.append(
+            f"{item.name} {direction} {best:.4g} {unit}".rstrip() + f", median {np.median(values):.4g}"
+        )
+    return "; ".join(words)
 
 
 def iteration_progress(command: str) -> Callable[[int, float], None]:

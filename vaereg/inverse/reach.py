@@ -111,6 +111,11 @@ class Reach:
         limit = REACHED if (distance <= REACHED).any() else min(FARTHEST, _BESIDE * float(distance.min()))
         return indices[distance <= limit]
 
+    def without(self, components: Sequence[int]) -> Reach:
+        """The same where some modes have nothing near."""
+        modes = tuple(None if index in components else mode for index, mode in enumerate(self.modes))
+        return replace(self, modes=modes)
+
     def words(self) -> str:
         """Modes that reach the target, and the nearest of the others, for a person to read."""
         distance = self.distance

@@ -68,15 +68,16 @@ the node [voxel], in the cell of the first."""
 def _labelled(mask: NDArray[np.bool_], neighbours: int) -> NDArray[np.int64]:
     """Number of the piece of each voxel, from 1; 0 outside. Pieces end at the faces of the cell."""
     structure = ndimage.generate_binary_structure(3, neighbours)
-    labelled, _ = ndimage.label(mask, structure)  # type: ignore[misc]
-    return np.asarray(labelled, dtype=np.int64)
+    # SciPy's annotations know the number alone as well, which comes where `output` is given
+    labelled: tuple[NDArray[np.int32], int] = ndimage.label(mask, structure)  # pyright: ignore[reportAssignmentType]
+    return labelled[0].astype(np.int64)
 
 
 def _is_joined_throughout(labels: NDArray[np.int64]) -> bool:
     """Whether one piece shares faces with its own copies along all three axes."""
     common: set[int] | None = None
     for axis in range(3):
-        first, last = labels.take(0, axis), labels.take(-1, axis)
+        first, last = np.take(labels, [0, -1], axis).swapaxes(0, axis)
         joined = set(np.unique(first[first == last]).tolist()) - {0}
         common = joined if common is None else common & joined
     return bool(common)

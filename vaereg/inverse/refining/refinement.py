@@ -20,6 +20,7 @@ from vaereg.elasticity import diagonal_properties
 from vaereg.errors import InputError
 from vaereg.executors import Workers, check_workers, map_tasks
 from vaereg.inverse.constraints import Constraints, meet, satisfied
+from vaereg.inverse.idle import carries
 from vaereg.inverse.refining.aims import objective_gain
 from vaereg.inverse.refining.flips import (
     learn_ratios,
@@ -170,6 +171,8 @@ def advance(search: Search) -> Search:
     solved, heat, cell = _solve(search)
     quantities = cell.values(search.targets.names)[0]
     deviation = float(np.nan_to_num(search.targets.largest_deviation(cell), nan=np.inf)[0])
+    if not carries(search.targets, cell)[0]:
+        deviation = np.inf
     step = Step(
         solves=len(search.history) + 1,
         largest_distance=deviation,
