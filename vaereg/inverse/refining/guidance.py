@@ -18,7 +18,7 @@ from vaereg.inverse.refining.search import Search
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties
 
-__all__ = ["corrected_by_prediction", "predicted_cells", "trusts_predictions"]
+__all__ = ["corrected", "corrected_by_prediction", "predicted_cells", "trusts_predictions"]
 
 _STEPS = 20
 """Corrections by prediction before the first solve, and between two solves."""
@@ -43,7 +43,14 @@ def corrected_by_prediction(
         off = float(np.nan_to_num(search.targets.largest_deviation(cells), nan=np.inf)[0])
         if off <= search.tolerance:
             return volume
-    return correct(
+    return corrected(search, volume, solved)[0]
+
+
+def corrected(
+    search: Search, volume: NDArray[np.uint8], solved: CellProperties | None = None
+) -> tuple[NDArray[np.uint8], float]:
+    """Volume after corrections by prediction, and its predicted largest deviation [-]; arguments as above."""
+    result = correct(
         volume[None],
         search.targets,
         search.materials,
@@ -52,7 +59,8 @@ def corrected_by_prediction(
         constraints=search.constraints if search.constraints else None,
         solved=solved,
         enough=_ENOUGH * search.tolerance,
-    ).volumes[0]
+    )
+    return result.volumes[0], float(result.largest_deviation[0, -1])
 
 
 def predicted_cells(search: Search, volume: NDArray[np.uint8]) -> CellProperties:

@@ -2,7 +2,8 @@
 
 Each solve says what the volume has. Between two solves, corrections by prediction (`guidance`) bring the
 volume to where the next solve should find the target; where that stops to help, the sensitivities of the
-solve itself say which voxels at the interface to flip (`flips`). The last solve, in float64, verifies the
+solve itself say which voxels at the interface to flip (`flips`). Where that brings it hardly nearer, the
+search begins anew from a volume much like the best one (`restarts`). The last solve, in float64, verifies the
 best volume. Objectives are pushed once all else is within the tolerance. A search is plain data.
 
 Letters: P targeted quantities, X Y Z voxels.
@@ -26,6 +27,7 @@ from vaereg.inverse.refining.flips import (
     learn_ratios,
 )
 from vaereg.inverse.refining.guidance import corrected_by_prediction, trusts_predictions
+from vaereg.inverse.refining.restarts import RESTARTS, begun_anew
 from vaereg.inverse.refining.search import FIRST_TRUST, Best, Refinement, Search, Step
 from vaereg.inverse.refining.stepping import based_on, flipped
 from vaereg.materials import TwoPhase
@@ -68,6 +70,8 @@ _PATIENCE, _LEAST_PROGRESS = 7, 0.05
 """Solves in which the deviation of the best volume has to fall by this share, or the search ends [-]: of 78
 searches for hard targets, all 39 that reached theirs went on, 21 others ended after two thirds of the
 solves."""
+_SLOW_AFTER, _SLOW_PROGRESS = 4, 0.3
+"""Solves in which it has to fall by this share, or the search looks for another volume to go on from [-]."""
 _SMALLER = 0.5
 """Share of the gain that is tried after a step that failed [-]."""
 
@@ -167,7 +171,7 @@ def advance(search: Search) -> Search:
         return search
     if not (search.history or search.verify or search.solve_first) and search.by_prediction:
         search = replace(search, volume=corrected_by_prediction(search, search.volume))
-    before = search.start if search.base is None else search.base.volume
+    before = (search.base or search.best).volume if search.history else search.start
     solved, heat, cell = _solve(search)
     quantities = cell.values(search.targets.names)[0]
     deviation = float(np.nan_to_num(search.targets.largest_deviation(cell), nan=np.inf)[0])
@@ -195,8 +199,12 @@ def advance(search: Search) -> Search:
     elif search.targets.objectives and search.best.largest_distance <= search.tolerance * _INSIDE:
         search = replace(search, gain=_SMALLER * search.gain)
     is_finished = reached and not search.targets.objectives
-    goes_on = search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1
-    if goes_on and not is_finished and not _is_stalled(search):
+    goes_on = search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1 and not is_finished
+    if goes_on and _is_stalled(search, _SLOW_AFTER, _SLOW_PROGRESS):
+        search = (anew := begun_anew(search)) or replace(search, restarts=RESTARTS)
+        if anew is not None:
+            return anew
+    if goes_on and not _is_stalled(search, _PATIENCE, _LEAST_PROGRESS):
         search = replace(search, by_prediction=trusts_predictions(search, cell))
         if search.by_prediction:
             based = based_on(search, solved, heat, cell, back=False)
@@ -212,6 +220,8 @@ def advance(search: Search) -> Search:
             following = flipped(again, reached)
             if following is not None:
                 return following
+    if goes_on and (anew := begun_anew(search)) is not None:
+        return anew
     return replace(search, volume=search.best.volume, flips=None, verify=True)
 
 
@@ -242,13 +252,15 @@ def _solve(search: Search) -> tuple[HomogenizationResult, ConductionResult | Non
     return solved, heat, cell
 
 
-def _is_stalled(search: Search) -> bool:
-    """Whether the best volume hardly came nearer in the last solves; never once objectives are pushed."""
-    deviations = [step.largest_distance for step in search.history]
-    before = min(deviations[:-_PATIENCE], default=np.inf)
+def _is_stalled(search: Search, patience: int, least: float) -> bool:
+    """Whether the best volume came nearer by less than a share in the last solves, those of the volume that
+    the search began from; never once objectives are pushed.
+    """
+    deviations = [step.largest_distance for step in search.history[search.begun :]]
+    before = min(deviations[:-patience], default=np.inf)
     if before <= search.tolerance:
         return False
-    return min(deviations) > (1.0 - _LEAST_PROGRESS) * before
+    return min(deviations) > (1.0 - least) * before
 
 
 def _is_better(

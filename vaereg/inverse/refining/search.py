@@ -135,6 +135,10 @@ class Search:
     by_prediction: bool = True
     """True if predictions, shifted onto the last solve, choose the next volume; False if the solve's own
     sensitivities do."""
+    restarts: int = 0
+    """Other volumes that were looked at in place of the best one, where the search stalled."""
+    begun: int = 0
+    """Solves before the search began from the last of them."""
     displacement: NDArray | None = None
     """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
     verify: bool = False
