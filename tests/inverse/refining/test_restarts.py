@@ -35,7 +35,7 @@ def test_a_shaken_volume_is_much_like_it(length: float) -> None:
 
 
 def test_a_search_begins_anew_from_what_is_predicted_to_be_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The third volume is near enough; nothing that was learned of the former one is kept, but the best is."""
+    """The third volume is near enough; nothing that was learned of the former one is kept, but the best."""
     off = iter([0.09, 0.06, 0.04, 0.2, 0.2])
     monkeypatch.setattr(module, "corrected", lambda search, volume: (volume, next(off)))
     search = stalled(parse(["C11=40"]))
