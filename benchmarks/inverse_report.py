@@ -260,15 +260,20 @@ def fronts(record: dict[str, Any]) -> str:
             str(entry["designs"]),
             ", ".join(entry["modes"]),
             f"{entry['hypervolume']:.3f}",
-            f"{entry['training_hypervolume']:.3f}",
+            f"{entry['training_hypervolume']:.3f} ({entry['training_volumes']})",
+            f"{entry['training_hypervolume_of_as_many']:.3f}",
             f"{entry['cpu_seconds']:.0f} s",
+            f"{entry['wall_seconds']:.0f} s",
         ]
         for entry in record["figures"]
     ]
     return (
         f"## Pareto fronts\n\n{settings['candidates']} candidates of {settings['size']}³ voxels each. Shares "
         "are of the box around both fronts; that of the training volumes is solved with the reference pair, "
-        "by the surrogate with other phases, and without their constraints.\n\n"
+        "by the surrogate with other phases, and without their constraints: of all volumes on it (their "
+        "number), and of as many as there are designs. Where no target says at which volume fraction a field "
+        "is cut, fronts go on beyond the ends of those of the training volumes. Elapsed times are of the "
+        "processors that are named below.\n\n"
         + table(
             [
                 "case",
@@ -277,7 +282,9 @@ def fronts(record: dict[str, Any]) -> str:
                 "modes",
                 "share of the designs",
                 "of the training volumes",
+                "of as many of these",
                 "CPU",
+                "elapsed",
             ],
             rows,
         )

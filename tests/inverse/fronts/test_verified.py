@@ -12,6 +12,7 @@ from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, satisfied
 from vaereg.inverse.fronts.pareto import hypervolume, non_dominated, objective_values
 from vaereg.inverse.fronts.verified import DesignFront, design_front
+from vaereg.inverse.sampling import judging
 from vaereg.io.designs import read_designs
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
@@ -104,3 +105,21 @@ def test_fronts_that_cannot_be(
     flags = ["design", "--maximize", "E_x", "--pareto", "--out", tmp_path / "d.h5"]
     line = refused(capsys, *flags, "--checkpoint", tiny_checkpoint_path)
     assert "expected two or three objectives for a Pareto front, got 1" in line
+
+
+def test_fronts_go_on_beyond_the_training_volumes(checkpoint: Checkpoint) -> None:
+    targets = parse([], maximize=["E_x"], minimize=["volume_fraction"])
+    front = design_front(checkpoint, targets, 100, 16, seed=1)
+    least, most = front.known_values[:, 1].min(), front.known_values[:, 1].max()
+    assert front.values[:, 1].min() < 0.05 < least
+    assert front.values[:, 1].max() > 0.95 > most
+    assert front.hypervolume > front.known_hypervolume
+
+
+def test_candidates_meet_constraints_once(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two cuts, the second alone: meeting constraints takes most of the time."""
+    counts = []
+    actual = judging.meet
+    monkeypatch.setattr(judging, "meet", lambda *args: counts.append(1) or actual(*args))
+    front = design_front(checkpoint, TARGETS, 12, 16, materials=PAIR, constraints=LIMITS)
+    assert len(counts) == front.candidates

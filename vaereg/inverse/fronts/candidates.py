@@ -19,7 +19,7 @@ from vaereg.inverse.fronts.pareto import non_dominated, objective_values, reachi
 from vaereg.inverse.reach import library_cells
 from vaereg.inverse.sampling.judging import Judge
 from vaereg.inverse.sampling.proposals import drawn_latents
-from vaereg.inverse.sampling.scoring import COARSE, FRACTIONS, allowed_range, best_scale, scaled
+from vaereg.inverse.sampling.scoring import COARSE, EXPONENT, FRACTIONS, allowed_range, best_scale, scaled
 from vaereg.materials import TwoPhase
 from vaereg.model.decoding import PERIODIC, decoded_fraction
 from vaereg.model.modes.library import Rows
@@ -36,6 +36,7 @@ __all__ = [
     "known_front",
     "moved_onto",
     "near_values",
+    "with_ends",
 ]
 
 _NEAR = 0.25
@@ -48,6 +49,8 @@ _SEEDS_PER_MODE, _SEEDS = 1200, 300
 """Training volumes of each mode that are looked at, and of all modes that are searched around."""
 _DRAWS = 12
 """Latent vectors that are drawn near each of them."""
+_ENDS = 0.06
+"""Share of the candidates that go on beyond the ends of the front that is looked for [-]."""
 _AT_ONCE = 6
 """Candidates of 32 voxels per edge that a thread decodes at once."""
 
@@ -138,6 +141,32 @@ def moved_onto(
     return scale, moved, values
 
 
+def with_ends(targets: Targets, chosen: Candidates, count: int) -> Candidates:
+    """Candidates, of which the last are others that go on where the front of the rest ends: the best ones in
+    each objective, cut at volume fractions between theirs and the last that the decoders know. Where other
+    targets say at which fraction a field is cut, there are none.
+
+    Args:
+        targets: Two or three objectives, and what else is wanted.
+        chosen: Candidates, the most promising first.
+        count: Number of candidates.
+    """
+    if _others(targets) is not None:
+        return chosen[np.arange(min(count, len(chosen.component)))]
+    number = max(1, round(_ENDS * count / len(targets.objectives)))
+    cells, own = chosen.cells, objective_values(targets, chosen.cells)
+    parts = [chosen[np.arange(min(count - number * own.shape[1], len(own)))]]
+    for place, column in enumerate(own.T):
+        best = np.argsort(-np.nan_to_num(column, nan=-np.inf), kind="stable")[:number]
+        share = np.arange(1, len(best) + 1) / len(best)
+        for limit in allowed_range(targets):
+            fraction = cells.fraction[best] + share * (limit - cells.fraction[best])
+            further = scaled(cells.rows(best), EXPONENT * np.log(fraction / cells.fraction[best]))
+            if objective_values(targets, further)[-1, place] > column[best[-1]]:
+                parts.append(replace(chosen[best], cells=further))
+    return _joined(parts)
+
+
 def _scales(targets: Targets, cells: CellProperties) -> NDArray[np.float64]:
     """Logarithm of the factor of the stiffness that brings cells nearest to the other targets, shape (N,)."""
     others = _others(targets)
@@ -215,7 +244,7 @@ def decoded(
         with torch.inference_mode():
             own_seeds = seeds[places_of_part]
             field = judge.fields(part.latent, part.component, size, seeds=own_seeds, stretch=stretch)
-            volumes = judge.cut(field, torch.from_numpy(fraction).to(field))
+            volumes = judge.cut(field, torch.from_numpy(fraction).to(field), meeting=not bounded)
             cells = judge.quick(volumes, part.rows).cells
             if bounded:  # cut again, at the fraction that makes up for what is too stiff or too soft
                 moved = scaled(cells, _scales(judge.targets, cells), limits=allowed_range(judge.targets))

@@ -38,6 +38,7 @@ from vaereg.inverse.fronts.candidates import (
     known_front,
     moved_onto,
     near_values,
+    with_ends,
 )
 from vaereg.inverse.fronts.pareto import (
     TOLERANCE,
@@ -174,6 +175,7 @@ def design_front(
     pool = drawn_near(judge, modes, every, cells, numbers, generator)
     _, moved_cells, values = moved_onto(targets, pool.cells)
     chosen = replace(pool, cells=moved_cells)[reaching(values, candidates, generator=numbers)]
+    chosen = with_ends(targets, chosen, candidates)
     number, judged = len(chosen.component), max(1, round(_JUDGED * len(chosen.component)))
     total = number + judged * (corrections + 1) + VERIFIED
 

@@ -116,15 +116,21 @@ class Judge:
             self.checkpoint, z, component, size, seeds=seeds, stretch=stretch, symmetry=symmetry
         )
 
-    def cut(self, field: torch.Tensor, fraction: torch.Tensor) -> NDArray[np.uint8]:
-        """Volumes, shape (B, X, Y, Z), from fields (B, 1, X, Y, Z) cut at fractions (B,), constraints met."""
+    def cut(self, field: torch.Tensor, fraction: torch.Tensor, *, meeting: bool = True) -> NDArray[np.uint8]:
+        """Volumes, shape (B, X, Y, Z), from fields (B, 1, X, Y, Z) cut at fractions (B,).
+
+        Args:
+            field: Fields of latent vectors.
+            fraction: Volume fractions of the stiff phase [-].
+            meeting: Change the volumes so that they meet the constraints, as far as that is possible.
+        """
         symmetry = self.constraints.symmetry
         if symmetry == "none":
             volumes = cut(field, fraction).squeeze(1).to(torch.uint8).cpu().numpy()
         else:
             parts = zip(field.squeeze(1).cpu().numpy(), fraction.tolist(), strict=True)
             volumes = np.stack([cut_symmetric(part, share, symmetry) for part, share in parts])
-        if not self.constraints:
+        if not (self.constraints and meeting):
             return volumes
         return np.stack([meet(volume, self.constraints) for volume in volumes])
 
