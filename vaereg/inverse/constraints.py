@@ -252,8 +252,9 @@ def clusters(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     for axis in range(3):
         first, last = np.take(labels, 0, axis), np.take(labels, -1, axis)
         both = (first > 0) & (last > 0)
-        for a, b in np.unique(np.stack([first[both], last[both]]), axis=1).T:
-            parents[max(root(int(a)), root(int(b)))] = min(root(int(a)), root(int(b)))
+        for pair in np.unique(first[both].astype(np.int64) * (count + 1) + last[both]).tolist():
+            a, b = divmod(pair, count + 1)
+            parents[max(root(a), root(b))] = min(root(a), root(b))
     roots = np.array([root(place) for place in range(count + 1)])
     _, numbers = np.unique(roots, return_inverse=True)
     return numbers[labels]

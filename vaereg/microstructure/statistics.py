@@ -185,8 +185,10 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     labels = np.asarray(labelled)
     contacts: list[list[tuple[int, int, int]]] = [[] for _ in range(count + 1)]
     for axis in range(3):
-        faces = np.stack([labels.take(-1, axis).ravel(), labels.take(0, axis).ravel()], axis=1)
-        for low, high in np.unique(faces[faces.all(axis=1)], axis=0).tolist():
+        last, first = labels.take(-1, axis).astype(np.int64), labels.take(0, axis)
+        both = (last > 0) & (first > 0)
+        for pair in np.unique(last[both] * (count + 1) + first[both]).tolist():  # faster than unique rows
+            low, high = divmod(pair, count + 1)
             contacts[low].append((high, axis, 1))
             contacts[high].append((low, axis, -1))
     sizes = np.bincount(labels.ravel(), minlength=count + 1).tolist()
