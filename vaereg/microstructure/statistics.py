@@ -185,7 +185,7 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     labels = np.asarray(labelled)
     contacts: list[list[tuple[int, int, int]]] = [[] for _ in range(count + 1)]
     for axis in range(3):
-        last, first = labels.take(-1, axis).astype(np.int64), labels.take(0, axis)
+        last, first = np.take(labels, [-1, 0], axis).swapaxes(0, axis).astype(np.int64)
         both = (last > 0) & (first > 0)
         for pair in np.unique(last[both] * (count + 1) + first[both]).tolist():  # faster than unique rows
             low, high = divmod(pair, count + 1)
