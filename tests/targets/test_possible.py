@@ -85,6 +85,12 @@ def test_refusals_name_bound_and_value(texts: list[str], parts: list[str]) -> No
     assert all(part in message for part in parts), message
 
 
+@pytest.mark.parametrize("value", ["80", "1e20", "1e300"])
+def test_targets_far_beyond_are_told_the_best_bound(value: str) -> None:
+    said = refusal([f"E_x={value}"])
+    assert "at a volume fraction of 0.999, the best one" in said, "differences of large numbers are all alike"
+
+
 def test_the_error_has_the_bound() -> None:
     with pytest.raises(ImpossibleTargetError) as error:
         check_possible(parse(["K=30", "volume_fraction=0.4"]), GLASS_EPOXY)

@@ -52,7 +52,7 @@ def test_all_quantities_of_the_design() -> None:
         ("E_x=", "expected a target such as"),
         ("E_x=:", "expected a value or a range low:high of E_x, got ':'"),
         ("E_x=1:2:3", "expected a value or a range"),
-        ("E_x=abc", "expected a number, with a unit or without, got 'abc'"),
+        ("Ex=abc", "E_x: expected a number, with a unit or without, got 'abc'"),
         ("E_x=20kg", "expected a unit of E_x such as GPa, got 'kg'"),
         ("E_x=20 GPa**9**9**9", "expected a unit of E_x"),
         ("E_x=20;import os", "expected a unit of E_x"),

@@ -150,9 +150,10 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
     if fits.any():
         return fits
     unit = "" if QUANTITIES[item.name].unit == "-" else f" {QUANTITIES[item.name].unit}"
-    # the volume fraction at which least is missing
+    # the volume fraction at which least is missing; of targets far beyond, differences are all alike
     distance = np.where(above, item.low - bounds.high, bounds.low - item.high)
-    place = int(distance.argmin())
+    order = -bounds.high if above.all() else bounds.low if below.all() else distance
+    place = int(order.argmin())
     if above[place]:
         value, bound, by, word = item.low, float(bounds.high[place]), bounds.high_by, "above"
     else:

@@ -51,7 +51,13 @@ def _parse_one(text: str) -> Wanted:
     name, separator, value = text.partition("=")
     if not separator or not value.strip():
         raise InputError(f"expected a target such as E_x=20GPa or nu_xy=0.2:0.3, got {text[:60]!r}")
-    return read_wanted(value, canonical_name(name))
+    own_name = canonical_name(name)
+    try:
+        return read_wanted(value, own_name)
+    except InputError as error:
+        if own_name in str(error):
+            raise
+        raise InputError(f"{own_name}: {error}") from error
 
 
 def read_wanted(text: str, name: str, *, unit: str = "") -> Wanted:
