@@ -62,7 +62,11 @@ def test_chosen_flips_open_no_neck_together(rng: np.random.Generator) -> None:
     """Of walls of two voxels with flips on both sides wanted, none is opened at a high contrast."""
     volume = np.zeros((8, 8, 8), dtype=np.uint8)
     volume[2:4] = 1
-    effects = Effects(estimated=rng.uniform(0.5, 1.5, (1, volume.size)), exact=np.zeros(1))
+    effects = Effects(
+        estimated=rng.uniform(0.5, 1.5, (1, volume.size)),
+        exact=np.zeros(1),
+        necks=necks_at(volume, np.arange(volume.size)),
+    )
     ratios = Ratios(mean=np.ones((1, 2)), covariance=np.zeros((1, 2, 2)))
     walls = []
     for necks in (1.0, 2.0):  # of a low and of a high contrast

@@ -159,6 +159,8 @@ class Effects:
     """What goes through stiffness and conductivity, before it is multiplied by a ratio, shape (P, X Y Z)."""
     exact: NDArray[np.float64]
     """What goes through the volume fraction, the same for all voxels, shape (P,)."""
+    necks: NDArray[np.float64]
+    """How much of a neck each voxel of the interface is (`necks_at`), 0 elsewhere, shape (X Y Z,) [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,7 +208,8 @@ def effects_of_flips(
     estimated = np.zeros((len(gradients.fraction), volume.size))
     heat = [float(phase.conductivity or 0.0) for phase in (materials.stiff, materials.soft)]
     voxels = np.flatnonzero(interface_of(volume))
-    necks = necks_at(volume, voxels)
+    necks = np.zeros(volume.size)
+    necks[voxels] = necks_at(volume, voxels)
     for part, energies, (first, second) in (
         (gradients.stiffness, sensitivity, (materials.e_stiff, materials.e_soft)),
         (gradients.conductivity, conduction, heat),
@@ -218,11 +221,11 @@ def effects_of_flips(
                 layers = layers_of(volume, energies, strain, first, second, voxels)
                 change = layers.change
                 exponents = np.where(layers.raised, *_TOGETHER) * layers.exponents[0]
-                exponents += layers.contrast * necks * layers.exponents[1]
+                exponents += layers.contrast * necks[voxels] * layers.exponents[1]
                 single = np.exp(np.clip(exponents, *np.log(_FACTORS)))
                 change[voxels] *= np.where(layers.signed, single, 1.0)
                 estimated[row] += factor * change
-    return Effects(estimated=estimated, exact=gradients.fraction / volume.size)
+    return Effects(estimated=estimated, exact=gradients.fraction / volume.size, necks=necks)
 
 
 def layers_of(

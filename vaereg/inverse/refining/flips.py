@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vaereg.inverse.refining.effects import Effects, contrast_of, interface_of
 from vaereg.inverse.refining.multipliers import choose_shares, round_shares
-from vaereg.inverse.refining.necks import flips_apart, necks_at
+from vaereg.inverse.refining.necks import flips_apart
 from vaereg.inverse.refining.smoothing import smoothed
 from vaereg.materials import TwoPhase
 from vaereg.targets import Targets
@@ -225,7 +225,7 @@ def choose_flips(
     if typical <= 0.0:
         return None
     cost *= np.sqrt(1.0 + np.square(largest / typical))
-    cost += necks * necks_at(volume, voxels)
+    cost += necks * effects.necks[voxels]
     changes /= typical
     low, high = least / (unit * typical), most / (unit * typical)
     sets = None if orbits is None else orbits.ravel()[voxels]

@@ -145,7 +145,8 @@ def _polished(
     sets: NDArray[np.intp] | None,
 ) -> NDArray[np.bool_]:
     """Voxels taken in or left out, one or one set at a time, each time that which brings changes nearest."""
-    near = np.argsort(-share, kind="stable")[:_POLISHED]
+    least = max(len(share) - _POLISHED, 0)
+    near = np.argpartition(share, least)[least:]
     keys = np.arange(len(share)) if sets is None else sets
     whole = np.unique(keys[near])
     place = np.searchsorted(whole, keys)

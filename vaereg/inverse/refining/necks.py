@@ -41,33 +41,34 @@ def necks_at(volume: NDArray[np.uint8], voxels: NDArray[np.intp]) -> NDArray[np.
         volume: Phases 0 and 1, shape (X, Y, Z).
         voxels: Indices in C order, shape (V,).
     """
-    narrow = np.zeros(volume.shape)
-    for axis in range(3):
-        before, after = (np.roll(volume, step, axis) != volume for step in (1, -1))
-        beyond = np.roll(volume, -2, axis) != volume
-        behind = np.roll(volume, 2, axis) != volume
-        pair = (before & ~after & beyond) | (after & ~before & behind)
-        narrow = np.maximum(narrow, np.where(before & after, 1.0, np.where(pair, _PAIR, 0.0)))
-    necks = narrow.ravel()[voxels]
-    padded = np.pad(volume, 1, mode="wrap")
+    padded = np.pad(volume, 2, mode="wrap")
     strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1], dtype=np.int64)
-    places = np.stack(np.unravel_index(voxels, volume.shape), axis=1) + 1
-    _mark_complex(padded.ravel(), places @ strides, _AROUND @ strides, _BESIDE, necks)
+    places = np.stack(np.unravel_index(voxels, volume.shape), axis=1) + 2
+    necks = np.empty(len(voxels))
+    _measure_necks(padded.ravel(), places @ strides, strides, _AROUND @ strides, _BESIDE, necks)
     return necks
 
 
 @njit(cache=True, nogil=True)
-def _mark_complex(padded, places, around, beside, necks):  # noqa: ANN001, ANN202
-    """Write 1 where a voxel is not simple, by its place in the padded volume and the steps around it."""
+def _measure_necks(padded, places, strides, around, beside, necks):  # noqa: ANN001, ANN202
+    """What `necks_at` returns, by the places in the padded volume and the steps around them."""
     every = (1 << 26) - 1
     for n in range(places.size):
-        if necks[n] >= 1.0:
-            continue
-        stiff = 0
-        for k in range(26):
-            stiff |= int(padded[places[n] + around[k]]) << k
-        if not (_is_one_piece(stiff, beside) and _is_one_piece(every & ~stiff, beside)):
-            necks[n] = 1.0
+        place = places[n]
+        own, neck = padded[place], 0.0
+        for step in strides:
+            before, after = padded[place - step] != own, padded[place + step] != own
+            if before and after:
+                neck = 1.0
+            elif (before and padded[place + 2 * step] != own) or (after and padded[place - 2 * step] != own):
+                neck = max(neck, _PAIR)
+        if neck < 1.0:
+            stiff = 0
+            for k in range(26):
+                stiff |= int(padded[place + around[k]]) << k
+            if not (_is_one_piece(stiff, beside) and _is_one_piece(every & ~stiff, beside)):
+                neck = 1.0
+        necks[n] = neck
 
 
 def flips_apart(
