@@ -107,13 +107,12 @@ class CellProperties:
         return cells
 
     def copies(self, count: int) -> CellProperties:
-        """All cells several times over, one after the other; what is computed of a cell is computed once."""
-        _ = self._constants  # with the stiffness that it is computed from
+        """All cells several times over, one after the other, with what has been computed of them."""
         return self.rows(np.tile(np.arange(len(self)), count))
 
     def scaled(self, factor: NDArray[np.float64], fraction: NDArray[np.float64]) -> CellProperties:
         """Cells with other volume fractions, and stiffness times a factor, (N,) each [-]; conductivity
-        follows the logarithmic rule of mixtures.
+        follows the logarithmic rule of mixtures. Engineering constants that have been computed are scaled.
         """
         conductivity = self.conductivity
         if conductivity is not None:
@@ -125,6 +124,8 @@ class CellProperties:
             fraction=fraction,
             conductivity=conductivity,
         )
+        if "_constants" not in self.__dict__:
+            return cells
         # moduli are homogeneous of degree one, ratios of degree zero: no further inverse
         constants, column = self._constants, factor[:, None]
         cells.__dict__["_sound"] = self._sound * factor[:, None, None]

@@ -35,7 +35,7 @@ _EXPONENTS = (0.6, 6.0)
 """Ends of that exponent, once it is measured by two cuts of a field [-]."""
 _LEAST_GAIN = 0.003
 """Expected gain from which a field is cut anew [-]: a tenth of what the encoder is off."""
-_VOXELS_AT_ONCE = 6 * 32**3
+_VOXELS_AT_ONCE = 3 * 32**3
 """Largest batch that one thread decodes [voxel]: what is larger leaves the cache, and takes longer."""
 
 

@@ -100,6 +100,7 @@ def best_scale(
         levels: Steps and their number on both sides, from coarse to fine.
     """
     limits, number = allowed_range(targets), len(cells)
+    cells.values(targets.names)  # what is computed for these once is copied and scaled from here on
     best, least = np.zeros(number), np.full(number, np.inf)
     result = least.copy()
     at_once = max(1, _CELLS_AT_ONCE // max(number, 1))
