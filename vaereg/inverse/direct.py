@@ -43,6 +43,7 @@ from vaereg.inverse.sampling.realising import (
     CUTS_CORRECTED,
     LEAST_MOVE,
     cut_again,
+    judged_again,
     measured_exponent,
     moved_cut,
     realise,
@@ -177,14 +178,18 @@ def design(
 
     def drawn_designs(rows: NDArray[np.intp], before: int = 0) -> Designs:
         told = partial(report, before)
-        return realise(judge, proposals, rows, size, stretch, generator, told, cuts=cuts)
+        return realise(
+            judge, proposals, rows, size, stretch, generator, told, cuts=cuts, judge_again=not at_once
+        )
 
     latent_of = np.arange(len(proposals.component))
     candidates = drawn_designs(latent_of)
     named = component is not None
     best = best_realisations(candidates, latent_of, quota.designs, named)
     if on_first:
-        on_first(replace(chosen(candidates, best), seed=seed))
+        first = replace(chosen(candidates, best), seed=seed)
+        like = None if proposals.rows is None else proposals.rows[latent_of[best]]
+        on_first(judged_again(judge, first, like) if at_once else first)
     again = drawn_again(candidates, best, draws * count)
     if len(again):
         candidates_again = drawn_designs(again, len(latent_of))

@@ -25,7 +25,16 @@ from vaereg.model.modes.library import Rows
 from vaereg.targets import CellProperties
 from vaereg.workers import thread_map
 
-__all__ = ["CUTS", "CUTS_CORRECTED", "LEAST_MOVE", "cut_again", "measured_exponent", "moved_cut", "realise"]
+__all__ = [
+    "CUTS",
+    "CUTS_CORRECTED",
+    "LEAST_MOVE",
+    "cut_again",
+    "judged_again",
+    "measured_exponent",
+    "moved_cut",
+    "realise",
+]
 
 CUTS, CUTS_CORRECTED = 3, 2
 """Volume fractions at which a field is cut, and at which those of designs that are corrected are."""
@@ -49,12 +58,22 @@ def realise(
     on_progress: Callable[[int], None],
     *,
     cuts: int = CUTS,
+    judge_again: bool = True,
 ) -> Designs:
-    """Decode some proposals once each, cut them at some volume fractions, and judge them by the encoder."""
-    count = max(1, _VOXELS_AT_ONCE // size**3)
-    parts = [rows[begin : begin + count] for begin in range(0, len(rows), count)]
+    """Decode some proposals once each, cut them at some volume fractions, and judge them by the encoder.
+
+    Args:
+        judge: Target, phases and trained model.
+        proposals: Latent vectors.
+        rows: Those that are decoded, any number of times, shape (N,).
+        size: Voxels per edge.
+        stretch: Factor of all lengths of the fields [-].
+        generator: Source of the noise.
+        on_progress: Called with the number of fields that are decoded and judged.
+        cuts: Volume fractions that each field is cut at, at most.
+        judge_again: Judge every cut; with False a further cut has the properties that it was made for.
+    """
     seeds = torch.randint(2**62, (len(rows),), generator=generator).numpy()
-    seeds_of = [seeds[begin : begin + count] for begin in range(0, len(rows), count)]
     checkpoint, limits = judge.checkpoint, allowed_range(judge.targets)
 
     def decode(
@@ -65,13 +84,13 @@ def realise(
         with torch.inference_mode():
             field = judge.fields(z, component, size, seeds=own_seeds, stretch=stretch)
             fraction = decoded_fraction(checkpoint, z, component).clamp(*limits)
-            return _cut_and_judged(judge, field, fraction, like, cuts)
+            return _cut_and_judged(judge, field, fraction, like, cuts, judge_again)
 
     voxels: list[NDArray[np.uint8]] = []
     shares: list[NDArray[np.float64]] = []
     columns: list[dict[str, NDArray]] = []
     # threads of torch on top of these would wait for each other
-    for volumes, share, judged in thread_map(decode, parts, seeds_of):
+    for volumes, share, judged in thread_map(decode, _parts(rows, size), _parts(seeds, size)):
         voxels.append(volumes)
         shares.append(share)
         columns.append(judged_columns(judged, judge.targets))
@@ -82,7 +101,7 @@ def realise(
         latent=proposals.latent.cpu().numpy()[rows],
         realisation=seeds,
         cut_fraction=np.concatenate(shares),
-        **{name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
+        **_joined(columns),
         weights=proposals.weights,
         met=constraints_met(np.concatenate(voxels), judge.constraints),
         wanted=judge.targets,
@@ -95,6 +114,23 @@ def realise(
         checkpoint=checkpoint.hash,
         idle=Idle(),
     )
+
+
+def judged_again(judge: Judge, designs: Designs, like: Rows | None) -> Designs:
+    """The same designs with the properties that the encoder sees in their voxels.
+
+    Args:
+        judge: Target, phases and trained model.
+        designs: N designs.
+        like: Volumes of the library that they are like, N of them; None for a free mixture.
+    """
+
+    def judged(part: NDArray[np.intp]) -> dict[str, NDArray]:
+        volumes = designs.microstructures[part]
+        return judged_columns(judge.quick(volumes, None if like is None else like[part]), judge.targets)
+
+    columns = list(thread_map(judged, _parts(np.arange(len(designs.component)), designs.size)))
+    return replace(designs, **_joined(columns))
 
 
 def cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> Designs:
@@ -113,8 +149,24 @@ def cut_again(judge: Judge, designs: Designs, fraction: NDArray[np.float64]) -> 
     return replace(designs, microstructures=volumes, cut_fraction=fraction, met=met)
 
 
+def _parts(column: NDArray, size: int) -> list[NDArray]:
+    """A column of fields in parts that one thread decodes at once."""
+    count = max(1, _VOXELS_AT_ONCE // size**3)
+    return [column[begin : begin + count] for begin in range(0, len(column), count)]
+
+
+def _joined(parts: list[dict[str, NDArray]]) -> dict[str, NDArray]:
+    """Columns of all parts."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _cut_and_judged(
-    judge: Judge, field: torch.Tensor, fraction: torch.Tensor, like: Rows | None, cuts: int
+    judge: Judge,
+    field: torch.Tensor,
+    fraction: torch.Tensor,
+    like: Rows | None,
+    cuts: int,
+    judge_again: bool,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], Judged]:
     """Voxels, shape (B, X, Y, Z), at the best of several cuts (secants), the cuts, what the encoder sees."""
     best_share = fraction.double().cpu().numpy()
@@ -124,8 +176,8 @@ def _cut_and_judged(
     rows = np.arange(len(best))  # those whose last cut leaves something to make up for
     for _ in range(cuts - 1):
         scale, expected = best_scale(judge.targets, last.cells, exponent)
-        aimed_fraction = scaled(last.cells, scale, exponent, allowed_range(judge.targets)).fraction
-        factor = aimed_fraction / last.cells.fraction
+        aimed = scaled(last.cells, scale, exponent, allowed_range(judge.targets))
+        factor = aimed.fraction / last.cells.fraction
         is_better = expected < best_judged.score[rows] - _LEAST_GAIN
         moving = np.flatnonzero((np.abs(np.log(factor)) > LEAST_MOVE) & is_better)
         if not len(moving):
@@ -134,7 +186,12 @@ def _cut_and_judged(
         share, exponent = moved_cut(share[moving], factor[moving]), exponent[moving]
         chosen = torch.from_numpy(rows)
         volumes = judge.cut(field[chosen], torch.from_numpy(share).to(fraction))
-        last = judge.quick(volumes, None if like is None else like[rows])
+        if judge_again:
+            last = judge.quick(volumes, None if like is None else like[rows])
+        else:
+            cells = replace(aimed.rows(moving), fraction=volumes.mean((1, 2, 3), dtype=np.float64))
+            factors = factor[moving] ** exponent
+            last = Judged(cells=cells, std=last.std[moving] * factors[:, None], score=expected[moving])
         exponent = measured_exponent(former, last.cells, exponent)
         better = last.score < best_judged.score[rows]
         best[rows[better]], best_share[rows[better]] = volumes[better], share[better]
