@@ -155,21 +155,47 @@ def _polished(
     effects = np.stack([np.bincount(place, row[inside], len(whole)) for row in changes], axis=1)
     sizes = np.bincount(place, minlength=len(whole)).astype(np.float64)
     is_taken = np.bincount(place, chosen[members], len(whole)) > 0.0
-    total, count = changes @ chosen, float(chosen.sum())
-    for _ in range(_EXCHANGES):
-        miss = float(np.linalg.norm(_missing(total, low, high)))
-        signs = np.where(is_taken, -1.0, 1.0)
-        trials = total + signs[:, None] * effects
-        misses = np.linalg.norm(_missing(trials, low, high), axis=1)
-        misses[count + signs * sizes > most] = np.inf
-        best = int(misses.argmin())
-        if not misses[best] < miss - _LEAST_CLOSER:
-            break
-        total, count = trials[best], count + float(signs[best] * sizes[best])
-        is_taken[best] = ~is_taken[best]
+    _exchange(effects, sizes, is_taken, changes @ chosen, float(chosen.sum()), low, high, most)
     result = chosen.copy()
     result[members] = is_taken[place]
     return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _exchange(effects, sizes, is_taken, total, count, low, high, most):  # noqa: ANN001, ANN202
+    """Take in or leave out one set of voxels after another, each time that which brings changes nearest.
+
+    Args:
+        effects: Change of every quantity by each set, shape (S, P).
+        sizes: Voxels of each set, shape (S,).
+        is_taken: Whether each set is flipped, shape (S,), which is written to.
+        total: Change by all flips, shape (P,), which is written to.
+        count: Number of flipped voxels, at most `most`.
+        low: Least change of every quantity, shape (P,).
+        high: Largest change, shape (P,).
+    """
+    for _ in range(_EXCHANGES):
+        best, least = -1, 0.0
+        for p in range(total.size):
+            least += max(low[p] - total[p], total[p] - high[p], 0.0) ** 2
+        least = max(np.sqrt(least) - _LEAST_CLOSER, 0.0) ** 2
+        for s in range(sizes.size):
+            sign = -1.0 if is_taken[s] else 1.0
+            if count + sign * sizes[s] > most:
+                continue
+            missed = 0.0
+            for p in range(total.size):
+                change = total[p] + sign * effects[s, p]
+                missed += max(low[p] - change, change - high[p], 0.0) ** 2
+            if missed < least:
+                best, least = s, missed
+        if best < 0:
+            break
+        sign = -1.0 if is_taken[best] else 1.0
+        for p in range(total.size):
+            total[p] += sign * effects[best, p]
+        count += sign * sizes[best]
+        is_taken[best] = not is_taken[best]
 
 
 def _newton(
