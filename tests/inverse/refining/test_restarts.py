@@ -9,7 +9,7 @@ from vaereg.generators.families import gaussian_field
 from vaereg.generators.morphologies import sample
 from vaereg.inverse.refining import restarts as module
 from vaereg.inverse.refining.refinement import begin, refine
-from vaereg.inverse.refining.restarts import RESTARTS, begun_anew, shaken
+from vaereg.inverse.refining.restarts import RESTARTS, begun_anew, passed_over, shaken
 from vaereg.inverse.refining.search import FIRST_TRUST, Best, Search
 from vaereg.materials import Phase, TwoPhase
 from vaereg.solver.homogenization import homogenize
@@ -36,22 +36,26 @@ def test_a_shaken_volume_is_much_like_it(length: float) -> None:
 
 def test_a_search_begins_anew_from_what_is_predicted_to_be_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The third volume is near enough; nothing that was learned of the former one is kept, but the best."""
-    off = iter([0.09, 0.06, 0.04, 0.2, 0.2])
+    off = iter([0.09, 0.06, 0.04, 0.2, 0.2, 0.007])
     monkeypatch.setattr(module, "corrected", lambda search, volume: (volume, next(off)))
     search = stalled(parse(["C11=40"]))
-    anew = begun_anew(search)
+    anew = begun_anew(search, last=False)
     assert anew is not None and anew.restarts == 3 and anew.best is search.best
     assert not np.array_equal(anew.volume, START)
     assert (anew.base, anew.flips, anew.ratios, anew.avoided) == (None, None, None, ())
     assert anew.trust == FIRST_TRUST and anew.by_prediction
-    assert begun_anew(anew) is None  # the fourth is not, and there are no more
+    assert begun_anew(anew, last=False) is None  # the fourth is not
+    later = passed_over(replace(anew, history=anew.history + (None,) * 5))  # type: ignore[arg-type]
+    assert (later.restarts, later.begun) == (4, 4)
+    last = begun_anew(later, last=True)
+    assert last is not None and last.restarts == 6 and passed_over(last).restarts == RESTARTS
 
 
 def test_objectives_and_what_predictions_do_not_see_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "corrected", lambda search, volume: (volume, 0.0))
-    assert begun_anew(stalled(parse(["volume_fraction=0.3"]))) is None
-    assert begun_anew(stalled(parse(["C11=40"], maximize=["C22"]))) is None
-    assert begun_anew(replace(stalled(parse(["C11=40"])), restarts=RESTARTS)) is None
+    assert begun_anew(stalled(parse(["volume_fraction=0.3"])), last=True) is None
+    assert begun_anew(stalled(parse(["C11=40"], maximize=["C22"])), last=True) is None
+    assert begun_anew(replace(stalled(parse(["C11=40"])), restarts=RESTARTS), last=True) is None
 
 
 def test_a_contact_that_is_open_or_closed_is_no_end() -> None:

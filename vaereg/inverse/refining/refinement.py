@@ -27,7 +27,7 @@ from vaereg.inverse.refining.flips import (
     learn_ratios,
 )
 from vaereg.inverse.refining.guidance import corrected_by_prediction, trusts_predictions
-from vaereg.inverse.refining.restarts import RESTARTS, begun_anew
+from vaereg.inverse.refining.restarts import begun_anew, passed_over
 from vaereg.inverse.refining.search import FIRST_TRUST, Best, Refinement, Search, Step
 from vaereg.inverse.refining.stepping import based_on, flipped
 from vaereg.materials import TwoPhase
@@ -201,9 +201,10 @@ def advance(search: Search) -> Search:
     is_finished = reached and not search.targets.objectives
     goes_on = search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1 and not is_finished
     if goes_on and _is_stalled(search, _SLOW_AFTER, _SLOW_PROGRESS):
-        search = (anew := begun_anew(search)) or replace(search, restarts=RESTARTS)
+        anew = begun_anew(search, last=False)
         if anew is not None:
             return anew
+        search = passed_over(search)
     if goes_on and not _is_stalled(search, _PATIENCE, _LEAST_PROGRESS):
         search = replace(search, by_prediction=trusts_predictions(search, cell))
         if search.by_prediction:
@@ -220,7 +221,7 @@ def advance(search: Search) -> Search:
             following = flipped(again, reached)
             if following is not None:
                 return following
-    if goes_on and (anew := begun_anew(search)) is not None:
+    if goes_on and (anew := begun_anew(search, last=True)) is not None:
         return anew
     return replace(search, volume=search.best.volume, flips=None, verify=True)
 

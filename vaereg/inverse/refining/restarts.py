@@ -18,10 +18,12 @@ from vaereg.inverse.refining.guidance import corrected
 from vaereg.inverse.refining.search import FIRST_TRUST, Search
 from vaereg.inverse.refining.smoothing import smoothed
 
-__all__ = ["begun_anew", "shaken"]
+__all__ = ["begun_anew", "passed_over", "shaken"]
 
-RESTARTS = 4
-"""Most volumes that a search looks at in place of its best one."""
+RESTARTS = 8
+"""Most volumes that a search looks at in place of its best one: half of them at a time while its flips go on,
+the first from the best volume, the others from that at the start.
+"""
 _SMOOTHING = 0.7
 """Standard deviation of the filter whose level set is shaken [voxel]."""
 _NOISE = 0.2
@@ -30,20 +32,27 @@ _LENGTHS = (1.0, 2.0)
 """Standard deviations of the filters of the noise, in turn [voxel]."""
 _NEARER = 0.5
 """Predicted deviation over that of the best volume by the solver, from which a volume is solved [-]."""
+_INSIDE = 0.8
+"""Predicted deviation over the tolerance from which it is, too [-]."""
 
 
-def begun_anew(search: Search) -> Search | None:
+def begun_anew(search: Search, *, last: bool) -> Search | None:
     """The search from another volume, once one is predicted to be much nearer than the best so far; None
     where none is, or where predictions do not see the targets.
+
+    Args:
+        search: A search that stalls.
+        last: Whether it has no flips left: otherwise it looks at half of the volumes.
     """
     if not search.targets.needs_stiffness or search.targets.objectives:
         return None
-    while search.restarts < RESTARTS:
-        generator = np.random.default_rng(search.restarts)
-        length = _LENGTHS[search.restarts % len(_LENGTHS)]
-        search = replace(search, restarts=search.restarts + 1)
-        volume, off = corrected(search, shaken(search.best.volume, length, generator=generator))
-        if off <= _NEARER * search.best.largest_distance:
+    enough = max(_NEARER * search.best.largest_distance, _INSIDE * search.tolerance)
+    half = RESTARTS // 2
+    for number in range(search.restarts, RESTARTS if last or search.restarts >= half else half):
+        source = search.best.volume if number < half else search.start
+        length, generator = _LENGTHS[number % len(_LENGTHS)], np.random.default_rng(number)
+        volume, off = corrected(search, shaken(source, length, generator=generator))
+        if off <= enough:
             return replace(
                 search,
                 volume=volume,
@@ -53,9 +62,22 @@ def begun_anew(search: Search) -> Search | None:
                 trust=FIRST_TRUST,
                 avoided=(),
                 by_prediction=True,
+                restarts=number + 1,
                 begun=len(search.history),
             )
     return None
+
+
+def passed_over(search: Search) -> Search:
+    """The search after half of the volumes were looked at in vain: the others are where it stalls again."""
+    half = RESTARTS // 2
+    if search.restarts >= RESTARTS:
+        return search
+    return replace(
+        search,
+        restarts=half if search.restarts < half else RESTARTS,
+        begun=len(search.history) - 1,
+    )
 
 
 def shaken(volume: NDArray[np.uint8], length: float, *, generator: np.random.Generator) -> NDArray[np.uint8]:
