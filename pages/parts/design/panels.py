@@ -22,7 +22,7 @@ from pages.parts.common.sessions.shown import show_volume
 from pages.parts.common.text import plain, sentence
 from pages.parts.common.views.gallery import pinned_volume, selected_volume, volume_gallery
 from pages.parts.common.views.scene import open_scene
-from pages.parts.design import designing, view
+from pages.parts.design import designing, view, wording
 from pages.parts.solving.compiling import server_kernels
 from pages.parts.solving.design_jobs import DesignJob
 from pages.parts.solving.queue import Outcome
@@ -212,6 +212,8 @@ def design_summary(
     failed = done - int(is_solved.sum())
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
+        if designs.idle:
+            st.caption(plain(wording.idle_text(designs.idle)))
     first.metric(
         "Designs",
         len(outcomes),

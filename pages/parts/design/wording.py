@@ -1,17 +1,20 @@
 """What the Design page says of a request in words."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from pages.parts.common.requests.materials_panel import pair_line
+from pages.parts.common.requests.modes import lowered, mode_title
 from pages.parts.common.requests.quantities import missing_property, rounded_number, symbol, target_text
 from pages.parts.common.requests.request import Request
 from pages.parts.common.text import plain
 from vaereg.inverse.designs import Designs
+from vaereg.inverse.idle import Idle
 from vaereg.targets import QUANTITIES, Wanted
 
-__all__ = ["former_text", "nearest_text", "unknown_property"]
+__all__ = ["former_text", "idle_text", "nearest_text", "unknown_property"]
 
 
 def unknown_property(request: Request) -> str:
@@ -29,6 +32,13 @@ def former_text(designs: Designs, request: Request) -> str:
     if designs.materials != request.pair:
         return f"phases: {pair_line(designs.materials)}"
     return f"settings: cells of {designs.size}³ voxels, seed {designs.seed}"
+
+
+def idle_text(idle: Idle) -> str:
+    """Which designs carry nothing of what is asked for, and whether they are shown, in words."""
+    counts = {lowered(mode_title(name)): count for name, count in idle.counts.items()}
+    beginning = "Shown, since their mode is asked for:" if idle.kept else "Left out:"
+    return f"{beginning} {replace(idle, counts=counts).words()}."
 
 
 def nearest_text(nearest: Mapping[str, float]) -> str:

@@ -188,3 +188,16 @@ def test_a_design_of_an_own_mode_is_put_aside_under_its_name(modes_checkpoint_pa
     own = [*designs.modes]
     own[designs.component[0]] = "our-fibres"
     assert design_item(checkpoint, replace(designs, modes=tuple(own)), 0, None).mode == "our-fibres"
+
+
+def test_designs_that_carry_nothing_are_told(app_of_modes: AppTest) -> None:
+    app = app_of_modes
+    app.query_params["stiff"], app.query_params["soft"] = "aluminium", "void"
+    app.query_params["target"] = "E_x=max"
+    app.run()
+    designs = app.session_state[state.DESIGNS]
+    assert not app.exception and designs.idle and not designs.idle.kept
+    (told,) = [item.value for item in app.caption if "pieces apart in a void" in item.value]
+    assert told.startswith("Left out")
+    for mode, (few, many) in designs.idle.counts.items():
+        assert f"{mode.replace('-', ' ')} \\({few} of {many}\\)" in told
