@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.errors import InputError
 from vaereg.inverse.constraints import Constraints, check
 from vaereg.inverse.idle import Idle, carries, idle_of
 from vaereg.inverse.sampling.judging import Judge, Judged
@@ -139,17 +138,15 @@ def idle_designs(designs: Designs, *, kept: bool = False) -> Idle:
 
 
 def without_idle(designs: Designs) -> Designs:
-    """Designs but those that carry nothing of what is asked for, which `idle` tells then.
-
-    Raises:
-        InputError: None does.
+    """Designs but those that carry nothing of what is asked for, which `idle` tells then; all where none
+    carries it, since refinement may join their pieces.
     """
     carrying = carries(designs.wanted, designs.cells)
     if carrying.all():
         return designs
-    idle = designs.idle.joined(idle_designs(designs))
     if not carrying.any():
-        raise InputError(f"all designs are {idle.words()}")
+        return replace(designs, idle=idle_designs(designs, kept=True))
+    idle = designs.idle.joined(idle_designs(designs))
     return replace(chosen(designs, np.flatnonzero(carrying)), idle=idle)
 
 

@@ -33,7 +33,7 @@ class Idle:
     quantities: tuple[str, ...] = ()
     """What they lack of what is asked for: zero, or undefined; none where they carry no load at all."""
     kept: bool = False
-    """Whether such designs are shown all the same, as of modes that were asked for by name."""
+    """Whether they are shown all the same: of a mode that was asked for, or where there are no others."""
 
     def __bool__(self) -> bool:
         return bool(self.counts)

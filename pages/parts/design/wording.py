@@ -37,7 +37,7 @@ def former_text(designs: Designs, request: Request) -> str:
 def idle_text(idle: Idle) -> str:
     """Which designs carry nothing of what is asked for, and whether they are shown, in words."""
     counts = {lowered(mode_title(name)): count for name, count in idle.counts.items()}
-    beginning = "Shown, since their mode is asked for:" if idle.kept else "Left out:"
+    beginning = "Some designs are" if idle.kept else "Left out:"
     return f"{beginning} {replace(idle, counts=counts).words()}."
 
 

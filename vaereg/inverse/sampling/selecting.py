@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vaereg.errors import InputError
-from vaereg.inverse.designs import Designs, idle_designs
+from vaereg.inverse.designs import Designs
 from vaereg.inverse.idle import carries
 
 __all__ = ["best_realisations", "drawn_again"]
@@ -19,25 +18,21 @@ def best_realisations(
     candidates: Designs, latent_of: NDArray[np.int64], quota: NDArray[np.int64], named: bool
 ) -> NDArray[np.intp]:
     """Rows of the nearest realisations of each component, one of each latent vector; in place of those that
-    carry nothing of what is asked for, others, unless their component was named.
+    carry nothing of what is asked for, others, unless their component was named or there are none: flips may
+    join their pieces.
 
     Args:
         candidates: Realisations.
         latent_of: Index of the latent vector of each realisation.
         quota: Number of designs that are wanted of each component.
         named: Whether the component was asked for.
-
-    Raises:
-        InputError: No realisation carries what is asked for.
     """
     carrying = carries(candidates.wanted, candidates.cells)
     order = np.lexsort((candidates.score, ~carrying))
     _, first = np.unique(latent_of[order], return_index=True)
     rows = order[np.sort(first)]
-    if not named:
+    if not named and carrying.any():
         rows = rows[carrying[rows]]
-        if not len(rows):
-            raise InputError(f"all candidates are {idle_designs(candidates).words()}")
     best = np.concatenate([rows[candidates.component[rows] == k][:n] for k, n in enumerate(quota)])
     others = rows[~np.isin(rows, best)]
     return np.concatenate([best, others[: quota.sum() - len(best)]])

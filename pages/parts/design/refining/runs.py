@@ -14,6 +14,7 @@ from pages.parts.solving.queue import QueueFullError
 from pages.parts.solving.tasks import Progress, RefineTask
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
+from vaereg.inverse.idle import Idle
 from vaereg.inverse.refining.refinement import Refinement, Step
 from vaereg.materials import Phase, TwoPhase
 from vaereg.targets import CellProperties, Targets, Wanted
@@ -29,6 +30,7 @@ _TYPES = (
     TwoPhase,
     Phase,
     Designs,
+    Idle,
     CellProperties,
     Targets,
     Wanted,
