@@ -111,18 +111,28 @@ class PairRegressor(nn.Module):
             symmetry: Index of the symmetry, shape (B,).
         """
         turn = self.symmetries[symmetry]
-        full = turn[:, None] @ symmetric(matrices) @ turn[:, None].transpose(-1, -2)
-        answer = self(full[..., torch.from_numpy(_ROWS), torch.from_numpy(_COLUMNS)], scalars)
-        return turn.transpose(-1, -2) @ answer @ turn
+        return _turned_back(self(_turned(matrices, turn), scalars), turn)
 
-    def averaged(self, matrices: Tensor, scalars: Tensor) -> Tensor:
-        """Mean of G over all symmetries, shape (B, 6, 6)."""
-        count = len(self.symmetries)
-        turns = torch.arange(count).repeat(len(scalars))
-        answers = self.turned(
-            matrices.repeat_interleave(count, 0), scalars.repeat_interleave(count, 0), turns
-        )
-        return answers.unflatten(0, (-1, count)).mean(1)
+
+def _turned(matrices: Tensor, turn: Tensor) -> Tensor:
+    """Inputs (B, 5, 21) turned by a symmetry each, shape (B, 6, 6)."""
+    full = turn[:, None] @ symmetric(matrices) @ turn[:, None].transpose(-1, -2)
+    return full[..., torch.from_numpy(_ROWS), torch.from_numpy(_COLUMNS)]
+
+
+def _turned_back(answer: Tensor, turn: Tensor) -> Tensor:
+    """Answers (B, 6, 6) to turned inputs as of those before."""
+    return turn.transpose(-1, -2) @ answer @ turn
+
+
+def _averaged(networks: Sequence[PairRegressor], matrices: Tensor, scalars: Tensor) -> Tensor:
+    """Mean of G over networks and all symmetries, shape (B, 6, 6)."""
+    symmetries = networks[0].symmetries
+    count = len(symmetries)
+    turn = symmetries.repeat(len(scalars), 1, 1)
+    turned, numbers = _turned(matrices.repeat_interleave(count, 0), turn), scalars.repeat_interleave(count, 0)
+    answer = torch.stack([network(turned, numbers) for network in networks]).mean(0)
+    return _turned_back(answer, turn).unflatten(0, (-1, count)).mean(1)
 
 
 def between_bounds(answer: Tensor) -> Tensor:
@@ -163,8 +173,7 @@ def stiffness_between(networks: Sequence[PairRegressor], features: PairFeatures)
     """Stiffness by the mean G of networks, Mandel basis, shape (N, 6, 6) [E of the stiff phase]."""
     inputs = torch.from_numpy(features.matrices).float(), torch.from_numpy(features.scalars).float()
     with torch.inference_mode():
-        answer = torch.stack([network.averaged(*inputs) for network in networks]).mean(0)
-        share = between_bounds(answer).numpy()
+        share = between_bounds(_averaged(networks, *inputs)).numpy()
     stiffness = features.lower + features.gap @ share @ features.gap
     return 0.5 * (stiffness + stiffness.swapaxes(-1, -2))
 
