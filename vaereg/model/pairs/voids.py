@@ -14,6 +14,9 @@ from vaereg.solver.problem import without_rounding
 
 __all__ = ["carried_by", "with_voids"]
 
+_ROUNDING = 1e-12
+"""Entry of a stiffness over Young's modulus of the solid, below which it is rounding [-]."""
+
 
 def carried_by(field: NDArray[np.uint8], pair: TwoPhase) -> NDArray[np.float64] | None:
     """Projection on the strains that a volume resists, see `carried_strains`; None where it resists all.
@@ -49,6 +52,7 @@ def with_voids(
         mean[row] = carried_part(mean[row], projection)
         mean[row] = pair.e_stiff * without_rounding(mean[row] / pair.e_stiff)[0]
         if projection is not None:
+            mean[row][np.abs(mean[row]) < _ROUNDING * pair.e_stiff] = 0.0  # what the projection leaves
             upper[row] = carried_part(upper[row], projection)
             loaded = loaded_directions(mean[row])
             std[row] *= loaded[:, None] & loaded
