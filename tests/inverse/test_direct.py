@@ -351,3 +351,11 @@ def test_designs_that_carry_no_load_spoil_no_others() -> None:
     )
     assert result.largest_deviation.max() < 0.02
     assert np.sort(result.cells.values(["E_x"])[:, 0])[1] > 5.0
+
+
+def test_first_designs_have_the_properties_that_the_encoder_sees(tiny_checkpoint: Checkpoint) -> None:
+    middle = np.median(tiny_checkpoint.fitted.property_quantiles, axis=0)
+    first: list[Designs] = []
+    design(tiny_checkpoint, {"C11": float(middle[0])}, 4, 16, corrections=1, on_first=first.append)
+    seen = judging.Judge(tiny_checkpoint, first[0].wanted).quick(first[0].microstructures, None)
+    np.testing.assert_allclose(first[0].mean, seen.mean, rtol=1e-4)
