@@ -33,7 +33,7 @@ PROPERTY_HELP = (
 )
 SOLVER_HELP = (
     "Finite elements on the voxels, in the background: float32, relative residual 1e-3; float64 and 1e-6 at "
-    f"a contrast over {MOST_CONTRAST:.0f}."
+    f"a contrast over {MOST_CONTRAST:.0f}, 1e-4 with a void."
 )
 
 

@@ -12,6 +12,7 @@ from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, Refinement
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.grid_check import MeshCheck, mesh_check
+from vaereg.solver.problem import tolerance_for
 from vaereg.targets import Target, Targets
 
 __all__ = [
@@ -34,8 +35,10 @@ RTOL = 1e-3
 """Relative residual of the solver [-], in float32: relative to the Voigt bound, the error of the stiffness is
 about its square."""
 MOST_CONTRAST = 1000.0
-"""Ratio of Young's moduli up to which that is enough: soft cells are far below the bound."""
-MAX_ITERATIONS = 300
+"""Ratio of Young's moduli up to which that is enough: soft cells are far below the bound. Above it the
+residual is 1e-6, with a void that of `tolerance_for`, in float64: pieces of a solid that touch at few voxels
+need many hundreds of iterations for less."""
+MAX_ITERATIONS = 600
 """Largest number of iterations of one solve: a large volume that needs more would block others."""
 
 TASK_NAMES = ("call ", "mesh ", "refine ")
@@ -172,10 +175,12 @@ def volume_name(volume: NDArray[np.uint8], materials: TwoPhase | None) -> str:
 
 def solver_settings(materials: TwoPhase | None) -> dict[str, Any]:
     """Residual, floating point numbers and iterations that the solver is to use for a pair of phases."""
-    contrast = (materials or TwoPhase()).contrast
-    coarse = 1.0 / MOST_CONTRAST <= contrast <= MOST_CONTRAST
-    accuracy = {"rtol": RTOL, "dtype": np.float32} if coarse else {"rtol": 1e-6, "dtype": np.float64}
-    return {"max_iter": MAX_ITERATIONS} | accuracy
+    pair = materials or TwoPhase()
+    coarse = 1.0 / MOST_CONTRAST <= pair.contrast <= MOST_CONTRAST
+    if coarse:
+        return {"max_iter": MAX_ITERATIONS, "rtol": RTOL, "dtype": np.float32}
+    rtol = tolerance_for(pair) if pair.has_void else 1e-6
+    return {"max_iter": MAX_ITERATIONS, "rtol": rtol, "dtype": np.float64}
 
 
 def _call(task: CallTask) -> object:

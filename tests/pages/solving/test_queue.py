@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from manual import ManualExecutor, volumes
+from scipy.ndimage import gaussian_filter
 
 from pages.parts.solving import queue as queue_module, sharing
 from pages.parts.solving.precedence import Precedence, Rank
 from pages.parts.solving.queue import MeshTask, QueueFullError, SolverQueue
 from pages.parts.solving.worker_pool import NICENESS, start_workers
-from vaereg.materials import TwoPhase
+from vaereg.materials import TwoPhase, choose_materials
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.homogenization import ConvergenceError, HomogenizationResult, homogenize
 
@@ -200,6 +201,19 @@ def test_solves_are_exact_at_any_contrast(
     assert isinstance(outcome, HomogenizationResult)
     expected = homogenize(volume, materials, rtol=1e-8).stiffness
     np.testing.assert_allclose(np.diag(outcome.stiffness), np.diag(expected), rtol=1e-4)
+
+
+def test_a_solid_of_thin_bars_in_a_void_is_solved(queue: SolverQueue, executor: ManualExecutor) -> None:
+    """One that takes more than 300 iterations to a residual of 1e-6."""
+    materials = choose_materials("aluminium/void").pairs[0]
+    field = gaussian_filter(np.random.default_rng(1).standard_normal((16, 16, 16)), 0.9, mode="wrap")
+    volume = (field > np.quantile(field, 0.74)).astype(np.uint8)
+    with pytest.raises(ConvergenceError):
+        homogenize(volume, materials, rtol=1e-6, max_iter=300)
+    queue.watch("a", [volume], materials)
+    executor.finish()
+    (outcome,) = queue.outcomes([volume], materials)
+    assert isinstance(outcome, HomogenizationResult)
 
 
 def test_a_volume_that_kills_workers_is_given_up() -> None:
