@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter, label
 from vaereg.errors import InputError
 from vaereg.inverse.bridges import bridged
 from vaereg.inverse.features import PHASES, opened, thickened
-from vaereg.microstructure.statistics import connectivity
+from vaereg.microstructure.statistics import connectivity, contacts_across
 from vaereg.microstructure.symmetry import (
     SYMMETRIES,
     cut_symmetric,
@@ -250,10 +250,7 @@ def clusters(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         return place
 
     for axis in range(3):
-        first, last = np.take(labels, 0, axis), np.take(labels, -1, axis)
-        both = (first > 0) & (last > 0)
-        for pair in np.unique(first[both].astype(np.int64) * (count + 1) + last[both]).tolist():
-            a, b = divmod(pair, count + 1)
+        for a, b in contacts_across(labels, axis, count):
             parents[max(root(a), root(b))] = min(root(a), root(b))
     roots = np.array([root(place) for place in range(count + 1)])
     _, numbers = np.unique(roots, return_inverse=True)

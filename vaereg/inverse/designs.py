@@ -127,7 +127,7 @@ class Designs:
 
 
 def idle_designs(designs: Designs, *, kept: bool = False) -> Idle:
-    """What is to be told of designs of which some carry nothing of what is asked for.
+    """Account of the designs that carry nothing of what is asked for.
 
     Args:
         designs: Designs, or candidates for them.

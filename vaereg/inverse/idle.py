@@ -29,7 +29,7 @@ class Idle:
     """Candidates that carry nothing of what is asked for."""
 
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """For each mode that has any, how many, and of how many candidates."""
+    """Their number, and that of all candidates, of each mode that has any."""
     quantities: tuple[str, ...] = ()
     """What they lack of what is asked for: zero, or undefined; none where they carry no load at all."""
     kept: bool = False
@@ -60,7 +60,7 @@ def carries(targets: Targets, cells: CellProperties) -> NDArray[np.bool_]:
 
 
 def idle_of(targets: Targets, cells: CellProperties, modes: Sequence[str], *, kept: bool = False) -> Idle:
-    """What is to be told of candidates of which some carry nothing of what is asked for.
+    """Account of the candidates that carry nothing of what is asked for.
 
     Args:
         targets: What is wanted.

@@ -16,6 +16,7 @@ from vaereg.microstructure.volume import volume_fraction
 __all__ = [
     "Connectivity",
     "connectivity",
+    "contacts_across",
     "correlation_lengths",
     "face_density",
     "lineal_path",
@@ -174,6 +175,20 @@ def specific_surface(volume: ArrayLike) -> float:
     return float(2.0 * crossings)
 
 
+def contacts_across(labels: NDArray, axis: int, count: int) -> list[tuple[int, int]]:
+    """Clusters that meet across the faces of a periodic cell, at its end and its beginning, each pair once.
+
+    Args:
+        labels: Cluster of each voxel from 1 to `count`, 0 outside, shape (X, Y, Z).
+        axis: Axis that the faces are normal to.
+        count: Number of clusters.
+    """
+    last, first = np.take(labels, [-1, 0], axis).swapaxes(0, axis).astype(np.int64)
+    both = (last > 0) & (first > 0)
+    pairs = np.unique(last[both] * (count + 1) + first[both])  # faster than unique rows
+    return [divmod(pair, count + 1) for pair in pairs.tolist()]
+
+
 def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     """Clusters of one phase, of voxels that share faces, periodic.
 
@@ -185,10 +200,7 @@ def connectivity(volume: ArrayLike, phase: int = 1) -> Connectivity:
     labels = np.asarray(labelled)
     contacts: list[list[tuple[int, int, int]]] = [[] for _ in range(count + 1)]
     for axis in range(3):
-        last, first = np.take(labels, [-1, 0], axis).swapaxes(0, axis).astype(np.int64)
-        both = (last > 0) & (first > 0)
-        for pair in np.unique(last[both] * (count + 1) + first[both]).tolist():  # faster than unique rows
-            low, high = divmod(pair, count + 1)
+        for low, high in contacts_across(labels, axis, count):
             contacts[low].append((high, axis, 1))
             contacts[high].append((low, axis, -1))
     sizes = np.bincount(labels.ravel(), minlength=count + 1).tolist()

@@ -117,7 +117,7 @@ def test_fronts_go_on_beyond_the_training_volumes(checkpoint: Checkpoint) -> Non
 
 
 def test_candidates_meet_constraints_once(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two cuts, the second alone: meeting constraints takes most of the time."""
+    """The second of two cuts meets constraints, the first does not: that takes most of the time."""
     counts = []
     actual = judging.meet
     monkeypatch.setattr(judging, "meet", lambda *args: counts.append(1) or actual(*args))

@@ -278,7 +278,7 @@ def predict_stiffness(
             if last[row] == step:
                 mean[row], std[row] = answers[row][step].mean, step_answer.std[place] * unit
                 novelty[row] = step_answer.novelty[place]
-    carried = tuple(thread_map(carried_by, fields, phases))
+    carried = carried_by(fields, phases)
     mean, upper, std = with_voids(mean, upper, std, phases, carried)
     return StiffnessPrediction(
         mean=mean,

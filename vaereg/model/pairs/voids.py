@@ -11,6 +11,7 @@ from vaereg.engineering import loaded_directions
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.carrying import carried_part, carried_strains
 from vaereg.solver.problem import without_rounding
+from vaereg.workers import thread_map
 
 __all__ = ["carried_by", "with_voids"]
 
@@ -18,14 +19,20 @@ _ROUNDING = 1e-12
 """Entry of a stiffness over Young's modulus of the solid, below which it is rounding [-]."""
 
 
-def carried_by(field: NDArray[np.uint8], pair: TwoPhase) -> NDArray[np.float64] | None:
-    """Projection on the strains that a volume resists, see `carried_strains`; None where it resists all.
+def carried_by(
+    fields: Sequence[NDArray[np.uint8]], pairs: Sequence[TwoPhase]
+) -> tuple[NDArray[np.float64] | None, ...]:
+    """Projection on the strains that each volume resists, see `carried_strains`; None where it resists all.
 
     Args:
-        field: Phases 0 and 1, the stiffer one as 1, shape (X, Y, Z).
-        pair: The two phases.
+        fields: Phases 0 and 1, the stiffer one as 1, each of shape (X, Y, Z).
+        pairs: Phases of each volume.
     """
-    return carried_strains(field) if pair.has_void else None
+    if not any(pair.has_void for pair in pairs):
+        return (None,) * len(fields)
+    return tuple(
+        thread_map(lambda field, pair: carried_strains(field) if pair.has_void else None, fields, pairs)
+    )
 
 
 def with_voids(
