@@ -213,3 +213,14 @@ def test_a_quantity_that_voxels_hardly_change_is_met_like_the_others(rng: np.ran
     wanted = np.array([3.0, 2.0])  # the second one takes a hundred voxels
     share = choose_shares(effects, rng.uniform(0.05, 0.4, 600), wanted, wanted)
     np.testing.assert_allclose(effects @ share, wanted, atol=0.1)
+
+
+@pytest.mark.parametrize("seed", [1, 4, 6])
+def test_multipliers_are_found_where_few_voxels_do_most(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    common = generator.lognormal(0.0, 2.5, 2000) * generator.choice([-1, 1], 2000)
+    changes = common * generator.lognormal(0.0, 0.1, (6, 2000))
+    size = np.abs(changes).max(0)
+    cost = generator.uniform(0.01, 0.5, 2000) * np.hypot(1.0, size / np.median(size))
+    wanted = generator.uniform(-600.0, 600.0, 6)
+    assert np.abs(changes @ choose_shares(changes, cost, wanted, wanted) - wanted).max() < 1.0

@@ -24,18 +24,23 @@ from scipy.special import expit
 
 __all__ = ["choose_shares", "round_shares"]
 
-_WIDTHS = (0.1, 0.01)
+_WIDTHS = (0.3, 0.1, 0.03, 0.01)
 """Widths of the entropy, one after the other, in units of the cost: more of them lead to the same shares."""
 _SOFTNESS = 0.05
 """Miss of a quantity, in typical effects of a voxel, that a unit of its multiplier costs [-]."""
 _LEAST_OWN = 1e-3
 """Least effect of a voxel on a quantity that misses are relative to, in typical effects of a voxel [-]."""
-_NEWTON_STEPS, _ROUNDS = 40, 4
+_NEWTON_STEPS, _ROUNDS = 200, 4
 """Most steps of Newton's method at each width, and most choices of the ranges that bind."""
 _SETTLED = 1e-3
 """Gradient of the dual function at which a width is done, in typical effects of a voxel [-]."""
-_FAR = -16.0
-"""Exponent below which a share is nothing beside `_SETTLED`, and above whose opposite it is whole [-]."""
+_SLOPE_LEFT, _LEAST_LENGTH = 0.3, 1e-6
+"""Share of the slope along a step that may be left, the other way, at its end, and the least length of a step
+[-]."""
+_FAR = 40.0
+"""Exponent beyond which a share is nothing or whole [-]."""
+_BLOCK = 512
+"""Voxels whose shares are held at once."""
 _POLISHED, _EXCHANGES = 400, 60
 """Voxels of the largest shares that may be taken in or left out after rounding, and how often one is."""
 _LEAST_CLOSER = 0.02
@@ -71,7 +76,8 @@ def choose_shares(
         if not binding.any():
             return share
         multipliers[~binding] = 0.0
-        share, multipliers[binding] = _newton(changes[binding], cost, goal[binding], multipliers[binding])
+        multipliers[binding] = _newton(changes[binding], cost, goal[binding], multipliers[binding])
+        share = expit((multipliers @ changes - cost) / _WIDTHS[-1])
         change = changes @ share
         below, above = change < low - 1.0, change > high + 1.0  # within a voxel of the range is in it
         new = ~binding & (below | above)
@@ -198,79 +204,87 @@ def _exchange(effects, sizes, is_taken, total, count, low, high, most):  # noqa:
         is_taken[best] = not is_taken[best]
 
 
-def _newton(
-    changes: NDArray[np.float64],
-    cost: NDArray[np.float64],
-    goal: NDArray[np.float64],
-    start: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares (V,) and multipliers (P,) at which `changes` times the shares is the goal, at the least cost."""
-    effects = np.ascontiguousarray(changes.T)
-    multipliers = start.copy()
+@njit(cache=True, nogil=True, error_model="numpy")
+def _newton(effects, cost, goal, start):  # noqa: ANN001, ANN202
+    """Multipliers at which the effects of the shares are the goal, at the least cost, shape (P,).
+
+    The dual function is convex with its sign turned, so that a step that leads past its least value along it
+    is cut to where the slope would vanish if it fell evenly.
+
+    Args:
+        effects: Change of every quantity by each voxel, shape (P, V).
+        cost: Cost of each voxel, shape (V,).
+        goal: Wanted changes, shape (P,).
+        start: Multipliers to begin with, shape (P,).
+    """
+    count = goal.size
+    multipliers, trial = start.copy(), np.empty(count)
+    slope, new_slope = np.empty(count), np.empty(count)
+    curvature, new_curvature = np.empty((count, count)), np.empty((count, count))
     for width in _WIDTHS:
-        value, slope, curvature = _dual(effects, cost, goal, multipliers, width)
+        _slope_of_dual(effects, cost, goal, multipliers, width, slope, curvature)
         for _ in range(_NEWTON_STEPS):
             if np.abs(slope).max() < _SETTLED:
                 break
             step = np.linalg.solve(curvature, slope)
-            length = 1.0
-            while length > 1e-4:
-                trial = multipliers - length * step
-                new_value, new_slope, new_curvature = _dual(effects, cost, goal, trial, width)
-                if new_value <= value - 1e-4 * length * float(slope @ step):
+            along, left, length = (slope * step).sum(), 0.0, 1.0
+            while length > _LEAST_LENGTH:
+                trial[:] = multipliers - length * step
+                _slope_of_dual(effects, cost, goal, trial, width, new_slope, new_curvature)
+                left = (new_slope * step).sum()
+                if left >= -_SLOPE_LEFT * along:
                     break
-                length /= 2.0
-            else:
+                length *= along / (along - left)
+            if left < -_SLOPE_LEFT * along:
                 break
-            multipliers, value, slope, curvature = trial, new_value, new_slope, new_curvature
-    return expit((multipliers @ changes - cost) / _WIDTHS[-1]), multipliers
+            multipliers[:], slope[:], curvature[:] = trial, new_slope, new_curvature
+    return multipliers
 
 
-def _dual(
-    effects: NDArray[np.float64],
-    cost: NDArray[np.float64],
-    goal: NDArray[np.float64],
-    multipliers: NDArray[np.float64],
-    width: float,
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """The dual function with its sign turned, its slope (P,) and its curvature (P, P)."""
-    count = len(goal)
-    slope, curvature = np.zeros(count), np.zeros((count, count))
-    value = _sum_over_voxels(effects, cost, multipliers, width, slope, curvature)
-    softness = _SOFTNESS * multipliers
-    return (
-        float(value - multipliers @ goal + softness @ multipliers / 2.0),
-        slope - goal + softness,
-        curvature + _SOFTNESS * np.eye(count),
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sum_over_voxels(effects, cost, multipliers, width, slope, curvature):  # noqa: ANN001, ANN202
-    """Sum of t log(1 + exp(place / t)) over the voxels, with effects of shape (V, P).
-
-    Its slope and curvature are added to the last arguments.
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _slope_of_dual(effects, cost, goal, multipliers, width, slope, curvature):  # noqa: ANN001, ANN202
+    """Write the slope (P,) and the curvature (P, P) of the dual function with its sign turned; the other
+    arguments are those of `_newton`.
     """
-    total, quantities = 0.0, multipliers.size
-    for v in range(cost.size):
-        place = -cost[v]
-        for p in range(quantities):
-            place += multipliers[p] * effects[v, p]
-        place /= width
-        if place < _FAR:
-            continue
-        if place > -_FAR:
-            total += place
-            for p in range(quantities):
-                slope[p] += effects[v, p]
-            continue
-        small = np.exp(-abs(place))
-        total += np.log1p(small) + max(place, 0.0)
-        share = 1.0 / (1.0 + small) if place > 0.0 else small / (1.0 + small)
-        bend = small / ((1.0 + small) * (1.0 + small) * width)
-        for p in range(quantities):
-            effect = effects[v, p]
-            slope[p] += share * effect
-            for q in range(quantities):
-                curvature[p, q] += bend * effect * effects[v, q]
-    return width * total
+    count, voxels = effects.shape
+    share, bend = np.empty(_BLOCK), np.empty(_BLOCK)
+    for p in range(count):
+        slope[p] = _SOFTNESS * multipliers[p] - goal[p]
+        for q in range(count):
+            curvature[p, q] = _SOFTNESS if p == q else 0.0
+    for begin in range(0, voxels, _BLOCK):
+        size = min(_BLOCK, voxels - begin)
+        own = cost[begin : begin + size]
+        for k in range(size):
+            share[k] = -own[k]
+        for p in range(count):
+            effect, multiplier = effects[p, begin : begin + size], multipliers[p]
+            for k in range(size):
+                share[k] += multiplier * effect[k]
+        for k in range(size):
+            place = share[k] / width
+            # exp(-|place|), as a power of what is near one
+            y = -min(abs(place), _FAR) / 64.0
+            small = 1.0 + y * (1.0 + y / 2.0 * (1.0 + y / 3.0 * (1.0 + y / 4.0 * (1.0 + y / 5.0))))
+            small *= small
+            small *= small
+            small *= small
+            small *= small
+            small *= small
+            small *= small
+            lesser = small / (1.0 + small)
+            share[k] = 1.0 - lesser if place > 0.0 else lesser
+            bend[k] = lesser * (1.0 - lesser) / width
+        for p in range(count):
+            effect, total = effects[p, begin : begin + size], 0.0
+            for k in range(size):
+                total += share[k] * effect[k]
+            slope[p] += total
+            for q in range(p + 1):
+                other, total = effects[q, begin : begin + size], 0.0
+                for k in range(size):
+                    total += bend[k] * effect[k] * other[k]
+                curvature[p, q] += total
+    for p in range(count):
+        for q in range(p):
+            curvature[q, p] = curvature[p, q]

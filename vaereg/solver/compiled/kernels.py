@@ -34,8 +34,9 @@ __all__ = [
 
 _BLOCK = 64
 """Real numbers of a row treated at once; a constant, so that the compiler can vectorise over scratch rows."""
-_LANES = _BLOCK + 4
-"""Length of a scratch row: a block of nodes, the elements before it and the nodes of these."""
+_LANES = _BLOCK + 16
+"""Length of a scratch row: a block of nodes, the elements before it and the nodes of these; a multiple of 16,
+or the compiler keeps to shorter vectors, for fear of reading what was just stored beside."""
 
 
 def _stiffness_operator(general: bool):  # noqa: ANN202
@@ -207,12 +208,12 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
                                 w[6 * _LANES + k] - w[6 * _LANES + k + 2]
                             )
                             p, q, r, t = e - f, e + f, g - h, g + h
-                            total = behind[k] + ahead[k] + (p - r)
-                            work[k] += own[k] * total
-                            to[k] = total
+                            to[k] = behind[k] + ahead[k] + (p - r)
                             behind[k] = ahead[_LANES + k] + (q - t)
                             ahead[k] = p + r
                             ahead[_LANES + k] = q + t
+                        for k in range(size):
+                            work[k] += own[k] * to[k]
                 for i in range(3):
                     ahead, to = carried[2 * i * _LANES :], out[i * volume + at_x + begin :]
                     behind, own = held[i * plane + begin :], u[i * volume + at_x + begin :]

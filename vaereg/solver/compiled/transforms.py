@@ -182,10 +182,10 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                     else:
                         for row in range(n):
                             for k in range(n):
-                                ar[row * n + k] = yr[k * n + row]
+                                ar[k * n + row] = yr[row * n + k]
                         for row in range(n):
                             for k in range(n):
-                                ai[row * n + k] = yi[k * n + row]
+                                ai[k * n + row] = yi[row * n + k]
                     transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                 if half == 0 and stage == 1:
                     for part in (br, bi):
