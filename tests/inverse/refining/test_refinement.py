@@ -209,6 +209,21 @@ def test_what_is_better_within_the_tolerance_is_gone_on_from_where_objectives_ar
     assert on.base is not search.base and on.trust == search.trust
 
 
+def test_bounds_are_kept_beside_objectives() -> None:
+    """The tolerance is not spent on them, though more of the objective is to be had beyond."""
+    soft = TwoPhase(Phase("", 10.0, 0.3), Phase("", 1.0, 0.3))
+    result = refine(START, parse(["E_y=:4.2"], maximize=["E_z"]), soft, max_solves=12)
+    assert result.converged and result.largest_distance <= 1e-5
+    assert result.properties.values(["E_z"])[0, 0] > 6.5
+
+
+@pytest.mark.parametrize("targets", [["volume_fraction=0.4"], ["volume_fraction=0.46", "nu_xy=0.25"]])
+def test_objectives_that_oppose_targets_give_way(targets: list[str]) -> None:
+    soft = TwoPhase(Phase("", 10.0, 0.3), Phase("", 1.0, 0.3))
+    result = refine(START, parse(targets, maximize=["E_x", "E_y", "E_z"]), soft, max_solves=12)
+    assert result.converged and result.largest_distance <= 0.01
+
+
 def test_flips_that_predictions_refuse_are_followed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many without every second one of them, then fewer; none of them is left alone for good."""
     search = begin(START, near(), solve_first=True)

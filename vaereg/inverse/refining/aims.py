@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["distance", "objective_gain", "wanted_changes"]
+__all__ = ["beyond_bounds", "distance", "objective_gain", "wanted_changes"]
 
 _INSIDE = 0.25
 """Share of a range, from either end, beyond which a step aims [-]."""
 _MARGIN = 5e-3
 """Most of that, relative to what deviations are relative to [-]."""
+_ROUNDING = 1e-5
+"""Deviation from a bound that is the error of a solve in single precision [-]."""
 
 
 def wanted_changes(
@@ -28,7 +30,8 @@ def wanted_changes(
     Args:
         targets: What is wanted.
         properties: Those of one cell.
-        gain: Relative gain in each objective that is aimed at [-]; with 0 it must not get worse.
+        gain: Relative gain in each objective that is aimed at [-]; with 0 it must not get worse, with minus
+            infinity it is free.
     """
     values, scale = properties.values(targets.names)[0], targets.scales(properties)[0]
     low, high = targets.limits()
@@ -46,6 +49,16 @@ def wanted_changes(
         np.where(is_finite, end - values, sign * np.inf) for end, sign in ((low, -1.0), (high, 1.0))
     )
     return least, most, scale
+
+
+def beyond_bounds(targets: Targets, properties: CellProperties) -> float:
+    """Largest deviation of one cell from ranges and one-sided bounds, single values left out [-]: zero up to
+    the rounding of a solve.
+    """
+    is_range = np.array([item.is_bounded and not item.is_value for item in targets])
+    deviations = np.nan_to_num(targets.deviations(properties)[0], nan=np.inf)
+    largest = float(np.max(deviations, where=is_range, initial=0.0))
+    return largest if largest > _ROUNDING else 0.0
 
 
 def distance(targets: Targets, properties: CellProperties) -> float:

@@ -22,13 +22,13 @@ from vaereg.errors import InputError
 from vaereg.executors import Workers, check_workers, map_tasks
 from vaereg.inverse.constraints import Constraints, meet, satisfied
 from vaereg.inverse.idle import carries
-from vaereg.inverse.refining.aims import objective_gain
+from vaereg.inverse.refining.aims import beyond_bounds, objective_gain
 from vaereg.inverse.refining.flips import (
     learn_ratios,
 )
 from vaereg.inverse.refining.guidance import corrected_by_prediction, trusts_predictions
 from vaereg.inverse.refining.restarts import begun_anew, passed_over
-from vaereg.inverse.refining.search import FIRST_TRUST, Best, Refinement, Search, Step
+from vaereg.inverse.refining.search import FIRST_TRUST, LEAST_GAIN, Best, Refinement, Search, Step
 from vaereg.inverse.refining.stepping import based_on, flipped
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
@@ -64,8 +64,6 @@ _RTOL = 1e-3
 1e-6."""
 _INSIDE = 0.999
 """Share of the tolerance that the search allows itself, for that error [-]."""
-_LEAST_GAIN = 0.005
-"""Relative gain in each objective that is aimed at, below which the search ends [-]."""
 _PATIENCE, _LEAST_PROGRESS = 7, 0.05
 """Solves in which the deviation of the best volume has to fall by this share, or the search ends [-]: of 78
 searches for hard targets, all 39 that reached theirs went on, 21 others ended after two thirds of the
@@ -193,13 +191,18 @@ def advance(search: Search) -> Search:
         change = np.nan_to_num(quantities - search.base.cell.values(search.targets.names)[0])
         search = replace(search, ratios=learn_ratios(search.ratios, search.flips, change, unit))
     reached = deviation <= search.tolerance * _INSIDE
-    if _is_better(search, deviation, quantities, unit):
-        best = Best(volume=search.volume, largest_distance=deviation, quantities=quantities)
+    beyond = beyond_bounds(search.targets, cell)
+    if _is_better(search, deviation, beyond, quantities, unit):
+        best = Best(volume=search.volume, largest_distance=deviation, beyond=beyond, quantities=quantities)
         search = replace(search, best=best)
     elif search.targets.objectives and search.best.largest_distance <= search.tolerance * _INSIDE:
         search = replace(search, gain=_SMALLER * search.gain)
     is_finished = reached and not search.targets.objectives
-    goes_on = search.gain >= _LEAST_GAIN and step.solves < search.max_solves - 1 and not is_finished
+    goes_on = (
+        (search.gain >= LEAST_GAIN or search.is_restoring)
+        and step.solves < search.max_solves - 1
+        and not is_finished
+    )
     if goes_on and _is_stalled(search, _SLOW_AFTER, _SLOW_PROGRESS):
         anew = begun_anew(search, last=False)
         if anew is not None:
@@ -213,12 +216,12 @@ def advance(search: Search) -> Search:
             if not np.array_equal(volume, search.volume):
                 return replace(based, volume=volume, flips=None)
         for back in (True, False):
-            following = flipped(based_on(search, solved, heat, cell, back=back), reached)
+            following = flipped(based_on(search, solved, heat, cell, back=back))
             if following is not None:
                 return following
         if search.avoided or search.trust < FIRST_TRUST:  # by what was learned since, all of it once more
             again = replace(based_on(search, solved, heat, cell, back=False), avoided=(), trust=FIRST_TRUST)
-            following = flipped(again, reached)
+            following = flipped(again)
             if following is not None:
                 return following
     if goes_on and (anew := begun_anew(search, last=True)) is not None:
@@ -265,15 +268,21 @@ def _is_stalled(search: Search, patience: int, least: float) -> bool:
 
 
 def _is_better(
-    search: Search, deviation: float, quantities: NDArray[np.float64], unit: NDArray[np.float64]
+    search: Search,
+    deviation: float,
+    beyond: float,
+    quantities: NDArray[np.float64],
+    unit: NDArray[np.float64],
 ) -> bool:
-    """Whether a volume is better than the best so far: nearer, or with more of the objectives if both are
-    near.
+    """Whether a volume is better than the best so far: nearer, or with objectives, if both are near, less
+    beyond the bounds, or as far with more of the objectives.
     """
     best, near = search.best, search.tolerance * _INSIDE
     if best.quantities is None or not search.targets.objectives:
         return deviation < best.largest_distance
     if deviation <= near and best.largest_distance <= near:
+        if beyond != best.beyond:
+            return beyond < best.beyond
         return objective_gain(search.targets, quantities, best.quantities, unit) > 0.0
     return deviation < best.largest_distance
 

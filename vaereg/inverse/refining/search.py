@@ -16,10 +16,22 @@ from vaereg.inverse.refining.flips import Flips, Ratios
 from vaereg.materials import TwoPhase
 from vaereg.targets import CellProperties, Targets
 
-__all__ = ["FIRST_GAIN", "FIRST_TRUST", "STALLED", "Base", "Best", "Refinement", "Search", "Step"]
+__all__ = [
+    "FIRST_GAIN",
+    "FIRST_TRUST",
+    "LEAST_GAIN",
+    "STALLED",
+    "Base",
+    "Best",
+    "Refinement",
+    "Search",
+    "Step",
+]
 
 FIRST_GAIN = 0.05
 """Relative gain in each objective that a search aims at first [-]."""
+LEAST_GAIN = 0.005
+"""Relative gain in each objective that is aimed at, below which no more is asked for [-]."""
 FIRST_TRUST = 0.03
 """Largest share of the voxels that are flipped between two solves, unless flips led away [-]."""
 STALLED = "more solves bring it hardly nearer; another mode, a larger cell or a looser tolerance may help"
@@ -78,6 +90,8 @@ class Best:
     """Phases 0 and 1, shape (X, Y, Z)."""
     largest_distance: float = np.inf
     """Largest relative distance of a targeted quantity [-]."""
+    beyond: float = np.inf
+    """How far it is beyond ranges and one-sided bounds; see `aims.beyond_bounds` [-]."""
     quantities: NDArray[np.float64] | None = None
     """Its quantities, shape (P,)."""
 
@@ -145,3 +159,11 @@ class Search:
     """True if the next solve is the last: the verification of the best volume in float64."""
     result: Refinement | None = None
     """Outcome, once the search is over."""
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether objectives are free for the best volume to come within its bounds: it is beyond one, and no
+        more of the objectives is asked for.
+        """
+        is_last = len(self.history) >= self.max_solves - 2
+        return 0.0 < self.best.beyond < np.inf and (self.gain < LEAST_GAIN or is_last)

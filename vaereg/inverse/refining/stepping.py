@@ -17,7 +17,10 @@ from vaereg.inverse.refining.flips import (
     FEW,
     FEWER,
     MORE,
+    Flips,
+    Ratios,
     choose_flips,
+    expected_change,
     first_ratios,
     learn_ratios,
     neck_cost,
@@ -34,6 +37,10 @@ __all__ = ["based_on", "flipped"]
 
 _SLACKS = (0.0, 0.7)
 """Shares of the tolerance by which the wanted changes are widened: the second where the first fails [-]."""
+_MISSED = 0.25
+"""Share of the tolerance by which flips that keep the objectives may lead less near than others [-]."""
+_HALF = 0.5
+"""Share of the distance that these may leave at most, where others leave less [-]."""
 _TRIES = 8
 """Choices of flips that predictions look at before a solve."""
 
@@ -73,7 +80,7 @@ def based_on(
     return replace(search, base=base, trust=trust, ratios=ratios)
 
 
-def flipped(search: Search, reached: bool) -> Search | None:
+def flipped(search: Search) -> Search | None:
     """The search with the volume that is solved next; None where no flips bring it nearer.
 
     Predictions, shifted by what they are off at the volume before, look at the flips first: where they should
@@ -90,7 +97,7 @@ def flipped(search: Search, reached: bool) -> Search | None:
     values = base.cell.values(search.targets.names)[0]
     careful = search
     for number in range(_TRIES):
-        following = _with_flips(search, base, reached)
+        following = _with_flips(search, base)
         if following is None or following.flips is None or before is None:
             return best or following
         cells = shifted(predicted_cells(search, following.volume), before, base.cell)
@@ -120,22 +127,54 @@ def _more_careful(search: Search, base: Base, attempt: Search) -> Search:
     return replace(search, trust=FEWER * len(voxels) / base.volume.size)
 
 
-def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
+def _with_flips(search: Search, base: Base) -> Search | None:
     """The search with flips of the volume before; None where none bring it nearer."""
     if search.ratios is None:
         return None
+    flips = _chosen(search, base, search.ratios)
+    if flips is None:
+        return None
+    volume = flips.applied(base.volume)
+    if search.constraints:
+        volume = meet(volume, search.constraints)
+    if volume.min() == volume.max() or np.array_equal(volume, base.volume):
+        return None
+    return replace(search, volume=volume, flips=flips)
+
+
+def _chosen(search: Search, base: Base, ratios: Ratios) -> Flips | None:
+    """Flips that push the objectives once all else is within the tolerance; before that, flips by which the
+    objectives do not get worse, or flips that leave them free where these lead nearer.
+    """
+    if base.distance <= search.tolerance and not search.is_restoring:
+        return _flips(search, base, ratios, search.gain)
+    held = _flips(search, base, ratios, 0.0)
+    if not search.targets.objectives:
+        return held
+    least, most, unit = wanted_changes(search.targets, base.cell, gain=-np.inf)
+    free = _flips(search, base, ratios, -np.inf)
+
+    def left(flips: Flips | None) -> float:
+        change = np.zeros(len(unit)) if flips is None else expected_change(flips, ratios)
+        return float(np.linalg.norm((np.clip(change, least, most) - change) / unit))
+
+    enough = max(left(free), _HALF * left(None))
+    return held if left(held) <= enough + _MISSED * search.tolerance else free
+
+
+def _flips(search: Search, base: Base, ratios: Ratios, gain: float) -> Flips | None:
+    """Flips towards the targets, and a gain in the objectives; see `wanted_changes`."""
     symmetry, (x, y, z) = search.constraints.symmetry, base.volume.shape
-    least, most, unit = wanted_changes(search.targets, base.cell, gain=search.gain if reached else 0.0)
+    least, most, unit = wanted_changes(search.targets, base.cell, gain=gain)
     orbits = None if symmetry == "none" else orbits_of((x, y, z), symmetry)
     allowed = interface_of(base.volume)
     allowed.ravel()[list(search.avoided)] = False
-    flips = None
     for slack in _SLACKS:  # single voxels may be too coarse for the middle of what is within the tolerance
         room = slack * search.tolerance * unit
         flips = choose_flips(
             base.volume,
             base.effects,
-            search.ratios,
+            ratios,
             least - room,
             most + room,
             unit,
@@ -145,12 +184,5 @@ def _with_flips(search: Search, base: Base, reached: bool) -> Search | None:
             trust=search.trust,
         )
         if flips is not None:
-            break
-    if flips is None:
-        return None
-    volume = flips.applied(base.volume)
-    if search.constraints:
-        volume = meet(volume, search.constraints)
-    if volume.min() == volume.max() or np.array_equal(volume, base.volume):
-        return None
-    return replace(search, volume=volume, flips=flips)
+            return flips
+    return None
