@@ -34,7 +34,7 @@ from vaereg.inverse.designs import (
     without_idle,
 )
 from vaereg.inverse.plausible import UnreachableTargetError
-from vaereg.inverse.reach import mode_reach
+from vaereg.inverse.reach import mode_reach, out_of_reach
 from vaereg.inverse.refining.corrections import correct
 from vaereg.inverse.sampling.judging import Judge
 from vaereg.inverse.sampling.proposals import Proposals, Quota, propose, share_out
@@ -339,11 +339,20 @@ def _possible_quota(
             impossible = error
     try:
         quota = share_out(judge, count, component=component, only_plausible=only_plausible)
+        nearest = impossible and out_of_reach(
+            judge.checkpoint,
+            judge.targets,
+            judge.pair,
+            component=component,
+            symmetry=judge.constraints.symmetry,
+        )
     except UnreachableTargetError as error:
         if impossible is None:
             raise
-        message = f"{impossible}; {error}"
-        raise UnreachableTargetError(message, error.nearest, error.distance) from impossible
+        nearest = error
+    if impossible is not None and nearest is not None:
+        message = f"{impossible}; {nearest}"
+        raise UnreachableTargetError(message, nearest.nearest, nearest.distance) from impossible
     if impossible is not None:
         raise impossible
     return quota

@@ -27,7 +27,6 @@ from vaereg.targets.quantities import canonical_name
 from vaereg.targets.symmetries import symmetrised
 
 __all__ = [
-    "FARTHEST",
     "REACHED",
     "ModeReach",
     "NearestTargets",
@@ -43,9 +42,6 @@ __all__ = [
 REACHED = 0.12
 """Largest deviation of the nearest volume of a mode, its volume fraction changed to fit, that counts as
 reached [-]."""
-FARTHEST = 0.75
-"""Largest deviation of the nearest volume from which designs are made where no mode reaches a target: half as
-much again as of the farthest of 177 targets that are the properties of unseen volumes [-]."""
 _BESIDE = 1.3
 """Deviation of the other modes that make designs then, in units of that of the nearest [-]."""
 _WIDTH = 0.12
@@ -104,12 +100,12 @@ class Reach:
 
     def makers(self, components: Sequence[int]) -> NDArray[np.intp]:
         """Modes that make designs: of those that are asked for the ones that reach the target, or where none
-        does, the nearest ones up to `FARTHEST`; none beyond.
+        does, the nearest ones; none where no mode has a volume.
         """
         indices = np.asarray(components, dtype=np.intp)
         distance = self.distance[indices]
-        limit = REACHED if (distance <= REACHED).any() else min(FARTHEST, _BESIDE * float(distance.min()))
-        return indices[distance <= limit]
+        limit = REACHED if (distance <= REACHED).any() else _BESIDE * float(distance.min())
+        return indices[np.isfinite(distance) & (distance <= limit)]
 
     def without(self, components: Sequence[int]) -> Reach:
         """The same where some modes have nothing near."""
