@@ -94,28 +94,32 @@ def test_interrupts_are_quiet(
 def test_progress_states_rate_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rate counts what this run did, not what it found done."""
-    times = iter([100.0, 109.9, 110.0, 110.1])
+    """The rate counts what this run did, not what it found done, and neither does it count the start."""
+    times = iter([100.0, 120.0, 120.1, 130.0, 130.1])
     monkeypatch.setattr(reporting.time, "monotonic", lambda: next(times))
     report = reporting.progress("generate", "volumes")
-    for done in (40, 59, 60, 200):
+    for done in (40, 59, 60, 90, 200):
         report(done, 200)
     assert capsys.readouterr().err.splitlines() == [
         "generate: 40/200 volumes",
-        "generate: 59/200 volumes, 1.9/s, 1.2 min left",
-        "generate: 200/200 volumes, 15.8/s",
+        "generate: 59/200 volumes, at most 2.5 min left",
+        "generate: 90/200 volumes, 3.1/s, 35 s left",
+        "generate: 200/200 volumes, 5.3/s",
     ]
 
 
 def test_progress_of_few_long_parts_says_how_long_each_takes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times = iter([0.0, 30.0])
+    times = iter([0.0, 30.0, 45.0])
     monkeypatch.setattr(reporting.time, "monotonic", lambda: next(times))
     report = reporting.progress("refine", "designs")
-    report(0, 3)
-    report(2, 3)
-    assert capsys.readouterr().err.splitlines()[1] == "refine: 2/3 designs, 15.0 s each, 15 s left"
+    for done in (0, 1, 2):
+        report(done, 3)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "refine: 1/3 designs, at most 1.0 min left",
+        "refine: 2/3 designs, 15.0 s each, 15 s left",
+    ]
 
 
 def commands_of_the_model(cells: Path, data: Path, out: Path) -> dict[str, list[object]]:

@@ -1,5 +1,7 @@
 """Designs that carry nothing of what is asked for: pieces of a solid apart in a void."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,7 @@ def test_what_is_asked_for_has_to_be_there(
     targets = parse(texts, maximize=maximize)
     cells = _solved(_solid(), targets)
     assert carries(targets, cells).tolist() == expected
-    idle = idle_of(targets, cells, ["particles", "layers", "pores"])
+    idle = idle_of(targets, cells, np.arange(3), ["particles", "layers", "pores"])
     assert set(idle.counts) == {
         name
         for name, is_there in zip(("particles", "layers", "pores"), expected, strict=True)
@@ -79,7 +81,8 @@ def test_what_is_asked_for_has_to_be_there(
 def test_words() -> None:
     idle = Idle(counts={"particles": (4, 4), "layers": (1, 4)}, quantities=("E_x", "alpha"))
     words = "pieces apart in a void, without E_x, alpha: particles (4 of 4), layers (1 of 4)"
-    assert idle.words() == words
+    assert idle.words() == f"left out: {words}"
+    assert replace(idle, kept=True).words() == f"some designs are {words}"
     assert "carry no load at all" in Idle(counts={"particles": (1, 2)}).words()
     more = idle.joined(Idle(counts={"layers": (2, 3)}, quantities=("E_x",)))
     assert more.counts == {"particles": (4, 4), "layers": (3, 4)}

@@ -89,6 +89,14 @@ def test_objectives_and_weights() -> None:
     )
 
 
+def test_expansion_in_words_is_no_number_beside_a_number() -> None:
+    """And the words are read again."""
+    assert parse(["alpha_x=2", "alpha=:12e-6/K"]).words() == "alpha_x = 2·10⁻⁶/K, alpha at most 12·10⁻⁶/K"
+    assert parse(["alpha=12·10⁻⁶/K"]) == parse(["alpha=12"])
+    with pytest.raises(InputError, match=r"got 12:11·10⁻⁶/K"):
+        parse(["alpha=12:11"])
+
+
 def test_targets_survive_a_file() -> None:
     targets = parse(["E_x=20@2", "nu_xy=0.2:0.3", "density=:1.9", "K=5:"], maximize=["E_z"], minimize=["K"])
     stored = targets.to_json()

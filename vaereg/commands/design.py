@@ -90,6 +90,7 @@ def _run_front(
     from vaereg.cluster import workers_of
     from vaereg.inverse.fronts.verified import design_front, save_front
     from vaereg.inverse.recipes import recipes
+    from vaereg.targets import QUANTITIES
 
     with workers_of(arguments.workers, arguments.scheduler) as workers:
         front = design_front(
@@ -108,7 +109,7 @@ def _run_front(
         )
     save_front(arguments.out, front, recipes=recipes(checkpoint, front.designs))
     ends = ", ".join(
-        f"{item.name} {column.min():.4g} to {column.max():.4g}"
+        f"{item.name} {column.min():.4g} to {column.max():.4g}{QUANTITIES[item.name].unit_after}"
         for item, column in zip(targets.objectives, front.values.T, strict=True)
     )
     tell(
@@ -247,7 +248,7 @@ def _tell_designs(designs: Designs, left_out: Mapping[str, int]) -> None:
     )
     tell(f"design: {names}; by prediction {deviation_words(designs.wanted, designs.cells)}")
     if designs.idle:
-        tell(f"design: {'some designs are' if designs.idle.kept else 'left out:'} {designs.idle.words()}")
+        tell(f"design: {designs.idle.words()}")
     extreme = "nearly all" if min(designs.fraction) > _EXTREME else "hardly any"
     if designs.wanted.objectives and (
         min(designs.fraction) > _EXTREME or max(designs.fraction) < 1 - _EXTREME

@@ -262,9 +262,8 @@ def _tell_outcome(
         f"moved by {np.median(changes):.4f}{usual}"
     )
     tell(f"refine: by the solver {deviation_words(targets, solved)}")
-    names = [designs.modes[k] if designs.modes else f"component {k}" for k in designs.component]
-    if idle := idle_of(targets, solved, names):
-        tell(f"refine: some designs are {idle.words()}")
+    if idle := idle_of(targets, solved, designs.component, designs.modes, kept=True):
+        tell(f"refine: {idle.words()}")
     missed = [result for result in results if not result.converged and np.isfinite(result.largest_distance)]
     if not missed:
         return

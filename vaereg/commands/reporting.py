@@ -26,36 +26,48 @@ __all__ = [
 
 _NEAR = 0.02
 """Largest deviation at which the objectives of a design are told, unless none is as near [-]."""
+_SETTLED = 0.25
+"""Time since something was done for the first time, over the time before, from which a rate is known [-]."""
 _SECONDS = 5.0
 """Time between two reports of one solve [s]."""
 
 
 def progress(command: str, unit: str) -> Callable[[int, int], None]:
-    """Report progress on stderr, at most twice a second: what is done, the rate and the time left."""
+    """Report progress on stderr, at most twice a second: what is done, the rate and the time left.
+
+    The rate is that since something was done for the first time: before, processes start and code is
+    compiled. Until a quarter of that time has passed once more, the rate with it is a lower limit.
+    """
     start: tuple[int, float] | None = None
+    begun: tuple[int, float] | None = None
     last = -1.0
 
     def report(done: int, total: int) -> None:
-        nonlocal start, last
+        nonlocal start, begun, last
         now = time.monotonic()
         if start and done < total and now - last < 0.5:
             return
         start, last = start or (done, now), now
-        rate = (done - start[0]) / (now - start[1]) if now > start[1] else 0.0
-        tell(f"{command}: {done}/{total} {unit}{_pace(rate, total - done)}")
+        if begun is None and done > start[0]:
+            begun = done, now
+        is_known = begun is not None and now - begun[1] >= _SETTLED * (begun[1] - start[1])
+        number, moment = begun if begun and is_known and done < total else start
+        rate = (done - number) / (now - moment) if now > moment else 0.0
+        tell(f"{command}: {done}/{total} {unit}{_pace(rate, total - done, is_known=is_known)}")
 
     return report
 
 
-def _pace(rate: float, left: int) -> str:
-    """Rate [1/s] and the time that is left, in words; empty where the rate is not known yet."""
+def _pace(rate: float, left: int, *, is_known: bool) -> str:
+    """Rate [1/s] and the time that is left, in words; empty where nothing is done yet."""
     if rate <= 0.0:
         return ""
     pace = f"{rate:.1f}/s" if rate >= 1.0 else f"{1.0 / rate:.1f} s each"
     if not left:
         return f", {pace}"
     seconds = left / rate
-    return f", {pace}, {f'{seconds:.0f} s' if seconds < 60.0 else f'{seconds / 60.0:.1f} min'} left"
+    words = f"{seconds:.0f} s" if seconds < 60.0 else f"{seconds / 60.0:.1f} min"
+    return f", {pace}, {words} left" if is_known else f", at most {words} left"
 
 
 def deviation_words(targets: Targets, cells: CellProperties) -> str:
@@ -79,11 +91,9 @@ def deviation_words(targets: Targets, cells: CellProperties) -> str:
     for item in targets.objectives:
         values = cells.values([item.name])[near, 0]
         best = values.max() if item.goal == "max" else values.min()
-        unit = QUANTITIES[item.name].unit.replace("-", "")
         direction = "up to" if item.goal == "max" else "down to"
-        words.append(
-            f"{item.name} {direction} {best:.4g} {unit}".rstrip() + f", median {np.median(values):.4g}"
-        )
+        unit = QUANTITIES[item.name].unit_after
+        words.append(f"{item.name} {direction} {best:.4g}{unit}, median {np.median(values):.4g}{unit}")
     return "; ".join(words)
 
 

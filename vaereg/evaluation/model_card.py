@@ -228,9 +228,7 @@ def _inverse(metrics: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
         "two_point_distance_within_component": "two-point distance within a component",
         "two_point_distance_between_components": "two-point distance across components",
     }
-    rows = [
-        (label, *(_figure(key, metrics[trial][key]) for trial in _TRIALS)) for key, label in labels.items()
-    ]
+    rows = [(text, *(_figure(key, metrics[trial][key]) for trial in _TRIALS)) for key, text in labels.items()]
     for k in three["median_error_by_component"]:
         errors = [metrics[trial]["median_error_by_component"].get(k) for trial in _TRIALS]
         rows.append((f"all designs of component {k}", *(_figure("error", error) for error in errors)))

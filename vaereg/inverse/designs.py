@@ -133,8 +133,7 @@ def idle_designs(designs: Designs, *, kept: bool = False) -> Idle:
         designs: Designs, or candidates for them.
         kept: Whether such designs are shown all the same.
     """
-    modes = [designs.modes[k] if designs.modes else f"component {k}" for k in designs.component]
-    return idle_of(designs.wanted, designs.cells, modes, kept=kept)
+    return idle_of(designs.wanted, designs.cells, designs.component, designs.modes, kept=kept)
 
 
 def without_idle(designs: Designs) -> Designs:

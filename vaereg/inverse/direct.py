@@ -337,25 +337,20 @@ def _possible_quota(
             check_possible(judge.targets, judge.pair, symmetry=judge.constraints.symmetry)
         except ImpossibleTargetError as error:
             impossible = error
+    if impossible is None:
+        return share_out(judge, count, component=component, only_plausible=only_plausible)
+    symmetry = judge.constraints.symmetry
     try:
-        quota = share_out(judge, count, component=component, only_plausible=only_plausible)
-        nearest = impossible and out_of_reach(
-            judge.checkpoint,
-            judge.targets,
-            judge.pair,
-            component=component,
-            symmetry=judge.constraints.symmetry,
+        share_out(judge, count, component=component, only_plausible=only_plausible)
+        nearest = out_of_reach(
+            judge.checkpoint, judge.targets, judge.pair, component=component, symmetry=symmetry
         )
     except UnreachableTargetError as error:
-        if impossible is None:
-            raise
         nearest = error
-    if impossible is not None and nearest is not None:
-        message = f"{impossible}; {nearest}"
-        raise UnreachableTargetError(message, nearest.nearest, nearest.distance) from impossible
-    if impossible is not None:
+    if nearest is None:
         raise impossible
-    return quota
+    message = f"{impossible}; {nearest}"
+    raise UnreachableTargetError(message, nearest.nearest, nearest.distance) from impossible
 
 
 def _checked(targets: Mapping[str, Target]) -> Mapping[str, Target]:

@@ -48,10 +48,11 @@ class Idle:
         return replace(self, counts={**self.counts, **counts}, quantities=tuple(names))
 
     def words(self) -> str:
-        """Words for a person to read."""
+        """Clause for a person to read, which says whether they are shown."""
+        beginning = "some designs are" if self.kept else "left out:"
         modes = ", ".join(f"{name} ({few} of {many})" for name, (few, many) in self.counts.items())
         what = f"without {', '.join(self.quantities)}" if self.quantities else "which carry no load at all"
-        return f"pieces apart in a void, {what}: {modes}"
+        return f"{beginning} pieces apart in a void, {what}: {modes}"
 
 
 def carries(targets: Targets, cells: CellProperties) -> NDArray[np.bool_]:
@@ -59,21 +60,29 @@ def carries(targets: Targets, cells: CellProperties) -> NDArray[np.bool_]:
     return np.logical_not(_missing(targets, cells).any(axis=1))
 
 
-def idle_of(targets: Targets, cells: CellProperties, modes: Sequence[str], *, kept: bool = False) -> Idle:
+def idle_of(
+    targets: Targets,
+    cells: CellProperties,
+    component: NDArray[np.integer],
+    modes: Sequence[str],
+    *,
+    kept: bool = False,
+) -> Idle:
     """Account of the candidates that carry nothing of what is asked for.
 
     Args:
         targets: What is wanted.
         cells: Properties of the N candidates.
-        modes: Mode of each.
+        component: Index of the mixture component of each, shape (N,).
+        modes: Names of the components; none for those of a free mixture, which have numbers.
         kept: Whether such designs are shown all the same.
     """
     missing = _missing(targets, cells)
     idle: NDArray[np.bool_] = np.any(missing, axis=1)
     counts = {
-        mode: (int(idle[own].sum()), int(own.sum()))
-        for mode in dict.fromkeys(modes)
-        for own in [np.array([item == mode for item in modes])]
+        modes[index] if modes else f"component {index}": (int(idle[own].sum()), int(own.sum()))
+        for index in dict.fromkeys(map(int, component))
+        for own in [component == index]
         if idle[own].any()
     }
     names = [

@@ -351,9 +351,7 @@ def unreachable(reach: Reach, targets: Targets, mode: int | None) -> Unreachable
     if not nearest:
         kind = "training volume" if reach.symmetry == "none" else f"{reach.symmetry} volume"
         return UnreachableTargetError(f"{words} {targets.words()}: it has no {kind}", {}, np.inf)
-    offer = ", ".join(
-        f"{name} = {value:.4g} {QUANTITIES[name].unit.strip('-')}".strip() for name, value in nearest.items()
-    )
+    offer = ", ".join(f"{name} = {value:.4g}{QUANTITIES[name].unit_after}" for name, value in nearest.items())
     distance = float(reach.distance[index])
     message = f"{words} {targets.words()}: the nearest is {reach.names[index]} with {offer}"
     return UnreachableTargetError(f"{message}, {percent_off(distance)}", nearest, float(np.log1p(distance)))

@@ -149,7 +149,7 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
     fits[1:] |= passed
     if fits.any():
         return fits
-    unit = "" if QUANTITIES[item.name].unit == "-" else f" {QUANTITIES[item.name].unit}"
+    unit = QUANTITIES[item.name].unit_after
     # the volume fraction at which least is missing; of targets far beyond, differences are all alike
     distance = np.where(above, item.low - bounds.high, bounds.low - item.high)
     order = -bounds.high if above.all() else bounds.low if below.all() else distance

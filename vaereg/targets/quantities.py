@@ -63,6 +63,11 @@ class Quantity:
     """Property of both phases that it needs besides their elastic numbers."""
 
     @property
+    def unit_after(self) -> str:
+        """Unit as it follows a number in a text, with what stands between: " GPa", "·10⁻⁶/K", or nothing."""
+        return {"-": "", _EXPANSION: "·10⁻⁶/K"}.get(self.unit, f" {self.unit}")
+
+    @property
     def is_coupling(self) -> bool:
         """Whether it is an entry beside the diagonal: its deviations are relative to the diagonal as well."""
         return self.name in _COUPLINGS
@@ -236,7 +241,7 @@ def read_number(text: str, name: str, *, unit: str = "") -> float:
 def unit_factor(unit: str, name: str) -> float:
     """Number in the unit of a quantity of one `unit` of the user's; errors as in `read_number`."""
     expected = quantity(name).unit
-    if unit in ("", expected):
+    if unit in ("", expected, quantity(name).unit_after.strip()):
         return 1.0
     spelling, factor = _PINT_UNITS[expected]
     message = f"expected a unit of {name} such as {expected}, got {unit[:40]!r}"

@@ -106,5 +106,4 @@ def _renamed(name: str, order: tuple[int, ...]) -> str:
 
 
 def _text(name: str, value: float) -> str:
-    unit = QUANTITIES[name].unit
-    return f"{value:.4g}" + ("" if unit == "-" else f" {unit}")
+    return f"{value:.4g}{QUANTITIES[name].unit_after}"

@@ -56,8 +56,8 @@ class Wanted:
             raise InputError(f"expected an objective of {', '.join(GOALS)}, got {self.goal!r}")
         if not (math.isfinite(self.weight) and self.weight > 0.0):
             raise InputError(f"expected a positive weight of {self.name}, got {self.weight}")
-        unit, bounds = QUANTITIES[self.name].unit, (self.low, self.high)
-        range_text, suffix = _range_text(self.low, self.high), "" if unit == "-" else f" {unit}"
+        bounds, suffix = (self.low, self.high), QUANTITIES[self.name].unit_after
+        range_text = _range_text(self.low, self.high)
         if any(math.isnan(value) for value in bounds) or self.low == _INFINITE or self.high == -_INFINITE:
             raise InputError(f"expected finite numbers for {self.name}, got {range_text}")
         if not self.goal and not any(map(math.isfinite, bounds)):
@@ -93,7 +93,7 @@ class Wanted:
         """Words for a person to read, such as "E_x = 20 GPa", "density at most 1.9 g/cm³" or "E_z as large as
         possible".
         """
-        unit = "" if QUANTITIES[self.name].unit == "-" else f" {QUANTITIES[self.name].unit}"
+        unit = QUANTITIES[self.name].unit_after
         if self.is_value:
             words = f"{self.name} = {self.low:.4g}{unit}"
         elif not self.is_bounded:

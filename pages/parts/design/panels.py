@@ -213,7 +213,7 @@ def design_summary(
     with st.container(key="summary"):
         first, second, third, fourth = st.columns([2, 2, 3, 2])
         if designs.idle:
-            st.caption(plain(wording.idle_text(designs.idle)))
+            st.caption(wording.idle_text(designs.idle))
     first.metric(
         "Designs",
         len(outcomes),

@@ -9,7 +9,7 @@ from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.requests.modes import lowered, mode_title
 from pages.parts.common.requests.quantities import missing_property, rounded_number, symbol, target_text
 from pages.parts.common.requests.request import Request
-from pages.parts.common.text import plain
+from pages.parts.common.text import plain, sentence
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.idle import Idle
 from vaereg.targets import QUANTITIES, Wanted
@@ -35,10 +35,9 @@ def former_text(designs: Designs, request: Request) -> str:
 
 
 def idle_text(idle: Idle) -> str:
-    """Which designs carry nothing of what is asked for, and whether they are shown, in words."""
+    """Which designs carry nothing of what is asked for, and whether they are shown, as Markdown."""
     counts = {lowered(mode_title(name)): count for name, count in idle.counts.items()}
-    beginning = "Some designs are" if idle.kept else "Left out:"
-    return f"{beginning} {replace(idle, counts=counts).words()}."
+    return sentence(replace(idle, counts=counts).words())
 
 
 def nearest_text(nearest: Mapping[str, float]) -> str:

@@ -371,11 +371,6 @@ def load_pair_model(path: Path | None = None) -> PairModel:
     return _read_pair_model(path) if path else _shared_pair_model(DEFAULT_PAIR_MODEL)
 
 
-@cache
-def _shared_pair_model(path: Path) -> PairModel:
-    return _read_pair_model(path)
-
-
 def _read_pair_model(path: Path) -> PairModel:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
@@ -399,3 +394,6 @@ def _read_pair_model(path: Path) -> PairModel:
         raise
     except Exception as error:  # torch raises many kinds for a file that is not its own
         raise CheckpointError(f"{path} is no regressor for any pair of phases") from error
+
+
+_shared_pair_model = cache(_read_pair_model)

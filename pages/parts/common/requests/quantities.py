@@ -48,8 +48,6 @@ _WORDS = {
     "k": "k mean",
     "alpha": "\u03b1 mean",
 }
-_BETWEEN = {"1e-6/K": "·"}
-"""What stands between a number and its unit where it is no space."""
 _FRACTIONS = np.linspace(0.01, 0.99, 99)
 """Volume fractions at which ranges are computed [-]."""
 _OPEN_ENDS = {"nu": (-0.5, 1.0), "anisotropy": (0.0, 5.0)}
@@ -67,19 +65,21 @@ def symbol(name: str) -> str:
     return f"{_GREEK.get(kind, kind)}{axes}" if kind else name
 
 
-def _unit(name: str) -> str:
-    unit = QUANTITIES[name].unit
-    return unit.replace("^(1/2)", "½").replace("^(1/3)", "⅓").replace("1e-6/K", "10⁻⁶/K")
+def _unit(text: str) -> str:
+    """A unit as the pages write it."""
+    return text.replace("^(1/2)", "½").replace("^(1/3)", "⅓").replace("1e-6/K", "10⁻⁶/K")
 
 
 def axis_title(name: str) -> str:
     """Symbol with the unit: "Ex [GPa]"."""
-    return f"{'volume fraction' if name == 'volume_fraction' else symbol(name)} [{_unit(name)}]"
+    return (
+        f"{'volume fraction' if name == 'volume_fraction' else symbol(name)} [{_unit(QUANTITIES[name].unit)}]"
+    )
 
 
 def with_unit(name: str) -> str:
     """Symbol with the unit as rows of cards have it: "Ex GPa", "density g/cm³", "νxy"."""
-    unit = _unit(name)
+    unit = _unit(QUANTITIES[name].unit)
     return symbol(name) if unit == "-" else f"{symbol(name)} {unit}"
 
 
@@ -98,8 +98,7 @@ def offered_quantities() -> list[str]:
 def with_symbols(text: str) -> str:
     """Message of the package with the symbols of the pages in place of names such as "nu_xy"."""
     names = sorted((name for name in QUANTITIES if "_" in name or name in _GREEK), key=len, reverse=True)
-    text = re.sub(rf"\b({'|'.join(names)})\b", lambda match: symbol(match[0]), text)
-    return text.replace(" 1e-6/K", "·10⁻⁶/K")
+    return re.sub(rf"\b({'|'.join(names)})\b", lambda match: symbol(match[0]), text)
 
 
 def figure_text(value: float) -> str:
@@ -160,8 +159,8 @@ def wanted_text(item: Wanted, *, unit: bool = True) -> str:
         words = f"at least {ends[0]}"
     else:
         words = f"{ends[0]} to {ends[1]}"
-    if unit and words and QUANTITIES[item.name].unit != "-":
-        words += _BETWEEN.get(QUANTITIES[item.name].unit, " ") + _unit(item.name)
+    if unit and words:
+        words += _unit(QUANTITIES[item.name].unit_after)
     if item.goal:
         words += (", " if words else "") + f"as {'large' if item.goal == 'max' else 'small'} as possible"
     return words

@@ -52,7 +52,7 @@ def test_a_target_in_words() -> None:
     )
     assert target_text(parse(["C11=60", "C22=40"])) == "C11 = 60, C22 = 40 GPa"
     assert target_text(parse(["alpha_x=20"])) == "\u03b1x = 20·10⁻⁶/K"
-    assert with_symbols("alpha_x = 20 1e-6/K") == "\u03b1x = 20·10⁻⁶/K"
+    assert with_symbols(parse(["alpha_x=20"]).words()) == "\u03b1x = 20·10⁻⁶/K"
 
 
 def test_figures_have_three_digits() -> None:
