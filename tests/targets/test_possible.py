@@ -73,8 +73,14 @@ def test_beyond_hashin_and_shtrikman() -> None:
             ["C11=20", "C22=20", "C33=20", "C12=9", "C13=9", "C23=9", "E_x=19"],
             ["E_x = 19", "at most 14.41 GPa"],
         ),
-        (["K=20", "G=12", "E=12"], ["E = 12", "30"]),
-        (["E=20", "nu=0.25", "G=11"], ["G = 11", "8"]),
+        (["K=20", "G=12", "E=12"], ["E = 12 GPa", "give E = 30 GPa"]),
+        (["E=20", "nu=0.25", "G=11"], ["G = 11 GPa", "give G = 8 GPa"]),
+        (
+            ["E_x=20", "specific_E_x=20"],
+            ["specific_E_x = 20 GPa cm³/g", "E_x of 20 GPa", "density of 1.15", "give 7.8", " to 17.3"],
+        ),
+        (["specific_sqrt_E=2:", "E=9", "density=2"], ["specific_sqrt_E = 2", "give 1.5 GPa^(1/2) cm³/g"]),
+        (["anisotropy=-1"], ["anisotropy = -1 is below the least value of 0"]),
         (["alpha=70"], ["alpha = 70", "Reuss' bound of 59.9"]),
         (["k_x=0.9", "k_y=0.9", "k_z=0.9", "volume_fraction=0.5"], ["Voigt's bound (parallel) of 0.65"]),
         (["k_x=0.6", "k_y=0.6", "k_z=0.6", "volume_fraction=0.5"], ["Hashin-Shtrikman", "exclude"]),
@@ -89,6 +95,12 @@ def test_refusals_name_bound_and_value(texts: list[str], parts: list[str]) -> No
 def test_targets_far_beyond_are_told_the_best_bound(value: str) -> None:
     said = refusal([f"E_x={value}"])
     assert "at a volume fraction of 0.999, the best one" in said, "differences of large numbers are all alike"
+
+
+def test_bounds_alike_at_all_volume_fractions_are_told_without_one() -> None:
+    assert refusal(["anisotropy=-1"]).endswith("the least value of 0")
+    assert refusal(["alpha=20"], FOAM).endswith("is below the value of the phases of 23·10⁻⁶/K")
+    assert "1.6 GPa and" in refusal(["nu_xy=0.2", "nu_yx=0.4", "E_x=20", "E_y=8"])
 
 
 def test_the_error_has_the_bound() -> None:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from vaereg.elasticity import PROPERTIES
 from vaereg.errors import InputError
-from vaereg.targets.quantities import STIFFNESS_ENTRIES
+from vaereg.targets.quantities import QUANTITIES, STIFFNESS_ENTRIES
 from vaereg.targets.wanted import Targets
 
 __all__ = ["check_consistency"]
 
 _TOLERANCE = 0.01
 """Relative difference of two ways to the same quantity that counts as the rounding of targets [-]."""
+_POWERS = {"specific_E": 1.0, "specific_sqrt_E": 0.5, "specific_cbrt_E": 1.0 / 3.0}
+"""Power of the modulus in each specific modulus [-]."""
 _SHEARS = {"C44": "G_yz", "C55": "G_xz", "C66": "G_xy"}
 
 Span = Callable[[str], tuple[float, float]]
@@ -41,6 +43,7 @@ def check_consistency(targets: Targets, span: Span) -> None:
     _check_compliance(targets)
     _check_entries(targets, names, span)
     _check_averages(names, span)
+    _check_specific(names, span)
 
 
 def _check_moduli(names: set[str], span: Span) -> None:
@@ -85,9 +88,14 @@ def _check_poisson_ratios(names: set[str], span: Span) -> None:
             if not _overlap(first, second):
                 raise InputError(
                     f"{name} and {back} exclude each other with these E_{i} and E_{j}: {name} E_{j} = "
-                    f"{back} E_{i}, but the targets give {first[0]:.4g} to {first[1]:.4g} GPa and "
-                    f"{second[0]:.4g} to {second[1]:.4g} GPa"
+                    f"{back} E_{i}, but the targets give {_ends_text(first, ' GPa')} and "
+                    f"{_ends_text(second, ' GPa')}"
                 )
+
+
+def _ends_text(ends: tuple[float, float], unit: str) -> str:
+    """Ends of a range, or a value, with the unit."""
+    return (f"{ends[0]:.4g}" if ends[0] == ends[1] else f"{ends[0]:.4g} to {ends[1]:.4g}") + unit
 
 
 def _product(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
@@ -178,10 +186,9 @@ def _check_averages(names: set[str], span: Span) -> None:
     def refuse(name: str, ends: tuple[float, float], by: str) -> None:
         if name in names and not _overlap(span(name), ends):
             low, high = span(name)
-            value = low if low > ends[1] else high
+            value, unit = low if low > ends[1] else high, QUANTITIES[name].unit_after
             raise InputError(
-                f"{name} = {value:.4g} excludes {by}: these give {name} = {ends[0]:.4g}"
-                + ("" if ends[0] == ends[1] else f" to {ends[1]:.4g}")
+                f"{name} = {value:.4g}{unit} excludes {by}: these give {name} = {_ends_text(ends, unit)}"
             )
 
     if {"K", "G"} <= names:
@@ -195,6 +202,26 @@ def _check_averages(names: set[str], span: Span) -> None:
         if poisson_high < 0.5:
             ends = (young / (3.0 - 6.0 * poisson), young_high / (3.0 - 6.0 * poisson_high))
             refuse("K", ends, "E and nu")
+
+
+def _check_specific(names: set[str], span: Span) -> None:
+    """A modulus, or its root, over the density is that of the two."""
+    for name in sorted(names):
+        kind, _, axis = name.rpartition("_")
+        kind, modulus = (kind, f"E_{axis}") if axis in ("x", "y", "z") else (name, "E")
+        if kind not in _POWERS or not {modulus, "density"} & names:
+            continue
+        (young, young_high), (light, heavy) = span(modulus), span("density")
+        power = _POWERS[kind]
+        ends = young**power / heavy, young_high**power / light if light > 0.0 else math.inf
+        # each of the three may be rounded
+        if not _overlap(span(name), (ends[0] * (1.0 - _TOLERANCE), ends[1] * (1.0 + _TOLERANCE))):
+            unit, (low, high) = QUANTITIES[name].unit_after, span(name)
+            raise InputError(
+                f"{name} = {low if low > ends[1] else high:.4g}{unit} cannot be had: {modulus} of "
+                f"{_ends_text((young, young_high), ' GPa')} and a density of "
+                f"{_ends_text((light, heavy), ' g/cm³')} give {_ends_text(ends, unit)}"
+            )
 
 
 def _young(bulk: float, shear: float) -> float:

@@ -158,9 +158,11 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
         value, bound, by, word = item.low, float(bounds.high[place]), bounds.high_by, "above"
     else:
         value, bound, by, word = item.high, float(bounds.low[place]), bounds.low_by, "below"
-    at = f"at a volume fraction of {fractions[place]:.3g}" + (", the best one" if len(fractions) > 1 else "")
+    ends = bounds.high if above[place] else bounds.low
+    at = "" if np.ptp(ends) == 0.0 < len(ends) - 1 else f" at a volume fraction of {fractions[place]:.3g}"
+    at += ", the best one" if at and len(ends) > 1 else ""
     raise ImpossibleTargetError(
-        f"{item.name} = {value:.4g}{unit} is {word} {by} of {bound:.4g}{unit} {at}", item.name, bound
+        f"{item.name} = {value:.4g}{unit} is {word} {by} of {bound:.4g}{unit}{at}", item.name, bound
     )
 
 
