@@ -18,7 +18,9 @@ from vaereg.targets.wanted import Targets
 
 __all__ = ["check_consistency"]
 
-_TOLERANCE = 0.01
+_ROUNDED = 5e-3
+"""Relative change of a target that counts as its rounding, to three digits [-]."""
+_TOLERANCE = 4.0 * _ROUNDED
 """Relative difference of two ways to the same quantity that counts as the rounding of targets [-]."""
 _POWERS = {"specific_E": 1.0, "specific_sqrt_E": 0.5, "specific_cbrt_E": 1.0 / 3.0}
 """Power of the modulus in each specific modulus [-]."""
@@ -70,7 +72,7 @@ def _check_poisson_ratios(names: set[str], span: Span) -> None:
         modulus_i, modulus_j = span(f"E_{i}"), span(f"E_{j}")
         if modulus_j[0] > 0.0 and math.isfinite(modulus_i[1]):
             limit, least = math.sqrt(modulus_i[1] / modulus_j[0]), abs(_nearest_to_zero(span(name)))
-            if least >= limit:
+            if least >= limit * (1.0 + _ROUNDED):
                 raise InputError(
                     f"{name} = {_nearest_to_zero(span(name)):.4g} is beyond stability: its size is below "
                     f"sqrt(E_{i} / E_{j}), at most {limit:.4g}"
@@ -78,7 +80,7 @@ def _check_poisson_ratios(names: set[str], span: Span) -> None:
         back = f"nu_{j}{i}"
         if back in names and i < j:
             if all(ends[0] > 0.0 for ends in (span(name), span(back))) and (
-                span(name)[0] * span(back)[0] >= 1.0
+                span(name)[0] * span(back)[0] >= 1.0 + 2.0 * _ROUNDED
             ):
                 raise InputError(
                     f"{name} = {span(name)[0]:.4g} and {back} = {span(back)[0]:.4g} are beyond stability: "
@@ -128,7 +130,7 @@ def _check_compliance(targets: Targets) -> None:
         a, b = known_pairs[0]
         compliance[i, j] = compliance[j, i] = -values[f"nu_{'xyz'[a]}{'xyz'[b]}"] * compliance[a, a]
     least = float(np.linalg.eigvalsh(compliance)[0] / np.abs(compliance).max())
-    if least <= 0.0:
+    if least <= -2.0 * _ROUNDED * len(compliance):
         raise InputError(
             "these Young's moduli and Poisson ratios are beyond stability: their compliance has an "
             f"eigenvalue of {least:.3g} of its largest entry, which must be above 0"
@@ -142,7 +144,7 @@ def _check_entries(targets: Targets, names: set[str], span: Span) -> None:
             continue
         ends = [span(f"C{digit}{digit}")[1] for digit in name[1:]]
         limit, least = math.sqrt(max(ends[0], 0.0) * max(ends[1], 0.0)), _nearest_to_zero(span(name))
-        if abs(least) >= limit:
+        if abs(least) >= limit * (1.0 + 2.0 * _ROUNDED):
             raise InputError(
                 f"{name} = {least:.4g} GPa is beyond stability: its size is below sqrt(C{name[1]}{name[1]} "
                 f"C{name[2]}{name[2]}), at most {limit:.4g} GPa"
@@ -162,17 +164,23 @@ def _check_entries(targets: Targets, names: set[str], span: Span) -> None:
 def _check_block(block: NDArray[np.float64], targets: Targets) -> None:
     """A block of the stiffness that is known in full, and the moduli that it allows."""
     least = float(np.linalg.eigvalsh(block)[0])
-    if least <= 0.0:
+    rounding = float(np.linalg.norm(_ROUNDED * block, 2))
+    if least <= -rounding:
         raise InputError(
             f"these C11 to C{len(block)}{len(block)} are beyond stability: their matrix has an eigenvalue of "
             f"{least:.4g} GPa, which must be above 0"
         )
-    softest = 1.0 / np.diag(np.linalg.inv(block))
+    if least <= rounding:  # rounding decides what it says of the moduli
+        return
+    compliance = np.linalg.inv(block)
+    softest = 1.0 / np.diag(compliance)
+    unsure = np.diag(np.abs(compliance) @ np.abs(_ROUNDED * block) @ np.abs(compliance)) * softest
     moduli = ("E_x", "E_y", "E_z", *_SHEARS.values())[: len(block)]
-    for name, limit in zip(moduli, softest, strict=True):
+    for name, limit, share in zip(moduli, softest, unsure, strict=True):
         low, high = targets.range_of(name)
         exact = len(block) == len(PROPERTIES)
-        if low > limit * (1.0 + _TOLERANCE) or (exact and high < limit * (1.0 - _TOLERANCE)):
+        slack = _ROUNDED + float(share)
+        if low > limit * (1.0 + slack) or (exact and high < limit * (1.0 - slack)):
             value, word = (low, "at most") if low > limit else (high, "exactly")
             raise InputError(
                 f"{name} = {value:.4g} GPa and these C_ij exclude each other: they give {name} {word} "
@@ -184,7 +192,8 @@ def _check_averages(names: set[str], span: Span) -> None:
     """Two of the four averages over orientations give the others."""
 
     def refuse(name: str, ends: tuple[float, float], by: str) -> None:
-        if name in names and not _overlap(span(name), ends):
+        rounding = 2.0 * _ROUNDED if name == "nu" else 0.0  # of the ratio of the moduli
+        if name in names and not _overlap(span(name), (ends[0] - rounding, ends[1] + rounding)):
             low, high = span(name)
             value, unit = low if low > ends[1] else high, QUANTITIES[name].unit_after
             raise InputError(
@@ -214,8 +223,7 @@ def _check_specific(names: set[str], span: Span) -> None:
         (young, young_high), (light, heavy) = span(modulus), span("density")
         power = _POWERS[kind]
         ends = young**power / heavy, young_high**power / light if light > 0.0 else math.inf
-        # each of the three may be rounded
-        if not _overlap(span(name), (ends[0] * (1.0 - _TOLERANCE), ends[1] * (1.0 + _TOLERANCE))):
+        if not _overlap(span(name), ends):
             unit, (low, high) = QUANTITIES[name].unit_after, span(name)
             raise InputError(
                 f"{name} = {low if low > ends[1] else high:.4g}{unit} cannot be had: {modulus} of "

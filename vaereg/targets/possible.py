@@ -32,11 +32,15 @@ _SLACK = 5e-3
 """Relative excess over a bound that counts as the rounding of what was asked for, to three digits [-]."""
 _ROUNDING = 1e-6
 """The same of quantities whose bound may vanish, relative to the wider bound [-]."""
-_FRACTION_SLACK = 5e-3
+_FRACTION_SLACK = 1e-2
 """Difference of volume fractions [-] that counts as the rounding of what was asked for: laminates lie on both
 bounds at a single one."""
-_ISOTROPIC = 0.01
-"""Universal anisotropy that counts as isotropy [-]."""
+_ISOTROPIC, _NEARLY = 1e-6, 0.01
+"""Universal anisotropy A up to which a cell counts as isotropic, and up to which its moduli are near those of
+an isotropic mixture of itself, which the bounds hold for [-]: its averages by A, others by the root of A.
+"""
+_AVERAGES = ("E", "K", "G", "specific_E", "specific_sqrt_E", "specific_cbrt_E")
+_ALONG_AXES = ("E", "G", *_AVERAGES[3:])
 
 
 class ImpossibleTargetError(InputError):
@@ -74,17 +78,37 @@ def check_possible(
     check_symmetry(
         target_set, symmetry, lambda name: float(quantity_bounds(name, fractions, materials).high.max())
     )
-    isotropic = target_set.range_of("anisotropy")[1] <= _ISOTROPIC
+    anisotropy = target_set.range_of("anisotropy")[1]
     possible: dict[str, NDArray[np.bool_]] = {}
     all_bounds: dict[str, QuantityBounds] = {}
     for item in target_set:
-        bounds = quantity_bounds(item.name, fractions, materials, isotropic=isotropic, symmetry=symmetry)
+        slack = _isotropic_slack(item.name, anisotropy)
+        bounds = quantity_bounds(
+            item.name, fractions, materials, isotropic=slack is not None, symmetry=symmetry
+        )
         all_bounds[item.name] = bounds
         if item.is_bounded and item.name not in ("density", "volume_fraction"):
-            possible[item.name] = _refuse_beyond(item, bounds, fractions)
+            possible[item.name] = _refuse_beyond(item, bounds, fractions, _SLACK + (slack or 0.0))
     _refuse_pairs(target_set, possible, fractions)
     _refuse_conductivities(target_set, materials, fractions)
     check_consistency(target_set, lambda name: _span(name, target_set, fractions, materials))
+
+
+def _isotropic_slack(name: str, anisotropy: float) -> float | None:
+    """Relative excess over the bounds of isotropic cells that a universal anisotropy allows [-]; None where
+    these do not hold. They say nothing of the conductivity, which may have axes where the stiffness has none.
+    """
+    kind, _, suffix = name.rpartition("_")
+    if name == "k" or kind == "k":
+        return None
+    if anisotropy <= _ISOTROPIC:
+        return 0.0
+    if anisotropy > _NEARLY:
+        return None
+    if name in _AVERAGES:
+        return anisotropy
+    along = (kind in _ALONG_AXES and set(suffix) <= set("xyz")) or (name[0] == "C" and name[1] == name[2])
+    return math.sqrt(anisotropy) if along else None
 
 
 def _span(name: str, targets: Targets, fractions: Curve, materials: TwoPhase) -> tuple[float, float]:
@@ -119,9 +143,15 @@ def _fractions(targets: Targets, materials: TwoPhase) -> Curve:
                     bound,
                 )
         if heaviest > lightest:
-            ends = sorted((min(max(end, lightest), heaviest) - soft) / (stiff - soft) for end in density)
+
+            def ends_of(*densities: float) -> list[float]:
+                return sorted(
+                    (min(max(end, lightest), heaviest) - soft) / (stiff - soft) for end in densities
+                )
+
+            ends = ends_of(density[0] * (1.0 - _SLACK), density[1] * (1.0 + _SLACK))
             if ends[0] > high + _FRACTION_SLACK or ends[1] < low - _FRACTION_SLACK:
-                near = ends[0] if ends[0] > high else ends[1]
+                near = ends_of(*density)[0 if ends[0] > high else 1]
                 raise ImpossibleTargetError(
                     f"density and volume_fraction exclude each other: the density needs a volume fraction of "
                     f"{near:.3f}, {low if near < low else high:.3f} is asked for",
@@ -132,7 +162,7 @@ def _fractions(targets: Targets, materials: TwoPhase) -> Curve:
     return np.unique(np.linspace(low, high, _FRACTIONS if high > low else 1))
 
 
-def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> NDArray[np.bool_]:
+def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve, slack: float) -> NDArray[np.bool_]:
     """At which volume fractions a target lies between the bounds.
 
     Raises:
@@ -140,8 +170,8 @@ def _refuse_beyond(item: Wanted, bounds: QuantityBounds, fractions: Curve) -> ND
     """
     size = np.maximum(np.abs(bounds.low), np.abs(bounds.high))
     rounding = _ROUNDING * np.where(np.isfinite(size), size, 1.0)
-    above = item.low > bounds.high + np.maximum(_SLACK * np.abs(bounds.high), rounding)
-    below = item.high < bounds.low - np.maximum(_SLACK * np.abs(bounds.low), rounding)
+    above = item.low > bounds.high + np.maximum(slack * np.abs(bounds.high), rounding)
+    below = item.high < bounds.low - np.maximum(slack * np.abs(bounds.low), rounding)
     fits = ~(above | below)
     # bounds are continuous: where they pass the target between two volume fractions, it fits between them
     passed = (above[:-1] & below[1:]) | (below[:-1] & above[1:])
