@@ -239,28 +239,23 @@ def _bar_distance(
 ) -> Field:
     """Distance to the nearest bar over its relative thickness [voxel], at places (n,) [unit cell]."""
     out = np.full((len(x), len(y), len(z)), np.inf)
-    place, q = np.zeros(3), np.zeros(3)
+    least = np.empty(len(z))
     for bar in range(len(directions)):
         u = directions[bar] * period
         u /= np.sqrt((u * u).sum())
         for i in range(len(x)):
-            place[0] = x[i]
             for j in range(len(y)):
-                place[1] = y[j]
+                least[:] = np.inf
+                for origin in origins:
+                    for image in range(27):
+                        in_x = (x[i] - origin[0] - (image // 9 - 1)) * period[0]
+                        in_y = (y[j] - origin[1] - (image // 3 % 3 - 1)) * period[1]
+                        along, square = in_x * u[0] + in_y * u[1], in_x * in_x + in_y * in_y
+                        start, step = image % 3 - 1, period[2]
+                        for k in range(len(z)):
+                            in_z = (z[k] - origin[2] - start) * step
+                            total = along + in_z * u[2]
+                            least[k] = min(least[k], square + in_z * in_z - total * total)
                 for k in range(len(z)):
-                    place[2] = z[k]
-                    least = np.inf
-                    for origin in origins:
-                        for image in range(27):
-                            q[0] = place[0] - origin[0] - (image // 9 - 1)
-                            q[1] = place[1] - origin[1] - (image // 3 % 3 - 1)
-                            q[2] = place[2] - origin[2] - (image % 3 - 1)
-                            along, square = 0.0, 0.0
-                            for axis in range(3):
-                                step = q[axis] * period[axis]
-                                along += step * u[axis]
-                                square += step * step
-                            least = min(least, square - along * along)
-                    value = np.sqrt(max(least, 0.0)) / thickness[bar]
-                    out[i, j, k] = min(out[i, j, k], value)
+                    out[i, j, k] = min(out[i, j, k], np.sqrt(max(least[k], 0.0)) / thickness[bar])
     return out

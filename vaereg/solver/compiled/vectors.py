@@ -20,6 +20,9 @@ __all__ = ["gram", "move", "pair_dot"]
 _BLOCK = 64
 """Real numbers treated at once; a constant, so that the compiler can vectorise over scratch rows."""
 
+_GRAM_BLOCK = 1024
+"""Numbers of each of six vectors that are held at once: they lie in the cache."""
+
 _PARTIAL = 2048
 """Terms of an inner product summed in the precision of the field; the total is kept in float64."""
 
@@ -57,28 +60,42 @@ def _move(x, p, z, step, ratio):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _gram(a, b):  # noqa: ANN001, ANN202
-    """Inner products of the packed load cases (1, 1), (1, 2), (2, 1), (2, 2) of `a` and `b`, in float64."""
-    lanes = np.empty(2 * _BLOCK, a.dtype)
-    first, crossed, back, second = 0.0, 0.0, 0.0, 0.0
-    for begin in range(0, a.size, _PARTIAL):
-        end = min(begin + _PARTIAL, a.size)
-        for k in range(2 * _BLOCK):
-            lanes[k] = 0
-        for start in range(begin, end, _BLOCK):
-            p, q = a[start:], b[start:]
-            for k in range(min(_BLOCK, end - start) // 2):
-                even, odd, other_even, other_odd = p[2 * k], p[2 * k + 1], q[2 * k], q[2 * k + 1]
-                lanes[k] += even * other_even
-                lanes[_BLOCK // 2 + k] += even * other_odd
-                lanes[_BLOCK + k] += odd * other_even
-                lanes[3 * _BLOCK // 2 + k] += odd * other_odd
-        for k in range(_BLOCK // 2):
-            first += lanes[k]
-            crossed += lanes[_BLOCK // 2 + k]
-            back += lanes[_BLOCK + k]
-            second += lanes[3 * _BLOCK // 2 + k]
-    return first, crossed, back, second
+def _gram(rows, columns, others, has_others, begin, end):  # noqa: ANN001, ANN202
+    """Inner products of parts of three packed vectors with three others, in float64, shape (6, 6), of blocks
+    whose load cases are first set apart.
+    """
+    dtype, half = rows[0].dtype, _GRAM_BLOCK // 2
+    result = np.zeros((6, 6))
+    first, second = np.zeros((6, half), dtype), np.zeros((6, half), dtype)
+    for start in range(begin, end, _GRAM_BLOCK):
+        size = min(_GRAM_BLOCK, end - start) // 2
+        for pair in range(3):
+            row, column = rows[pair][start:], columns[pair][start:]
+            even, odd = first[2 * pair], first[2 * pair + 1]
+            for k in range(size):
+                even[k], odd[k] = row[2 * k], row[2 * k + 1]
+            even, odd = second[2 * pair], second[2 * pair + 1]
+            for k in range(size):
+                even[k], odd[k] = column[2 * k], column[2 * k + 1]
+            if has_others:
+                other = others[pair][start:]
+                for k in range(size):
+                    even[k] += other[2 * k]
+                    odd[k] += other[2 * k + 1]
+        for i in range(0, 6, 2):
+            for j in range(0, 6, 2):
+                a, b, c, d = first[i], first[i + 1], second[j], second[j + 1]
+                ac, ad, bc, bd = dtype.type(0), dtype.type(0), dtype.type(0), dtype.type(0)
+                for k in range(size):
+                    ac += a[k] * c[k]
+                    ad += a[k] * d[k]
+                    bc += b[k] * c[k]
+                    bd += b[k] * d[k]
+                result[i, j] += ac
+                result[i, j + 1] += ad
+                result[i + 1, j] += bc
+                result[i + 1, j + 1] += bd
+    return result
 
 
 def pair_dot(a: NDArray, b: NDArray) -> tuple[float, float]:
@@ -97,19 +114,10 @@ def gram(
         columns: The same.
         others: What is added to `columns`, like them.
     """
-    if others is not None:
-        columns = [column + other for column, other in zip(columns, others, strict=True)]
-    result = np.empty((6, 6))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            part = partial(_gram_of_parts, row, column)
-            products = np.sum(share(part, parts_of(row.size, row.size, _PARTIAL)), axis=0)
-            result[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = products.reshape(2, 2)
-    return result
-
-
-def _gram_of_parts(a: NDArray, b: NDArray, begin: int, end: int) -> tuple[float, ...]:
-    return _gram(a[begin:end], b[begin:end])
+    first, second = tuple(rows), tuple(columns)
+    third = second if others is None else tuple(others)
+    work = partial(_gram, first, second, third, others is not None)
+    return np.sum(share(work, parts_of(first[0].size, first[0].size, _PARTIAL)), axis=0)
 
 
 def move(x: NDArray, p: NDArray, z: NDArray, step: NDArray, ratio: NDArray) -> None:
