@@ -217,9 +217,9 @@ class _SixLoads:
             direction, former = self.directions[pair], self.energies[pair]
             curvature = self.cell.apply(direction, self.image)
             moving = active[pair] & (curvature > 0.0)
-            step = np.where(moving, former / np.where(moving, curvature, 1.0), 0.0).astype(self.cell.dtype)
+            step = np.divide(former, curvature, out=np.zeros(2), where=moving).astype(self.cell.dtype)
             field, energy = self.cell.precondition(self.residuals[pair], self.image, step)
-            ratio = np.where(active[pair], energy / np.where(active[pair], former, 1.0), 0.0)
+            ratio = np.divide(energy, former, out=np.zeros(2), where=active[pair])
             self.conditioned[pair] = field.astype(self.cell.dtype, copy=False)
             vectors.move(
                 self.displacements[pair].reshape(-1),

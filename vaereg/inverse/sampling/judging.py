@@ -147,7 +147,8 @@ class Judge:
         if self.plain or modes is None or rows is None:
             cells = CellProperties.from_diagonal(mean, fraction, self.pair)
         else:
-            cells = modes.cells(rows, self.pair, diagonal=mean, fraction=fraction)
+            heat = self.targets.needs_conductivity
+            cells = modes.cells(rows, self.pair, diagonal=mean, fraction=fraction, with_conductivity=heat)
             if self.pair.has_void:
                 cells = self._held_together(cells, np.asarray(torch.as_tensor(volumes).cpu()))
         diagonal = diagonal_properties(cells.stiffness)

@@ -184,7 +184,13 @@ def _from_modes(
         z, expected = drawn_latents(checkpoint, index, near_rows, c, generator=generator)
         with torch.inference_mode():
             fraction = decoded_fraction(checkpoint, z, np.full(_POOL, index)).cpu().numpy()
-        cells = modes.cells(near_rows, judge.pair, diagonal=expected, fraction=fraction)
+        cells = modes.cells(
+            near_rows,
+            judge.pair,
+            diagonal=expected,
+            fraction=fraction,
+            with_conductivity=judge.targets.needs_conductivity,
+        )
         scale, error = best_scale(judge.targets, cells, levels=COARSE)
         best = np.argsort(error + 0.1 * np.abs(scale), kind="stable")[:keep]
         latents.append(z[torch.from_numpy(best).to(device)])
@@ -274,7 +280,7 @@ def drawn_built_latents(
     networks = modes.networks
     component = torch.from_numpy(mode).to(c.device)
     with torch.inference_mode():
-        z, _ = networks.prior(networks.standardise(c)).sample(generator=generator, component=component)
+        z = networks.prior.sample(networks.standardise(c), component, generator=generator)
         logs = networks.regressor(z, component)
         return z, networks.unstandardise(logs).cpu().numpy().astype(np.float64)
 

@@ -52,9 +52,19 @@ class ModePrior(nn.Module):
 
     def forward(self, c: Tensor) -> ConditionalMixture:
         """Mixture for standardised targets c, shape (B, T)."""
+        return self._weighed(c, self.log_weights(c))
+
+    def sample(self, c: Tensor, mode: Tensor, *, generator: torch.Generator) -> Tensor:
+        """One latent vector of a mode, shape (B,), for each target, shape (B, D): how likely the modes are is
+        not computed.
+        """
+        alike = c.new_zeros(len(c), len(self.coefficients))
+        return self._weighed(c, alike).sample(generator=generator, component=mode)[0]
+
+    def _weighed(self, c: Tensor, log_weights: Tensor) -> ConditionalMixture:
+        """Mixture of given weights, shape (B, K)."""
         mean = torch.einsum("bf,kfd->bkd", quadratic_features(c), self.coefficients)
-        scale = self.scale().expand(len(c), -1, -1, -1)
-        return ConditionalMixture(self.log_weights(c), mean, scale)
+        return ConditionalMixture(log_weights, mean, self.scale().expand(len(c), -1, -1, -1))
 
     def log_weights(self, c: Tensor) -> Tensor:
         """log p(k | c) of standardised targets c, shape (B, K); all modes are equally frequent beforehand."""

@@ -82,6 +82,7 @@ class Modes:
         *,
         diagonal: NDArray[np.float64] | None = None,
         fraction: NDArray[np.float64] | None = None,
+        with_conductivity: bool = True,
     ) -> CellProperties:
         """Expected properties of cells like those of the library, with any pair of phases.
 
@@ -91,19 +92,21 @@ class Modes:
             diagonal: C11 ... C66 of the cells with the reference pair, shape (B, T) [GPa]; those of the rows
                 if left out. The other entries of a row are scaled with the roots of the two diagonal ones.
             fraction: Volume fractions of the cells, shape (B,) [-]; those of the rows if left out.
+            with_conductivity: Tell the conductivity, too, which takes as long as the stiffness.
         """
         stiffness = self.library.stiffness_of(rows)
-        conductivity = self.library.conductivity_of(rows)
         share = self.library.fraction[rows.row] if fraction is None else np.asarray(fraction, np.float64)
-        if diagonal is not None:
-            root = np.sqrt(diagonal / diagonal_properties(stiffness))
-            stiffness = stiffness * root[:, :, None] * root[:, None, :]
-            conductivity = conductivity * root[:, :3, None] * root[:, None, :3]
+        root = np.ones((1, 6)) if diagonal is None else np.sqrt(diagonal / diagonal_properties(stiffness))
+        stiffness = stiffness * root[:, :, None] * root[:, None, :]
+        conductivity = None
+        if with_conductivity:
+            conductivity = self.library.conductivity_of(rows) * root[:, :3, None] * root[:, None, :3]
+            conductivity = conductivity_at(self.thermal_map, conductivity, share, pair)
         return CellProperties(
             stiffness=stiffness_at(self.elastic_map, stiffness, share, pair),
             fraction=share,
             materials=pair,
-            conductivity=conductivity_at(self.thermal_map, conductivity, share, pair),
+            conductivity=conductivity,
         )
 
 

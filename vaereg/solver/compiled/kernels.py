@@ -48,8 +48,8 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
     def apply(u, first, shear, constants, shape, out, held, begin_x, end_x):  # noqa: ANN001, ANN202
         """Write the forces of some planes of elements to their first nodes, and to `held` what the last of
-        them exert on the plane behind; return the inner products of u and `out` of both load cases. All
-        fields are flat; `shape` is (X, Y, 2 Z).
+        them exert on the plane behind, which is added where these are all planes; return the inner products
+        of u and `out` of both load cases. All fields are flat; `shape` is (X, Y, 2 Z).
 
         Scratch arrays hold rows at constant distances: sums of corner values before the step along z
         (component x (1, xi, eta, xi eta)), the law, the forces of the elements (per component the odd part
@@ -224,6 +224,14 @@ def _stiffness_operator(general: bool):  # noqa: ANN202
                 for k in range(size // 2):
                     first_work += work[2 * k]
                     second_work += work[2 * k + 1]
+        if begin_x == 0 and end_x == nx:  # the plane behind the last is the first
+            for i in range(3):
+                own, to, behind = u[i * volume :], out[i * volume :], held[i * plane :]
+                for k in range(plane // 2):
+                    first_work += own[2 * k] * behind[2 * k]
+                    second_work += own[2 * k + 1] * behind[2 * k + 1]
+                    to[2 * k] += behind[2 * k]
+                    to[2 * k + 1] += behind[2 * k + 1]
         return first_work, second_work
 
     return apply
@@ -252,6 +260,8 @@ def apply_stiffness(
         return held, kernel(*fields, held.reshape(-1), begin, end)
 
     parts = parts_of(u.size, shape[0])
+    if len(parts) == 1:
+        return np.array(part(0, shape[0])[1])
     # the elements at the end of a part add to the first nodes of the next one as well
     total = np.zeros(2)
     for (_, end), (held, work) in zip(parts, share(part, parts), strict=True):

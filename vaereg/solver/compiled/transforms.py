@@ -42,7 +42,9 @@ RADICES = {16: (4, 2, 2), 24: (4, 2, 3), 32: (4, 4, 2), 48: (4, 4, 3), 64: (4, 4
 EDGES = tuple(RADICES)
 """Edges of the cubes that are transformed here [voxel]; each is compiled when it is first met."""
 _NOTHING = np.empty((1, 1, 1), np.float32)
-"""Field or operator that a stage has no need of."""
+"""Operator where a stage has no need of it."""
+_NO_STEP = np.zeros(2, np.float32)
+"""Step where nothing is taken off."""
 _SIN_60 = np.float32(np.sin(np.pi / 3.0))
 
 
@@ -141,88 +143,89 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
     plane = n * n
 
     @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-    def sweep(stage, table, green, field, other, step, modes, begin, end):  # noqa: ANN001, ANN202
-        """Do a stage for some planes of constant x (0: field - step other, which takes the place of the
-        field, to modes; 2: back, with the inner products of the field and the other; 3: the same, on top of
-        what the field holds) or wave number z (1).
+    def sweep(stages, table, green, field, image, step, modes, out, against, begin, end):  # noqa: ANN001, ANN202
+        """Do some stages, one after the other, for some planes of constant x (0: field - step image, which
+        takes the place of the field, to modes; 2: back, with the inner products of `out` and `against`) or
+        wave number z (1).
         """
         even, odd = 0.0, 0.0
         ar, ai = np.empty(plane, np.float32), np.empty(plane, np.float32)
         br, bi = np.empty((3, plane), np.float32), np.empty((3, plane), np.float32)
-        for item in range(begin, end):
-            first = item * n
-            for half in range(2):
-                for i in range(3):
-                    yr, yi = br[i], bi[i]
-                    if half == 0:
-                        if stage == 0:
-                            packed, taken = field[i, item], other[i, item]
-                            for k in range(plane):
-                                p = packed[2 * k] - step[0] * taken[2 * k]
-                                q = packed[2 * k + 1] - step[1] * taken[2 * k + 1]
-                                ar[k], packed[2 * k] = p, p
-                                ai[k], packed[2 * k + 1] = q, q
+        for stage in range(stages[0], stages[1]):
+            for item in range(begin, end):
+                first = item * n
+                for half in range(2):
+                    for i in range(3):
+                        yr, yi = br[i], bi[i]
+                        if half == 0:
+                            if stage == 0:
+                                packed, taken = field[i, item], image[i, item]
+                                for k in range(plane):
+                                    p = packed[2 * k] - step[0] * taken[2 * k]
+                                    q = packed[2 * k + 1] - step[1] * taken[2 * k + 1]
+                                    ar[k], packed[2 * k] = p, p
+                                    ai[k], packed[2 * k + 1] = q, q
+                            elif stage == 1:
+                                for x in range(n):
+                                    to = x * n
+                                    for k in range(n):
+                                        ar[to + k] = modes[0, i, x, first + k]
+                                    for k in range(n):
+                                        ai[to + k] = modes[1, i, x, first + k]
+                            else:  # real and imaginary parts exchanged until they are stored
+                                for k in range(plane):
+                                    ar[k] = modes[1, i, item, k]
+                                for k in range(plane):
+                                    ai[k] = modes[0, i, item, k]
                         elif stage == 1:
+                            for k in range(plane):
+                                ar[k] = yi[k]
+                            for k in range(plane):
+                                ai[k] = yr[k]
+                        else:
+                            for row in range(n):
+                                for k in range(n):
+                                    ar[k * n + row] = yr[row * n + k]
+                            for row in range(n):
+                                for k in range(n):
+                                    ai[k * n + row] = yi[row * n + k]
+                        transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
+                    if half == 0 and stage == 1:
+                        for part in (br, bi):
                             for x in range(n):
                                 to = x * n
                                 for k in range(n):
-                                    ar[to + k] = modes[0, i, x, first + k]
-                                for k in range(n):
-                                    ai[to + k] = modes[1, i, x, first + k]
-                        else:  # real and imaginary parts exchanged until they are stored
-                            for k in range(plane):
-                                ar[k] = modes[1, i, item, k]
-                            for k in range(plane):
-                                ai[k] = modes[0, i, item, k]
+                                    at = first + k
+                                    xx, yy, zz = green[0, x, at], green[1, x, at], green[2, x, at]
+                                    yz, xz, xy = green[3, x, at], green[4, x, at], green[5, x, at]
+                                    a, b, c = part[0, to + k], part[1, to + k], part[2, to + k]
+                                    part[0, to + k] = xx * a + xy * b + xz * c
+                                    part[1, to + k] = xy * a + yy * b + yz * c
+                                    part[2, to + k] = xz * a + yz * b + zz * c
+                for i in range(3):
+                    yr, yi = br[i], bi[i]
+                    if stage == 0:
+                        for k in range(plane):
+                            modes[0, i, item, k] = yr[k]
+                        for k in range(plane):
+                            modes[1, i, item, k] = yi[k]
                     elif stage == 1:
-                        for k in range(plane):
-                            ar[k] = yi[k]
-                        for k in range(plane):
-                            ai[k] = yr[k]
-                    else:
-                        for row in range(n):
-                            for k in range(n):
-                                ar[k * n + row] = yr[row * n + k]
-                        for row in range(n):
-                            for k in range(n):
-                                ai[k * n + row] = yi[row * n + k]
-                    transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
-                if half == 0 and stage == 1:
-                    for part in (br, bi):
                         for x in range(n):
                             to = x * n
                             for k in range(n):
-                                at = first + k
-                                xx, yy, zz = green[0, x, at], green[1, x, at], green[2, x, at]
-                                yz, xz, xy = green[3, x, at], green[4, x, at], green[5, x, at]
-                                a, b, c = part[0, to + k], part[1, to + k], part[2, to + k]
-                                part[0, to + k] = xx * a + xy * b + xz * c
-                                part[1, to + k] = xy * a + yy * b + yz * c
-                                part[2, to + k] = xz * a + yz * b + zz * c
-            for i in range(3):
-                yr, yi = br[i], bi[i]
-                if stage == 0:
-                    for k in range(plane):
-                        modes[0, i, item, k] = yr[k]
-                    for k in range(plane):
-                        modes[1, i, item, k] = yi[k]
-                elif stage == 1:
-                    for x in range(n):
-                        to = x * n
-                        for k in range(n):
-                            modes[0, i, x, first + k] = yi[to + k]
-                        for k in range(n):
-                            modes[1, i, x, first + k] = yr[to + k]
-                else:
-                    packed, taken = field[i, item], other[i, item]
-                    own, next_own = np.float32(0.0), np.float32(0.0)
-                    for k in range(plane):
-                        p, q = yi[k], yr[k]
-                        own += p * taken[2 * k]
-                        next_own += q * taken[2 * k + 1]
-                        packed[2 * k], packed[2 * k + 1] = p, q
-                    even += own
-                    odd += next_own
+                                modes[0, i, x, first + k] = yi[to + k]
+                            for k in range(n):
+                                modes[1, i, x, first + k] = yr[to + k]
+                    else:
+                        packed, taken = out[i, item], against[i, item]
+                        own, next_own = np.float32(0.0), np.float32(0.0)
+                        for k in range(plane):
+                            p, q = yi[k], yr[k]
+                            own += p * taken[2 * k]
+                            next_own += q * taken[2 * k + 1]
+                            packed[2 * k], packed[2 * k + 1] = p, q
+                        even += own
+                        odd += next_own
         return even, odd
 
     return sweep
@@ -277,9 +280,15 @@ def apply_green_operator(
     Returns:
         Inner products of `field` and `out` of both load cases, shape (2,).
     """
-    to_modes(field, modes, image, step)
-    _sweep(field.shape[1], 1, green, modes)
-    return from_modes(modes, field if against is None else against, out)
+    taken = field if image is None else image
+    dotted = field if against is None else against
+    edge, work = field.shape[1], partial(_sweep, green, modes, field, taken, step, out, dotted)
+    parts = parts_of(6 * edge**3, edge)
+    if len(parts) == 1:
+        return work((0, 3), parts)
+    work((0, 1), parts)
+    work((1, 2), parts)
+    return work((2, 3), parts)
 
 
 def to_modes(
@@ -291,8 +300,8 @@ def to_modes(
     """Fourier modes of the planes of constant x of a packed field, the first stage of
     `apply_green_operator`, whose arguments these are.
     """
-    taken = field if image is None else image
-    _sweep(field.shape[1], 0, None, modes, field, taken, np.zeros(2, np.float32) if step is None else step)
+    taken, edge = field if image is None else image, field.shape[1]
+    _sweep(None, modes, field, taken, step, field, field, (0, 1), parts_of(6 * edge**3, edge))
 
 
 def from_modes(
@@ -301,23 +310,27 @@ def from_modes(
     """Inverse of `to_modes`, the last stage of `apply_green_operator`, whose arguments these are; returns the
     inner products of `field` and `out`.
     """
-    return _sweep(field.shape[1], 2, None, modes, out, field)
+    edge = field.shape[1]
+    return _sweep(None, modes, field, field, None, out, field, (2, 3), parts_of(6 * edge**3, edge))
 
 
 def _sweep(
-    edge: int,
-    stage: int,
     green: NDArray[np.float32] | None,
     modes: NDArray[np.float32],
-    field: NDArray[np.float32] | None = None,
-    other: NDArray[np.float32] | None = None,
-    step: NDArray[np.float32] | None = None,
+    field: NDArray[np.float32],
+    image: NDArray[np.float32],
+    step: NDArray[np.float32] | None,
+    out: NDArray[np.float32],
+    against: NDArray[np.float32],
+    stages: tuple[int, int],
+    parts: list[tuple[int, int]],
 ) -> NDArray[np.float64]:
-    """Do a stage in parts; what it has no need of is left out."""
+    """Do stages from the first up to but not the second of `stages`, in parts that wait for no other one."""
+    edge = field.shape[1]
     shape = (3, edge, 2 * edge * edge)
-    first, second = (_NOTHING if item is None else item.reshape(shape) for item in (field, other))
-    operator = _NOTHING if green is None else green
-    factors = np.zeros(2, np.float32) if step is None else step
-    work = partial(_kernel(edge), stage, twiddles(edge), operator, first, second, factors, modes)
-    products = share(work, parts_of(6 * edge**3, edge))
-    return np.array(products, dtype=np.float64).sum(0)
+    first, second, third, fourth = (item.reshape(shape) for item in (field, image, out, against))
+    operator, factors = _NOTHING if green is None else green, _NO_STEP if step is None else step
+    work = partial(
+        _kernel(edge), stages, twiddles(edge), operator, first, second, factors, modes, third, fourth
+    )
+    return np.array(share(work, parts), dtype=np.float64).sum(0)
