@@ -94,12 +94,13 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                     to = x * n
                     px, py, pz = two * sx * cz, two * cx * cz, two * cx * sz
                     if stage == 0:
+                        blocks = green[item, x]
                         for k in range(n):
                             at = first + k
                             sy, cy = waves[0, k], waves[1, k]
                             wave_r, wave_i = turn_r * cy - turn_i * sy, turn_r * sy + turn_i * cy
-                            xx, yy, zz = green[0, x, at], green[1, x, at], green[2, x, at]
-                            yz, xz, xy = green[3, x, at], green[4, x, at], green[5, x, at]
+                            xx, yy, zz = blocks[0, k], blocks[1, k], blocks[2, k]
+                            yz, xz, xy = blocks[3, k], blocks[4, k], blocks[5, k]
                             a, b, c = br[0, to + k], br[1, to + k], br[2, to + k]
                             u, v = xx * a + xy * b + xz * c, xy * a + yy * b + yz * c
                             w = xz * a + yz * b + zz * c
@@ -158,7 +159,7 @@ def _waves(edge: int) -> NDArray[np.float32]:
 
 def dilatation_slopes(green: NDArray[np.float32]) -> NDArray[np.float32]:
     """Displacements of a mean dilatation of the elements, as `apply_mean_dilatation` takes them: the Green
-    operator (6, X, Z Y) of `transposed_green` times the gradient of each mode, shape (3, X, Z Y).
+    operator (Z, X, 6, Y) of `transposed_green` times the gradient of each mode, shape (3, X, Z Y).
     """
     edge = green.shape[1]
     sines, cosines = _waves(edge)
@@ -170,7 +171,7 @@ def dilatation_slopes(green: NDArray[np.float32]) -> NDArray[np.float32]:
         for along, place, other, last in ((sines, x, y, z), (sines, y, x, z), (sines, z, x, y))
     ]
     px, py, pz = (part.reshape(edge, -1) for part in gradient)
-    xx, yy, zz, yz, xz, xy = green
+    xx, yy, zz, yz, xz, xy = green.transpose(2, 1, 0, 3).reshape(6, edge, -1)
     slopes = [xx * px + xy * py + xz * pz, xy * px + yy * py + yz * pz, xz * px + yz * py + zz * pz]
     return np.stack(slopes).astype(np.float32)
 

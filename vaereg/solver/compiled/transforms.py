@@ -41,7 +41,7 @@ RADICES = {16: (4, 2, 2), 24: (4, 2, 3), 32: (4, 4, 2), 48: (4, 4, 3), 64: (4, 4
 """Radices of the three passes by edge [voxel]."""
 EDGES = tuple(RADICES)
 """Edges of the cubes that are transformed here [voxel]; each is compiled when it is first met."""
-_NOTHING = np.empty((1, 1, 1), np.float32)
+_NOTHING = np.empty((1, 1, 1, 1), np.float32)
 """Operator where a stage has no need of it."""
 _NO_STEP = np.zeros(2, np.float32)
 """Step where nothing is taken off."""
@@ -191,13 +191,12 @@ def _kernel_of(n: int, radix1: int, radix2: int, radix3: int):  # noqa: ANN202
                                     ai[k * n + row] = yi[row * n + k]
                         transform_columns(n, radix1, radix2, radix3, table, ar, ai, yr, yi)
                     if half == 0 and stage == 1:
-                        for part in (br, bi):
-                            for x in range(n):
-                                to = x * n
+                        for x in range(n):
+                            to, blocks = x * n, green[item, x]
+                            for part in (br, bi):
                                 for k in range(n):
-                                    at = first + k
-                                    xx, yy, zz = green[0, x, at], green[1, x, at], green[2, x, at]
-                                    yz, xz, xy = green[3, x, at], green[4, x, at], green[5, x, at]
+                                    xx, yy, zz = blocks[0, k], blocks[1, k], blocks[2, k]
+                                    yz, xz, xy = blocks[3, k], blocks[4, k], blocks[5, k]
                                     a, b, c = part[0, to + k], part[1, to + k], part[2, to + k]
                                     part[0, to + k] = xx * a + xy * b + xz * c
                                     part[1, to + k] = xy * a + yy * b + yz * c
@@ -249,12 +248,13 @@ def twiddles(edge: int) -> NDArray[np.float32]:
 
 
 def transposed_green(green: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Green operator of a cube, shape (6, X, Y, Z), as `apply_green_operator` takes it, (6, X, Z Y).
+    """Green operator of a cube, shape (6, X, Y, Z), as `apply_green_operator` takes it, (Z, X, 6, Y): in the
+    order in which it is read.
 
     The factor of the inverse transform is part of it.
     """
     scale = 1.0 / green[0].size
-    return (scale * green.transpose(0, 1, 3, 2)).astype(np.float32).reshape(6, green.shape[1], -1)
+    return np.ascontiguousarray(scale * green.transpose(3, 1, 0, 2), dtype=np.float32)
 
 
 def apply_green_operator(
