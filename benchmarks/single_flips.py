@@ -25,8 +25,9 @@ from record import write_record
 from refinement_pairs import DECADES, random_pair
 
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
-from vaereg.inverse.refining.effects import interface_of, layers_of
+from vaereg.inverse.refining.effects import NEIGHBOURS, interface_of, layers_of
 from vaereg.inverse.refining.necks import necks_at
+from vaereg.inverse.refining.smoothing import smoothed
 from vaereg.materials import TwoPhase
 from vaereg.solver.conduction import conduct
 from vaereg.solver.homogenization import ConvergenceError, homogenize
@@ -145,10 +146,10 @@ def flips_of(
     quantities += [
         (heat.sensitivity, np.eye(3)[n], np.stack(conductivity)[:, n, n], heat_of) for n in range(3)
     ]
-    necks = necks_at(volume, voxels)
+    necks, share = necks_at(volume, voxels), smoothed(volume, NEIGHBOURS)
     was_stiff, rows = volume.ravel()[voxels] == 1, []
     for place, (energies, strain, values, (first, second)) in enumerate(quantities):
-        layers = layers_of(volume, np.asarray(energies), strain, first, second, voxels, EACH_MONOMIAL)
+        layers = layers_of(volume, share, np.asarray(energies), strain, first, second, voxels, EACH_MONOMIAL)
         sign = np.where(was_stiff, -1.0, 1.0) * (1.0 if first >= second else -1.0)
         layer, change = np.abs(layers.change[voxels]), (values[1:] - values[0]) * sign
         group = 2 * (len(quantities) * number + place) + layers.raised

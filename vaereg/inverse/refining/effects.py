@@ -44,6 +44,7 @@ from vaereg.targets.properties import Gradients
 
 __all__ = [
     "MAX_CONTRAST",
+    "NEIGHBOURS",
     "Effects",
     "Layers",
     "contrast_of",
@@ -55,7 +56,7 @@ __all__ = [
 MAX_CONTRAST = 3000.0
 """Contrast that larger ones, and void, count as [-]."""
 
-_NEIGHBOURS = 0.8
+NEIGHBOURS = 0.8
 """Standard deviation of the means over neighbours [voxel]."""
 _NEGLIGIBLE = 1e-6
 """Eigenvalue of a derivative over its largest [-], below which its strain is left out."""
@@ -210,6 +211,7 @@ def effects_of_flips(
     voxels = np.flatnonzero(interface_of(volume))
     necks = np.zeros(volume.size)
     necks[voxels] = necks_at(volume, voxels)
+    share = smoothed(volume, NEIGHBOURS)
     for part, energies, (first, second) in (
         (gradients.stiffness, sensitivity, (materials.e_stiff, materials.e_soft)),
         (gradients.conductivity, conduction, heat),
@@ -218,7 +220,7 @@ def effects_of_flips(
             continue
         for row, derivative in enumerate(part):
             for factor, strain in _strains(derivative):
-                layers = layers_of(volume, energies, strain, first, second, voxels)
+                layers = layers_of(volume, share, energies, strain, first, second, voxels)
                 change = layers.change
                 exponents = np.where(layers.raised, *_TOGETHER) * layers.exponents[0]
                 exponents += layers.contrast * necks[voxels] * layers.exponents[1]
@@ -230,6 +232,7 @@ def effects_of_flips(
 
 def layers_of(
     volume: NDArray[np.uint8],
+    share: NDArray[np.float32],
     energies: NDArray | StrainEnergies,
     strain: NDArray[np.float64],
     first: float,
@@ -241,6 +244,7 @@ def layers_of(
 
     Args:
         volume: Phases 0 and 1, shape (X, Y, Z).
+        share: Share of the stiff phase around each voxel, the volume `smoothed` over `NEIGHBOURS`, like it.
         energies: Sensitivities; packed ones have the shape (21, X, Y, Z) or (6, X, Y, Z).
         strain: Macroscopic strain or gradient, shape (6,) or (3,).
         first: Modulus or conductivity of the stiff phase.
@@ -250,10 +254,9 @@ def layers_of(
             (W, 2, 15).
     """
     stiff = volume.astype(np.float32)
-    share = smoothed(stiff, _NEIGHBOURS)
     energy = _energy(energies, strain).astype(np.float32, copy=False).reshape(volume.shape)
-    inside = smoothed(stiff * energy, _NEIGHBOURS) / np.maximum(share, _LEAST_SHARE)
-    outside = smoothed((1.0 - stiff) * energy, _NEIGHBOURS) / np.maximum(1.0 - share, _LEAST_SHARE)
+    inside = smoothed(stiff * energy, NEIGHBOURS) / np.maximum(share, _LEAST_SHARE)
+    outside = smoothed((1.0 - stiff) * energy, NEIGHBOURS) / np.maximum(1.0 - share, _LEAST_SHARE)
     # phases of unlike Poisson ratios may have energies of unlike signs: no estimate there
     change = np.sqrt(np.maximum(inside * outside, 0.0)) * np.sign(inside)
     sign = 1.0 if first >= second else -1.0

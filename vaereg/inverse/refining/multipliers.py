@@ -152,15 +152,18 @@ def _polished(
 ) -> NDArray[np.bool_]:
     """Voxels taken in or left out, one or one set at a time, each time that which brings changes nearest."""
     least = max(len(share) - _POLISHED, 0)
-    near = np.argpartition(share, least)[least:]
-    keys = np.arange(len(share)) if sets is None else sets
-    whole = np.unique(keys[near])
-    place = np.searchsorted(whole, keys)
-    inside = whole[np.minimum(place, len(whole) - 1)] == keys
-    place, members = place[inside], np.flatnonzero(inside)
-    effects = np.stack([np.bincount(place, row[inside], len(whole)) for row in changes], axis=1)
-    sizes = np.bincount(place, minlength=len(whole)).astype(np.float64)
-    is_taken = np.bincount(place, chosen[members], len(whole)) > 0.0
+    near = np.sort(np.argpartition(share, least)[least:])
+    if sets is None:
+        members, place = near, np.arange(len(near))
+        effects, sizes = np.ascontiguousarray(changes[:, near].T), np.ones(len(near))
+    else:
+        whole = np.unique(sets[near])
+        place = np.searchsorted(whole, sets)
+        inside = whole[np.minimum(place, len(whole) - 1)] == sets
+        place, members = place[inside], np.flatnonzero(inside)
+        effects = np.stack([np.bincount(place, row[inside], len(whole)) for row in changes], axis=1)
+        sizes = np.bincount(place, minlength=len(whole)).astype(np.float64)
+    is_taken = np.bincount(place, chosen[members], len(sizes)) > 0.0
     _exchange(effects, sizes, is_taken, changes @ chosen, float(chosen.sum()), low, high, most)
     result = chosen.copy()
     result[members] = is_taken[place]
