@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vaereg.inverse.constraints import Constraints
-    from vaereg.inverse.refining.search import Refinement
+    from vaereg.inverse.refining.search import Origin, Refinement
     from vaereg.io.designs import DesignFile
     from vaereg.materials import TwoPhase
     from vaereg.model.checkpoint import Checkpoint
@@ -60,8 +60,9 @@ def run_refine(arguments: argparse.Namespace) -> None:
     if is_reached.any():
         tell(f"refine: {is_reached.sum()} of {len(designs)} designs are there already")
     volumes, stiffness, conductivity = designs.microstructures.copy(), _stiffness(designs), _heat(designs)
+    latent, recipes = designs.latent.copy(), list(designs.recipes)
     solves = np.zeros(len(designs), np.int64) if designs.solves is None else designs.solves.copy()
-    stalled = np.zeros(len(designs), dtype=bool)
+    stalled, is_drawn = np.zeros((2, len(designs)), dtype=bool)
     results: list[Refinement] = []
     if len(rows):
         with workers_of(arguments.workers, arguments.scheduler) as workers:
@@ -73,6 +74,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
                 tolerance=arguments.tolerance,
                 max_solves=arguments.max_solves,
                 constraints=constraints,
+                origins=_origins(arguments, designs, checkpoint, rows),
                 workers=workers,
                 on_progress=progress("refine", "designs"),
             )
@@ -83,6 +85,10 @@ def run_refine(arguments: argparse.Namespace) -> None:
             solves[row] + result.solves,
         )
         stalled[row] = result.stalled
+        if result.drawn is not None:
+            latent[row], is_drawn[row] = result.drawn.latent, True
+            if recipes:
+                recipes[row] = result.drawn.recipe
         if result.properties.conductivity is not None:
             conductivity[row] = result.properties.conductivity[0]
     predicted, judge = _predicted(volumes, pair, checkpoint)
@@ -96,7 +102,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         arguments.out,
         microstructures=volumes,
         component=designs.component,
-        latent=designs.latent,
+        latent=latent,
         predicted=diagonal_properties(predicted),
         quantities=_quantities(cells, targets),
         target=targets,
@@ -116,10 +122,18 @@ def run_refine(arguments: argparse.Namespace) -> None:
         met=[[result.met for result in check(volume, constraints).results] for volume in volumes]
         if constraints
         else None,
-        recipes=designs.recipes,
-        spread=_spread(designs, volumes, targets, pair),
+        recipes=recipes,
+        spread=_spread(
+            designs,
+            volumes,
+            targets,
+            pair,
+            is_drawn=is_drawn,
+        ),
+        lengths=designs.lengths,
     )
     _tell_outcome(arguments, designs, results, targets, replace(cells, stiffness=stiffness))
+    _tell_begun(rows, results)
     if judge == checkpoint.hash and checkpoint.hash != designs.made_by:
         tell(
             f"refine: the designs are of the checkpoint {designs.made_by}, the predictions and materials "
@@ -127,18 +141,40 @@ def run_refine(arguments: argparse.Namespace) -> None:
         )
 
 
+def _origins(
+    arguments: argparse.Namespace, designs: DesignFile, checkpoint: Checkpoint, rows: NDArray[np.intp]
+) -> list[Origin | None]:
+    """What some of the designs were drawn from, where that was the checkpoint that is used."""
+    from vaereg.inverse.refining.search import Origin
+
+    path = None if arguments.checkpoint is None else str(arguments.checkpoint.resolve())
+    return [
+        Origin(component=component, lengths=designs.lengths, checkpoint=path, made_by=checkpoint.hash)
+        if component >= 0 and designs.made_by == checkpoint.hash
+        else None
+        for component in designs.component[rows].tolist()
+    ]
+
+
 def _spread(
-    designs: DesignFile, volumes: NDArray[np.uint8], targets: Targets, pair: TwoPhase
+    designs: DesignFile,
+    volumes: NDArray[np.uint8],
+    targets: Targets,
+    pair: TwoPhase,
+    *,
+    is_drawn: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.float64]]:
     """Spread of the refined volumes, where that of the designs was measured: with the interface as it is now,
-    over realisations as it was.
+    over realisations as it was, but for those that others were drawn in place of.
     """
+    import numpy as np
+
     from vaereg.inverse.robustness import interface_spread
 
     if not designs.spread:
         return {}
     columns_of = {
-        key: column
+        key: np.where(is_drawn, np.nan, column)
         for key, column in designs.spread.items()
         if key.startswith("realisations/") and key.partition("/")[2] in targets.names
     }
@@ -237,6 +273,17 @@ def _quantities(cells: CellProperties, targets: Targets) -> dict[str, NDArray[np
         for name, column in zip(targets.names, values.T, strict=True)
         if name not in PROPERTIES and np.isfinite(column).any()
     }
+
+
+def _tell_begun(rows: NDArray[np.intp], results: Sequence[Refinement]) -> None:
+    """Tell which designs other volumes than theirs were gone on from."""
+    begun_of: dict[str, list[str]] = {}
+    for row, result in zip(rows, results, strict=True):
+        if result.begun_words:
+            begun_of.setdefault(result.begun_words, []).append(str(row))
+    for words, named in begun_of.items():
+        which = f"design {named[0]}" if len(named) == 1 else f"each of designs {', '.join(named)}"
+        tell(f"refine: {which}, counted from 0: {words}")
 
 
 def _tell_outcome(

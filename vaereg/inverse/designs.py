@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vaereg.inverse.constraints import Constraints, check
 from vaereg.inverse.idle import Idle, carries, idle_of
+from vaereg.inverse.refining.search import Drawn
 from vaereg.inverse.sampling.judging import Judge, Judged
 from vaereg.io.designs import write_designs
 from vaereg.materials import TwoPhase
@@ -167,7 +168,11 @@ def judged_columns(judged: Judged, targets: Targets) -> dict[str, NDArray]:
 
 
 def with_volumes(
-    checkpoint: Checkpoint, designs: Designs, volumes: NDArray[np.uint8], rows: Sequence[int]
+    checkpoint: Checkpoint,
+    designs: Designs,
+    volumes: NDArray[np.uint8],
+    rows: Sequence[int],
+    drawn: Sequence[Drawn | None] = (),
 ) -> Designs:
     """Some designs with other voxels, such as refined ones, and predictions for these.
 
@@ -176,8 +181,13 @@ def with_volumes(
         designs: What `design` returned.
         volumes: Phases 0 and 1 in place of theirs, shape (M, X, Y, Z).
         rows: Which design each of them replaces, M of them.
+        drawn: What each was decoded from, M of them, where that is not what the design was.
     """
     kept = chosen(designs, np.asarray(rows, dtype=np.intp))
+    for row, other in enumerate(drawn):
+        if other is not None:
+            kept.latent[row], kept.realisation[row] = other.latent, other.realisation
+            kept.cut_fraction[row] = other.cut_fraction
     judged = Judge(checkpoint, designs.wanted, designs.materials).final(volumes)
     met = constraints_met(volumes, designs.constraints)
     return replace(kept, microstructures=volumes, met=met, **judged_columns(judged, designs.wanted))
@@ -243,6 +253,7 @@ def save_designs(
         front=front,
         recipes=recipes,
         spread=spread,
+        lengths="voxels" if designs.stretch == 1.0 else "relative",
     )
 
 

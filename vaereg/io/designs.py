@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -102,17 +102,21 @@ class DesignFile:
     """Recipe of each design where it is known, N of them, see `vaereg.inverse.recipes`."""
     spread: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Relative changes of the quantities with the interface and over realisations where they were measured,
-    by kind and quantity, as `eroded/E_x`, `dilated/E_x`, `realisations/E_x`, shape (N,) [-]."""
+    by kind and quantity, as `eroded/E_x`, `dilated/E_x`, `realisations/E_x`, shape (N,) [-]; NaN where that
+    of a design was not."""
+    lengths: Literal["voxels", "relative"] = "voxels"
+    """Whether lengths were those of cells of 32 voxels, or grew with the cell, as in `design`."""
 
     def __len__(self) -> int:
         return len(self.component)
 
     def spread_of(self, place: int) -> dict[str, dict[str, float]]:
-        """Measured spread of one design by kind and quantity [-]."""
+        """Spread of one design by kind and quantity, where it was measured [-]."""
         changes: dict[str, dict[str, float]] = {}
         for key, column in self.spread.items():
             kind, _, name = key.partition("/")
-            changes.setdefault(kind, {})[name] = float(column[place])
+            if np.isfinite(column[place]):
+                changes.setdefault(kind, {})[name] = float(column[place])
         return changes
 
     def mode(self, place: int) -> str:
@@ -147,6 +151,7 @@ def write_designs(
     front: Mapping[str, Any] | None = None,
     recipes: Sequence[Mapping[str, Any]] = (),
     spread: Mapping[str, ArrayLike] | None = None,
+    lengths: str = "voxels",
 ) -> None:
     """Write designs; the arguments are the fields of `DesignFile`, and `target` may be all that was wanted.
 
@@ -205,6 +210,8 @@ def write_designs(
             file.attrs["modes"] = json.dumps(list(modes))
         if constraints:
             file.attrs["constraints"] = json.dumps(dict(constraints))
+        if lengths != "voxels":
+            file.attrs["lengths"] = lengths
         if front:
             file.attrs["front"] = json.dumps(dict(front))
         write_array(file, "microstructures", volumes)
@@ -279,6 +286,9 @@ def read_designs(path: Path) -> DesignFile:
             front=read_json(file, "front") if "front" in file.attrs else {},
             recipes=_read_recipes(file, count) if "recipe" in file else (),
             spread=_read_spread(file, count),
+            lengths="relative"
+            if "lengths" in file.attrs and read_text(file, "lengths") == "relative"
+            else "voxels",
             seed=read_int(file, "seed"),
             made_by=read_text(file, "made_by" if "made_by" in file.attrs else "checkpoint"),
             judged_by=read_text(file, "judged_by") if "judged_by" in file.attrs else "",

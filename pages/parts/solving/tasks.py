@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.constraints import Constraints
-from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, Refinement, Search, Step, advance, begin
+from vaereg.inverse.refining.refinement import (
+    MAX_SOLVES,
+    TOLERANCE,
+    Origin,
+    Refinement,
+    Search,
+    Step,
+    advance,
+    begin,
+)
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.volume import volume_hash
 from vaereg.solver.grid_check import MeshCheck, mesh_check
@@ -81,6 +90,8 @@ class RefineTask:
     """Largest number of solves."""
     constraints: Constraints | None = None
     """What the volume has to meet besides."""
+    origin: Origin | None = None
+    """What it was drawn from, where others may be drawn."""
 
     @property
     def name(self) -> str:
@@ -89,6 +100,8 @@ class RefineTask:
         asked = f"{wanted} {self.tolerance} {self.max_solves}"
         if self.constraints:
             asked += f" {self.constraints.to_json()}"
+        if self.origin:
+            asked += f" {self.origin}"
         return f"refine {volume_name(self.volume, self.materials)} {asked}"
 
 
@@ -157,6 +170,7 @@ def begin_work(task: Task, session: str) -> Work:
         max_solves=task.max_solves,
         constraints=task.constraints,
         solve_first=True,
+        origin=task.origin,
     )
     return Work(call=advance, argument=search, sessions={session})
 

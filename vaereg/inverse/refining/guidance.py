@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.refining.aims import distance
-from vaereg.inverse.refining.corrections import correct
+from vaereg.inverse.refining.corrections import Corrections, correct
 from vaereg.inverse.refining.predicting import predicted_properties
 from vaereg.inverse.refining.search import Search
 from vaereg.model.pairs.regressor import PairModel, load_pair_model
 from vaereg.targets import CellProperties
 
-__all__ = ["corrected", "corrected_by_prediction", "predicted_cells", "trusts_predictions"]
+__all__ = ["corrected", "corrected_by_prediction", "corrections_of", "predicted_cells", "trusts_predictions"]
 
 _STEPS = 20
 """Corrections by prediction before the first solve, and between two solves."""
@@ -50,17 +50,24 @@ def corrected(
     search: Search, volume: NDArray[np.uint8], solved: CellProperties | None = None
 ) -> tuple[NDArray[np.uint8], float]:
     """Volume after corrections by prediction, and its predicted largest deviation [-]; arguments as above."""
-    result = correct(
-        volume[None],
+    result = corrections_of(search, volume[None], _STEPS, solved)
+    return result.volumes[0], float(result.largest_deviation[0, -1])
+
+
+def corrections_of(
+    search: Search, volumes: NDArray[np.uint8], steps: int, solved: CellProperties | None = None
+) -> Corrections:
+    """Corrections by prediction of volumes, shape (N, X, Y, Z); the other arguments as above."""
+    return correct(
+        volumes,
         search.targets,
         search.materials,
-        steps=_STEPS,
+        steps=steps,
         model=_model(),
         constraints=search.constraints if search.constraints else None,
         solved=solved,
         enough=_ENOUGH * search.tolerance,
     )
-    return result.volumes[0], float(result.largest_deviation[0, -1])
 
 
 def predicted_cells(search: Search, volume: NDArray[np.uint8]) -> CellProperties:

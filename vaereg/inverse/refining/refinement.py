@@ -3,7 +3,8 @@
 Each solve says what the volume has. Between two solves, corrections by prediction (`guidance`) bring the
 volume to where the next solve should find the target; where that stops to help, the sensitivities of the
 solve itself say which voxels at the interface to flip (`flips`). Where that brings it hardly nearer, the
-search begins anew from a volume much like the best one (`restarts`). The last solve, in float64, verifies the
+search begins anew from a volume much like the best one (`restarts`), or from another one of its mode
+(`redrawing`). The last solve, in float64, verifies the
 best volume. Objectives are pushed once all else is within the tolerance. A search is plain data.
 
 Letters: P targeted quantities, X Y Z voxels.
@@ -23,12 +24,10 @@ from vaereg.executors import Workers, check_workers, map_tasks
 from vaereg.inverse.constraints import Constraints, meet, satisfied
 from vaereg.inverse.idle import carries
 from vaereg.inverse.refining.aims import beyond_bounds, objective_gain
-from vaereg.inverse.refining.flips import (
-    learn_ratios,
-)
+from vaereg.inverse.refining.flips import learn_ratios
 from vaereg.inverse.refining.guidance import corrected_by_prediction, trusts_predictions
-from vaereg.inverse.refining.restarts import begun_anew, passed_over
-from vaereg.inverse.refining.search import FIRST_TRUST, LEAST_GAIN, Best, Refinement, Search, Step
+from vaereg.inverse.refining.redrawing import gone_on_elsewhere
+from vaereg.inverse.refining.search import FIRST_TRUST, LEAST_GAIN, Best, Origin, Refinement, Search, Step
 from vaereg.inverse.refining.stepping import based_on, flipped
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import statistics_distance
@@ -43,6 +42,7 @@ __all__ = [
     "TOLERANCE",
     "VERIFICATION_RTOL",
     "Best",
+    "Origin",
     "Refinement",
     "Search",
     "Step",
@@ -83,6 +83,7 @@ def refine(
     max_solves: int = MAX_SOLVES,
     constraints: Constraints | None = None,
     solve_first: bool = False,
+    origin: Origin | None = None,
     on_solve: Callable[[Step], None] | None = None,
 ) -> Refinement:
     """Change a volume at its interface until the solver finds every targeted quantity within the tolerance.
@@ -96,6 +97,8 @@ def refine(
         constraints: What the volume has to meet; it is changed before the first solve if it does not.
         solve_first: Solve the volume as it is before it is changed; otherwise corrections by prediction come
             first, where the prediction is outside the tolerance.
+        origin: Component that the volume was drawn from: a search that stalls may go on from another volume
+            of it. `redrawing.origins_of` tells those of designs.
         on_solve: Called after every solve; what it raises ends the search.
 
     Returns:
@@ -113,6 +116,7 @@ def refine(
         max_solves=max_solves,
         constraints=constraints,
         solve_first=solve_first,
+        origin=origin,
     )
     while search.result is None:
         search = advance(search)
@@ -130,6 +134,7 @@ def begin(
     max_solves: int = MAX_SOLVES,
     constraints: Constraints | None = None,
     solve_first: bool = False,
+    origin: Origin | None = None,
 ) -> Search:
     """A search before its first solve; arguments and errors as in `refine`."""
     binary = as_two_phase(start)
@@ -156,6 +161,7 @@ def begin(
         by_prediction=aims.needs_stiffness and not aims.objectives,
         solve_first=solve_first,
         verify=max_solves == 1,
+        origin=origin,
     )
 
 
@@ -193,7 +199,14 @@ def advance(search: Search) -> Search:
     reached = deviation <= search.tolerance * _INSIDE
     beyond = beyond_bounds(search.targets, cell)
     if _is_better(search, deviation, beyond, quantities, unit):
-        best = Best(volume=search.volume, largest_distance=deviation, beyond=beyond, quantities=quantities)
+        best = Best(
+            volume=search.volume,
+            largest_distance=deviation,
+            beyond=beyond,
+            quantities=quantities,
+            shaken=search.shaken,
+            drawn=search.drawn,
+        )
         search = replace(search, best=best)
     elif search.targets.objectives and search.best.largest_distance <= search.tolerance * _INSIDE:
         search = replace(search, gain=_SMALLER * search.gain)
@@ -204,10 +217,9 @@ def advance(search: Search) -> Search:
         and not is_finished
     )
     if goes_on and _is_stalled(search, _SLOW_AFTER, _SLOW_PROGRESS):
-        anew = begun_anew(search, last=False)
-        if anew is not None:
-            return anew
-        search = passed_over(search)
+        search, is_elsewhere = gone_on_elsewhere(search, last=False)
+        if is_elsewhere:
+            return search
     if goes_on and not _is_stalled(search, _PATIENCE, _LEAST_PROGRESS):
         search = replace(search, by_prediction=trusts_predictions(search, cell))
         if search.by_prediction:
@@ -224,8 +236,10 @@ def advance(search: Search) -> Search:
             following = flipped(again)
             if following is not None:
                 return following
-    if goes_on and (anew := begun_anew(search, last=True)) is not None:
-        return anew
+    if goes_on:
+        search, is_elsewhere = gone_on_elsewhere(search, last=True)
+        if is_elsewhere:
+            return search
     return replace(search, volume=search.best.volume, flips=None, verify=True)
 
 
@@ -296,6 +310,7 @@ def refine_all(
     tolerance: float = TOLERANCE,
     max_solves: int = MAX_SOLVES,
     constraints: Constraints | None = None,
+    origins: Sequence[Origin | None] = (),
     workers: Workers = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Refinement]:
@@ -305,6 +320,7 @@ def refine_all(
         starts: Two-phase volumes, shape (N, X, Y, Z).
         targets: As in `refine`, and so are `materials`, `tolerance`, `max_solves` and `constraints`.
         order: In which order they are taken, such as that of promise; as they come if left out.
+        origins: What each was drawn from, N of them, see `refine`.
         workers: Number of processes of one thread each, or an executor; where that is lost, two processes go
             on.
         on_progress: Called with the number of volumes that are done, and of all.
@@ -321,6 +337,8 @@ def refine_all(
     sequence = list(range(len(volumes)) if order is None else order)
     if sorted(sequence) != list(range(len(volumes))):
         raise InputError(f"expected an order of all {len(volumes)} volumes, got {sequence}")
+    if len(origins) not in (0, len(volumes)):
+        raise InputError(f"expected origins of all {len(volumes)} volumes, got {len(origins)}")
     searches = [
         begin(
             volumes[i],
@@ -329,6 +347,7 @@ def refine_all(
             tolerance=tolerance,
             max_solves=max_solves,
             constraints=constraints,
+            origin=origins[i] if origins else None,
         )
         for i in sequence
     ]
@@ -361,4 +380,6 @@ def _result(search: Search, cell: CellProperties) -> Refinement:
         history=search.history,
         changed=float((search.volume != search.start).mean()),
         moved=statistics_distance(search.start, search.volume),
+        shaken=search.best.shaken,
+        drawn=search.best.drawn,
     )

@@ -15,10 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaereg.inverse.refining.guidance import corrected
-from vaereg.inverse.refining.search import FIRST_TRUST, Search
+from vaereg.inverse.refining.search import FIRST_TRUST, Best, Search
 from vaereg.inverse.refining.smoothing import smoothed
 
-__all__ = ["begun_anew", "passed_over", "shaken"]
+__all__ = [
+    "begun_anew",
+    "gone_on_from",
+    "is_near_enough",
+    "is_there",
+    "passed_over",
+    "sees_targets",
+    "shaken",
+]
 
 RESTARTS = 8
 """Most volumes that a search looks at in place of its best one: half of them at a time while its flips go on,
@@ -36,36 +44,55 @@ _INSIDE = 0.8
 """Predicted deviation over the tolerance from which it is, too [-]."""
 
 
-def begun_anew(search: Search, *, last: bool) -> Search | None:
-    """The search from another volume, once one is predicted to be much nearer than the best so far; None
-    where none is, or where predictions do not see the targets.
+def begun_anew(search: Search, *, last: bool) -> tuple[Search, float] | None:
+    """The search from another volume, once one is predicted to be much nearer than the best so far, and its
+    predicted largest deviation [-]; None where none is, or where predictions do not see the targets.
 
     Args:
         search: A search that stalls.
         last: Whether it has no flips left: otherwise it looks at half of the volumes.
     """
-    if not search.targets.needs_stiffness or search.targets.objectives:
+    if not sees_targets(search):
         return None
-    enough = max(_NEARER * search.best.largest_distance, _INSIDE * search.tolerance)
     half = RESTARTS // 2
     for number in range(search.restarts, RESTARTS if last or search.restarts >= half else half):
-        source = search.best.volume if number < half else search.start
+        best = search.best if number < half else Best(volume=search.start)
         length, generator = _LENGTHS[number % len(_LENGTHS)], np.random.default_rng(number)
-        volume, off = corrected(search, shaken(source, length, generator=generator))
-        if off <= enough:
-            return replace(
-                search,
-                volume=volume,
-                flips=None,
-                base=None,
-                ratios=None,
-                trust=FIRST_TRUST,
-                avoided=(),
-                by_prediction=True,
-                restarts=number + 1,
-                begun=len(search.history),
-            )
+        volume, off = corrected(search, shaken(best.volume, length, generator=generator))
+        if is_near_enough(search, off):
+            anew = gone_on_from(search, volume)
+            return replace(anew, restarts=number + 1, shaken=True, drawn=best.drawn), off
     return None
+
+
+def sees_targets(search: Search) -> bool:
+    """Whether predictions say how far a volume is from what the search is for."""
+    return search.targets.needs_stiffness and not search.targets.objectives
+
+
+def is_near_enough(search: Search, off: float) -> bool:
+    """Whether a volume with a predicted largest deviation [-] is worth a solve in place of the best one."""
+    return off <= _NEARER * search.best.largest_distance or is_there(search, off)
+
+
+def is_there(search: Search, off: float) -> bool:
+    """Whether a predicted largest deviation [-] is well within the tolerance."""
+    return off <= _INSIDE * search.tolerance
+
+
+def gone_on_from(search: Search, volume: NDArray[np.uint8]) -> Search:
+    """The search with another volume to be solved next, shape (X, Y, Z), and nothing learned but the best."""
+    return replace(
+        search,
+        volume=volume,
+        flips=None,
+        base=None,
+        ratios=None,
+        trust=FIRST_TRUST,
+        avoided=(),
+        by_prediction=True,
+        begun=len(search.history),
+    )
 
 
 def passed_over(search: Search) -> Search:

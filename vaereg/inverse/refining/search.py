@@ -6,6 +6,7 @@ Letters: P targeted quantities, X Y Z voxels.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,16 @@ from vaereg.materials import TwoPhase
 from vaereg.targets import CellProperties, Targets
 
 __all__ = [
+    "DRAWN",
     "FIRST_GAIN",
     "FIRST_TRUST",
     "LEAST_GAIN",
+    "SHAKEN",
     "STALLED",
     "Base",
     "Best",
+    "Drawn",
+    "Origin",
     "Refinement",
     "Search",
     "Step",
@@ -36,6 +41,38 @@ FIRST_TRUST = 0.03
 """Largest share of the voxels that are flipped between two solves, unless flips led away [-]."""
 STALLED = "more solves bring it hardly nearer; another mode, a larger cell or a looser tolerance may help"
 """What is said of a refinement that stalled."""
+SHAKEN = "flips brought it no nearer, so it went on with its interface moved at random"
+"""What is said of a refined volume that a search which stalled has shaken."""
+DRAWN = "flips brought it no nearer, so another volume of its mode was drawn in its place"
+"""What is said of a refined volume that was drawn where a search stalled."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What the volume at the start was drawn from, and others may be: a component of the prior."""
+
+    component: int
+    """Index of the mixture component."""
+    lengths: Literal["voxels", "relative"] = "voxels"
+    """Whether lengths are those of cells of 32 voxels, or grow with the cell, as in `design`."""
+    checkpoint: str | None = None
+    """File of the trained model; the shipped one if None."""
+    made_by: str
+    """Hash of the trained model: none are drawn where the file has another one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """What a volume was decoded from that took the place of the one at the start."""
+
+    latent: NDArray[np.float32]
+    """Latent vector, shape (D,)."""
+    realisation: int
+    """Seed of the noise, or of the positions."""
+    cut_fraction: float
+    """Volume fraction at which the field was cut [-]."""
+    recipe: dict[str, Any]
+    """What it was made of, see `vaereg.inverse.recipes`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +117,16 @@ class Refinement:
     """Share of voxels that differ from the volume at the start [-]."""
     moved: float
     """Distance of the two-point statistics from those at the start; see `statistics_distance` [-]."""
+    shaken: bool = False
+    """True if the search stalled, and went on to this volume from one with its interface shaken."""
+    drawn: Drawn | None = None
+    """What this volume was decoded from, if the search stalled and went on to it from another one of the
+    component; None if it comes from the volume at the start."""
+
+    @property
+    def begun_words(self) -> str:
+        """What is said of where this volume comes from; empty where flips alone led to it from the start."""
+        return DRAWN if self.drawn is not None else SHAKEN if self.shaken else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +141,10 @@ class Best:
     """How far it is beyond ranges and one-sided bounds; see `aims.beyond_bounds` [-]."""
     quantities: NDArray[np.float64] | None = None
     """Its quantities, shape (P,)."""
+    shaken: bool = False
+    """Whether the search went on to it from a volume with its interface shaken."""
+    drawn: Drawn | None = None
+    """What it was decoded from, where the search went on from a volume that was drawn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,8 +202,16 @@ class Search:
     sensitivities do."""
     restarts: int = 0
     """Other volumes that were looked at in place of the best one, where the search stalled."""
+    draws: int = 0
+    """Times that volumes were drawn from the component, after these."""
     begun: int = 0
-    """Solves before the search began from the last of them."""
+    """Solves before the search began from the last of all these volumes."""
+    shaken: bool = False
+    """Whether that is one with its interface shaken."""
+    drawn: Drawn | None = None
+    """What it was decoded from, if it was drawn."""
+    origin: Origin | None = None
+    """What others may be drawn from; None where that is not known."""
     displacement: NDArray | None = None
     """Displacements of the last solve, where the next solve starts, shape (6, 3, X, Y, Z) [voxel]."""
     verify: bool = False

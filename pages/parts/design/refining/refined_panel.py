@@ -19,7 +19,7 @@ from pages.parts.common.requests.request import Request
 from pages.parts.common.sessions import state
 from pages.parts.common.sessions.shortlist import ShortlistItem
 from pages.parts.common.sessions.shown import show_volume
-from pages.parts.common.text import counted
+from pages.parts.common.text import counted, sentence
 from pages.parts.common.views import mesh_panel
 from pages.parts.common.views.cards import deviation_text, largest_first
 from pages.parts.common.views.gallery import Caption, Line, Mark, Row, volume_gallery
@@ -71,6 +71,8 @@ def show_refined(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinem
             f"of it between two shown designs of one {component_kind(checkpoint)}.",
             **widgets.PLAIN,
         )
+        if result.begun_words:
+            st.caption(sentence(f"Design #{entry.index + 1}: {result.begun_words}"))
         if result.stalled:
             st.caption(stalled_words(result))
         _actions(checkpoint, run, entry, result)
@@ -155,7 +157,7 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement)
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index])
+    own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index], [result.drawn])
     component = int(run.designs.component[entry.index])
     made_by = component_title(checkpoint, component, made_by=run.designs.checkpoint)
     modes = run.designs.modes
@@ -178,7 +180,7 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
         stiffness=result.stiffness,
         tolerance=VERIFICATION_RTOL,
         solves=result.solves,
-        latent=run.designs.latent[entry.index].astype(np.float64),
+        latent=own.latent[0].astype(np.float64),
         component=component,
         mode=mode,
         seed=run.designs.seed,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.parts.common.requests.modes import component_kind, component_title
+from pages.parts.common.requests.order import checkpoint_path
 from pages.parts.common.requests.quantities import (
     OF_VOXELS,
     axis_title,
@@ -30,6 +31,7 @@ from pages.parts.design.refining.figures import Curve
 from pages.parts.solving.tasks import Progress, RefineTask, Task
 from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs, save_designs, with_volumes
+from vaereg.inverse.refining.redrawing import origins_of
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
@@ -166,6 +168,7 @@ def begin_run(
     """
     wanted = np.array(sorted(chosen) or range(len(designs.component)))
     order = wanted[np.argsort(designs.mean_distance[wanted], kind="stable")]
+    origins = origins_of(designs, checkpoint_path())
     return Run(
         number=number,
         designs=designs,
@@ -182,6 +185,7 @@ def begin_run(
                     tolerance=tolerance,
                     max_solves=max_solves,
                     constraints=designs.constraints or None,
+                    origin=origins[index],
                 ),
             )
             for index in order.tolist()
@@ -272,12 +276,20 @@ def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
                 "Largest deviation after, verified [%]": 100 * result.largest_distance if result else np.nan,
                 "Voxels changed [%]": 100 * result.changed if result else np.nan,
                 "Two-point statistics moved [-]": result.moved if result else np.nan,
+                "Went on from": _begun(result),
                 "Why it failed": "" if entry.progress.error is None else str(entry.progress.error),
             }
         )
     table = pd.DataFrame(rows)
-    failed = any(entry.progress.error is not None for entry in run.entries)
-    return table if failed else table.drop(columns="Why it failed")
+    unused = [name for name in ("Went on from", "Why it failed") if not any(row[name] for row in rows)]
+    return table.drop(columns=unused)
+
+
+def _begun(result: Refinement | None) -> str:
+    """What a refined volume comes from in place of the design."""
+    if result is None or not result.begun_words:
+        return ""
+    return "another draw of its mode" if result.drawn else "its interface shaken"
 
 
 def comparison_table(run: Run, entry: Entry, bounds: Sequence[NDArray[np.float64]] = ()) -> pd.DataFrame:
@@ -342,6 +354,7 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
         run.designs,
         np.stack([result.volume for result in results]),
         [entry.index for entry in done],
+        [result.drawn for result in results],
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "designs.h5"

@@ -15,7 +15,7 @@ from pages.parts.solving.tasks import Progress, RefineTask
 from vaereg.inverse.constraints import Constraints
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.idle import Idle
-from vaereg.inverse.refining.refinement import Refinement, Step
+from vaereg.inverse.refining.search import Drawn, Origin, Refinement, Step
 from vaereg.materials import Phase, TwoPhase
 from vaereg.targets import CellProperties, Targets, Wanted
 
@@ -38,6 +38,8 @@ _TYPES = (
     Progress,
     Refinement,
     Step,
+    Origin,
+    Drawn,
 )
 
 
