@@ -39,8 +39,10 @@ def test_a_search_begins_anew_from_what_is_predicted_to_be_nearer(monkeypatch: p
     off = iter([0.09, 0.06, 0.04, 0.2, 0.2, 0.007])
     monkeypatch.setattr(module, "corrected", lambda search, volume: (volume, next(off)))
     search = stalled(parse(["C11=40"]))
-    anew = begun_anew(search, last=False)
-    assert anew is not None and anew.restarts == 3 and anew.best is search.best
+    found = begun_anew(search, last=False)
+    assert found is not None and found[1] == 0.04
+    anew = found[0]
+    assert anew.shaken and anew.restarts == 3 and anew.best is search.best
     assert not np.array_equal(anew.volume, START)
     assert (anew.base, anew.flips, anew.ratios, anew.avoided) == (None, None, None, ())
     assert anew.trust == FIRST_TRUST and anew.by_prediction
@@ -48,7 +50,7 @@ def test_a_search_begins_anew_from_what_is_predicted_to_be_nearer(monkeypatch: p
     later = passed_over(replace(anew, history=anew.history + (None,) * 5))  # type: ignore[arg-type]
     assert (later.restarts, later.begun) == (4, 4)
     last = begun_anew(later, last=True)
-    assert last is not None and last.restarts == 6 and passed_over(last).restarts == RESTARTS
+    assert last is not None and last[0].restarts == 6 and passed_over(last[0]).restarts == RESTARTS
 
 
 def test_objectives_and_what_predictions_do_not_see_are_left(monkeypatch: pytest.MonkeyPatch) -> None:

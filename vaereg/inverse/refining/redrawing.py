@@ -37,7 +37,7 @@ __all__ = ["DRAWS", "drawn_anew", "gone_on_elsewhere", "origins_of"]
 
 DRAWS = 3
 """Most times that a search has designs drawn."""
-_DESIGNS, _CORRECTIONS = 6, 2
+_DESIGNS, _CORRECTIONS = 8, 2
 """Designs of each time, and the corrections that they are made with."""
 _STEPS, _MORE_STEPS = 5, 15
 """Further corrections by prediction of all of them, and of the best ones after these."""
@@ -97,7 +97,7 @@ def drawn_anew(search: Search, *, rounds: int) -> tuple[Search, float] | None:
         search: A search that stalls.
         rounds: Most times that designs are drawn now.
     """
-    if search.origin is None or not sees_targets(search):
+    if search.origin is None or not sees_targets(search) or len(set(search.start.shape)) > 1:
         return None
     checkpoint = _checkpoint(search.origin.checkpoint, search.origin.made_by)
     if checkpoint is None:
@@ -128,8 +128,6 @@ def _drawn(search: Search, checkpoint: Checkpoint, origin: Origin) -> tuple[Sear
             only_plausible=False,
         )
     except InputError:  # a size that nothing is decoded at, or a component with nothing near the target
-        return None
-    if designs.microstructures.shape[1:] != search.start.shape:
         return None
     first = corrections_of(search, designs.microstructures, _STEPS)
     rows = np.argsort(first.largest_deviation[:, -1], kind="stable")[:_KEPT]

@@ -43,7 +43,8 @@ def show_inputs(checkpoint: Checkpoint, designs: Designs) -> None:
     st.subheader(
         "Refine onto the target",
         help="Flips voxels at the interface, guided by the solver's sensitivities, until the solver finds "
-        "every targeted property within the tolerance. The designs keep their morphology.",
+        "every targeted property within the tolerance. The designs keep their mode: where flips bring one no "
+        "nearer, its interface is moved at random, or another volume of its mode is drawn, and that is told.",
     )
     count = len(designs.component)
     first, second, third, fourth = st.columns([5, 2, 2, 3], vertical_alignment="bottom")

@@ -71,8 +71,8 @@ def show_refined(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinem
             f"of it between two shown designs of one {component_kind(checkpoint)}.",
             **widgets.PLAIN,
         )
-        if result.begun_words:
-            st.caption(sentence(f"Design #{entry.index + 1}: {result.begun_words}"))
+        if entry.begun_words:
+            st.caption(sentence(f"Design #{entry.index + 1}: {entry.begun_words}"))
         if result.stalled:
             st.caption(stalled_words(result))
         _actions(checkpoint, run, entry, result)
@@ -157,7 +157,7 @@ def _actions(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement)
 
 def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) -> ShortlistItem:
     """A refined design as it is put aside."""
-    own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index], [result.drawn])
+    own = with_volumes(checkpoint, run.designs, result.volume[None], [entry.index], [entry.decoded_from])
     component = int(run.designs.component[entry.index])
     made_by = component_title(checkpoint, component, made_by=run.designs.checkpoint)
     modes = run.designs.modes
@@ -169,7 +169,8 @@ def _item(checkpoint: Checkpoint, run: Run, entry: Entry, result: Refinement) ->
         volume=result.volume,
         origin=f"refined from design #{entry.index + 1}, {lowered(made_by)}, {run.origin}: "
         f"{entry.status.split(' after')[0]} {100 * run.tolerance:g} % after "
-        f"{counted(result.solves, 'solve')}, verified",
+        f"{counted(result.solves, 'solve')}, verified"
+        + (f"; {entry.begun_words}" if entry.begun_words else ""),
         targets=run.designs.wanted,
         materials=run.designs.materials,
         constraints=run.designs.constraints,

@@ -33,6 +33,7 @@ from vaereg.elasticity import PROPERTIES
 from vaereg.inverse.designs import Designs, save_designs, with_volumes
 from vaereg.inverse.refining.redrawing import origins_of
 from vaereg.inverse.refining.refinement import VERIFICATION_RTOL, Refinement
+from vaereg.inverse.refining.search import DRAWN, Drawn
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.targets import CellProperties
@@ -71,11 +72,26 @@ class Entry:
     """State of the task when the queue was last asked."""
     cancelled: bool = False
     """Whether the user ended it before it was done."""
+    drawn: Drawn | None = None
+    """What the volume of the task was decoded from, where a former run drew it in place of the design."""
 
     @property
     def result(self) -> Refinement | None:
         """Result of the refinement, once it is done."""
         return self.progress.result if isinstance(self.progress.result, Refinement) else None
+
+    @property
+    def decoded_from(self) -> Drawn | None:
+        """What the refined volume was decoded from, if that is not what the design was."""
+        drawn = None if self.result is None else self.result.drawn
+        return self.drawn if drawn is None else drawn
+
+    @property
+    def begun_words(self) -> str:
+        """Where the refined volume comes from, if not from the design by flips alone; empty otherwise."""
+        if self.result is None:
+            return ""
+        return DRAWN if self.decoded_from else self.result.begun_words
 
     @property
     def unfinished(self) -> bool:
@@ -211,6 +227,7 @@ def gone_on(run: Run, *, number: int, more: int) -> Run:
                 volume=entry.task.volume if entry.result is None else entry.result.volume,
                 max_solves=more,
             ),
+            drawn=entry.decoded_from,
         )
         for entry in rest
     )
@@ -276,7 +293,7 @@ def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
                 "Largest deviation after, verified [%]": 100 * result.largest_distance if result else np.nan,
                 "Voxels changed [%]": 100 * result.changed if result else np.nan,
                 "Two-point statistics moved [-]": result.moved if result else np.nan,
-                "Went on from": _begun(result),
+                "Went on from": _begun(entry),
                 "Why it failed": "" if entry.progress.error is None else str(entry.progress.error),
             }
         )
@@ -285,11 +302,11 @@ def run_table(run: Run, checkpoint: Checkpoint) -> pd.DataFrame:
     return table.drop(columns=unused)
 
 
-def _begun(result: Refinement | None) -> str:
-    """What a refined volume comes from in place of the design."""
-    if result is None or not result.begun_words:
+def _begun(entry: Entry) -> str:
+    """What a refined volume comes from in place of the design; empty where it comes from that."""
+    if not entry.begun_words:
         return ""
-    return "another draw of its mode" if result.drawn else "its interface shaken"
+    return "another draw of its mode" if entry.decoded_from else "its interface moved at random"
 
 
 def comparison_table(run: Run, entry: Entry, bounds: Sequence[NDArray[np.float64]] = ()) -> pd.DataFrame:
@@ -354,7 +371,7 @@ def refined_file(checkpoint: Checkpoint, run: Run) -> bytes:
         run.designs,
         np.stack([result.volume for result in results]),
         [entry.index for entry in done],
-        [result.drawn for result in results],
+        [entry.decoded_from for entry in done],
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "designs.h5"

@@ -1,6 +1,7 @@
 """Refinements of a session as plain data: order, status, what is kept, tables, file and figure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,16 @@ from pages.parts.design.refining.refinement import (
 from pages.parts.solving.tasks import CallTask, Progress, Task
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
-from vaereg.inverse.refining.refinement import Refinement, Step
+from vaereg.inverse.refining.search import Drawn, Refinement, Step
 from vaereg.io.designs import read_designs
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import CellProperties
+
+LATENT = PRESETS["tiny"].model.latent
+"""Latent size of the tiny checkpoint."""
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,15 @@ def finished(task: Task, error: float = 0.01) -> Progress:
         moved=0.004,
     )
     return Progress(status="done", history=result.history, result=result)
+
+
+def drawn_anew(task: Task, error: float = 0.05) -> Progress:
+    """A result for a task whose volume was drawn in place of the design."""
+    progress = finished(task, error)
+    latent = np.full(LATENT, 7.0, dtype=np.float32)
+    drawn = Drawn(latent=latent, realisation=9, cut_fraction=0.4, recipe={"class": "grains"})
+    result = replace(progress.result, drawn=drawn)
+    return replace(progress, result=result)
 
 
 def test_the_most_promising_is_first(begin: Callable[..., Run], designs: Designs) -> None:
@@ -200,6 +213,26 @@ def test_a_run_goes_on_where_it_was(begin: Callable[..., Run]) -> None:
     np.testing.assert_array_equal(more.entries[1].task.volume, run.entries[2].task.volume)
 
 
+def test_a_volume_that_was_drawn_is_told(
+    begin: Callable[..., Run], tiny_checkpoint: Checkpoint, designs: Designs, tmp_path: Path
+) -> None:
+    """The table and the file are of the volume that took the place of the design, also where it goes on."""
+    run = begin(1, 0, 1)
+    first = run.entries[0].task.name
+    run = refreshed(run, lambda task: drawn_anew(task) if task.name == first else finished(task))
+    for told in (run, refreshed(gone_on(run, number=2, more=20), finished)):
+        path = tmp_path / "refined.h5"
+        path.write_bytes(refined_file(tiny_checkpoint, told))
+        latent = read_designs(path).latent
+        place = [entry.index for entry in told.entries].index(run.entries[0].index)
+        np.testing.assert_array_equal(latent[place], np.full(LATENT, 7.0))
+        assert run_table(told, tiny_checkpoint)["Went on from"][place] == "another draw of its mode"
+        assert "another volume of its mode" in told.entries[place].begun_words
+    other = run.entries[1].index
+    path.write_bytes(refined_file(tiny_checkpoint, run))
+    np.testing.assert_array_equal(read_designs(path).latent[1], designs.latent[other])
+
+
 def test_the_file_holds_what_is_through(
     begin: Callable[..., Run], tiny_checkpoint: Checkpoint, designs: Designs, tmp_path: Path
 ) -> None:
@@ -253,7 +286,11 @@ def test_curves_are_those_of_the_run(begin: Callable[..., Run]) -> None:
 
 def test_a_run_is_kept_over_a_restart(begin: Callable[..., Run]) -> None:
     run = begin(1, 0, 1)
-    kept = unpack(pack([run]), runs._TYPES)[0]
+    run = refreshed(run, lambda task: drawn_anew(task) if task.name == run.entries[0].task.name else None)
+    kept = unpack(pack([run, gone_on(run, number=2, more=5)]), runs._TYPES)[0]
+    assert kept.entries[0].task.origin == run.entries[0].task.origin is not None
+    decoded_from = kept.entries[0].decoded_from
+    assert decoded_from is not None and decoded_from.recipe == {"class": "grains"}
     assert (kept.name, kept.designs.wanted) == (run.name, run.designs.wanted)
     np.testing.assert_array_equal(kept.designs.microstructures, run.designs.microstructures)
 
