@@ -163,6 +163,7 @@ def refined(record: dict[str, Any]) -> str:
             f"{entry['solves']:g}",
             percent(entry["converged"]),
             percent(entry["by_any"]),
+            str(entry["drawn"]),
             f"{entry['refine_cpu']:.2g} s",
         ]
         for entry in summary
@@ -180,7 +181,9 @@ def refined(record: dict[str, Any]) -> str:
         f"refined until all are within {percent(settings['tolerance'])}, in at most "
         f"{settings['max_solves']} solves, of which the last, in float64, verifies. Targets "
         f"that `design` refuses: {', '.join(refused) or 'none'}. No mode comes within 12 % of those that are "
-        "called far. Where the best design does not reach its target, the others are refined. Medians.\n\n"
+        "called far. A search that stalls goes on from the volume with its interface moved at random, or "
+        "from another one of the mode: 'drawn' counts the targets whose refined volume is such a one. Where "
+        "the best design does not reach its target, the others are refined. Medians.\n\n"
         + table(
             [
                 "voxels",
@@ -193,6 +196,7 @@ def refined(record: dict[str, Any]) -> str:
                 "solves",
                 "within the tolerance",
                 "any design",
+                "drawn",
                 "CPU of refinement",
             ],
             rows,

@@ -5,9 +5,10 @@
 Targets are the properties, by the solver, of volumes of random morphologies that no model has seen, each with
 phases of its own from one of the ranges of contrast: C11, C22, C33; with C44, C55, C66; with k_x, k_y, k_z.
 The best of a few corrected designs by prediction is refined onto them, and the other ones where that does not
-come within the tolerance. The record has the largest deviation after every solve. Runs that it has already,
-of this size and seed, are kept: a benchmark that was stopped goes on, and other sizes and seeds are added;
-with --fresh, those of this size, seed and these kinds are measured anew.
+come within the tolerance. Searches that stall may go on from other volumes of the mode, as those of the
+command line and the dashboard do. The record has the largest deviation after every solve. Runs that it has
+already, of this size and seed, are kept: a benchmark that was stopped goes on, and other sizes and seeds are
+added; with --fresh, those of this size, seed and these kinds are measured anew.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from vaereg.errors import InputError
 from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.direct import design
 from vaereg.inverse.reach import REACHED, mode_reach
+from vaereg.inverse.refining.redrawing import origins_of
 from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, refine, refine_all
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
@@ -117,9 +119,13 @@ def measured(checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int,
         return {"refused": True, "reason": str(error)}
     best, *rest = np.argsort(designs.largest_deviation).tolist()
     made = time.process_time()
-    result = refine(designs.microstructures[best], wanted, pair)
+    origins = origins_of(designs)
+    result = refine(designs.microstructures[best], wanted, pair, origin=origins[best])
     refined = time.process_time()
-    others = [] if result.converged else refine_all(designs.microstructures[rest], wanted, pair)
+    others = []
+    if not result.converged:
+        other_origins = [origins[row] for row in rest]
+        others = refine_all(designs.microstructures[rest], wanted, pair, origins=other_origins)
     if checkpoint.modes is None:
         raise SystemExit("expected a checkpoint with modes")
     return {
@@ -131,6 +137,7 @@ def measured(checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int,
         "errors": [step.largest_distance for step in result.history],
         "flipped": [step.flipped for step in result.history],
         "converged": result.converged,
+        "went_on_from": "drawn" if result.drawn else "shaken" if result.shaken else "",
         "changed": result.changed,
         "design_cpu": round(made - begin, 2),
         "refine_cpu": round(refined - made, 2),
@@ -141,6 +148,7 @@ def measured(checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int,
                 "solves": other.solves,
                 "distance": other.largest_distance,
                 "converged": other.converged,
+                "went_on_from": "drawn" if other.drawn else "shaken" if other.shaken else "",
             }
             for row, other in zip(rest, others, strict=bool(others))
         ],
@@ -227,6 +235,7 @@ def figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "solves": float(np.median([len(run["errors"]) for run in own])),
         "converged": round(float(np.mean([run["converged"] for run in own])), 3),
         "by_any": round(float(np.mean([reached(run) for run in own])), 3),
+        "drawn": sum(run.get("went_on_from") == "drawn" for run in own),
         "refine_cpu": round(float(np.median([run["refine_cpu"] for run in own])), 2),
     }
 

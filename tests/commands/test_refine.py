@@ -1,15 +1,20 @@
 """The command `refine`: what it writes is what `homogenize` finds; what is not reached is said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from vaereg.cli import main
 from vaereg.generators.families import gaussian_field
-from vaereg.inverse.refining.search import STALLED
-from vaereg.io.designs import read_designs, write_designs
+from vaereg.inverse.refining import refinement
+from vaereg.inverse.refining.refinement import refine_all
+from vaereg.inverse.refining.search import DRAWN, SHAKEN, STALLED, Drawn, Origin, Refinement
+from vaereg.io.designs import SPREADS, read_designs, write_designs
+from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.homogenization import homogenize
 
 
@@ -152,3 +157,53 @@ def test_what_stalls_is_said_and_stored(
     assert "ended early" in said and STALLED in said
     stalled = read_designs(designs.with_name("refined.h5")).stalled
     assert stalled is not None and stalled.any()
+
+
+def test_what_was_drawn_in_place_of_a_design_is_told_and_stored(
+    designs: Path,
+    tiny_checkpoint: Checkpoint,
+    tiny_checkpoint_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The file has the latent vector and recipe of the new volume, and no spread of realisations."""
+    stored = read_designs(designs)
+    write_designs(
+        designs,
+        microstructures=stored.microstructures,
+        component=stored.component,
+        latent=stored.latent,
+        target=stored.target,
+        seed=3,
+        made_by=tiny_checkpoint.hash,
+        recipes=[{"class": "grains"}] * 2,
+        spread={f"{kind}/C11": [0.01, 0.02] for kind in SPREADS},
+        lengths="relative",
+    )
+    drawn = Drawn(
+        latent=np.full(4, 5.0, np.float32), realisation=1, cut_fraction=0.4, recipe={"class": "new"}
+    )
+
+    def refined(volumes: np.ndarray, *arguments: Any, **settings: Any) -> list[Refinement]:  # noqa: ANN401
+        origins = [
+            Origin(
+                component=1,
+                lengths="relative",
+                checkpoint=str(tiny_checkpoint_path),
+                made_by=tiny_checkpoint.hash,
+            )
+        ]
+        assert settings["origins"] == origins * 2
+        first, second = refine_all(volumes, *arguments, **settings)
+        return [replace(first, shaken=True), replace(second, drawn=drawn)]
+
+    monkeypatch.setattr(refinement, "refine_all", refined)
+    assert run(designs, tiny_checkpoint_path, "--workers", "1") == 0
+    said = capsys.readouterr().err
+    assert f"design 0, counted from 0: {SHAKEN}" in said and f"design 1, counted from 0: {DRAWN}" in said
+    after = read_designs(designs.with_name("refined.h5"))
+    np.testing.assert_array_equal(after.latent, [[0.0] * 4, [5.0] * 4])
+    assert [recipe["class"] for recipe in after.recipes] == ["grains", "new"]
+    assert after.lengths == "relative"
+    assert after.spread_of(0)["realisations"] == {"C11": 0.01} and "realisations" not in after.spread_of(1)
+    assert set(after.spread_of(1)) == {"eroded", "dilated"}

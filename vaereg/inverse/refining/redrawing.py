@@ -24,7 +24,6 @@ from vaereg.inverse.refining.guidance import corrections_of
 from vaereg.inverse.refining.restarts import (
     begun_anew,
     gone_on_from,
-    is_near_enough,
     is_there,
     passed_over,
     sees_targets,
@@ -89,8 +88,8 @@ def gone_on_elsewhere(search: Search, *, last: bool) -> tuple[Search, bool]:
 
 
 def drawn_anew(search: Search, *, rounds: int) -> tuple[Search, float] | None:
-    """The search from another volume of the component, once one is predicted to be much nearer than the best
-    so far, and its predicted largest deviation [-]; None where none is, where predictions do not see the
+    """The search from another volume of the component, once one is predicted to be nearer than the best so
+    far, and its predicted largest deviation [-]; None where none is, where predictions do not see the
     targets, or where nothing can be drawn.
 
     Args:
@@ -134,7 +133,7 @@ def _drawn(search: Search, checkpoint: Checkpoint, origin: Origin) -> tuple[Sear
     last = corrections_of(search, first.volumes[rows], _MORE_STEPS)
     best = int(np.argmin(last.largest_deviation[:, -1]))
     off = float(last.largest_deviation[best, -1])
-    if not is_near_enough(search, off):
+    if off > search.best.largest_distance:
         return None
     own = chosen(designs, rows[[best]])
     drawn = Drawn(

@@ -30,6 +30,7 @@ from vaereg.io.designs import read_designs
 from vaereg.materials import TwoPhase
 from vaereg.microstructure.statistics import within_component
 from vaereg.model.checkpoint import Checkpoint
+from vaereg.model.config import PRESETS
 from vaereg.solver.homogenization import homogenize
 from vaereg.targets import CellProperties
 
