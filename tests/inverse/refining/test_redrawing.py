@@ -49,7 +49,7 @@ def test_another_volume_of_the_mode_is_nearer(designs: Designs, shipped: Checkpo
     anew = drawn_anew(stalled(designs), rounds=DRAWS)
     assert anew is not None
     search, off = anew
-    assert off <= 0.1 and search.draws >= 1 and search.volume.shape == (16, 16, 16)
+    assert off <= 0.2 and search.draws >= 1 and search.volume.shape == (16, 16, 16)
     assert search.drawn is not None and not search.shaken and search.base is None
     assert search.drawn.recipe["class"] == designs.modes[designs.component[0]]
     assert not np.allclose(search.drawn.latent, designs.latent[0])

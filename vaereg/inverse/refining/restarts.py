@@ -21,7 +21,6 @@ from vaereg.inverse.refining.smoothing import smoothed
 __all__ = [
     "begun_anew",
     "gone_on_from",
-    "is_near_enough",
     "is_there",
     "passed_over",
     "sees_targets",
@@ -59,7 +58,7 @@ def begun_anew(search: Search, *, last: bool) -> tuple[Search, float] | None:
         best = search.best if number < half else Best(volume=search.start)
         length, generator = _LENGTHS[number % len(_LENGTHS)], np.random.default_rng(number)
         volume, off = corrected(search, shaken(best.volume, length, generator=generator))
-        if is_near_enough(search, off):
+        if off <= _NEARER * search.best.largest_distance or is_there(search, off):
             anew = gone_on_from(search, volume)
             return replace(anew, restarts=number + 1, shaken=True, drawn=best.drawn), off
     return None
@@ -68,11 +67,6 @@ def begun_anew(search: Search, *, last: bool) -> tuple[Search, float] | None:
 def sees_targets(search: Search) -> bool:
     """Whether predictions say how far a volume is from what the search is for."""
     return search.targets.needs_stiffness and not search.targets.objectives
-
-
-def is_near_enough(search: Search, off: float) -> bool:
-    """Whether a volume with a predicted largest deviation [-] is worth a solve in place of the best one."""
-    return off <= _NEARER * search.best.largest_distance or is_there(search, off)
 
 
 def is_there(search: Search, off: float) -> bool:

@@ -22,7 +22,7 @@ from pages.parts.design.refining.refinement import (
     refreshed,
     run_table,
 )
-from pages.parts.solving.tasks import CallTask, Progress, Task
+from pages.parts.solving.tasks import CallTask, Progress, Task, begin_work
 from vaereg.inverse.designs import Designs
 from vaereg.inverse.direct import design
 from vaereg.inverse.refining.search import Drawn, Refinement, Step
@@ -116,6 +116,8 @@ def test_the_most_promising_is_first(begin: Callable[..., Run], designs: Designs
         assert entry.task.targets == designs.wanted
         np.testing.assert_array_equal(entry.task.volume, designs.microstructures[entry.index])
         assert (entry.task.tolerance, entry.task.max_solves) == (0.02, 9)
+        origin = begin_work(entry.task, "a").argument.origin
+        assert origin.component == designs.component[entry.index] and origin.made_by == designs.checkpoint
 
 
 def test_what_was_seen_is_kept(begin: Callable[..., Run]) -> None:
@@ -227,7 +229,8 @@ def test_a_volume_that_was_drawn_is_told(
         latent = read_designs(path).latent
         place = [entry.index for entry in told.entries].index(run.entries[0].index)
         np.testing.assert_array_equal(latent[place], np.full(LATENT, 7.0))
-        assert run_table(told, tiny_checkpoint)["Went on from"][place] == "another draw of its mode"
+        rows = run_table(told, tiny_checkpoint).to_dict("records")
+        assert rows[place]["Went on from"] == "another draw of its mode"
         assert "another volume of its mode" in told.entries[place].begun_words
     other = run.entries[1].index
     path.write_bytes(refined_file(tiny_checkpoint, run))
