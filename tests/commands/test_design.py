@@ -240,10 +240,10 @@ def test_design_tells_objectives_and_pieces_in_a_void(
     assert main(["design", *flags, *particles, "--out", str(made)]) == 0
     said = capsys.readouterr().err
     assert "by prediction none has all that is asked for" in said
-    assert "some designs are pieces apart in a void, without E_x: particles (2 of 2)" in said
+    assert "some designs are in pieces apart in the void, without E_x: particles (2 of 2)" in said
     assert main(["refine", str(made), "--max-solves", "2", "--workers", "1", "--out", str(refined)]) == 0
     said = capsys.readouterr().err
-    assert "some designs are pieces apart in a void, without E_x: particles (2 of 2)" in said
+    assert "some designs are in pieces apart in the void, without E_x: particles (2 of 2)" in said
     assert "by the solver none has all that is asked for" in said
     assert main(["design", *flags, "--out", str(made)]) == 0
     said = capsys.readouterr().err

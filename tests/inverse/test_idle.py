@@ -80,9 +80,12 @@ def test_what_is_asked_for_has_to_be_there(
 
 def test_words() -> None:
     idle = Idle(counts={"particles": (4, 4), "layers": (1, 4)}, quantities=("E_x", "alpha"))
-    words = "pieces apart in a void, without E_x, alpha: particles (4 of 4), layers (1 of 4)"
-    assert idle.words() == f"left out: {words}"
-    assert replace(idle, kept=True).words() == f"some designs are {words}"
+    modes, pieces = (
+        "particles (4 of 4), layers (1 of 4)",
+        "in pieces apart in the void, without E_x and alpha",
+    )
+    assert idle.words() == f"designs {pieces}, are left out: {modes}"
+    assert replace(idle, kept=True).words() == f"some designs are {pieces}: {modes}"
     assert "carry no load at all" in Idle(counts={"particles": (1, 2)}).words()
     more = idle.joined(Idle(counts={"layers": (2, 3)}, quantities=("E_x",)))
     assert more.counts == {"particles": (4, 4), "layers": (3, 4)}

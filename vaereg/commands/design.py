@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_design", "run_modes"]
 
+_MANY = 10.0
+"""Relative change of a quantity above which its size says no more [-]."""
 _EXTREME = 0.95
 """Volume fraction of one phase, above which designs of an objective are hardly composites [-]."""
 
@@ -274,10 +276,15 @@ def _tell_spread(spread: DesignSpread) -> None:
     """Print how robust the designs are."""
     import numpy as np
 
-    interface, scatter = spread.interface, spread.scatter
+    def words(share: float) -> str:
+        return f"{100.0 * share:.3g} %" if share < _MANY else f"more than {100.0 * _MANY:.0f} %"
+
+    interface, scatter = (
+        [words(float(choose(shares))) for choose in (np.min, np.median)]
+        for shares in (spread.interface, spread.scatter)
+    )
     tell(
-        f"design: as interfaces move by half a voxel, quantities change by {100 * np.min(interface):.3g} % "
-        f"at most in the most robust design, {100 * np.median(interface):.3g} % in the median; over ten "
-        f"realisations their standard deviation is {100 * np.min(scatter):.3g} % and "
-        f"{100 * np.median(scatter):.3g} %"
+        f"design: as interfaces move by half a voxel, quantities change by {interface[0]} at most in the "
+        f"most robust design, {interface[1]} in the median; over ten realisations their standard deviation "
+        f"is {scatter[0]} and {scatter[1]}"
     )

@@ -49,10 +49,11 @@ class Idle:
 
     def words(self) -> str:
         """Clause for a person to read, which says whether they are shown."""
-        beginning = "some designs are" if self.kept else "left out:"
         modes = ", ".join(f"{name} ({few} of {many})" for name, (few, many) in self.counts.items())
-        what = f"without {', '.join(self.quantities)}" if self.quantities else "which carry no load at all"
-        return f"{beginning} pieces apart in a void, {what}: {modes}"
+        what = f"without {' and '.join(self.quantities)}" if self.quantities else "which carry no load at all"
+        if self.kept:
+            return f"some designs are in pieces apart in the void, {what}: {modes}"
+        return f"designs in pieces apart in the void, {what}, are left out: {modes}"
 
 
 def carries(targets: Targets, cells: CellProperties) -> NDArray[np.bool_]:

@@ -7,7 +7,13 @@ import numpy as np
 
 from pages.parts.common.requests.materials_panel import pair_line
 from pages.parts.common.requests.modes import lowered, mode_title
-from pages.parts.common.requests.quantities import missing_property, rounded_number, symbol, target_text
+from pages.parts.common.requests.quantities import (
+    missing_property,
+    rounded_number,
+    symbol,
+    target_text,
+    with_symbols,
+)
 from pages.parts.common.requests.request import Request
 from pages.parts.common.text import plain, sentence
 from vaereg.inverse.designs import Designs
@@ -37,7 +43,7 @@ def former_text(designs: Designs, request: Request) -> str:
 def idle_text(idle: Idle) -> str:
     """Which designs carry nothing of what is asked for, and whether they are shown, as Markdown."""
     counts = {lowered(mode_title(name)): count for name, count in idle.counts.items()}
-    return sentence(replace(idle, counts=counts).words())
+    return sentence(with_symbols(replace(idle, counts=counts).words()))
 
 
 def nearest_text(nearest: Mapping[str, float]) -> str:

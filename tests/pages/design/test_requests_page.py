@@ -197,7 +197,7 @@ def test_designs_that_carry_nothing_are_told(app_of_modes: AppTest) -> None:
     app.run()
     designs = app.session_state[state.DESIGNS]
     assert not app.exception and designs.idle and not designs.idle.kept
-    (told,) = [item.value for item in app.caption if "pieces apart in a void" in item.value]
-    assert told.startswith("Left out")
+    (told,) = [item.value for item in app.caption if "pieces apart in the void" in item.value]
+    assert told.startswith("Designs in pieces") and "without Ex" in told and "are left out" in told
     for mode, (few, many) in designs.idle.counts.items():
         assert f"{mode.replace('-', ' ')} \\({few} of {many}\\)" in told
