@@ -56,6 +56,19 @@ _SIGNED = 3
 """Kind of the entries that reflections change the sign of: their mean is zero."""
 
 
+def _turns(symmetries: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """Where each entry of Q M Q^T, upper triangle, comes from in that of M, and with which sign, for signed
+    permutations Q of shape (24, 6, 6): shape (24, 21) each.
+    """
+    from_row = np.abs(symmetries).argmax(2)
+    sign = np.take_along_axis(symmetries, from_row[:, :, None], 2)[:, :, 0]
+    places = _PLACES[from_row[:, _ROWS], from_row[:, _COLUMNS]]
+    return torch.from_numpy(places), torch.from_numpy(sign[:, _ROWS] * sign[:, _COLUMNS]).float()
+
+
+_TURNS, _TURNS_BACK = _turns(SYMMETRIES), _turns(SYMMETRIES.transpose(0, 2, 1))
+
+
 def symmetric(entries: Tensor) -> Tensor:
     """Symmetric matrices, shape (..., 6, 6), from their upper triangles, shape (..., 21)."""
     return entries[..., torch.from_numpy(_PLACES)]
@@ -70,14 +83,12 @@ class PairRegressor(nn.Module):
 
     location: Tensor
     scale: Tensor
-    symmetries: Tensor
 
     def __init__(self, hidden: int = 256) -> None:
         super().__init__()
         inputs = MATRICES * _ENTRIES + SCALARS
         self.register_buffer("location", torch.zeros(inputs))
         self.register_buffer("scale", torch.ones(inputs))
-        self.register_buffer("symmetries", torch.from_numpy(SYMMETRIES).float(), persistent=False)
         last = nn.Linear(hidden, _ENTRIES)
         self.layers = nn.Sequential(
             nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
@@ -97,10 +108,14 @@ class PairRegressor(nn.Module):
         self.location.copy_(torch.cat([location.flatten(), scalars.mean(0)]))
         self.scale.copy_(torch.cat([scale.flatten(), scalars.std(0).clamp_min(1e-6)]))
 
+    def entries(self, matrices: Tensor, scalars: Tensor) -> Tensor:
+        """Upper triangle of G, shape (B, 21), of inputs (B, 5, 21) and (B, 9)."""
+        inputs = torch.cat([matrices.flatten(1), scalars], 1)
+        return self.layers((inputs - self.location) / self.scale)
+
     def forward(self, matrices: Tensor, scalars: Tensor) -> Tensor:
         """G, shape (B, 6, 6), of inputs (B, 5, 21) and (B, 9)."""
-        inputs = torch.cat([matrices.flatten(1), scalars], 1)
-        return symmetric(self.layers((inputs - self.location) / self.scale))
+        return symmetric(self.entries(matrices, scalars))
 
     def turned(self, matrices: Tensor, scalars: Tensor, symmetry: Tensor) -> Tensor:
         """G from inputs turned by a symmetry each, turned back, shape (B, 6, 6).
@@ -110,29 +125,22 @@ class PairRegressor(nn.Module):
             scalars: Shape (B, 9).
             symmetry: Index of the symmetry, shape (B,).
         """
-        turn = self.symmetries[symmetry]
-        return _turned_back(self(_turned(matrices, turn), scalars), turn)
-
-
-def _turned(matrices: Tensor, turn: Tensor) -> Tensor:
-    """Inputs (B, 5, 21) turned by a symmetry each, shape (B, 6, 6)."""
-    full = turn[:, None] @ symmetric(matrices) @ turn[:, None].transpose(-1, -2)
-    return full[..., torch.from_numpy(_ROWS), torch.from_numpy(_COLUMNS)]
-
-
-def _turned_back(answer: Tensor, turn: Tensor) -> Tensor:
-    """Answers (B, 6, 6) to turned inputs as of those before."""
-    return turn.transpose(-1, -2) @ answer @ turn
+        places, signs, places_back, signs_back = (
+            table.to(matrices.device)[symmetry] for table in (*_TURNS, *_TURNS_BACK)
+        )
+        turned = matrices.gather(2, places[:, None].expand_as(matrices)) * signs[:, None]
+        return symmetric(self.entries(turned, scalars).gather(1, places_back) * signs_back)
 
 
 def _averaged(networks: Sequence[PairRegressor], matrices: Tensor, scalars: Tensor) -> Tensor:
     """Mean of G over networks and all symmetries, shape (B, 6, 6)."""
-    symmetries = networks[0].symmetries
-    count = len(symmetries)
-    turn = symmetries.repeat(len(scalars), 1, 1)
-    turned, numbers = _turned(matrices.repeat_interleave(count, 0), turn), scalars.repeat_interleave(count, 0)
-    answer = torch.stack([network(turned, numbers) for network in networks]).mean(0)
-    return _turned_back(answer, turn).unflatten(0, (-1, count)).mean(1)
+    places, signs, places_back, signs_back = (table.to(matrices.device) for table in (*_TURNS, *_TURNS_BACK))
+    count = len(signs)
+    turned = (matrices[:, :, places] * signs).transpose(1, 2).flatten(0, 1)
+    numbers = scalars.repeat_interleave(count, 0)
+    answer = torch.stack([network.entries(turned, numbers) for network in networks]).mean(0)
+    answer = answer.unflatten(0, (-1, count))
+    return symmetric((answer.gather(2, places_back.expand_as(answer)) * signs_back).mean(1))
 
 
 def between_bounds(answer: Tensor) -> Tensor:

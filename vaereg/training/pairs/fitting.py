@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vaereg.elasticity import voigt_to_mandel
 from vaereg.errors import InputError
 from vaereg.model.pairs.calibration import DECADES, SPREAD_FEATURES, decade_of, spread_features
-from vaereg.model.pairs.features import STEPS, PairFeatures, pair_features
+from vaereg.model.pairs.features import STEPS, SYMMETRIES, PairFeatures, pair_features
 from vaereg.model.pairs.network import PairRegressor, between_bounds, gaps_of
 from vaereg.model.pairs.regressor import (
     FAST_RESIDUAL,
@@ -275,7 +275,7 @@ def _train(
     count = len(examples.scalars)
     for step in range(steps):
         rows = torch.randint(count, (_BATCH,), generator=generator)
-        turns = torch.randint(len(network.symmetries), (_BATCH,), generator=generator)
+        turns = torch.randint(len(SYMMETRIES), (_BATCH,), generator=generator)
         share = between_bounds(network.turned(examples.matrices[rows], examples.scalars[rows], turns)).float()
         gap = examples.gap[rows]
         loss = _distance(examples.lower[rows] + gap @ share @ gap.transpose(1, 2)).mean()
