@@ -76,8 +76,7 @@ _KINDS = np.where(np.eye(6), [0, 0, 0, 1, 1, 1], 2).astype(np.int64)
 """Kind of each entry of the stiffness: 0 axial, 1 shear, 2 coupling."""
 _RESIDUAL_SHARE, _LEAST_SHARE = 0.3, 1e-6
 """Shares of the stiffness that are added to the energies of the residual before spreads are taken from their
-root: in units of the square of the residual over the bound, and so that no spread is zero [-]. Of six such
-scales, these need the narrowest intervals for the same coverage of unseen labels."""
+root: times the square of the residual over the bound, and so that none is zero [-]; the best of six."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -250,12 +249,14 @@ def predict_stiffness(
         sensitivities=sensitivities,
         lower_bound=lower_bound,
     )
-    bounds: list[StiffnessBounds] = []
     counts = [0] * len(fields) if iterations is None else list(iterations)
-    for result in thread_map(solve, fields, phases, counts):
-        bounds.append(result)
+    rows, found = sorted(range(len(fields)), key=lambda row: -counts[row]), {}
+    columns = ([column[row] for row in rows] for column in (fields, phases, counts))
+    for row, result in zip(rows, thread_map(solve, *columns), strict=True):  # the longest begin first
+        found[row] = result
         if on_progress:
-            on_progress(len(bounds), len(fields))
+            on_progress(len(found), len(fields))
+    bounds: list[StiffnessBounds] = [found[row] for row in range(len(fields))]
     upper, lower = (np.array([getattr(bound, name) for bound in bounds]) for name in ("upper", "lower"))
     mean, std, novelty = upper.copy(), np.zeros_like(upper), np.zeros(len(fields))
     fraction = np.array([float(field.mean()) for field in fields])
