@@ -37,8 +37,14 @@ def test_rows_become_files_and_refusals_are_on_record(tmp_path: Path) -> None:
     made: list[str] = []
     done: list[tuple[int, int]] = []
     outcomes = run_batch(
-        ROWS, tmp_path / "out", make, writer(made), on_progress=lambda *item: done.append(item)
+        ROWS,
+        tmp_path / "out",
+        make,
+        writer(made),
+        told=lambda answer: "far" if "of 30" in answer else "",
+        on_progress=lambda *item: done.append(item),
     )
+    assert [outcome.told for outcome in outcomes] == ["", "", "far"]
     assert made == ["000002-first-one.h5", "000004.h5"] and done == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert [(outcome.file, outcome.error) for outcome in outcomes] == [
         ("000002-first-one.h5", ""),

@@ -169,6 +169,11 @@ def test_where_no_mode_reaches_a_target_the_nearest_makes_designs(
     stored = read_designs(tmp_path / "d.h5")
     assert stored.target["C11"] == 100.0
     assert {recipe["class"] for recipe in stored.recipes} <= {"closed-foam", "grains"}
+    (tmp_path / "t.csv").write_text("C11\n60\n100\n")
+    flags[1:3] = ["--targets", tmp_path / "t.csv", "--workers", 1]
+    assert main([*map(str, flags[:-1]), str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert "1 of 2 rows are far from all modes; the first, line 3: no mode reaches C11 = 100 GPa" in said
     reach = mode_reach(modes_of(ROWS), {"C11": 60.0, "C22": 60.0, "C33": 90.0})
     grains, pores = MODE_NAMES.index("grains"), MODE_NAMES.index("pores")
     assert reach.makers(range(len(MODE_NAMES))).tolist() == [pores] and len(reach.makers([grains])) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from vaereg.arguments import load_model, materials_of, phases_given
@@ -143,6 +144,7 @@ def _run_table(arguments: argparse.Namespace) -> None:
             arguments.out,
             partial(for_row, order),
             save_designed,
+            told=attrgetter("far"),
             workers=workers,
             on_progress=progress("design", "rows"),
         )
@@ -152,6 +154,11 @@ def _run_table(arguments: argparse.Namespace) -> None:
         tell(
             f"design: {len(refused)} rows are refused, see {arguments.out / RECORD}; the first, line "
             f"{refused[0].line}: {refused[0].error}"
+        )
+    if far := [outcome for outcome in outcomes if outcome.told]:
+        tell(
+            f"design: {len(far)} of {len(outcomes)} rows are far from all modes; the first, line "
+            f"{far[0].line}: {far[0].told}"
         )
 
 

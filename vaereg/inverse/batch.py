@@ -43,6 +43,8 @@ class RowOutcome:
     """Name of the file of designs in the folder; empty where the row was refused."""
     error: str
     """Why it was refused; empty where it was not."""
+    told: str = ""
+    """What is told of its designs, such as that no mode reaches the target; empty where there is nothing."""
 
 
 def row_path(folder: Path, row: TableRow) -> Path:
@@ -57,6 +59,7 @@ def run_batch(
     make: Callable[[TableRow], _Answer],
     write: Callable[[_Answer, Path], None],
     *,
+    told: Callable[[_Answer], str] | None = None,
     workers: Workers = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[RowOutcome]:
@@ -68,6 +71,7 @@ def run_batch(
         make: Function that makes the designs of a row, of a module where there are several workers; an
             `InputError` or a `RuntimeError` of a failed computation refuses the row.
         write: Function that writes what was made to a path, in this process.
+        told: Function that says what is to be told of what was made of a row; nothing if left out.
         workers: Number of processes of one thread each, or an executor; with one, all is made in this
             process. Where an executor is lost, two processes go on.
         on_progress: Called with the rows that are done, and with their number.
@@ -99,8 +103,14 @@ def run_batch(
             row, path = rows[number], row_path(folder, rows[number])
             if answer is not None:
                 write(answer, path)
-            name = path.name if answer is not None else ""
-            outcome = RowOutcome(line=row.line, name=row.name, key=keys[number], file=name, error=error)
+            outcome = RowOutcome(
+                line=row.line,
+                name=row.name,
+                key=keys[number],
+                file=path.name if answer is not None else "",
+                error=error,
+                told=told(answer) if told and answer is not None else "",
+            )
             with (folder / RECORD).open("a", encoding="utf-8") as record:
                 record.write(json.dumps(asdict(outcome)) + "\n")
             done[number] = outcome

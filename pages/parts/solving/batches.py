@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -254,7 +255,15 @@ def start_batch(
 def _carry_out(run: BatchRun, queue: SolverQueue, make: Callable[[TableRow], Designed]) -> None:
     executor = QueueExecutor(queue, f"batch {run.folder.name}")
     try:
-        run_batch(run.rows, run.folder, make, _write, workers=executor, on_progress=run.report)
+        run_batch(
+            run.rows,
+            run.folder,
+            make,
+            _write,
+            told=attrgetter("far"),
+            workers=executor,
+            on_progress=run.report,
+        )
     except _Stopped:
         run.error = "stopped"
     except Exception as error:
