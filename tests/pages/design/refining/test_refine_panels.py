@@ -16,6 +16,7 @@ from pages.parts.common.sessions import state
 from pages.parts.design.refining import refine_panels
 from pages.parts.solving import queue, sharing, tasks
 from vaereg.elasticity import PROPERTIES
+from vaereg.inverse.refining.search import DRAWN, SHAKEN, Drawn
 from vaereg.model.checkpoint import Checkpoint
 from vaereg.solver.grid_check import MeshCheck
 from vaereg.solver.homogenization import HomogenizationResult, homogenize
@@ -72,6 +73,11 @@ def metric(app: AppTest, label: str) -> Any:  # noqa: ANN401
 def statuses(app: AppTest) -> list[str]:
     (table,) = [table.value for table in app.dataframe if "Status" in table.value.columns]
     return table["Status"].tolist()
+
+
+def captions(app: AppTest) -> list[str]:
+    """Captions without the escapes of Markdown."""
+    return [caption.value.replace("\\", "") for caption in app.caption]
 
 
 def has_button(app: AppTest, label: str) -> bool:
@@ -280,3 +286,34 @@ def test_the_nearest_reachable_target_can_be_used(app: AppTest, tiny_checkpoint:
     assert not app.exception and not app.warning
     assert app.title[0].value.startswith("Designs for")
     assert live_sliders(app)["C11"]["values"] == ends  # the nearest lies in it
+
+
+def test_another_volume_in_place_of_a_design_is_told(app: AppTest, executor: ManualExecutor) -> None:
+    """Beside the refined design, in the table, and in what is put aside of it."""
+    app.number_input(state.REFINE_TOLERANCE).set_value(2.0)
+    press(app, "Refine 3 designs")
+    executor.finish()
+    app.run()
+    (run,) = app.session_state["refinements"]
+    (latent_size,) = run.designs.latent[0].shape
+    drawn = Drawn(latent=np.ones(latent_size, np.float32), realisation=1, cut_fraction=0.4, recipe={})
+    first, second, third = run.entries
+    drawn_result = replace(first.progress.result, drawn=drawn)
+    shaken_result = replace(second.progress.result, shaken=True)
+    entries = (
+        replace(first, progress=replace(first.progress, result=drawn_result)),
+        replace(second, progress=replace(second.progress, result=shaken_result)),
+        third,
+    )
+    app.session_state["refinements"] = [replace(run, entries=entries)]
+    app.run()
+    assert not app.exception
+    assert f"Design #{first.index + 1}: {DRAWN}." in captions(app)
+    (table,) = [table.value for table in app.dataframe if "Status" in table.value.columns]
+    assert table["Went on from"].tolist() == ["another draw of its mode", "its interface moved at random", ""]
+    press(app, "Add the refined one to the shortlist")
+    (item,) = app.session_state["shortlist"]
+    assert item.origin.endswith(f"; {DRAWN}")
+    np.testing.assert_array_equal(item.latent, np.ones(latent_size))
+    app.selectbox(state.REFINE_DESIGN).set_value(second.index).run()
+    assert f"Design #{second.index + 1}: {SHAKEN}." in captions(app)
