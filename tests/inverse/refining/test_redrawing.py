@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vaereg.errors import InputError
+from vaereg.inverse.constraints import Constraints, meet, satisfied
 from vaereg.inverse.designs import Designs, with_volumes
 from vaereg.inverse.direct import design
 from vaereg.inverse.refining import redrawing as module
@@ -62,6 +63,15 @@ def test_another_volume_of_the_mode_is_nearer(designs: Designs, shipped: Checkpo
     np.testing.assert_array_equal(told.latent[0], search.drawn.latent)
     assert told.realisation[0] == search.drawn.realisation
     assert not np.array_equal(told.latent[0], designs.latent[0])
+
+
+def test_what_is_drawn_meets_the_constraints(designs: Designs) -> None:
+    limits = Constraints(no_islands=True)
+    search = stalled(designs)
+    start = meet(search.start, limits)
+    search = replace(search, start=start, constraints=limits, best=replace(search.best, volume=start))
+    anew = drawn_anew(search, rounds=DRAWS)
+    assert anew is not None and satisfied(anew[0].volume, limits)
 
 
 def test_nothing_is_drawn_where_that_cannot_be(designs: Designs, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vaereg.errors import InputError
+from vaereg.inverse.constraints import satisfied
 from vaereg.inverse.designs import Designs, chosen
 from vaereg.inverse.direct import design
 from vaereg.inverse.recipes import recipes
@@ -134,7 +135,7 @@ def _drawn(search: Search, checkpoint: Checkpoint, origin: Origin) -> tuple[Sear
     last = corrections_of(search, first.volumes[rows], _MORE_STEPS)
     best = int(np.argmin(last.largest_deviation[:, -1]))
     off = float(last.largest_deviation[best, -1])
-    if off > search.best.largest_distance:
+    if off > search.best.largest_distance or not satisfied(last.volumes[best], search.constraints):
         return None
     own = chosen(designs, rows[[best]])
     drawn = Drawn(
