@@ -163,7 +163,7 @@ def refined(record: dict[str, Any]) -> str:
             f"{entry['solves']:g}",
             percent(entry["converged"]),
             percent(entry["by_any"]),
-            str(entry.get("drawn", "–")),  # older records
+            str(entry["drawn"]),
             f"{entry['refine_cpu']:.2g} s",
         ]
         for entry in summary
