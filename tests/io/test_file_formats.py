@@ -147,6 +147,7 @@ def test_designs(tmp_path: Path, volume: np.ndarray) -> None:
         recipes=[{"class": "pores"}],
         spread={"eroded/E_x": [0.1]},
         front={"candidates": 10},
+        lengths="relative",
     )
     attributes, datasets = hdf5_names(path)
     assert attributes | datasets <= text_of("Designs (HDF5")
