@@ -238,7 +238,7 @@ def _newton(effects, cost, goal, start):  # noqa: ANN001, ANN202
                 if left >= -_SLOPE_LEFT * along:
                     break
                 length *= along / (along - left)
-            if left < -_SLOPE_LEFT * along:
+            if not left >= -_SLOPE_LEFT * along:  # nor where numbers are none
                 break
             multipliers[:], slope[:], curvature[:] = trial, new_slope, new_curvature
     return multipliers
