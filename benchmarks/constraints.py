@@ -224,8 +224,9 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def figures(label: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Deviations of designs under one set of constraints, and whether these are met."""
-    told = np.array([run["told"] for run in runs])
-    every = np.where(told, np.array([run["deviation"] for run in runs]), np.nan)
+    told = np.concatenate([run["told"] for run in runs])  # of some there are fewer designs
+    deviations = [np.where(run["told"], run["deviation"], np.nan) for run in runs]
+    every, recognised = np.concatenate(deviations), np.concatenate([run["recognised"] for run in runs])
     shown = [met for run in runs for met, said in zip(run["met"], run["told"], strict=True) if said]
     couplings = [run["forbidden"] for run in runs if run["forbidden"] is not None]
     return {
@@ -233,10 +234,10 @@ def figures(label: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "targets": len(runs),
         "designs": int(every.size),
         "median": float(np.nanmedian(every)),
-        "best": float(np.median(np.nanmin(every[told.any(axis=1)], axis=1))),
+        "best": float(np.median([np.nanmin(part) for part in deviations if np.isfinite(part).any()])),
         "met": float(np.mean(shown)),
         "told": float(told.mean()),
-        "recognised": float(np.mean([run["recognised"] for run in runs], where=told)),
+        "recognised": float(np.mean(recognised, where=told)),
         "agreed": bool(all(run["met"] == run["told"] for run in runs)),
         "forbidden": max(couplings) if couplings else None,
         "cpu_seconds": float(np.median([run["cpu_seconds"] for run in runs])),
