@@ -27,7 +27,7 @@ from vaereg.generators.morphologies import MORPHOLOGIES, sample
 from vaereg.inverse.direct import design
 from vaereg.inverse.reach import REACHED, mode_reach
 from vaereg.inverse.refining.redrawing import origins_of
-from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, refine, refine_all
+from vaereg.inverse.refining.refinement import MAX_SOLVES, TOLERANCE, Refinement, refine, refine_all
 from vaereg.materials import Phase, TwoPhase
 from vaereg.model.checkpoint import Checkpoint, load_checkpoint
 from vaereg.solver.conduction import conduct
@@ -137,7 +137,7 @@ def measured(checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int,
         "errors": [step.largest_distance for step in result.history],
         "flipped": [step.flipped for step in result.history],
         "converged": result.converged,
-        "went_on_from": "drawn" if result.drawn else "shaken" if result.shaken else "",
+        "went_on_from": went_on_from(result),
         "changed": result.changed,
         "design_cpu": round(made - begin, 2),
         "refine_cpu": round(refined - made, 2),
@@ -148,11 +148,16 @@ def measured(checkpoint: Checkpoint, wanted: Targets, pair: TwoPhase, size: int,
                 "solves": other.solves,
                 "distance": other.largest_distance,
                 "converged": other.converged,
-                "went_on_from": "drawn" if other.drawn else "shaken" if other.shaken else "",
+                "went_on_from": went_on_from(other),
             }
             for row, other in zip(rest, others, strict=bool(others))
         ],
     }
+
+
+def went_on_from(result: Refinement) -> str:
+    """What a search that stalled went on from; nothing where flips alone led to its result."""
+    return "drawn" if result.drawn else "shaken" if result.shaken else ""
 
 
 def random_pair(decade: str, generator: np.random.Generator) -> TwoPhase:

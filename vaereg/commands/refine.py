@@ -123,13 +123,7 @@ def run_refine(arguments: argparse.Namespace) -> None:
         if constraints
         else None,
         recipes=recipes,
-        spread=_spread(
-            designs,
-            volumes,
-            targets,
-            pair,
-            is_drawn=is_drawn,
-        ),
+        spread=_spread(designs, volumes, targets, pair, is_drawn=is_drawn),
         lengths=designs.lengths,
     )
     _tell_outcome(arguments, designs, results, targets, replace(cells, stiffness=stiffness))

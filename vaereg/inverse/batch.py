@@ -44,7 +44,7 @@ class RowOutcome:
     error: str
     """Why it was refused; empty where it was not."""
     told: str = ""
-    """What is told of its designs, such as that no mode reaches the target; empty where there is nothing."""
+    """Words on its designs, such as that no mode reaches the target; empty where there are none."""
 
 
 def row_path(folder: Path, row: TableRow) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,11 @@ class Designs:
     """Hash of the checkpoint that made the designs."""
     idle: Idle = field(default_factory=Idle)
     """Candidates that carry nothing of what is asked for, left out unless their mode was asked for."""
+
+    @property
+    def lengths(self) -> Literal["voxels", "relative"]:
+        """Whether lengths are those of cells of 32 voxels, or grow with the cell, as in `design`."""
+        return "voxels" if self.stretch == 1.0 else "relative"
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -253,7 +258,7 @@ def save_designs(
         front=front,
         recipes=recipes,
         spread=spread,
-        lengths="voxels" if designs.stretch == 1.0 else "relative",
+        lengths=designs.lengths,
     )
 
 

@@ -94,7 +94,7 @@ def test_nothing_is_drawn_where_that_cannot_be(designs: Designs, tmp_path: Path)
 def test_what_is_predicted_to_be_nearer_is_gone_on_from(
     designs: Designs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is shaken and well within the tolerance is taken at once; else the nearer one is."""
+    """A shaken volume well within the tolerance is taken at once, otherwise the nearer of both volumes."""
     search, drawn = replace(stalled(designs), restarts=0), 0
     shaken_off, drawn_off = 0.005, 0.03
 

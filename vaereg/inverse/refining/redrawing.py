@@ -56,7 +56,7 @@ def origins_of(designs: Designs, checkpoint: Path | None = None) -> list[Origin]
     return [
         Origin(
             component=component,
-            lengths="voxels" if designs.stretch == 1.0 else "relative",
+            lengths=designs.lengths,
             checkpoint=None if checkpoint is None else str(checkpoint),
             made_by=designs.checkpoint,
         )

@@ -4,8 +4,8 @@ Each solve says what the volume has. Between two solves, corrections by predicti
 volume to where the next solve should find the target; where that stops to help, the sensitivities of the
 solve itself say which voxels at the interface to flip (`flips`). Where that brings it hardly nearer, the
 search begins anew from a volume much like the best one (`restarts`), or from another one of its mode
-(`redrawing`). The last solve, in float64, verifies the
-best volume. Objectives are pushed once all else is within the tolerance. A search is plain data.
+(`redrawing`). The last solve, in float64, verifies the best volume. Objectives are pushed once all else is
+within the tolerance. A search is plain data.
 
 Letters: P targeted quantities, X Y Z voxels.
 """

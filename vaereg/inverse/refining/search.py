@@ -40,11 +40,11 @@ LEAST_GAIN = 0.005
 FIRST_TRUST = 0.03
 """Largest share of the voxels that are flipped between two solves, unless flips led away [-]."""
 STALLED = "more solves bring it hardly nearer; another mode, a larger cell or a looser tolerance may help"
-"""What is said of a refinement that stalled."""
+"""Words on a refinement that stalled."""
 SHAKEN = "flips brought it no nearer, so it went on with its interface moved at random"
-"""What is said of a refined volume that a search which stalled has shaken."""
+"""Words on a refined volume that a search which stalled has shaken."""
 DRAWN = "flips brought it no nearer, so another volume of its mode was drawn in its place"
-"""What is said of a refined volume that was drawn where a search stalled."""
+"""Words on a refined volume that was drawn where a search stalled."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +125,7 @@ class Refinement:
 
     @property
     def begun_words(self) -> str:
-        """What is said of where this volume comes from; empty where flips alone led to it from the start."""
+        """Words on where this volume comes from; none where flips alone led to it from the start."""
         return DRAWN if self.drawn is not None else SHAKEN if self.shaken else ""
 
 
